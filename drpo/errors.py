@@ -1,0 +1,42 @@
+"""The errors a person may cause, each with a remedy.
+
+Everything that can go wrong because of a file, a setting or a folder raises a `DrpoError`. Its message is one
+sentence, or a few, that says what was expected, what came, where, and what to do; the command line prints it and exits,
+a screen shows it as text. Any other exception is a bug of ours.
+"""
+
+
+class DrpoError(Exception):
+    """Base of every error whose message is meant for the person who caused it."""
+
+
+class ConfigError(DrpoError):
+    """A setting is out of range, of the wrong type, or contradicts another."""
+
+
+class DataError(DrpoError):
+    """A file or a row cannot be used; the message names the file and the row or field."""
+
+
+class ModelError(DrpoError):
+    """A model folder or tokenizer lacks something that training needs."""
+
+
+class ShapeError(DrpoError):
+    """Tensors do not fit together, or a row holds nothing to learn from."""
+
+
+class CheckpointError(DrpoError):
+    """A checkpoint is missing, incomplete or belongs to another run."""
+
+
+class RunError(DrpoError):
+    """A run cannot do what was asked: it is unknown, finished, or already has a worker."""
+
+
+class TrainingDivergedError(DrpoError):
+    """A loss or gradient became NaN or infinite; the last good checkpoint is kept."""
+
+
+class CancelledByUserError(DrpoError):
+    """A person stopped a long action before it was done."""
