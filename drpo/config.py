@@ -1,10 +1,12 @@
 """Every setting of a run: its type, range, unit, default and a sentence of help.
 
-`RunConfig` is the one description of a run. The command line, the forms on the screen and the checks at launch are
-derived from it, so a setting exists in one place. Settings are grouped for reading; their leaf names are unique across
-groups, so `kl_coef` alone names one setting everywhere (`drpo set RUN kl_coef=0.2`, a sweep axis, a column).
+`RunConfig` is the one description of a run. The command line, the forms on the screen and the
+checks at launch are derived from it, so a setting exists in one place. Settings are grouped for
+reading; their leaf names are unique across groups, so `kl_coef` alone names one setting everywhere
+(`drpo set RUN kl_coef=0.2`, a sweep axis, a column).
 
-Names follow TRL's PPO; `reset_prob` is the beta of arXiv:2404.08495 (beta means other things elsewhere).
+Names follow TRL's PPO; `reset_prob` is the beta of arXiv:2404.08495 (beta means other things
+elsewhere).
 """
 
 from __future__ import annotations
@@ -46,13 +48,10 @@ def setting(
         log: A slider for it moves on a logarithmic scale.
         main: Shown unfolded on the launch form.
     """
-    bounds: dict[str, float] = {
-        name: value
-        for name, value in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt))
-        if value is not None
-    }
     extra: dict[str, Any] = {"unit": unit, "log": log, "main": main}
-    return Field(default, description=help_text, json_schema_extra=extra, **bounds)
+    return Field(
+        default, description=help_text, json_schema_extra=extra, ge=ge, gt=gt, le=le, lt=lt
+    )
 
 
 class Group(BaseModel):
@@ -129,7 +128,7 @@ class StageSettings(Group):
         "last", "How the reward model turns its per-token scores into one score."
     )
     rm_lm_weight: float = setting(
-        0.0, "Weight of the language-modelling loss on chosen answers kept beside the ranking loss.",
+        0.0, "Weight of the language-modelling loss on chosen answers beside the ranking loss.",
         ge=0,
     )  # fmt: skip
     dpo_epochs: float = setting(1.0, "Passes over the pairs in DPO.", unit="epochs", gt=0)
@@ -147,7 +146,7 @@ class SamplingSettings(Group):
     )
     temperature: float = setting(1.0, "Randomness of sampling.", gt=0, le=5)
     missing_eos_penalty: float | None = setting(
-        -1.0, "Score given in place of the reward model's when an answer does not end; none keeps it.",
+        -1.0, "Score given instead when an answer does not end; none keeps the model's own.",
         unit="score",
     )  # fmt: skip
 
@@ -156,7 +155,7 @@ class ResetSettings(Group):
     """Where episodes start."""
 
     reset_prob: float = setting(
-        0.5, "Reset probability: the chance that an episode starts part-way through an offline answer.",
+        0.5, "Reset probability: the chance that an episode starts part-way through an answer.",
         ge=0, le=1, main=True,
     )  # fmt: skip
     reset_schedule: Schedule = setting(
@@ -328,13 +327,13 @@ class RunConfig(Group):
                 f"num_mini_batches ({self.ppo.num_mini_batches}); change one of them"
             )
             raise ValueError(message)
-        if self.run.method == "drpo" and self.reset.reset_source == "demonstrations":
-            if self.data.demonstrations is None:
-                message = (
-                    "reset_source is 'demonstrations' but no demonstrations file is given; "
-                    "set demonstrations, or choose another reset_source"
-                )
-                raise ValueError(message)
+        from_file = self.run.method == "drpo" and self.reset.reset_source == "demonstrations"
+        if from_file and self.data.demonstrations is None:
+            message = (
+                "reset_source is 'demonstrations' but no demonstrations file is given; "
+                "set demonstrations, or choose another reset_source"
+            )
+            raise ValueError(message)
         return self
 
     @classmethod

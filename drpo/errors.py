@@ -1,8 +1,8 @@
 """The errors a person may cause, each with a remedy.
 
-Everything that can go wrong because of a file, a setting or a folder raises a `DrpoError`. Its message is one
-sentence, or a few, that says what was expected, what came, where, and what to do; the command line prints it and exits,
-a screen shows it as text. Any other exception is a bug of ours.
+Everything that can go wrong because of a file, a setting or a folder raises a `DrpoError`. Its
+message is a sentence, or a few, that says what was expected, what came, where, and what to do; the
+command line prints it and exits, a screen shows it as text. Any other exception is a bug of ours.
 """
 
 

@@ -1,0 +1,73 @@
+"""What training tells the outside: plain records without tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer, with where it started and how it was scored.
+
+    The whole answer is `prefix + response`: `prefix` was taken from the offline answer (empty at a
+    prompt start), `response` is what the policy wrote.
+    """
+
+    step: int
+    """Policy updates done when it was written."""
+    kind: Literal["heldout", "episode"]
+    """heldout: a fixed evaluation prompt; episode: drawn in training."""
+    item: int
+    """Index of the pair it belongs to, in its split."""
+    start: Literal["prompt", "reset"]
+    prompt: str
+    response: str
+    prefix: str = ""
+    offline: str = ""
+    """The offline answer of the same row: reset into, or (held-out) the chosen one."""
+    prefix_tokens: int = 0
+    offline_tokens: int = 0
+    response_tokens: int = 0
+    finished: bool = True
+    """Whether it ended by itself within the length limit."""
+    score: float | None = None
+    """Learned reward, score units."""
+    gold: float | None = None
+    """True reward where the data know it."""
+    kl: float | None = None
+    """Summed log-ratio to the start policy over what the policy wrote, nats."""
+    offline_score: float | None = None
+    offline_gold: float | None = None
+    weights: str = ""
+    """Hash of the weights that wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What people asked for since the last update, in order."""
+
+    stop: bool = False
+    pause: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """New values of `kl_coef` and `reset_prob`."""
+
+
+class Observer(Protocol):
+    """Who listens to training. The worker's writes to the store; a test's keeps lists."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Say how far a stage is; called often, must be cheap."""
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the metrics of one update (or, under `eval/`, of one evaluation)."""
+
+    def samples(self, samples: Sequence[Sample]) -> None:
+        """Take answers worth keeping."""
+
+    def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
+        """Take something that happened: a knob turned, an alarm, a checkpoint, a stage's end."""
+
+    def control(self, step: int) -> Control:
+        """Return what people asked for; called between two updates. Never blocks."""

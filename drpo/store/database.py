@@ -1,0 +1,72 @@
+"""Open the store and hand out its parts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.orm import sessionmaker
+
+from drpo.store.library import Datasets, Documents, Sweeps, Votes
+from drpo.store.runs import Commands, Events, Runs
+from drpo.store.schema import Base
+from drpo.store.series import Metrics, Samples
+
+
+def workspace() -> Path:
+    """The folder that holds runs, data and the store: `DRPO_HOME`, else `./workspace`."""
+    return Path(os.environ.get("DRPO_HOME", "workspace")).resolve()
+
+
+class Store:
+    """One connection pool and the tables behind it; safe to share between threads.
+
+    Args:
+        url: A SQLAlchemy URL; by default `DRPO_DATABASE_URL`, else `drpo.sqlite` in the workspace.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url or os.environ.get("DRPO_DATABASE_URL") or _default_url()
+        self.engine = _engine(self.url)
+        Base.metadata.create_all(self.engine)
+        session = sessionmaker(self.engine, expire_on_commit=False)
+        self.runs = Runs(session)
+        self.metrics = Metrics(session)
+        self.samples = Samples(session)
+        self.events = Events(session)
+        self.commands = Commands(session)
+        self.datasets = Datasets(session)
+        self.sweeps = Sweeps(session)
+        self.votes = Votes(session)
+        self.documents = Documents(session)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def _default_url() -> str:
+    folder = workspace()
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'drpo.sqlite'}"
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    # Several processes write; a writer waits for another instead of failing.
+    engine = create_engine(url, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:  # noqa: ANN401 - DBAPI objects
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # A power cut may lose the last moment of a chart, never the file.
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine

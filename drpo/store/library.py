@@ -1,0 +1,171 @@
+"""Data sets, sweeps, votes, and other documents people keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from drpo.errors import DataError, RunError
+from drpo.store.schema import Dataset, Document, Run, Sweep, Vote
+
+
+class Datasets:
+    """Named versions of preference pairs."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def add(self, dataset: Dataset) -> None:
+        """Write a version down; names and versions are given by `drpo.data`."""
+        with self._session.begin() as session:
+            session.add(dataset)
+
+    def next_version(self, name: str) -> int:
+        """Return the number the next version of this name gets, from 1."""
+        with self._session() as session:
+            newest = session.scalar(select(func.max(Dataset.version)).where(Dataset.name == name))
+        return (newest or 0) + 1
+
+    def get(self, dataset_id: str) -> Dataset:
+        """Return a version by id, or the newest version of a name.
+
+        Raises:
+            DataError: There is none.
+        """
+        with self._session() as session:
+            found = (
+                session.get(Dataset, dataset_id)
+                or session.scalars(
+                    select(Dataset)
+                    .where(Dataset.name == dataset_id)
+                    .order_by(Dataset.version.desc())
+                ).first()
+            )
+        if found is None:
+            raise DataError(f"No saved data set {dataset_id!r}; `drpo data list` shows all.")
+        return found
+
+    def all(self) -> list[Dataset]:
+        """Return all versions, newest first."""
+        with self._session() as session:
+            return list(session.scalars(select(Dataset).order_by(Dataset.created_at.desc())))
+
+    def users(self, dataset: Dataset) -> list[str]:
+        """Return the ids of runs that were trained on this version."""
+        with self._session() as session:
+            rows = session.execute(select(Run.id, Run.config)).all()
+        names = {dataset.id}
+        if self.get(dataset.name).id == dataset.id:
+            names.add(dataset.name)
+        return [
+            run_id
+            for run_id, config in rows
+            if names & {config["data"]["data"], config["data"]["heldout"]}
+        ]
+
+    def remove(self, dataset_id: str) -> None:
+        """Forget a version that no run uses.
+
+        Raises:
+            DataError: A run was trained on it.
+        """
+        dataset = self.get(dataset_id)
+        users = self.users(dataset)
+        if users:
+            raise DataError(
+                f"{dataset.name} version {dataset.version} is used by {', '.join(users[:3])}"
+                f"{' and others' if len(users) > 3 else ''}; delete those runs first."
+            )
+        with self._session.begin() as session:
+            session.delete(session.merge(dataset))
+
+
+class Sweeps:
+    """Plans of many runs."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def add(self, sweep: Sweep) -> None:
+        """Write a plan down."""
+        with self._session.begin() as session:
+            session.add(sweep)
+
+    def get(self, sweep_id: str) -> Sweep:
+        """Return a sweep.
+
+        Raises:
+            RunError: There is none of that id.
+        """
+        with self._session() as session:
+            sweep = session.get(Sweep, sweep_id)
+        if sweep is None:
+            raise RunError(f"No sweep {sweep_id!r} here.")
+        return sweep
+
+    def all(self) -> list[Sweep]:
+        """Return all sweeps, newest first."""
+        with self._session() as session:
+            return list(session.scalars(select(Sweep).order_by(Sweep.created_at.desc())))
+
+    def change(self, sweep_id: str, **values: Any) -> None:  # noqa: ANN401 - columns of Sweep
+        """Set columns of one sweep."""
+        with self._session.begin() as session:
+            session.execute(update(Sweep).where(Sweep.id == sweep_id).values(**values))
+
+
+class Votes:
+    """Reviewers' choices."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def add(self, vote: Vote) -> int:
+        """Write one choice down and return its id."""
+        with self._session.begin() as session:
+            session.add(vote)
+        return vote.id
+
+    def all(self, review_id: str, *, reviewer: str | None = None) -> list[Vote]:
+        """Return the choices that stand, oldest first."""
+        query = (
+            select(Vote)
+            .where(Vote.review_id == review_id, Vote.undone.is_(False))
+            .order_by(Vote.id)
+        )
+        if reviewer is not None:
+            query = query.where(Vote.reviewer == reviewer)
+        with self._session() as session:
+            return list(session.scalars(query))
+
+    def undo(self, vote_id: int) -> None:
+        """Take a choice back; the row stays for the record."""
+        with self._session.begin() as session:
+            session.execute(update(Vote).where(Vote.id == vote_id).values(undone=True))
+
+
+class Documents:
+    """JSON documents by kind and key."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def put(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
+        """Write or overwrite one document."""
+        with self._session.begin() as session:
+            session.merge(Document(kind=kind, key=key, body=dict(body)))
+
+    def get(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Return one document's body, or None."""
+        with self._session() as session:
+            document = session.get(Document, (kind, key))
+        return None if document is None else document.body
+
+    def all(self, kind: str) -> list[Document]:
+        """Return all documents of a kind, newest first."""
+        query = select(Document).where(Document.kind == kind).order_by(Document.updated_at.desc())
+        with self._session() as session:
+            return list(session.scalars(query))

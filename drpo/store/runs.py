@@ -1,0 +1,219 @@
+"""Runs, what happened to them, and what people ask of them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from drpo.config import RunConfig
+from drpo.errors import RunError
+from drpo.store.schema import STATUSES, Command, EventRow, Run
+
+
+class Runs:
+    """The runs table."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def create(self, config: RunConfig, *, sweep_id: str | None = None, story: str = "") -> Run:
+        """Put a run in the queue and return it; its id is readable and unique."""
+        name = config.run.name or f"{config.run.method}-{time.strftime('%m%d-%H%M%S')}"
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "run"
+        run = Run(
+            id=f"{slug}-{secrets.token_hex(3)}",
+            name=name,
+            config=config.model_dump(mode="json"),
+            sweep_id=sweep_id,
+            story=story,
+        )
+        with self._session.begin() as session:
+            session.add(run)
+        return self.get(run.id)
+
+    def get(self, run_id: str) -> Run:
+        """Return one run.
+
+        Raises:
+            RunError: There is no run of that id.
+        """
+        with self._session() as session:
+            run = session.get(Run, run_id)
+        if run is None:
+            raise RunError(f"No run {run_id!r} here; `drpo runs` lists those there are.")
+        return run
+
+    def find(self, text: str) -> Run:
+        """Return the run with this id, or the only one whose id or name begins so.
+
+        Raises:
+            RunError: None or several fit.
+        """
+        with self._session() as session:
+            fits = session.scalars(
+                select(Run).where(
+                    Run.deleted_at.is_(None),
+                    Run.id.startswith(text, autoescape=True)
+                    | Run.name.startswith(text, autoescape=True),
+                )
+            ).all()
+        exact = [run for run in fits if run.id == text]
+        if exact:
+            return exact[0]
+        if len(fits) == 1:
+            return fits[0]
+        if not fits:
+            raise RunError(f"No run {text!r} here; `drpo runs` lists those there are.")
+        raise RunError(
+            f"{len(fits)} runs begin with {text!r}: {', '.join(run.id for run in fits[:5])}; "
+            "give more of the id."
+        )
+
+    def all(
+        self,
+        *,
+        statuses: Iterable[str] | None = None,
+        sweep_id: str | None = None,
+        story: str | None = None,
+        archived: bool = False,
+        deleted: bool = False,
+        limit: int = 1000,
+    ) -> list[Run]:
+        """Return runs, pinned first, then newest first."""
+        query = select(Run).order_by(Run.pinned.desc(), Run.created_at.desc()).limit(limit)
+        if statuses is not None:
+            query = query.where(Run.status.in_(tuple(statuses)))
+        if sweep_id is not None:
+            query = query.where(Run.sweep_id == sweep_id)
+        if story is not None:
+            query = query.where(Run.story == story)
+        if not archived:
+            query = query.where(Run.archived.is_(False))
+        query = query.where(Run.deleted_at.is_not(None) if deleted else Run.deleted_at.is_(None))
+        with self._session() as session:
+            return list(session.scalars(query))
+
+    def change(self, run_id: str, **values: Any) -> None:  # noqa: ANN401 - columns of Run
+        """Set columns of one run."""
+        status = values.get("status")
+        if status is not None and status not in STATUSES:
+            raise RunError(f"A run's status is one of {', '.join(STATUSES)}; got {status!r}.")
+        with self._session.begin() as session:
+            done = session.execute(update(Run).where(Run.id == run_id).values(**values))
+            if done.rowcount == 0:  # type: ignore[attr-defined]
+                raise RunError(f"No run {run_id!r} here; `drpo runs` lists those there are.")
+
+    def move(self, run_id: str, *, from_statuses: Iterable[str], to: str) -> bool:
+        """Change the status only if it is still one of `from_statuses`; say whether it was.
+
+        Two supervisors may see the same queued run; this lets exactly one of them take it.
+        """
+        with self._session.begin() as session:
+            done = session.execute(
+                update(Run)
+                .where(Run.id == run_id, Run.status.in_(tuple(from_statuses)))
+                .values(status=to)
+            )
+            return bool(done.rowcount == 1)  # type: ignore[attr-defined]
+
+    def heartbeat(self, run_id: str) -> None:
+        """Say that the worker is alive."""
+        self.change(run_id, heartbeat_at=time.time())
+
+    def remove(self, run_id: str) -> None:
+        """Erase a run and all its rows for good; the screen's delete only marks it."""
+        with self._session.begin() as session:
+            run = session.get(Run, run_id)
+            if run is not None:
+                session.delete(run)
+
+
+class Events:
+    """What happened, in order."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def add(
+        self,
+        run_id: str,
+        step: int,
+        kind: str,
+        message: str,
+        payload: Mapping[str, Any] | None = None,
+        who: str = "",
+    ) -> int:
+        """Write one event and return its id."""
+        row = EventRow(
+            run_id=run_id, step=step, kind=kind, message=message,
+            payload=dict(payload or {}), who=who,
+        )  # fmt: skip
+        with self._session.begin() as session:
+            session.add(row)
+        return row.id
+
+    def since(
+        self, run_id: str, cursor: int = 0, *, kinds: Iterable[str] | None = None
+    ) -> list[EventRow]:
+        """Return the events with an id above the cursor, oldest first."""
+        query = (
+            select(EventRow)
+            .where(EventRow.run_id == run_id, EventRow.id > cursor)
+            .order_by(EventRow.id)
+        )
+        if kinds is not None:
+            query = query.where(EventRow.kind.in_(tuple(kinds)))
+        with self._session() as session:
+            return list(session.scalars(query))
+
+    def recent(self, kinds: Iterable[str], limit: int = 50) -> list[EventRow]:
+        """Return the newest events of these kinds over all runs, newest first."""
+        query = (
+            select(EventRow)
+            .where(EventRow.kind.in_(tuple(kinds)))
+            .order_by(EventRow.id.desc())
+            .limit(limit)
+        )
+        with self._session() as session:
+            return list(session.scalars(query))
+
+
+class Commands:
+    """What people asked live runs to do."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def add(
+        self, run_id: str, kind: str, payload: Mapping[str, Any] | None = None, who: str = ""
+    ) -> int:
+        """Ask for something; the worker obeys between two updates."""
+        row = Command(run_id=run_id, kind=kind, payload=dict(payload or {}), who=who)
+        with self._session.begin() as session:
+            session.add(row)
+        return row.id
+
+    def pending(self, run_id: str) -> list[Command]:
+        """Return what is still to be obeyed, oldest first."""
+        query = (
+            select(Command)
+            .where(Command.run_id == run_id, Command.done_at.is_(None))
+            .order_by(Command.id)
+        )
+        with self._session() as session:
+            return list(session.scalars(query))
+
+    def done(self, command_ids: Iterable[int]) -> None:
+        """Mark commands as obeyed."""
+        with self._session.begin() as session:
+            session.execute(
+                update(Command)
+                .where(Command.id.in_(tuple(command_ids)))
+                .values(done_at=time.time())
+            )

@@ -1,0 +1,202 @@
+"""The tables: runs, metrics, samples, events, commands, votes, data sets, sweeps and notes.
+
+Rows come back detached from their session, as plain records. Times are seconds since 1970 (UTC).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+LIVE_STATUSES = ("queued", "running", "paused")
+"""A worker has, or will have, something to do."""
+
+STATUSES = (*LIVE_STATUSES, "finished", "stopped", "failed", "interrupted")
+"""`stopped` was asked for and saved; `interrupted` lost its worker and can be resumed."""
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+
+
+class Run(Base):
+    """One run: its frozen config, where it stands, and which process carries it out."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    config: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(16), default="queued", index=True)
+    stage: Mapped[str] = mapped_column(String(32), default="queued")
+    """What it is doing now: sft, reward model, drpo, evaluation ..."""
+    step: Mapped[int] = mapped_column(default=0)
+    """Policy updates done."""
+    stage_done: Mapped[int] = mapped_column(default=0)
+    stage_total: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(Text, default="")
+    """The sentence a person reads; the traceback is in the worker's log."""
+    summary: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """`first`, `last` (held-out figures), `episodes`, `wall_seconds`; kept by the worker."""
+
+    created_at: Mapped[float] = mapped_column(default=time.time)
+    started_at: Mapped[float | None] = mapped_column(default=None)
+    finished_at: Mapped[float | None] = mapped_column(default=None)
+
+    pid: Mapped[int | None] = mapped_column(default=None)
+    pid_started: Mapped[float | None] = mapped_column(default=None)
+    """The process's start time: a pid alone may since belong to another process."""
+    heartbeat_at: Mapped[float | None] = mapped_column(default=None)
+    device: Mapped[str] = mapped_column(String(32), default="")
+
+    sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweeps.id"), default=None, index=True)
+    story: Mapped[str] = mapped_column(String(64), default="")
+    """The demo story or pilot this run belongs to, e.g. `brake:<id>`."""
+    tags: Mapped[list[str]] = mapped_column(default=list)
+    pinned: Mapped[bool] = mapped_column(default=False)
+    archived: Mapped[bool] = mapped_column(default=False)
+    deleted_at: Mapped[float | None] = mapped_column(default=None)
+    """Set by delete, cleared by undo; the files go when the grace time is over."""
+
+
+class Metric(Base):
+    """One value of one metric after one update."""
+
+    __tablename__ = "metrics"
+    __table_args__ = (Index("ix_metrics_run_cursor", "run_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    step: Mapped[int]
+    name: Mapped[str] = mapped_column(String(64))
+    value: Mapped[float] = mapped_column(Float)
+
+
+class SampleRow(Base):
+    """One answer that was written down: see `drpo.records.Sample` for the fields' meaning."""
+
+    __tablename__ = "samples"
+    __table_args__ = (
+        Index("ix_samples_run_step", "run_id", "kind", "step"),
+        Index("ix_samples_run_cursor", "run_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    step: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))
+    item: Mapped[int]
+    start: Mapped[str] = mapped_column(String(16))
+    prompt: Mapped[str] = mapped_column(Text)
+    prefix: Mapped[str] = mapped_column(Text, default="")
+    response: Mapped[str] = mapped_column(Text)
+    offline: Mapped[str] = mapped_column(Text, default="")
+    prefix_tokens: Mapped[int] = mapped_column(default=0)
+    offline_tokens: Mapped[int] = mapped_column(default=0)
+    response_tokens: Mapped[int] = mapped_column(default=0)
+    finished: Mapped[bool] = mapped_column(default=True)
+    score: Mapped[float | None] = mapped_column(default=None)
+    gold: Mapped[float | None] = mapped_column(default=None)
+    kl: Mapped[float | None] = mapped_column(default=None)
+    offline_score: Mapped[float | None] = mapped_column(default=None)
+    offline_gold: Mapped[float | None] = mapped_column(default=None)
+    weights: Mapped[str] = mapped_column(String(64), default="")
+    """Hash of the weights that wrote it."""
+
+
+class EventRow(Base):
+    """Something that happened at a step: a knob turned, an alarm, a pause, a stage's end."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_run_cursor", "run_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    step: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(32))
+    """knob, alarm, decision, pause, resume, stop, checkpoint, stage, error, note."""
+    message: Mapped[str] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    who: Mapped[str] = mapped_column(String(64), default="")
+    created_at: Mapped[float] = mapped_column(default=time.time)
+
+
+class Command(Base):
+    """Something a person asked a live run to do; obeyed between two updates."""
+
+    __tablename__ = "commands"
+    __table_args__ = (Index("ix_commands_pending", "run_id", "done_at"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    """pause, resume, stop, set."""
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    who: Mapped[str] = mapped_column(String(64), default="")
+    created_at: Mapped[float] = mapped_column(default=time.time)
+    done_at: Mapped[float | None] = mapped_column(default=None)
+
+
+class Dataset(Base):
+    """A named version of preference pairs in the workspace."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), index=True)
+    version: Mapped[int]
+    path: Mapped[str] = mapped_column(Text)
+    """Relative to the workspace."""
+    content_hash: Mapped[str] = mapped_column(String(64))
+    rows: Mapped[int]
+    source: Mapped[str] = mapped_column(Text, default="")
+    """The upload's own name, as text; never used as a path."""
+    recipe: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    report: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[float] = mapped_column(default=time.time)
+
+
+class Sweep(Base):
+    """A plan of many runs."""
+
+    __tablename__ = "sweeps"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(16), default="running")
+    plan: Mapped[dict[str, Any]]
+    created_at: Mapped[float] = mapped_column(default=time.time)
+
+
+class Vote(Base):
+    """One reviewer's choice between two answers to one prompt."""
+
+    __tablename__ = "votes"
+    __table_args__ = (Index("ix_votes_review", "review_id", "reviewer"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    review_id: Mapped[str] = mapped_column(String(64))
+    reviewer: Mapped[str] = mapped_column(String(64))
+    item: Mapped[str] = mapped_column(String(64))
+    choice: Mapped[str] = mapped_column(String(16))
+    """first, second, tie, both_bad or skip; first and second as in the item, not on screen."""
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Side shown, reason tags, seconds taken."""
+    created_at: Mapped[float] = mapped_column(default=time.time)
+    undone: Mapped[bool] = mapped_column(default=False)
+
+
+class Document(Base):
+    """A JSON document under a kind and a key: reviews, pilots, judge answers, results."""
+
+    __tablename__ = "documents"
+
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    body: Mapped[dict[str, Any]]
+    updated_at: Mapped[float] = mapped_column(default=time.time, onupdate=time.time)

@@ -1,0 +1,125 @@
+"""Metrics and samples: long tables that are only ever appended to and read by cursor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+import pandas as pd
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from drpo.records import Sample
+from drpo.store.schema import Metric, SampleRow
+
+
+class Metrics:
+    """The metrics table, one row a value."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def append(self, run_id: str, step: int, values: Mapping[str, float]) -> None:
+        """Write the metrics of one step; values that are not finite are left out."""
+        rows = [
+            {"run_id": run_id, "step": step, "name": name, "value": float(value)}
+            for name, value in values.items()
+            if math.isfinite(value)
+        ]
+        if rows:
+            with self._session.begin() as session:
+                session.execute(insert(Metric), rows)
+
+    def since(
+        self, run_id: str, cursor: int = 0, *, names: Iterable[str] | None = None
+    ) -> pd.DataFrame:
+        """Return rows above the cursor with columns id, step, name, value, in order of id."""
+        query = (
+            select(Metric.id, Metric.step, Metric.name, Metric.value)
+            .where(Metric.run_id == run_id, Metric.id > cursor)
+            .order_by(Metric.id)
+        )
+        if names is not None:
+            query = query.where(Metric.name.in_(tuple(names)))
+        with self._session() as session:
+            rows = session.execute(query).all()
+        return pd.DataFrame(rows, columns=["id", "step", "name", "value"])
+
+    def names(self, run_id: str) -> list[str]:
+        """Return the names of all metrics of a run, sorted."""
+        query = select(Metric.name).where(Metric.run_id == run_id).distinct()
+        with self._session() as session:
+            return sorted(session.scalars(query))
+
+    def truncate(self, run_id: str, *, after_step: int) -> None:
+        """Forget what a resumed run will write again."""
+        with self._session.begin() as session:
+            session.execute(delete(Metric).where(Metric.run_id == run_id, Metric.step > after_step))
+
+
+class Samples:
+    """The samples table: held-out answers of every evaluation, and training episodes."""
+
+    def __init__(self, session: sessionmaker[Session]) -> None:
+        self._session = session
+
+    def append(self, run_id: str, samples: Sequence[Sample]) -> None:
+        """Write samples down."""
+        if samples:
+            with self._session.begin() as session:
+                session.execute(
+                    insert(SampleRow), [{"run_id": run_id, **asdict(s)} for s in samples]
+                )
+
+    def steps(self, run_id: str, kind: str = "heldout") -> list[int]:
+        """Return the steps at which samples of a kind were kept, ascending."""
+        query = (
+            select(SampleRow.step)
+            .where(SampleRow.run_id == run_id, SampleRow.kind == kind)
+            .distinct()
+            .order_by(SampleRow.step)
+        )
+        with self._session() as session:
+            return list(session.scalars(query))
+
+    def at(self, run_id: str, step: int, kind: str = "heldout") -> list[SampleRow]:
+        """Return the samples of one step, ordered by item."""
+        query = (
+            select(SampleRow)
+            .where(SampleRow.run_id == run_id, SampleRow.kind == kind, SampleRow.step == step)
+            .order_by(SampleRow.item, SampleRow.id)
+        )
+        with self._session() as session:
+            return list(session.scalars(query))
+
+    def get(self, sample_id: int) -> SampleRow | None:
+        """Return one sample."""
+        with self._session() as session:
+            return session.get(SampleRow, sample_id)
+
+    def frame(self, run_id: str, *, kind: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Return some columns of all samples of a kind, without the texts one did not ask for."""
+        picked = [getattr(SampleRow, column) for column in columns]
+        query = (
+            select(*picked)
+            .where(SampleRow.run_id == run_id, SampleRow.kind == kind)
+            .order_by(SampleRow.id)
+        )
+        with self._session() as session:
+            return pd.DataFrame(session.execute(query).all(), columns=list(columns))
+
+    def last_step(self, run_id: str, kind: str = "heldout") -> int | None:
+        """Return the newest step with samples."""
+        query = select(func.max(SampleRow.step)).where(
+            SampleRow.run_id == run_id, SampleRow.kind == kind
+        )
+        with self._session() as session:
+            return session.scalar(query)
+
+    def truncate(self, run_id: str, *, after_step: int) -> None:
+        """Forget what a resumed run will write again."""
+        with self._session.begin() as session:
+            session.execute(
+                delete(SampleRow).where(SampleRow.run_id == run_id, SampleRow.step > after_step)
+            )
