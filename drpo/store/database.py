@@ -21,6 +21,11 @@ def workspace() -> Path:
     return Path(os.environ.get("DRPO_HOME", "workspace")).resolve()
 
 
+def run_folder(run_id: str) -> Path:
+    """The folder of one run: config.json, worker.log, models/, checkpoints/."""
+    return workspace() / "runs" / run_id
+
+
 class Store:
     """One connection pool and the tables behind it; safe to share between threads.
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.config import RunConfig
@@ -171,6 +171,17 @@ class Events:
             query = query.where(EventRow.kind.in_(tuple(kinds)))
         with self._session() as session:
             return list(session.scalars(query))
+
+    def truncate(self, run_id: str, *, after_step: int, kinds: Iterable[str]) -> None:
+        """Forget events of these kinds that a resumed run will write again."""
+        with self._session.begin() as session:
+            session.execute(
+                delete(EventRow).where(
+                    EventRow.run_id == run_id,
+                    EventRow.step > after_step,
+                    EventRow.kind.in_(tuple(kinds)),
+                )
+            )
 
     def recent(self, kinds: Iterable[str], limit: int = 50) -> list[EventRow]:
         """Return the newest events of these kinds over all runs, newest first."""

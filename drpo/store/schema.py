@@ -51,6 +51,8 @@ class Run(Base):
     pid: Mapped[int | None] = mapped_column(default=None)
     pid_started: Mapped[float | None] = mapped_column(default=None)
     """The process's start time: a pid alone may since belong to another process."""
+    host: Mapped[str] = mapped_column(String(255), default="")
+    """The machine of that process: a pid says nothing on another one."""
     heartbeat_at: Mapped[float | None] = mapped_column(default=None)
     device: Mapped[str] = mapped_column(String(32), default="")
 

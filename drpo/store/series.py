@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.records import Sample
 from drpo.store.schema import Metric, SampleRow
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Metrics:
@@ -44,6 +47,8 @@ class Metrics:
             query = query.where(Metric.name.in_(tuple(names)))
         with self._session() as session:
             rows = session.execute(query).all()
+        import pandas as pd  # half a second that `drpo stop` should not wait for
+
         return pd.DataFrame(rows, columns=["id", "step", "name", "value"])
 
     def names(self, run_id: str) -> list[str]:
@@ -106,6 +111,8 @@ class Samples:
             .where(SampleRow.run_id == run_id, SampleRow.kind == kind)
             .order_by(SampleRow.id)
         )
+        import pandas as pd
+
         with self._session() as session:
             return pd.DataFrame(session.execute(query).all(), columns=list(columns))
 

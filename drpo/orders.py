@@ -1,0 +1,105 @@
+"""What a person may ask of a run: stop, pause, resume, turn a knob, end it at once.
+
+The command line and the screens both ask through these functions, so both refuse the same things
+with the same words. A live run obeys between two updates; nothing here waits for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drpo import processes
+from drpo.config import RunConfig
+from drpo.errors import ConfigError, RunError
+from drpo.store import Store
+from drpo.store.schema import LIVE_STATUSES, Run
+
+KNOBS = ("kl_coef", "reset_prob")
+"""Settings that may be turned while a run is going on."""
+
+RESUMABLE = ("stopped", "interrupted", "failed")
+
+
+def stop(store: Store, run_id: str, who: str = "") -> str:
+    """Ask a run to save and stop; a queued one leaves the queue at once. Returns its status.
+
+    Raises:
+        RunError: The run is unknown or has already ended.
+    """
+    if store.runs.move(run_id, from_statuses=["queued"], to="stopped"):
+        store.events.add(run_id, store.runs.get(run_id).step, "stop", "Taken off the queue.", {}, who)
+        return "stopped"
+    run = _live(store, run_id, "stop")
+    store.commands.add(run_id, "stop", who=who)
+    return run.status
+
+
+def pause(store: Store, run_id: str, who: str = "") -> None:
+    """Ask a run to pause after the update it is in.
+
+    Raises:
+        RunError: The run is unknown, not started, or has ended.
+    """
+    run = _live(store, run_id, "pause")
+    if run.status == "queued":
+        raise RunError(f"{run_id} has not started, so there is nothing to pause; stop it instead.")
+    store.commands.add(run_id, "pause", who=who)
+
+
+def resume(store: Store, run_id: str, who: str = "") -> None:
+    """Let a paused run go on, or queue an ended one to go on from its last checkpoint.
+
+    Raises:
+        RunError: The run is unknown, finished, or going on already.
+    """
+    run = store.runs.get(run_id)
+    if run.status == "paused":
+        store.commands.add(run_id, "resume", who=who)
+        return
+    # What was asked of the ended worker must not stop the new one.
+    stale = [command.id for command in store.commands.pending(run_id)]
+    if not store.runs.move(run_id, from_statuses=RESUMABLE, to="queued"):
+        raise RunError(
+            f"{run_id} is {run.status}; only a paused, stopped, interrupted or failed run can go on."
+        )
+    store.commands.done(stale)
+    store.runs.change(run_id, error="", finished_at=None, stage="queued")
+
+
+def turn(store: Store, run_id: str, knobs: Mapping[str, Any], who: str = "") -> None:
+    """Give a live run new values of `kl_coef` or `reset_prob`; they count from the next update.
+
+    Raises:
+        ConfigError: A name is not a knob, or a value is out of its range.
+        RunError: The run is unknown or has ended.
+    """
+    wrong = sorted(set(knobs) - set(KNOBS))
+    if wrong or not knobs:
+        raise ConfigError(
+            f"Only {' and '.join(KNOBS)} can be turned while a run goes on; "
+            f"got {', '.join(wrong) or 'nothing'}. Start a new run for other settings."
+        )
+    run = _live(store, run_id, "change")
+    checked = RunConfig.from_nested(run.config).replace(**knobs).flat()
+    store.commands.add(run_id, "set", {name: checked[name] for name in knobs}, who)
+
+
+def kill(store: Store, run_id: str, who: str = "") -> bool:
+    """End a run's worker at once, without saving; say whether there was one.
+
+    What it had saved stays: the run becomes interrupted and can be resumed.
+    """
+    run = store.runs.get(run_id)
+    if not processes.kill_worker(run):
+        return False
+    if store.runs.move(run_id, from_statuses=LIVE_STATUSES, to="interrupted"):
+        store.events.add(run_id, run.step, "stop", "Ended at once, without saving.", {}, who)
+    return True
+
+
+def _live(store: Store, run_id: str, verb: str) -> Run:
+    run = store.runs.get(run_id)
+    if run.status not in LIVE_STATUSES:
+        raise RunError(f"{run_id} is {run.status}; only a live run can {verb}.")
+    return run

@@ -1,0 +1,129 @@
+"""Which processes live, who holds a lock, and which devices there are; all without torch."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from drpo.store.schema import Run
+
+SAME_START = 0.5
+"""Seconds by which two readings of one process's start time may differ."""
+
+
+def hostname() -> str:
+    """The name of this machine, as runs carry it."""
+    return socket.gethostname()
+
+
+def start_time(pid: int) -> float | None:
+    """When the process of this pid started (seconds since 1970), or None when there is none."""
+    try:
+        process = psutil.Process(pid)
+        # A zombie has ended; it only waits for a parent that may never come for it.
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def is_here(run: Run) -> bool:
+    """Whether the run's worker is, or was, a process of this machine."""
+    return run.host in ("", hostname())
+
+
+def process_lives(run: Run) -> bool:
+    """Whether the very process that carried the run out still exists on this machine."""
+    if run.pid is None or run.pid_started is None:
+        return False
+    started = start_time(run.pid)
+    return started is not None and abs(started - run.pid_started) < SAME_START
+
+
+def kill_worker(run: Run) -> bool:
+    """End a run's worker and its children at once; say whether there was one to end.
+
+    A run in a thread of this process cannot be ended alone and is left as it is.
+    """
+    if not is_here(run) or not process_lives(run) or run.pid in (None, os.getpid()):
+        return False
+    try:
+        # A worker leads a session of its own, so its group is the worker and its children.
+        if os.getpgid(run.pid) == run.pid:
+            os.killpg(run.pid, signal.SIGKILL)
+        else:
+            os.kill(run.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class Lock:
+    """A lock that the system lets go of when its holder dies, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free; say whether it is now held here."""
+        if self._file is not None:
+            return True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return False
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Let go."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def holder(self) -> int | None:
+        """The pid of whoever holds the lock, or None when it is free."""
+        if self._file is not None:
+            return os.getpid()
+        if self.acquire():
+            self.release()
+            return None
+        text = self.path.read_text(encoding="utf-8").strip()
+        return int(text) if text.isdigit() else 0
+
+
+def gpus() -> list[str]:
+    """The NVIDIA GPUs a run may use, by index or by the names in CUDA_VISIBLE_DEVICES."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    try:
+        listed = subprocess.run(
+            [tool, "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True, text=True, timeout=20, check=True,
+        )  # fmt: skip
+    except (subprocess.SubprocessError, OSError):
+        return []
+    return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
