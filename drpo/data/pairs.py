@@ -1,0 +1,27 @@
+"""The record that everything after the data desk works on: one preference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One prompt with the answer people preferred and the one they did not.
+
+    The trained text is exactly `prompt + chosen` (or `+ rejected`), nothing inserted: whitespace
+    between the two belongs to one of them.
+    """
+
+    prompt: str
+    chosen: str
+    rejected: str
+    facts: Mapping[str, str] | None = None
+    """What a faithful answer states, where a gold score exists: slot to word."""
+    gold_chosen: float | None = None
+    gold_rejected: float | None = None
+    row: int = 0
+    """1-based row in the source, for messages."""
+    margin: float | None = None
+    """How clearly chosen was preferred, where the source says so."""
