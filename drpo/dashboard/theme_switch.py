@@ -1,0 +1,36 @@
+"""The light and dark switch in the sidebar.
+
+Streamlit keeps a visitor's theme in the browser, one entry for each path, and offers no call to
+change it. The switch writes that entry for all our paths and loads the page again; as every
+state is in the URL, the same screen comes back in the other colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from drpo.dashboard.words import t
+
+ASSETS = Path(__file__).parent / "assets"
+
+_SWITCH = st.components.v2.component(
+    "drpo_theme_switch",
+    js=(ASSETS / "theme_switch.js").read_text(encoding="utf-8"),
+    css=(ASSETS / "theme_switch.css").read_text(encoding="utf-8"),
+)
+
+
+def theme_switch(paths: Sequence[str]) -> None:
+    """Show the switch.
+
+    Args:
+        paths: The URL paths of all screens.
+    """
+    names = {name: t(f"frame.theme_{name}") for name in ("System", "Light", "Dark")}
+    _SWITCH(
+        data={"label": t("frame.theme"), "names": names, "paths": list(paths)},
+        key="theme_switch",
+    )
