@@ -28,7 +28,9 @@ def stop(store: Store, run_id: str, who: str = "") -> str:
         RunError: The run is unknown or has already ended.
     """
     if store.runs.move(run_id, from_statuses=["queued"], to="stopped"):
-        store.events.add(run_id, store.runs.get(run_id).step, "stop", "Taken off the queue.", {}, who)
+        store.events.add(
+            run_id, store.runs.get(run_id).step, "stop", "Taken off the queue.", {}, who
+        )
         return "stopped"
     run = _live(store, run_id, "stop")
     store.commands.add(run_id, "stop", who=who)
@@ -57,14 +59,18 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
     if run.status == "paused":
         store.commands.add(run_id, "resume", who=who)
         return
-    # What was asked of the ended worker must not stop the new one.
-    stale = [command.id for command in store.commands.pending(run_id)]
-    if not store.runs.move(run_id, from_statuses=RESUMABLE, to="queued"):
+    if run.status not in RESUMABLE:
         raise RunError(
-            f"{run_id} is {run.status}; only a paused, stopped, interrupted or failed run can go on."
+            f"{run_id} is {run.status}; "
+            "only a paused, stopped, interrupted or failed run can go on."
         )
-    store.commands.done(stale)
+    # What was asked of the ended worker must not stop the new one.
+    store.commands.done([command.id for command in store.commands.pending(run_id)])
     store.runs.change(run_id, error="", finished_at=None, stage="queued")
+    store.runs.move(run_id, from_statuses=RESUMABLE, to="queued")
+    store.events.add(
+        run_id, run.step, "resume", "Queued to go on from its last checkpoint.", {}, who
+    )
 
 
 def turn(store: Store, run_id: str, knobs: Mapping[str, Any], who: str = "") -> None:

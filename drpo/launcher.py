@@ -1,0 +1,268 @@
+"""The supervisor: takes queued runs, gives each a device, starts its worker, notices its death.
+
+One thread a dashboard process; of all processes that share a workspace, only the one that holds
+`supervisor.lock` acts, the others stand by and take over when it ends. Workers lead sessions of
+their own, so neither a closed browser nor a dead dashboard touches them; a new supervisor finds
+them in the store. Torch is never imported here: a run's worker is another process, except with
+`executor: thread`.
+
+Run as `python -m drpo.launcher` it supervises without a screen and leaves when nothing is live.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from drpo import processes
+from drpo.config import RunConfig
+from drpo.store import Store, run_folder, workspace
+from drpo.store.schema import Run
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+SILENT_SECONDS = 300.0
+"""A living worker that has not beaten for so long is stuck; ten missed beats may be a busy disk."""
+CLAIM_SECONDS = 60.0
+"""A claimed run without a pid after this lost its supervisor between claim and start."""
+
+
+def cpu_slots() -> int:
+    """How many CPU runs go on at once: `DRPO_CPU_SLOTS`, by default 2 (a story is two runs)."""
+    text = os.environ.get("DRPO_CPU_SLOTS", "")
+    return max(1, int(text)) if text.isdigit() else 2
+
+
+class Supervisor:
+    """Carries out the queue in a background thread.
+
+    Args:
+        store: Where runs are queued.
+        poll_seconds: Pause between two looks at the queue.
+        silent_seconds: A worker whose heartbeat stands still for so long is ended.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        silent_seconds: float = SILENT_SECONDS,
+    ) -> None:
+        self.store = store
+        self.poll_seconds = poll_seconds
+        self.silent_seconds = silent_seconds
+        self.lock = processes.Lock(workspace() / "supervisor.lock")
+        self._gpus = processes.gpus()
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._beats: dict[str, tuple[float | None, float]] = {}
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin supervising in a daemon thread; a second call changes nothing."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name="drpo-supervisor", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop supervising. Workers go on; another supervisor finds them."""
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.lock.release()
+
+    def acting(self) -> bool:
+        """Whether this supervisor, not another process's, carries out the queue."""
+        return self.lock.acquire()
+
+    def idle(self) -> bool:
+        """Whether no run is queued, going on or paused."""
+        return not self.store.runs.all(statuses=("queued", "running", "paused"), archived=True)
+
+    def tick(self) -> None:
+        """Look once: reap, mark the dead, start what fits."""
+        if not self.acting():
+            return
+        self._reap()
+        live = self.store.runs.all(statuses=("running", "paused"), archived=True)
+        for run in live:
+            self._check(run)
+        queued = self.store.runs.all(statuses=("queued",), archived=True)
+        if not queued:
+            return
+        taken = [
+            run.device
+            for run in self.store.runs.all(statuses=("running", "paused"), archived=True)
+            if processes.is_here(run)
+        ]
+        for run in sorted(queued, key=lambda run: run.created_at):
+            device = free_device(RunConfig.from_nested(run.config), self._gpus, taken)
+            if device is not None and self._launch(run, device):
+                taken.append(device)
+
+    def _loop(self) -> None:
+        while not self._end.wait(self.poll_seconds):
+            try:
+                self.tick()
+            except Exception:
+                # A full disk or a locked store now may be over at the next look; the thread that
+                # starts and watches runs must outlive it.
+                log.exception("the supervisor could not do its round")
+
+    def _reap(self) -> None:
+        for run_id, child in list(self._children.items()):
+            if child.poll() is not None:
+                del self._children[run_id]
+        for run_id, thread in list(self._threads.items()):
+            if not thread.is_alive():
+                del self._threads[run_id]
+
+    def _check(self, run: Run) -> None:
+        """Mark a run whose worker is gone, and end a worker that stopped beating."""
+        if run.pid is None:
+            if time.time() - (run.heartbeat_at or run.created_at) > CLAIM_SECONDS:
+                self._interrupted(run, "Its worker never started.")
+            return
+        if processes.is_here(run) and not process_or_thread_lives(run, self._threads):
+            self._interrupted(run, "Its worker ended without saying why; worker.log may tell.")
+            return
+        # Counted on this process's own clock: a laptop that slept wakes with every beat old.
+        beat, since = self._beats.get(run.id, (None, 0.0))
+        now = time.monotonic()
+        if run.heartbeat_at != beat:
+            self._beats[run.id] = (run.heartbeat_at, now)
+        elif now - since > self.silent_seconds:
+            processes.kill_worker(run)
+            self._interrupted(run, f"Its worker was silent for {self.silent_seconds:.0f} seconds.")
+
+    def _interrupted(self, run: Run, why: str) -> None:
+        self._beats.pop(run.id, None)
+        # The worker may have written its end between our reading and now; then it stands.
+        if self.store.runs.get(run.id).heartbeat_at != run.heartbeat_at:
+            return
+        if self.store.runs.move(run.id, from_statuses=("running", "paused"), to="interrupted"):
+            self.store.runs.change(run.id, error=f"{why} It can be resumed from its checkpoint.")
+            self.store.events.add(run.id, run.step, "error", why)
+
+    def _launch(self, run: Run, device: str) -> bool:
+        if not self.store.runs.move(run.id, from_statuses=("queued",), to="running"):
+            return False
+        self._beats.pop(run.id, None)
+        self.store.runs.change(
+            run.id, stage="starting", device=device, heartbeat_at=time.time(),
+            host=processes.hostname(), pid=None, pid_started=None,
+        )  # fmt: skip
+        try:
+            if RunConfig.from_nested(run.config).run.executor == "thread":
+                self._start_thread(run.id)
+            else:
+                self._children[run.id] = start_worker(self.store, run.id, device)
+        except OSError as error:
+            self.store.runs.change(
+                run.id, status="failed", error=f"The worker could not be started: {error}."
+            )
+            return False
+        return True
+
+    def _start_thread(self, run_id: str) -> None:
+        from drpo import worker
+
+        thread = threading.Thread(
+            target=worker.execute, args=(run_id, self.store), name=f"drpo-run-{run_id}", daemon=True
+        )
+        self._threads[run_id] = thread
+        thread.start()
+
+
+def free_device(config: RunConfig, gpus: list[str], taken: list[str]) -> str | None:
+    """Choose a device for a run: one run a GPU, a few on the processor.
+
+    Args:
+        config: The run's settings; `device` is auto, cpu, cuda or cuda:N.
+        gpus: GPUs of this machine.
+        taken: Devices of runs that are going on.
+
+    Returns:
+        `cpu`, `cuda:NAME`, or None when the run has to wait.
+    """
+    wanted = config.models.device
+    if wanted == "cpu" or (wanted == "auto" and not gpus):
+        return "cpu" if taken.count("cpu") < cpu_slots() else None
+    names = [f"cuda:{name}" for name in gpus]
+    if wanted.startswith("cuda:"):
+        names = [wanted]
+    # Asked for a GPU where none is seen: let the worker say so in a sentence.
+    return next((name for name in names or ["cuda"] if name not in taken), None)
+
+
+def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[bytes]:
+    """Start a run's worker in a session of its own, its output in worker.log."""
+    folder = run_folder(run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {
+        "DRPO_HOME": str(workspace()),
+        "DRPO_DATABASE_URL": store.url,
+        "PYTHONUNBUFFERED": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if device.startswith("cuda:"):
+        # The worker sees this one GPU, as cuda:0: nothing it does can land on another run's.
+        environment["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
+    with (folder / "worker.log").open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "drpo.worker", run_id],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True, env=environment,
+        )  # fmt: skip
+    store.runs.change(run_id, pid=child.pid, pid_started=processes.start_time(child.pid))
+    return child
+
+
+def process_or_thread_lives(run: Run, threads: dict[str, threading.Thread]) -> bool:
+    """Whether a run's worker lives; in this process it is a thread, and the pid is our own."""
+    if run.pid == os.getpid():
+        return run.id in threads and threads[run.id].is_alive()
+    return processes.process_lives(run)
+
+
+def start_detached() -> None:
+    """Start a supervisor without a screen, unless one already acts; it ends with the last run."""
+    if processes.Lock(workspace() / "supervisor.lock").holder() is not None:
+        return
+    workspace().mkdir(parents=True, exist_ok=True)
+    with (workspace() / "supervisor.log").open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "drpo.launcher"],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def main() -> None:
+    """Supervise until no run is queued or live, then leave."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    store = Store()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Looked at once more after the lock is free: a run queued while this one was about to leave
+    # saw a supervisor and started none.
+    while True:
+        supervisor = Supervisor(store)
+        if supervisor.idle() or not supervisor.acting():
+            return
+        supervisor.start()
+        while not supervisor.idle():
+            time.sleep(POLL_SECONDS)
+        supervisor.stop()
+
+
+if __name__ == "__main__":
+    main()

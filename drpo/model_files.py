@@ -1,0 +1,243 @@
+"""What a model folder says about itself, read from its small files only, without torch.
+
+The launch form, the estimate and the checks before a launch need a model's size, context and
+tokenizer; config.json, tokenizer files and the headers of the safetensors files tell all of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drpo.errors import ModelError
+
+HUB_NAME = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
+HEADER_LIMIT = 100 * 2**20
+"""A safetensors header longer than this is not a header (the format's own limit)."""
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
+FOUR_BYTES = ("F32", "I32", "U32")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The facts of one model folder."""
+
+    folder: Path
+    config: dict[str, Any]
+    parameters: int
+    weight_bytes: int
+    context: int | None
+    """Longest text in tokens, where the model has a limit."""
+    eos_token: str | None
+    pad_token: str | None
+    tokenizer_file: Path | None
+    """tokenizer.json, when there is one: tokens can then be counted without transformers."""
+
+    @property
+    def layers(self) -> int:
+        """Transformer layers."""
+        return int(_text(self.config).get("num_hidden_layers") or self.config.get("n_layer") or 1)
+
+    @property
+    def hidden(self) -> int:
+        """Width."""
+        return int(_text(self.config).get("hidden_size") or self.config.get("n_embd") or 1)
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens it knows."""
+        return int(_text(self.config).get("vocab_size") or 1)
+
+    @property
+    def labels(self) -> int:
+        """Outputs of its classification head (transformers' default is 2)."""
+        if "id2label" in self.config:
+            return len(self.config["id2label"])
+        return int(self.config.get("num_labels", 2))
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it was saved as a sequence classifier."""
+        names = self.config.get("architectures") or []
+        return any("SequenceClassification" in name for name in names)
+
+
+def find_folder(name: str, *, what: str) -> Path | None:
+    """Find a model's folder: a folder here, or a Hub name already in the local cache.
+
+    Args:
+        name: Folder or Hub name.
+        what: What the model is for, as the sentence should call it ("start policy").
+
+    Returns:
+        The folder, or None for a Hub name that is on the Hub but not in the cache yet.
+
+    Raises:
+        ModelError: There is no such folder, and no such name that can be reached.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise ModelError(f"The {what} {name} is a file; expected a folder with config.json in it.")
+    if not HUB_NAME.match(name) or name.startswith("."):
+        raise ModelError(f"The {what} {name} does not exist; expected a model folder or Hub name.")
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(name, "config.json")
+    if isinstance(cached, str):
+        return Path(cached).parent
+    _reach_hub(name, what)
+    return None
+
+
+def _reach_hub(name: str, what: str) -> None:
+    reason = "HF_HUB_OFFLINE is set"
+    if not os.environ.get("HF_HUB_OFFLINE"):
+        from huggingface_hub import HfApi
+
+        try:
+            HfApi().model_info(name, timeout=10)
+        except Exception as error:
+            reason = type(error).__name__
+        else:
+            return
+    raise ModelError(
+        f"The {what} {name} is neither a folder here nor a name that can be reached on the "
+        f"Hugging Face Hub ({reason}); give a folder with config.json, tokenizer and safetensors."
+    )
+
+
+def read_card(folder: Path, *, what: str = "model") -> ModelCard:
+    """Read a model folder.
+
+    Raises:
+        ModelError: config.json, the weights or the tokenizer are missing or damaged.
+    """
+    config = _json(folder / "config.json", what)
+    parameters, weight_bytes = _weights(folder, what)
+    tokenizer = folder / "tokenizer.json"
+    tokens = _special_tokens(folder)
+    if not any(
+        (folder / name).is_file()
+        for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+    ):
+        raise ModelError(
+            f"The {what} {folder} has no tokenizer; expected tokenizer.json beside config.json "
+            "(save it there with tokenizer.save_pretrained)."
+        )
+    lengths = [_text(config)[key] for key in CONTEXT_KEYS if _text(config).get(key)]
+    return ModelCard(
+        folder=folder,
+        config=config,
+        parameters=parameters,
+        weight_bytes=weight_bytes,
+        context=int(lengths[0]) if lengths else None,
+        eos_token=tokens.get("eos_token"),
+        pad_token=tokens.get("pad_token"),
+        tokenizer_file=tokenizer if tokenizer.is_file() else None,
+    )
+
+
+def _text(config: dict[str, Any]) -> dict[str, Any]:
+    nested = config.get("text_config")
+    return nested if isinstance(nested, dict) else config
+
+
+def _json(path: Path, what: str) -> dict[str, Any]:
+    if not path.is_file():
+        hint = ""
+        if (path.parent / "adapter_config.json").is_file():
+            hint = "; it holds an adapter only, merge it into its base model first"
+        raise ModelError(
+            f"The {what} {path.parent} has no {path.name}; expected a Hugging Face folder{hint}."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelError(
+            f"{path} cannot be read as JSON ({error}); save the model again."
+        ) from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds no JSON object; save the model again.")
+    return content
+
+
+def _weights(folder: Path, what: str) -> tuple[int, int]:
+    index = folder / "model.safetensors.index.json"
+    files = [folder / "model.safetensors"]
+    if index.is_file():
+        names = sorted(set(_json(index, what).get("weight_map", {}).values()))
+        files = [folder / Path(name).name for name in names]
+    missing = [file for file in files if not file.is_file()]
+    if missing or not files:
+        found = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt"))
+        hint = (
+            f"; {found[0].name} is a pickle, which is never loaded: convert it to safetensors"
+            if found
+            else ""
+        )
+        name = missing[0].name if missing else "model.safetensors"
+        raise ModelError(f"The {what} {folder} has no weights; expected {name} in it{hint}.")
+    sizes = [_tensors(file) for file in files]
+    return sum(count for count, _ in sizes), sum(size for _, size in sizes)
+
+
+def _tensors(file: Path) -> tuple[int, int]:
+    """Count the numbers in one safetensors file and check that all their bytes are there."""
+    size = file.stat().st_size
+    damaged = ModelError(f"{file} is damaged or cut short ({size} bytes); copy it again.")
+    with file.open("rb") as handle:
+        head = handle.read(8)
+        if len(head) < 8:
+            raise damaged
+        (length,) = struct.unpack("<Q", head)
+        if length > min(HEADER_LIMIT, size - 8):
+            raise damaged
+        try:
+            header = json.loads(handle.read(length))
+            tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+            count = sum(math.prod(entry["shape"]) for entry in tensors)
+            end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise damaged from error
+    if size != 8 + length + end:
+        raise damaged
+    return count, end
+
+
+def _special_tokens(folder: Path) -> dict[str, str]:
+    """The special tokens by role; newer folders keep them in tokenizer_config.json."""
+    found: dict[str, str] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        path = folder / name
+        if not path.is_file():
+            continue
+        for role, token in _json(path, "tokenizer").items():
+            text = token.get("content") if isinstance(token, dict) else token
+            if role in ("eos_token", "pad_token") and isinstance(text, str):
+                found[role] = text
+    return found
+
+
+def count_tokens(card: ModelCard, texts: list[str]) -> list[int] | None:
+    """Count each text's tokens, or None when that needs more than tokenizer.json."""
+    if card.tokenizer_file is None:
+        return None
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(card.tokenizer_file))
+    except Exception as error:  # the library raises bare Exception for any damaged file
+        raise ModelError(
+            f"{card.tokenizer_file} cannot be read ({error}); save the tokenizer again."
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]

@@ -1,0 +1,226 @@
+"""What a running run writes to the store, and what it hears from there.
+
+Training talks to a `Recorder` as to any `drpo.records.Observer`. Nothing the recorder writes may
+break training: a failed write is logged and counted, and training goes on without that point.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from drpo.records import Control, Sample
+from drpo.store import Store
+from drpo.store.schema import Command
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+HEARD_EVERY = 0.5
+"""Seconds between two looks at the commands inside a long stage."""
+REWRITTEN = ("knob", "alarm", "checkpoint", "evaluation", "stage")
+"""Events after the last checkpoint that a resumed run writes again."""
+SUMMARY = {
+    "scores": "eval/scores", "gold": "eval/gold", "kl": "eval/kl",
+    "mean_length": "eval/mean_length", "scores_se": "eval/scores_se", "gold_se": "eval/gold_se",
+}  # fmt: skip
+
+
+class Recorder:
+    """The store's side of one run.
+
+    Args:
+        store: Where everything goes.
+        run_id: The run.
+        stop_asked: Set from outside (a signal) to stop and save.
+        monitor: Called with (step, values, samples) after metrics were written; it raises alarms.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        *,
+        stop_asked: threading.Event | None = None,
+        monitor: Callable[[int, Mapping[str, float]], None] | None = None,
+    ) -> None:
+        self.store = store
+        self.run_id = run_id
+        self.stop_asked = stop_asked or threading.Event()
+        self.monitor = monitor
+        self.lost_writes = 0
+        self.paused = False
+        run = store.runs.get(run_id)
+        self.step = run.step
+        self.summary: dict[str, Any] = dict(run.summary)
+        self._wall_before = float(self.summary.get("wall_seconds", 0.0))
+        self._began = time.monotonic()
+        self._stage = ("starting", 0, 0)
+        self._who: dict[str, str] = {}
+        self._replay: list[tuple[int, str, dict[str, Any]]] = []
+        self._heard_at = 0.0
+        self._ended = threading.Event()
+        self._beat = threading.Thread(target=self._keep_beating, name="drpo-beat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat: a thread says every second that the worker lives and what it is at."""
+        self._beat.start()
+
+    def close(self) -> None:
+        """Stop beating and write the figures that stand at the end."""
+        self._ended.set()
+        if self._beat.is_alive():
+            self._beat.join()
+        self._write_summary()
+
+    def rewind(self, step: int) -> None:
+        """Forget what lies after the checkpoint a resumed run goes on from.
+
+        Knobs turned after it will be turned again at the same updates, so that the resumed run
+        does what the interrupted one did.
+        """
+        events = self.store.events.since(self.run_id, kinds=("knob",))
+        for event in events:
+            if event.step > step or (event.step == step and event.payload.get("live")):
+                name, value = event.payload.get("name"), event.payload.get("new")
+                if isinstance(name, str):
+                    self._replay.append((event.step, event.who, {name: value}))
+        self.store.metrics.truncate(self.run_id, after_step=step)
+        self.store.samples.truncate(self.run_id, after_step=step)
+        self.store.events.truncate(self.run_id, after_step=step, kinds=REWRITTEN)
+        self.step = step
+        self.store.runs.change(self.run_id, step=step)
+
+    # What training tells.
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Remember how far a stage is; the beat writes it."""
+        self._stage = (stage, done, total)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Write one update's metrics and keep the run's figures up to date."""
+        self.step = step
+        self._safely(lambda: self.store.metrics.append(self.run_id, step, values))
+        self._sum_up(step, values)
+        if self.monitor is not None:
+            self._safely(lambda: self.monitor and self.monitor(step, values))
+
+    def samples(self, samples: Sequence[Sample]) -> None:
+        """Write answers down."""
+        self._safely(lambda: self.store.samples.append(self.run_id, samples))
+
+    def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
+        """Write something that happened; a turned knob carries the name of who turned it."""
+        who = self._who.get(str(payload.get("name")), "") if kind == "knob" else ""
+        self._safely(lambda: self.store.events.add(self.run_id, step, kind, message, payload, who))
+
+    # What training hears.
+
+    def control(self, step: int) -> Control:
+        """Obey what people asked for; called between two updates, never blocks."""
+        knobs: dict[str, Any] = {}
+        while self._replay and self._replay[0][0] <= step:
+            _, who, turned = self._replay.pop(0)
+            knobs |= self._turned(turned, who)
+        for command in self._pending():
+            knobs |= self._obey(command, step)
+        return Control(stop=self.stop_asked.is_set(), pause=self.paused, settings=knobs)
+
+    def should_stop(self) -> bool:
+        """Whether a stage before the policy's training should stop; cheap, ask often."""
+        if time.monotonic() - self._heard_at > HEARD_EVERY:
+            self._heard_at = time.monotonic()
+            for command in self._pending(kinds=("stop",)):
+                self._obey(command, self.step)
+        return self.stop_asked.is_set()
+
+    def _pending(self, kinds: Sequence[str] | None = None) -> list[Command]:
+        try:
+            found = self.store.commands.pending(self.run_id)
+        except Exception:
+            log.exception("could not read the commands")
+            return []
+        return [command for command in found if kinds is None or command.kind in kinds]
+
+    def _obey(self, command: Command, step: int) -> dict[str, Any]:
+        self._safely(lambda: self.store.commands.done([command.id]))
+        if command.kind == "set":
+            return self._turned(command.payload, command.who)
+        if command.kind == "stop":
+            self.stop_asked.set()
+            self._say(step, "stop", "Asked to stop and save.", command.who)
+        elif command.kind in ("pause", "resume") and self.paused != (command.kind == "pause"):
+            self.paused = command.kind == "pause"
+            self._status("paused" if self.paused else "running")
+            self._say(step, command.kind, "Paused." if self.paused else "Going on.", command.who)
+        return {}
+
+    def pause(self, step: int, why: str) -> None:
+        """Pause after this update because an alarm is set to do so."""
+        self.paused = True
+        self._status("paused")
+        self._say(step, "pause", why, "alarm")
+
+    def _turned(self, knobs: Mapping[str, Any], who: str) -> dict[str, Any]:
+        self._who |= dict.fromkeys(knobs, who)
+        return dict(knobs)
+
+    def _say(self, step: int, kind: str, message: str, who: str) -> None:
+        self._safely(lambda: self.store.events.add(self.run_id, step, kind, message, {}, who))
+
+    def _status(self, status: str) -> None:
+        self._safely(lambda: self.store.runs.change(self.run_id, status=status))
+
+    # Figures and the beat.
+
+    def _sum_up(self, step: int, values: Mapping[str, float]) -> None:
+        self.summary["updates"] = step
+        if "episode" in values:
+            self.summary["episodes"] = int(values["episode"])
+        if any(name.startswith("eval/") for name in values):
+            figures = {short: values[name] for short, name in SUMMARY.items() if name in values}
+            point = {"step": step, **figures}
+            first = self.summary.get("first")
+            if first is None or first["step"] >= step:
+                self.summary["first"] = point
+            self.summary["last"] = point
+            best = self.summary.get("best")
+            goal = "gold" if "gold" in point else "scores"
+            if goal in point and (best is None or point[goal] > best.get(goal, float("-inf"))):
+                self.summary["best"] = point
+        self._write_summary()
+
+    def _write_summary(self) -> None:
+        self.summary["wall_seconds"] = self._wall_before + time.monotonic() - self._began
+        if self.lost_writes:
+            self.summary["lost_writes"] = self.lost_writes
+        self._safely(
+            lambda: self.store.runs.change(self.run_id, summary=self.summary, step=self.step)
+        )
+
+    def _keep_beating(self) -> None:
+        while True:
+            self._safely(self._write_beat)
+            if self._ended.wait(BEAT_SECONDS):
+                return
+
+    def _write_beat(self) -> None:
+        stage, done, total = self._stage
+        self.store.runs.change(
+            self.run_id,
+            heartbeat_at=time.time(),
+            stage=stage,
+            stage_done=done,
+            stage_total=total,
+        )
+
+    def _safely(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except Exception:
+            # Whatever went wrong with a chart, hours of training must not end with it.
+            self.lost_writes += 1
+            log.exception("a write to the store was lost")
