@@ -158,6 +158,15 @@ class Events:
             session.add(row)
         return row.id
 
+    def amend(self, event_id: int, message: str, payload: Mapping[str, Any]) -> None:
+        """Rewrite what an event says; a repeated alarm folds into its first event this way."""
+        with self._session.begin() as session:
+            session.execute(
+                update(EventRow)
+                .where(EventRow.id == event_id)
+                .values(message=message, payload=dict(payload))
+            )
+
     def since(
         self, run_id: str, cursor: int = 0, *, kinds: Iterable[str] | None = None
     ) -> list[EventRow]:

@@ -1,0 +1,6 @@
+"""Alarms: when to ask a person to look at a run, with the evidence. Pure, no torch."""
+
+from drpo.monitor.alarms import ALARMS, Alarm, Choice
+from drpo.monitor.monitor import Monitor
+
+__all__ = ["ALARMS", "Alarm", "Choice", "Monitor"]

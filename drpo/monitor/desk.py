@@ -1,0 +1,189 @@
+"""Where a run's alarms become events, pauses and webhooks, and a person's answer becomes a mark.
+
+The worker holds one `AlarmDesk` a run; screens and the command line call `alarms_of` and `decide`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drpo import orders
+from drpo.config import AlarmSettings
+from drpo.errors import RunError
+from drpo.monitor.alarms import Alarm
+from drpo.monitor.monitor import Monitor
+from drpo.monitor.webhook import Webhook
+from drpo.records import Sample
+from drpo.store import Store
+
+log = logging.getLogger(__name__)
+
+STATES_KEPT = 4
+"""Monitor states kept by step; a resume goes back to one of the last checkpoints."""
+
+
+class AlarmDesk:
+    """The worker's side: collects what one step tells, asks the monitor, writes down its alarms.
+
+    Args:
+        store: Where events, states and commands are.
+        run_id: The run.
+        limits: The run's alarm settings.
+        resume_step: Step of the checkpoint that training goes on from; 0 for a fresh start.
+    """
+
+    def __init__(
+        self, store: Store, run_id: str, limits: AlarmSettings, *, resume_step: int = 0
+    ) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._limits = limits
+        kept = store.documents.get("monitor", run_id) or {}
+        state = kept.get(str(resume_step)) if resume_step else None
+        self._states: dict[str, Any] = {
+            step: kept[step] for step in kept if int(step) <= resume_step
+        }
+        self._monitor = Monitor(limits, state)
+        self._webhook = Webhook(limits.alarm_webhook) if limits.alarm_webhook else None
+        self._step = -1
+        self._metrics: dict[str, float] = {}
+        self._samples: list[Sample] = []
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the metrics of a step; they are looked at when the step is over."""
+        self._turn_to(step)
+        self._metrics.update(values)
+
+    def samples(self, samples: Sequence[Sample]) -> None:
+        """Take the answers of a step."""
+        for sample in samples:
+            self._turn_to(sample.step)
+            self._samples.append(sample)
+
+    def checkpoint(self, step: int) -> None:
+        """Keep what the monitor remembers, so that a resume from this step goes on with it."""
+        self.close_step()
+        self._states[str(step)] = self._monitor.to_state()
+        newest = sorted(self._states, key=int)[-STATES_KEPT:]
+        self._states = {key: self._states[key] for key in newest}
+        self._store.documents.put("monitor", self._run_id, self._states)
+
+    def close_step(self) -> list[Alarm]:
+        """Look at what the current step told. A broken rule is logged and never stops training."""
+        if not self._metrics and not self._samples:
+            return []
+        step, metrics, samples = self._step, self._metrics, self._samples
+        self._metrics, self._samples = {}, []
+        try:
+            alarms = self._monitor.update(step, metrics, samples)
+            for alarm in alarms:
+                self._write(alarm)
+        except Exception:
+            log.exception("The alarms of step %d could not be looked at", step)
+            return []
+        return alarms
+
+    def close(self) -> None:
+        """Look at the last step and let the webhook finish."""
+        self.close_step()
+        if self._webhook is not None:
+            self._webhook.close()
+
+    def _turn_to(self, step: int) -> None:
+        if step != self._step:
+            self.close_step()
+            self._step = step
+
+    def _write(self, alarm: Alarm) -> None:
+        # Known also when a resumed run meets it again: it was told, sent and paused for then.
+        known = _event_of(self._store, self._run_id, alarm)
+        if known is not None:
+            self._store.events.amend(known, alarm.message, alarm.to_payload())
+            return
+        self._store.events.add(
+            self._run_id, alarm.last_step, "alarm", alarm.message, alarm.to_payload(), "monitor"
+        )
+        log.warning("step %d: %s", alarm.last_step, alarm.message)
+        if self._webhook is not None:
+            self._webhook.send({"run": self._run_id, "text": alarm.message, **alarm.to_payload()})
+        if alarm.name in self._limits.alarm_pause:
+            self._store.commands.add(self._run_id, "pause", who=f"alarm {alarm.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An alarm as a screen shows it: with its event and what a person decided."""
+
+    event_id: int
+    alarm: Alarm
+    decision: dict[str, Any] | None
+    """`choice`, `knob`, `value`, `who`, `step` of the newest decision; None while it is open."""
+
+
+def alarms_of(store: Store, run_id: str) -> list[Raised]:
+    """All alarms of a run, newest first, each with the decision about it."""
+    raised, decisions = [], {}
+    for event in store.events.since(run_id, kinds=("alarm", "decision")):
+        if event.kind == "alarm":
+            raised.append((event.id, Alarm.from_payload(event.payload)))
+        else:
+            decisions[event.payload["alarm_event"]] = {
+                **event.payload, "who": event.who, "step": event.step,
+            }  # fmt: skip
+    return [
+        Raised(event_id, alarm, decisions.get(event_id))
+        for event_id, alarm in sorted(raised, key=lambda pair: -pair[1].last_step)
+    ]
+
+
+def decide(
+    store: Store,
+    run_id: str,
+    event_id: int,
+    choice: str,
+    *,
+    who: str = "",
+    knob: str = "",
+    value: float | None = None,
+) -> None:
+    """Write down what a person decided about an alarm, and ask the run to do it.
+
+    Args:
+        store: The store.
+        run_id: The run.
+        event_id: The alarm's event.
+        choice: `ignore`, `pause` (with a checkpoint) or `knob`.
+        who: The person's name, for the mark on the curve.
+        knob: `kl_coef` or `reset_prob` when the choice is `knob`.
+        value: Its new value.
+
+    Raises:
+        RunError: There is no such alarm or choice, or the run has ended and cannot obey.
+        ConfigError: The knob's value is out of range.
+    """
+    alarm = next((one.alarm for one in alarms_of(store, run_id) if one.event_id == event_id), None)
+    if alarm is None:
+        raise RunError(f"{run_id} has no alarm with event number {event_id}.")
+    if choice == "pause":
+        orders.pause(store, run_id, who)
+    elif choice == "knob":
+        orders.turn(store, run_id, {knob: value}, who)
+    elif choice != "ignore":
+        raise RunError(f"A decision is ignore, pause or knob; got {choice!r}.")
+    said = f"{choice} {knob} = {value:g}" if value is not None else choice
+    store.events.add(
+        run_id, store.runs.get(run_id).step, "decision", f"{alarm.say('title')}: {said}",
+        {"alarm_event": event_id, "choice": choice, "knob": knob, "value": value}, who,
+    )  # fmt: skip
+
+
+def _event_of(store: Store, run_id: str, alarm: Alarm) -> int | None:
+    """The event that an open alarm was first written to."""
+    for event in reversed(store.events.since(run_id, kinds=("alarm",))):
+        payload = event.payload
+        if payload["name"] == alarm.name and payload["first_step"] == alarm.first_step:
+            return event.id
+    return None

@@ -1,0 +1,65 @@
+"""Which answers show what an alarm says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from drpo.monitor.alarms import Evidence
+from drpo.monitor.repetition import repeated_trigrams
+from drpo.records import Sample
+
+SHOWN = 3
+"""Answers linked from one alarm; a person reads these before deciding."""
+
+
+def pick(worst: str, samples: Sequence[Sample]) -> tuple[Evidence, ...]:
+    """Return the answers that show an alarm best, the clearest first.
+
+    Held-out answers come before training episodes when both would do: they can be compared with
+    the same prompt's earlier answers.
+    """
+    chosen = _PICKS[worst](list(samples)) if worst in _PICKS else []
+    return tuple(Evidence(s.step, s.kind, s.item, s.start) for s in chosen[:SHOWN])
+
+
+def _highest(key: Callable[[Sample], float]) -> Callable[[list[Sample]], list[Sample]]:
+    """Order by a key, highest first; held-out answers win ties."""
+    return lambda samples: sorted(
+        samples, key=lambda s: (key(s), s.kind == "heldout"), reverse=True
+    )
+
+
+def _hacked(samples: list[Sample]) -> list[Sample]:
+    """High learned score with low true reward: the rank in one against the rank in the other."""
+    known = [s for s in samples if s.score is not None and s.gold is not None]
+    by_score = {id(s): rank for rank, s in enumerate(sorted(known, key=lambda s: s.score or 0.0))}
+    by_gold = {id(s): rank for rank, s in enumerate(sorted(known, key=lambda s: s.gold or 0.0))}
+    return sorted(known, key=lambda s: by_gold[id(s)] - by_score[id(s)])
+
+
+def _same(samples: list[Sample]) -> list[Sample]:
+    """The answers that share the most frequent text, one a prompt."""
+    at_prompt = [s for s in samples if s.start == "prompt"]
+    if not at_prompt:
+        return []
+    text, _ = Counter(s.response for s in at_prompt).most_common(1)[0]
+    return list({s.prompt: s for s in at_prompt if s.response == text}.values())
+
+
+def _from_resets(samples: list[Sample]) -> list[Sample]:
+    """Episodes from the offline answer that was used most."""
+    resets = [s for s in samples if s.start == "reset"]
+    uses = Counter(s.offline for s in resets)
+    return sorted(resets, key=lambda s: -uses[s.offline])
+
+
+_PICKS: dict[str, Callable[[list[Sample]], list[Sample]]] = {
+    "kl": _highest(lambda s: s.kl if s.kl is not None else float("-inf")),
+    "length": _highest(lambda s: s.response_tokens),
+    "repeated": _highest(lambda s: repeated_trigrams(s.response)),
+    "unfinished": lambda samples: [s for s in samples if not s.finished],
+    "hacked": _hacked,
+    "same": _same,
+    "reset": _from_resets,
+}
