@@ -40,3 +40,7 @@ class TrainingDivergedError(DrpoError):
 
 class CancelledByUserError(DrpoError):
     """A person stopped a long action before it was done."""
+
+
+class JudgeError(DrpoError):
+    """A judging service cannot be reached, refuses, or answers nothing usable."""

@@ -96,9 +96,9 @@ def win_rate(
         seed: Seed of the repetitions: the same votes give the same interval.
 
     Returns:
-        No votes: no value, 0 to 1. Fewer than `FEW_CLUSTERS` prompts, or every prompt with the same rate
-        (all wins, all ties): resampling cannot see any spread, so Wilson's interval with the
-        number of prompts as its sample size is returned. Otherwise the bootstrap interval.
+        No votes: no value, 0 to 1. Fewer than `FEW_CLUSTERS` prompts, or every prompt with the
+        same rate (all wins, all ties): resampling cannot see any spread, so Wilson's interval
+        with the number of prompts as its sample size is returned. Otherwise the bootstrap one.
 
     Raises:
         DataError: The two sequences differ in length, or an outcome is outside 0 to 1.
