@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.config import RunConfig
@@ -22,19 +23,40 @@ class Runs:
     def __init__(self, session: sessionmaker[Session]) -> None:
         self._session = session
 
-    def create(self, config: RunConfig, *, sweep_id: str | None = None, story: str = "") -> Run:
-        """Put a run in the queue and return it; its id is readable and unique."""
+    def create(
+        self,
+        config: RunConfig,
+        *,
+        sweep_id: str | None = None,
+        story: str = "",
+        run_id: str | None = None,
+    ) -> Run:
+        """Put a run in the queue and return it; its id is readable and unique.
+
+        Args:
+            config: Its settings.
+            sweep_id: The sweep it belongs to.
+            story: The demo story or pilot it belongs to.
+            run_id: An id to give it; without one an id is made from its name. A sweep gives one,
+                so that two supervisors cannot queue the same run twice.
+
+        Raises:
+            RunError: There is a run of the given id already.
+        """
         name = config.run.name or f"{config.run.method}-{time.strftime('%m%d-%H%M%S')}"
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "run"
         run = Run(
-            id=f"{slug}-{secrets.token_hex(3)}",
+            id=run_id or f"{slug}-{secrets.token_hex(3)}",
             name=name,
             config=config.model_dump(mode="json"),
             sweep_id=sweep_id,
             story=story,
         )
-        with self._session.begin() as session:
-            session.add(run)
+        try:
+            with self._session.begin() as session:
+                session.add(run)
+        except IntegrityError as error:
+            raise RunError(f"There is a run {run.id!r} already.") from error
         return self.get(run.id)
 
     def get(self, run_id: str) -> Run:

@@ -70,7 +70,10 @@ class Metric(Base):
     """One value of one metric after one update."""
 
     __tablename__ = "metrics"
-    __table_args__ = (Index("ix_metrics_run_cursor", "run_id", "id"),)
+    __table_args__ = (
+        Index("ix_metrics_run_cursor", "run_id", "id"),
+        Index("ix_metrics_run_name", "run_id", "name"),
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))

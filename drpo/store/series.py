@@ -16,6 +16,9 @@ from drpo.store.schema import Metric, SampleRow
 if TYPE_CHECKING:
     import pandas as pd
 
+STAGES = ("sft", "rm")
+"""Metrics of these stages are named `rm/loss` and so on, over the stage's own steps."""
+
 
 class Metrics:
     """The metrics table, one row a value."""
@@ -51,6 +54,19 @@ class Metrics:
 
         return pd.DataFrame(rows, columns=["id", "step", "name", "value"])
 
+    def of_runs(
+        self, run_ids: Iterable[str], names: Iterable[str]
+    ) -> list[tuple[str, int, str, float]]:
+        """Return (run, step, name, value) of a few metrics of many runs, in order of writing."""
+        query = (
+            select(Metric.run_id, Metric.step, Metric.name, Metric.value)
+            .where(Metric.run_id.in_(tuple(run_ids)), Metric.name.in_(tuple(names)))
+            .order_by(Metric.id)
+        )
+        with self._session() as session:
+            rows = session.execute(query).all()
+        return [(run_id, step, name, value) for run_id, step, name, value in rows]
+
     def names(self, run_id: str) -> list[str]:
         """Return the names of all metrics of a run, sorted."""
         query = select(Metric.name).where(Metric.run_id == run_id).distinct()
@@ -58,9 +74,14 @@ class Metrics:
             return sorted(session.scalars(query))
 
     def truncate(self, run_id: str, *, after_step: int) -> None:
-        """Forget what a resumed run will write again."""
+        """Forget what a resumed run will write again; finished stages count steps of their own."""
+        policy_only = [Metric.name.not_like(f"{stage}/%") for stage in STAGES]
         with self._session.begin() as session:
-            session.execute(delete(Metric).where(Metric.run_id == run_id, Metric.step > after_step))
+            session.execute(
+                delete(Metric).where(
+                    Metric.run_id == run_id, Metric.step > after_step, *policy_only
+                )
+            )
 
 
 class Samples:

@@ -1,0 +1,5 @@
+"""`python -m drpo`, the same as `drpo`."""
+
+from drpo.cli import main
+
+main()

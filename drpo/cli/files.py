@@ -1,0 +1,80 @@
+"""`drpo samples`, `drpo export` and `drpo app`: what a run wrote, its model, the dashboard."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drpo.cli.output import figure, print_json, sample_document
+from drpo.errors import RunError
+from drpo.store import Store
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(samples)
+    app.command()(export)
+    app.command("app")(dashboard)
+
+
+def samples(
+    run: str,
+    as_json: Json = False,
+    step: Annotated[int | None, typer.Option(help="Which evaluation; the last by default.")] = None,
+    kind: Annotated[
+        str, typer.Option(help="heldout: fixed held-out prompts; episode: training episodes.")
+    ] = "heldout",
+) -> None:
+    """Show what a run writes: prompt, reset prefix in brackets, answer, score."""
+    store = Store()
+    found = store.runs.find(run)
+    steps = store.samples.steps(found.id, kind)
+    if not steps:
+        raise RunError(f"{found.id} has written no answers of kind {kind!r} yet.")
+    if step is not None and step not in steps:
+        raise RunError(f"{found.id} kept answers at {', '.join(map(str, steps))}; got {step}.")
+    chosen = steps[-1] if step is None else step
+    rows = store.samples.at(found.id, chosen, kind)
+    if as_json:
+        kept = [sample_document(row) for row in rows]
+        print_json({"run": found.id, "step": chosen, "steps": steps, "samples": kept})
+        return
+    for row in rows:
+        typer.echo(f"--- item {row.item}, step {row.step}")
+        typer.echo(row.prompt)
+        typer.echo((f"[{row.prefix}]" if row.prefix else "") + row.response)
+        typer.echo(f"score {figure(row.score)}  gold {figure(row.gold)}  kl {figure(row.kl)}")
+
+
+def export(run: str, folder: Path, as_json: Json = False) -> None:
+    """Write a run's policy as a folder that `from_pretrained` loads."""
+    store = Store()
+    found = store.runs.find(run)
+    from drpo import worker  # loads torch, which the other commands do without
+
+    worker.export(found.id, folder, store)
+    if as_json:
+        print_json({"run": found.id, "folder": str(folder.resolve())})
+    else:
+        typer.echo(f"{found.id} -> {folder}")
+
+
+def dashboard(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
+    headless: Annotated[bool, typer.Option(help="Open no browser.")] = False,
+) -> None:
+    """Start the dashboard on http://127.0.0.1:8501."""
+    script = Path(__file__).parents[2] / "app.py"
+    if not script.is_file():
+        raise RunError(f"{script} is missing; start the dashboard from a copy of the repository.")
+    words = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    if headless:
+        words += ["--server.headless", "true"]
+    raise typer.Exit(subprocess.call(words, cwd=script.parent, env=dict(os.environ)))

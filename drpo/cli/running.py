@@ -1,0 +1,138 @@
+"""`drpo runs`, `show`, `stop`, `pause` and `set`: see and steer runs."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from drpo import orders
+from drpo.cli.output import (
+    figure,
+    full_document,
+    print_json,
+    print_table,
+    run_document,
+)
+from drpo.errors import ConfigError
+from drpo.store import Store
+from drpo.store.schema import LIVE_STATUSES
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+WHO = "command line"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("runs")(list_runs)
+    app.command()(show)
+    app.command()(stop)
+    app.command()(pause)
+    app.command("set")(turn)
+
+
+def list_runs(
+    as_json: Json = False,
+    archived: Annotated[bool, typer.Option(help="Archived runs too.")] = False,
+) -> None:
+    """List the runs, newest first."""
+    runs = Store().runs.all(archived=archived)
+    if as_json:
+        print_json([run_document(run) for run in runs])
+        return
+    rows = []
+    for run in runs:
+        last = run.summary.get("last") or {}
+        rows.append(
+            [
+                run.id,
+                run.status,
+                f"{run.step}/{run.config['ppo']['updates']}",
+                *(figure(last.get(name)) for name in ("scores", "gold", "kl")),
+                f"{run.summary.get('wall_seconds', 0):.0f}",
+            ]
+        )
+    print_table(rows, ["run", "status", "updates", "score", "gold", "kl", "seconds"])
+
+
+def show(run: str, as_json: Json = False) -> None:
+    """Show one run: where it stands, its figures, its settings, what happened to it."""
+    store = Store()
+    found = store.runs.find(run)
+    document = full_document(store, found)
+    if as_json:
+        print_json(document)
+        return
+    typer.echo(f"{found.id}: {found.status}, {found.step} of {document['updates_planned']} updates")
+    if found.error:
+        typer.echo(found.error)
+    points = [("start", document["first"]), ("now", document["last"])]
+    figures = ("scores", "gold", "kl", "mean_length")
+    rows = [
+        [label, str(point["step"]), *(figure(point.get(name)) for name in figures)]
+        for label, point in points
+        if point
+    ]
+    print_table(rows, ["", "step", "score", "gold", "kl", "length"])
+    for event in document["events"]:
+        by = f" ({event['who']})" if event["who"] else ""
+        typer.echo(f"  step {event['step']}: {event['message']}{by}")
+
+
+def stop(
+    run: str,
+    as_json: Json = False,
+    kill_after: Annotated[
+        float | None,
+        typer.Option(
+            help="End it without saving when it has not stopped by then.", metavar="SECONDS"
+        ),
+    ] = None,
+) -> None:
+    """Ask a run to save and stop after the update it is in."""
+    store = Store()
+    found = store.runs.find(run)
+    orders.stop(store, found.id, WHO)
+    if kill_after is not None:
+        deadline = time.monotonic() + kill_after
+        while store.runs.get(found.id).status in LIVE_STATUSES:
+            if time.monotonic() > deadline:
+                orders.kill(store, found.id, WHO)
+                break
+            time.sleep(0.2)
+    _say(store, found.id, as_json)
+
+
+def pause(run: str, as_json: Json = False) -> None:
+    """Ask a run to pause after the update it is in; `drpo resume RUN` lets it go on."""
+    store = Store()
+    found = store.runs.find(run)
+    orders.pause(store, found.id, WHO)
+    _say(store, found.id, as_json)
+
+
+def turn(
+    run: str,
+    values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...")],
+    as_json: Json = False,
+) -> None:
+    """Give a live run a new kl_coef or reset_prob; it counts from the next update."""
+    knobs = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"Expected NAME=VALUE such as kl_coef=0.2, got {text!r}.")
+        knobs[name.strip().replace("-", "_")] = value.strip()
+    store = Store()
+    found = store.runs.find(run)
+    orders.turn(store, found.id, knobs, WHO)
+    _say(store, found.id, as_json)
+
+
+def _say(store: Store, run_id: str, as_json: bool) -> None:
+    run = store.runs.get(run_id)
+    if as_json:
+        print_json(run_document(run))
+    else:
+        typer.echo(f"{run.id}: {run.status}; a live run obeys after the update it is in.")

@@ -1,0 +1,168 @@
+"""`drpo train`, `drpo demo` and `drpo resume`: start a run and follow it."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from drpo import demo, estimate, launcher, orders, preflight, presets
+from drpo.cli.options import command_line, given, with_settings
+from drpo.cli.output import ProgressLine, figure, print_json, run_document
+from drpo.config import RunConfig
+from drpo.store import Store
+from drpo.store.schema import LIVE_STATUSES, Run
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Start it and return at once.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the plan and the estimate; start nothing.")
+]
+
+FOLLOW_SECONDS = 0.5
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("train")(with_settings(train))
+    app.command("demo")(with_settings(run_demo))
+    app.command("resume")(resume)
+
+
+def train(
+    preset: Annotated[
+        str | None, typer.Option(help=f"The paper's settings: {', '.join(presets.names())}.")
+    ] = None,
+    variant: Annotated[
+        str, typer.Option(help="Where a preset's paper and code differ: paper or code.")
+    ] = "paper",
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    as_json: Json = False,
+    **settings: Any,  # noqa: ANN401 - the settings themselves, checked by RunConfig
+) -> None:
+    """Train on preference pairs: stages as needed, then the method, then evaluation."""
+    values = given(settings)
+    if preset is not None:
+        values = presets.settings(preset, variant) | values
+    _start(RunConfig.of(**values), dry_run=dry_run, detach=detach, as_json=as_json)
+
+
+def run_demo(
+    task: Annotated[str, typer.Option(help="tldr (graded reward) or strict (all or nothing).")] = (
+        "tldr"
+    ),
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    as_json: Json = False,
+    **settings: Any,  # noqa: ANN401 - the settings themselves, checked by RunConfig
+) -> None:
+    """Run DR-PO on the sample material: a tiny model, a few minutes, no GPU."""
+    config = demo.demo_config(task, **given(settings))
+    _start(config, dry_run=dry_run, detach=detach, as_json=as_json)
+
+
+def resume(run: str, detach: Detach = False, as_json: Json = False) -> None:
+    """Go on with a paused run, or with an ended one from its last checkpoint."""
+    store = Store()
+    found = store.runs.find(run)
+    orders.resume(store, found.id, "command line")
+    _carry_out(store, found.id, detach=detach or found.status == "paused", as_json=as_json)
+
+
+def _start(config: RunConfig, *, dry_run: bool, detach: bool, as_json: bool) -> None:
+    if dry_run:
+        _print_plan(config, as_json)
+        return
+    store = Store()
+    preflight.check(config, store)
+    run = store.runs.create(config)
+    _carry_out(store, run.id, detach=detach, as_json=as_json)
+
+
+def _carry_out(store: Store, run_id: str, *, detach: bool, as_json: bool) -> None:
+    if detach:
+        launcher.start_detached()
+        run = store.runs.get(run_id)
+    else:
+        run = follow(store, run_id)
+    if as_json:
+        print_json(run_document(run))
+    elif detach:
+        typer.echo(run_id)
+    else:
+        _print_end(run)
+    if run.status in ("failed", "interrupted") and not detach:
+        raise typer.Exit(1)
+
+
+def follow(store: Store, run_id: str) -> Run:
+    """Show a run's progress until it ends; the first Ctrl-C asks it to save and stop.
+
+    Unless a dashboard already does, this process supervises the queue meanwhile. The worker has a
+    session of its own: a second Ctrl-C leaves it to finish saving alone.
+    """
+    supervisor = launcher.Supervisor(store)
+    supervisor.start()
+    line = ProgressLine()
+    asked = False
+    try:
+        while (run := store.runs.get(run_id)).status in LIVE_STATUSES:
+            line.show(_progress(run))
+            try:
+                time.sleep(FOLLOW_SECONDS)
+            except KeyboardInterrupt:
+                if asked:
+                    raise
+                asked = True
+                orders.stop(store, run_id, "command line")
+                line.show(f"{run_id}: saving and stopping")
+    finally:
+        line.end()
+        supervisor.stop()
+    return run
+
+
+def _progress(run: Run) -> str:
+    parts = [f"{run.id}: {run.status if run.status != 'running' else run.stage}"]
+    if run.stage_total:
+        parts.append(f"{run.stage_done}/{run.stage_total}")
+    last = run.summary.get("last")
+    if last:
+        parts += [
+            f"{name} {figure(last.get(name))}"
+            for name in ("scores", "gold", "kl")
+            if last.get(name) is not None
+        ]
+    return "  ".join(parts)
+
+
+def _print_end(run: Run) -> None:
+    first, last = run.summary.get("first"), run.summary.get("last")
+    typer.echo(f"{run.id}: {run.status} after {run.step} updates")
+    if run.error:
+        typer.echo(run.error, err=True)
+    if first and last:
+        for name in ("scores", "gold", "kl", "mean_length"):
+            if name in last:
+                typer.echo(f"  {name:12s} {figure(first.get(name))} -> {figure(last[name])}")
+    typer.echo(f"`drpo samples {run.id}` shows what it writes.")
+
+
+def _print_plan(config: RunConfig, as_json: bool) -> None:
+    plan = estimate.plan(config)
+    if as_json:
+        print_json({**plan.document(), "config": config.model_dump(mode="json")})
+        return
+    typer.echo(plan.text())
+    changed = {leaf: value for leaf, value in config.flat().items() if value != default_of(leaf)}
+    typer.echo(command_line(changed))
+
+
+def default_of(leaf: str) -> Any:  # noqa: ANN401 - any setting's value
+    """A setting's value when nobody says otherwise."""
+    from drpo.config import leaves
+
+    field = leaves()[leaf][1]
+    return None if field.is_required() else field.default

@@ -1,0 +1,100 @@
+"""The demo: DR-PO on the sample material, and two stories of two runs side by side.
+
+Figures behind the settings stand in sample_data/README.md; a test trains the default one and sees
+gold rise.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drpo.config import RunConfig
+from drpo.errors import ConfigError, DataError
+from drpo.store import Store
+from drpo.store.schema import Run
+
+SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
+
+COMMON: dict[str, Any] = {
+    "episodes_per_update": 64,
+    "updates": 30,
+    "learning_rate": 2e-4,
+    "lr_schedule": "constant",
+    "kl_coef": 0.2,
+    "reset_prob": 0.5,
+    "eval_every": 5,
+    "eval_prompts": 128,
+}
+"""Found by trial on two cores: a tiny model learns within minutes at this step size."""
+
+TASKS: dict[str, dict[str, Any]] = {
+    "tldr": {},
+    "strict": {"kl_coef": 0.05},
+}
+
+
+@dataclass(frozen=True)
+class Story:
+    """Two runs that differ in one setting, shown side by side."""
+
+    name: str
+    task: str
+    setting: str
+    """The one setting that differs."""
+    values: tuple[float, float]
+    shared: Mapping[str, Any]
+
+    def configs(self, **overrides: Any) -> list[RunConfig]:  # noqa: ANN401 - checked by RunConfig
+        """The runs' settings, same seed."""
+        return [
+            demo_config(
+                self.task,
+                **{"name": f"{self.name} {self.setting}={value:g}", self.setting: value},
+                **{**self.shared, **overrides},
+            )
+            for value in self.values
+        ]
+
+    def launch(self, store: Store, **overrides: Any) -> list[Run]:  # noqa: ANN401
+        """Queue both runs as one story."""
+        story = f"{self.name}:{secrets.token_hex(4)}"
+        return [store.runs.create(config, story=story) for config in self.configs(**overrides)]
+
+
+STORIES: dict[str, Story] = {
+    story.name: story
+    for story in (
+        # Too weak a brake: the learned reward rises while the true one falls (reward hacking).
+        Story("brake", "tldr", "kl_coef", (0.02, 0.2), {"updates": 40}),
+        # All or nothing at 1 % success: without resets a reward is almost never seen.
+        Story("reset", "strict", "reset_prob", (0.0, 0.5), {"updates": 40}),
+    )
+}
+
+
+def demo_config(task: str = "tldr", **overrides: Any) -> RunConfig:  # noqa: ANN401
+    """Settings of a demo run; any of them may be given otherwise.
+
+    Raises:
+        ConfigError: There is no such task, or a setting is wrong.
+        DataError: The sample material is not there.
+    """
+    if task not in TASKS:
+        raise ConfigError(f"The demo's tasks are {' and '.join(TASKS)}, got {task!r}.")
+    paths = {
+        "data": SAMPLES / "files" / f"{task}_train.jsonl.gz",
+        "heldout": SAMPLES / "files" / f"{task}_heldout.jsonl.gz",
+        "policy": SAMPLES / "models" / f"{task}-policy",
+        "reward_model": SAMPLES / "models" / f"{task}-reward",
+    }
+    missing = [path for path in paths.values() if not path.exists()]
+    if missing:
+        raise DataError(f"{missing[0]} is missing; `make sample` makes the sample material again.")
+    materials = {name: str(path) for name, path in paths.items()}
+    return RunConfig.of(
+        **{"name": f"demo {task}", **materials, **COMMON, **TASKS[task], **overrides}
+    )

@@ -1,0 +1,319 @@
+"""How long a run will take and how much memory, before it is launched and without torch.
+
+Two sources: earlier runs of the same model on this machine, whose time per update was measured;
+else the arithmetic a transformer needs (2 operations per weight and token forwards, 4 more
+backwards) over the speed of this machine, with a floor per layer and token for tiny models, where
+calling a layer costs more than its arithmetic. The second is good to about a factor of two; it says
+so.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from drpo import processes
+from drpo.config import RunConfig
+from drpo.errors import DrpoError, ModelError
+from drpo.model_files import count_tokens, find_folder, read_card
+from drpo.store import Store
+
+GIB = 2**30
+TRAINED_BYTES = 16
+"""A float32 weight that is trained: itself, its gradient and Adam's two averages."""
+KNOWN = {
+    "1b": (1_011_781_632, 16, 2048, 50_304, 2048),
+    "2.8b": (2_775_208_960, 32, 2560, 50_304, 2048),
+    "6.9b": (6_857_302_016, 32, 4096, 50_432, 2048),
+}
+"""Pythia: parameters, layers, width, vocabulary, context; so that a plan needs no network."""
+GPU_SPEED = 1.2e14
+"""Operations a second that training sustains on a current data-centre GPU in bfloat16."""
+GPU_BANDWIDTH = 1.5e12
+"""Bytes a second: each decoded token reads all weights once."""
+CALL_SECONDS = {"cpu": 6e-5, "gpu": 1.5e-4}
+"""Cost of calling one layer once, whatever its size; measured on two cores with 128-wide layers."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the arithmetic needs of a model."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    vocabulary: int
+    context: int | None
+    local: bool
+    """Whether its files are here already."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will cost."""
+
+    seconds: float
+    seconds_per_update: float
+    memory_bytes: float
+    source: str
+    """measured or calculated."""
+    device: str
+    stages: tuple[str, ...]
+    downloads: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """As the command line shows it."""
+        lines = [f"stages: {', '.join(self.stages)}"]
+        lines += [f"download: {download}" for download in self.downloads]
+        basis = "measured on earlier runs" if self.source == "measured" else "within a factor of 2"
+        lines.append(
+            f"about {duration(self.seconds)} on {self.device} ({basis}; "
+            f"{self.seconds_per_update:.2g} s an update), {self.memory_bytes / GIB:.2g} GiB"
+        )
+        return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """A time span in words a person would use."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def plan(config: RunConfig, store: Store | None = None) -> Estimate:
+    """Estimate a run.
+
+    Args:
+        config: Its settings.
+        store: Where earlier runs of the same model may have been measured.
+
+    Raises:
+        ModelError: The model is not here and its name does not tell its size.
+    """
+    policy = size_of(config.models.policy, what="start policy")
+    scorer = policy
+    if config.models.reward_model is not None:
+        scorer = size_of(config.models.reward_model, what="reward model")
+    on_gpu = config.models.device != "cpu" and bool(processes.gpus())
+    on_gpu = on_gpu or config.models.device.startswith("cuda")
+    prompt = _prompt_tokens(config, policy)
+    measured = _measured(config, store) if store is not None else None
+    update = measured or _update_seconds(config, policy, scorer, prompt, on_gpu=on_gpu)
+    evaluation = _evaluation_seconds(config, policy, scorer, prompt, on_gpu=on_gpu)
+    updates = config.ppo.updates if config.run.method in ("drpo", "ppo") else 0
+    evaluations = 1 + max(1, -(-updates // config.evaluation.eval_every))
+    stage_seconds = _stage_seconds(config, policy, prompt, on_gpu=on_gpu)
+    return Estimate(
+        seconds=stage_seconds + updates * update + evaluations * evaluation,
+        seconds_per_update=update,
+        memory_bytes=_memory(config, policy, scorer, prompt),
+        source="measured" if measured else "calculated",
+        device="a GPU" if on_gpu else "the processor",
+        stages=tuple(stages(config)),
+        downloads=tuple(_downloads(config, policy, scorer)),
+    )
+
+
+def stages(config: RunConfig) -> list[str]:
+    """The run's stages in order."""
+    named = []
+    method = config.run.method
+    if config.stages.sft_epochs > 0 or method == "sft":
+        named.append("sft")
+    if config.models.reward_model is None:
+        named.append("reward model")
+    if method not in ("sft", "rm"):
+        named.append(method)
+    return [*named, "evaluation"]
+
+
+def size_of(name: str, *, what: str) -> Size:
+    """A model's size from its files, or from its name when it is one of the paper's.
+
+    Raises:
+        ModelError: Neither tells.
+    """
+    if Path(name).expanduser().is_dir() or not _known(name):
+        folder = find_folder(name, what=what)
+        if folder is None:
+            raise ModelError(
+                f"The {what} {name} is not here yet, so its size is unknown; download it first."
+            )
+        card = read_card(folder, what=what)
+        return Size(
+            card.parameters, card.layers, card.hidden, card.vocabulary, card.context, local=True
+        )
+    return Size(*KNOWN[_known(name)], local=False)
+
+
+def _known(name: str) -> str:
+    found = re.search(r"pythia-(1b|2\.8b|6\.9b)", name.lower())
+    return found.group(1) if found else ""
+
+
+def _prompt_tokens(config: RunConfig, policy: Size) -> float:
+    """Mean prompt length: counted on the first rows where the file is here, else the limit."""
+    longest = min(config.data.max_prompt_length, policy.context or 10**9)
+    path = Path(config.data.data)
+    if not path.is_file():
+        return 0.7 * longest
+    return _counted_prompt(path, path.stat().st_mtime, config.models.policy) or 0.7 * longest
+
+
+@lru_cache(maxsize=64)
+def _counted_prompt(path: Path, _changed: float, policy: str) -> float | None:
+    from drpo.data import load_pairs
+
+    try:
+        texts = [pair.prompt for pair in load_pairs(str(path)).pairs[:200]]
+        folder = find_folder(policy, what="start policy")
+        counts = count_tokens(read_card(folder), texts) if folder is not None else None
+    except DrpoError:
+        return None  # the check before launch says what is wrong with the file
+    return sum(counts) / len(counts) if counts else None
+
+
+def _update_seconds(
+    config: RunConfig, policy: Size, scorer: Size, prompt: float, *, on_gpu: bool
+) -> float:
+    """One update: draw, score four times, and learn over several passes, policy and critic."""
+    episodes = config.ppo.episodes_per_update
+    answer = 0.75 * config.sampling.response_length
+    tokens = episodes * (prompt + answer)
+    draw = _decode_seconds(config, policy, prompt, episodes, on_gpu=on_gpu)
+    # Log-probs of policy and start policy, values, rewards.
+    score = 2 * tokens * (3 * policy.parameters + scorer.parameters)
+    learn = 6 * tokens * 2 * policy.parameters * config.ppo.num_ppo_epochs
+    if config.models.gradient_checkpointing:
+        learn *= 4 / 3
+    micro_batches = -(-episodes // config.ppo.micro_batch_size)
+    passes = micro_batches * (4 + 2 * 3 * config.ppo.num_ppo_epochs)
+    return draw + (score + learn) / speed(on_gpu=on_gpu) + passes * _call(policy, on_gpu=on_gpu)
+
+
+def _decode_seconds(
+    config: RunConfig, policy: Size, prompt: float, rows: int, *, on_gpu: bool
+) -> float:
+    answer = 0.75 * config.sampling.response_length
+    arithmetic = 2 * policy.parameters * rows * (prompt + answer) / speed(on_gpu=on_gpu)
+    reading = 2 * policy.parameters / GPU_BANDWIDTH if on_gpu else 0.0
+    return arithmetic + config.sampling.response_length * (_call(policy, on_gpu=on_gpu) + reading)
+
+
+def _evaluation_seconds(
+    config: RunConfig, policy: Size, scorer: Size, prompt: float, *, on_gpu: bool
+) -> float:
+    rows = config.evaluation.eval_prompts
+    tokens = rows * (prompt + config.sampling.response_length)
+    score = 2 * tokens * (2 * policy.parameters + scorer.parameters) / speed(on_gpu=on_gpu)
+    return _decode_seconds(config, policy, prompt, rows, on_gpu=on_gpu) + score
+
+
+def _stage_seconds(config: RunConfig, policy: Size, prompt: float, *, on_gpu: bool) -> float:
+    """SFT, reward model and DPO; 20 s stand for loading libraries and models."""
+    pairs = _pair_count(config)
+    length = prompt + config.sampling.response_length
+    token_passes = 0.0
+    steps = 0.0
+    for name in stages(config):
+        epochs, answers, batch = {
+            "sft": (config.stages.sft_epochs or 1.0, 1, config.stages.sft_batch_size),
+            "reward model": (config.stages.rm_epochs, 2, config.stages.rm_batch_size),
+            "dpo": (config.stages.dpo_epochs, 8 / 3, config.stages.dpo_batch_size),
+        }.get(name, (0.0, 0, 1))
+        token_passes += epochs * answers * pairs * length
+        steps += epochs * pairs / batch
+    learn = 6 * policy.parameters * token_passes / speed(on_gpu=on_gpu)
+    return 20 + learn + steps * 3 * _call(policy, on_gpu=on_gpu)
+
+
+def _pair_count(config: RunConfig) -> int:
+    path = Path(config.data.data)
+    if path.is_file():
+        # Rows are unknown without reading; a kilobyte a pair, a third of it when packed.
+        return max(1, int(path.stat().st_size / (350 if path.suffix in (".gz", ".zip") else 1000)))
+    return 90_000  # the paper's data sets, by Hub name
+
+
+def _memory(config: RunConfig, policy: Size, scorer: Size, prompt: float) -> float:
+    """Weights, gradients, Adam's averages, and the activations of one micro-batch."""
+    frozen_bytes = 4 if config.models.dtype == "float32" else 2
+    if policy.parameters < 10**8:
+        frozen_bytes = 4
+    rank = config.models.lora_rank
+    if rank:
+        adapters = 8 * policy.layers * 2 * policy.hidden * rank
+        trained = 2 * (policy.parameters * frozen_bytes + adapters * TRAINED_BYTES)
+        reference = 0
+    else:
+        trained = 2 * policy.parameters * TRAINED_BYTES
+        reference = policy.parameters * frozen_bytes
+    rows = min(config.ppo.micro_batch_size, config.ppo.episodes_per_update)
+    length = prompt + config.sampling.response_length
+    layers = 2 if config.models.gradient_checkpointing else policy.layers
+    activations = rows * length * policy.hidden * layers * 34 * frozen_bytes / 2
+    logits = rows * config.sampling.response_length * policy.vocabulary * 4 * 3
+    libraries = 0.6 * GIB
+    return trained + reference + scorer.parameters * frozen_bytes + activations + logits + libraries
+
+
+def _downloads(config: RunConfig, policy: Size, scorer: Size) -> list[str]:
+    named = []
+    if not policy.local:
+        named.append(f"model {config.models.policy}, about {2 * policy.parameters / 1e9:.1f} GB")
+    if config.models.reward_model is not None and not scorer.local:
+        size = 2 * scorer.parameters / 1e9
+        named.append(f"model {config.models.reward_model}, about {size:.1f} GB")
+    for source in (config.data.data, config.data.heldout, config.data.demonstrations):
+        if source is not None and _is_hub_name(source):
+            named.append(f"data set {source}")
+    return named
+
+
+def _is_hub_name(source: str) -> bool:
+    return (
+        not Path(source).exists() and source.count("/") == 1 and not source.startswith((".", "/"))
+    )
+
+
+def _measured(config: RunConfig, store: Store) -> float | None:
+    """Seconds an update took in earlier runs of this model, scaled to this run's episodes."""
+    times = []
+    for run in store.runs.all(statuses=("finished", "stopped"), limit=50):
+        if run.config["models"]["policy"] != config.models.policy or not run.step:
+            continue
+        took = run.summary.get("seconds_per_update")
+        if took:
+            episodes = run.config["ppo"]["episodes_per_update"]
+            times.append(took * config.ppo.episodes_per_update / episodes)
+    return sorted(times)[len(times) // 2] if times else None
+
+
+def _call(policy: Size, *, on_gpu: bool) -> float:
+    return policy.layers * CALL_SECONDS["gpu" if on_gpu else "cpu"] * 10
+
+
+@lru_cache(maxsize=2)
+def speed(*, on_gpu: bool) -> float:
+    """Operations a second: a figure for GPUs, a tenth of a second's multiplication for cores."""
+    if on_gpu:
+        return GPU_SPEED
+    import numpy as np
+
+    left = np.ones((384, 384), dtype=np.float32)
+    left @ left
+    began, rounds = time.perf_counter(), 0
+    while time.perf_counter() - began < 0.1:
+        left @ left
+        rounds += 1
+    # Attention, softmax and memory traffic leave about a third of what a bare product reaches.
+    return 0.35 * rounds * 2 * 384**3 / (time.perf_counter() - began)

@@ -1,0 +1,219 @@
+"""The store keeps what it was given, for several processes at once."""
+
+import math
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from drpo.config import RunConfig
+from drpo.errors import DataError, RunError
+from drpo.records import Sample
+from drpo.store import Store, run_folder
+from drpo.store.schema import Dataset, Vote
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+    yield opened
+    opened.close()
+
+
+def config(**values):
+    return RunConfig.of(**{"data": "pairs.jsonl", "policy": "model", **values})
+
+
+def sample(step, **values):
+    return Sample(
+        step=step, kind="heldout", item=0, start="prompt", prompt="p", response="r", **values
+    )
+
+
+def test_a_run_comes_back_as_it_was_created(store):
+    run = store.runs.create(config(name="My run", kl_coef=0.3), story="brake:1")
+    again = store.runs.get(run.id)
+    assert again.status == "queued"
+    assert again.story == "brake:1"
+    assert RunConfig.from_nested(again.config) == config(name="My run", kl_coef=0.3)
+    assert again.id.startswith("my-run-")
+
+
+def test_hostile_names_never_leave_the_runs_folder(store):
+    run = store.runs.create(config(name="../../etc/<b>passwd"))
+    assert run_folder(run.id).parent.name == "runs"
+    assert run.name == "../../etc/<b>passwd"
+
+
+def test_an_unknown_run_is_named_in_the_error(store):
+    with pytest.raises(RunError, match="'nothing'"):
+        store.runs.get("nothing")
+    with pytest.raises(RunError, match="'nothing'"):
+        store.runs.change("nothing", step=1)
+
+
+def test_find_takes_a_unique_beginning_and_refuses_an_ambiguous_one(store):
+    first = store.runs.create(config(name="alpha"))
+    store.runs.create(config(name="beta"))
+    second = store.runs.create(config(name="alphabet"))
+    assert store.runs.find(first.id).id == first.id
+    assert store.runs.find("bet").name == "beta"
+    assert store.runs.find(second.id[:8]).id == second.id
+    with pytest.raises(RunError, match="2 runs begin with 'alp'"):
+        store.runs.find("alp")
+
+
+def test_find_takes_percent_signs_literally(store):
+    store.runs.create(config(name="alpha"))
+    with pytest.raises(RunError, match="No run '%'"):
+        store.runs.find("%")
+
+
+def test_exactly_one_of_many_takers_gets_a_queued_run(store):
+    run = store.runs.create(config())
+    taken = []
+
+    def take():
+        if store.runs.move(run.id, from_statuses=["queued"], to="running"):
+            taken.append(threading.get_ident())
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 1
+
+
+def test_a_status_outside_the_list_is_refused(store):
+    run = store.runs.create(config())
+    with pytest.raises(RunError, match="'done'"):
+        store.runs.change(run.id, status="done")
+
+
+def test_metrics_are_read_by_cursor_and_only_what_is_new(store):
+    run = store.runs.create(config())
+    store.metrics.append(run.id, 1, {"a": 1.0, "b": 2.0})
+    first = store.metrics.since(run.id)
+    store.metrics.append(run.id, 2, {"a": 3.0})
+    later = store.metrics.since(run.id, int(first["id"].iloc[-1]))
+    assert list(first["name"]) == ["a", "b"]
+    assert later[["step", "name", "value"]].to_numpy().tolist() == [[2, "a", 3.0]]
+
+
+def test_values_that_are_not_finite_leave_no_row(store):
+    run = store.runs.create(config())
+    store.metrics.append(run.id, 1, {"nan": math.nan, "inf": math.inf, "fine": 1.0})
+    assert store.metrics.names(run.id) == ["fine"]
+
+
+def test_rewinding_forgets_later_rows_and_keeps_stage_curves(store):
+    run = store.runs.create(config())
+    for step in (0, 5, 10):
+        store.metrics.append(run.id, step, {"objective/kl": 1.0})
+        store.samples.append(run.id, [sample(step)])
+        store.events.add(run.id, step, "knob", "turned")
+        store.events.add(run.id, step, "note", "written by a person")
+    store.metrics.append(run.id, 400, {"rm/loss": 0.5})
+    store.metrics.truncate(run.id, after_step=5)
+    store.samples.truncate(run.id, after_step=5)
+    store.events.truncate(run.id, after_step=5, kinds=("knob",))
+    frame = store.metrics.since(run.id)
+    assert list(frame["step"]) == [0, 5, 400]
+    assert store.samples.steps(run.id) == [0, 5]
+    assert [event.step for event in store.events.since(run.id, kinds=("knob",))] == [0, 5]
+    assert len(store.events.since(run.id, kinds=("note",))) == 3
+
+
+def test_samples_keep_every_field(store):
+    run = store.runs.create(config())
+    given = sample(3, prefix="日本", offline="日本語です", score=1.5, gold=None, weights="abc")
+    store.samples.append(run.id, [given])
+    row = store.samples.at(run.id, 3)[0]
+    for name in Sample.__dataclass_fields__:
+        assert getattr(row, name) == getattr(given, name), name
+
+
+def test_a_command_is_pending_until_it_is_done(store):
+    run = store.runs.create(config())
+    first = store.commands.add(run.id, "set", {"kl_coef": 0.2}, "ann")
+    store.commands.add(run.id, "stop")
+    assert [command.kind for command in store.commands.pending(run.id)] == ["set", "stop"]
+    store.commands.done([first])
+    assert [command.kind for command in store.commands.pending(run.id)] == ["stop"]
+
+
+def test_removing_a_run_removes_all_that_hangs_on_it(store):
+    run = store.runs.create(config())
+    store.metrics.append(run.id, 1, {"a": 1.0})
+    store.samples.append(run.id, [sample(1)])
+    store.events.add(run.id, 1, "note", "x")
+    store.commands.add(run.id, "stop")
+    store.runs.remove(run.id)
+    assert store.metrics.since(run.id).empty
+    assert store.samples.steps(run.id) == []
+    assert store.events.since(run.id) == []
+    assert store.commands.pending(run.id) == []
+
+
+def test_a_data_set_that_a_run_used_cannot_be_removed(store):
+    store.datasets.add(
+        Dataset(id="d1", name="pairs", version=1, path="x", content_hash="h", rows=1)
+    )
+    store.runs.create(config(data="pairs"))
+    with pytest.raises(DataError, match="is used by"):
+        store.datasets.remove("d1")
+
+
+def test_versions_count_up_from_one(store):
+    assert store.datasets.next_version("pairs") == 1
+    store.datasets.add(
+        Dataset(id="d1", name="pairs", version=1, path="x", content_hash="h", rows=1)
+    )
+    assert store.datasets.next_version("pairs") == 2
+
+
+def test_an_undone_vote_no_longer_counts_but_stays(store):
+    vote = store.votes.add(Vote(review_id="r", reviewer="ann", item="1", choice="first"))
+    store.votes.undo(vote)
+    assert store.votes.all("r") == []
+
+
+def test_documents_are_overwritten_by_key(store):
+    store.documents.put("note", "a", {"x": 1})
+    store.documents.put("note", "a", {"x": 2})
+    assert store.documents.get("note", "a") == {"x": 2}
+    assert store.documents.get("note", "b") is None
+
+
+def test_two_processes_write_at_once_and_nothing_is_lost(store):
+    run = store.runs.create(config())
+    script = (
+        "import sys\n"
+        "from drpo.store import Store\n"
+        "store = Store(sys.argv[1])\n"
+        "for step in range(100):\n"
+        "    store.metrics.append(sys.argv[2], step, {sys.argv[3]: float(step)})\n"
+        "    store.runs.heartbeat(sys.argv[2])\n"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, store.url, run.id, name])
+        for name in ("a", "b")
+    ]
+    for writer in writers:
+        assert writer.wait(timeout=120) == 0
+    frame = store.metrics.since(run.id)
+    assert sorted(frame.groupby("name").size().to_dict().items()) == [("a", 100), ("b", 100)]
+
+
+def test_reading_the_store_loads_neither_pandas_nor_torch():
+    script = (
+        "import sys, drpo.store, drpo.launcher, drpo.orders\n"
+        "print(*[name for name in ('torch', 'pandas', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
