@@ -1,0 +1,18 @@
+"""Sweeps: many runs from one plan, and what they say together. No torch."""
+
+from drpo.sweep.board import Board, Cell
+from drpo.sweep.engine import advance, advance_all, create, queue_cell, resume, stop
+from drpo.sweep.plan import Axis, SweepPlan
+
+__all__ = [
+    "Axis",
+    "Board",
+    "Cell",
+    "SweepPlan",
+    "advance",
+    "advance_all",
+    "create",
+    "queue_cell",
+    "resume",
+    "stop",
+]

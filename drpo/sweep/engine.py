@@ -1,0 +1,230 @@
+"""Carry a sweep out: look at where it stands, and do the next thing.
+
+`advance` is called again and again by whoever supervises, and may be called by two at once: what
+to do follows from the store alone, and a run's id follows from its cell and seed, so the database
+itself refuses to queue the same run twice.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+from drpo import orders
+from drpo.errors import ConfigError, RunError
+from drpo.store import Store
+from drpo.store.schema import Sweep
+from drpo.sweep.board import Board, Cell, SweepRun
+from drpo.sweep.early import clearly_worse
+from drpo.sweep.plan import SweepPlan, Values, key_of
+from drpo.sweep.search import propose
+
+WHO = "sweep"
+TRIES = 2
+"""Times that a sweep itself lets an interrupted run go on; then it is left to a person."""
+
+
+def create(store: Store, plan: SweepPlan, name: str = "") -> str:
+    """Write a sweep down and return its id; `advance` queues its runs."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24] or "sweep"
+    sweep_id = f"{slug}-{secrets.token_hex(2)}"
+    store.sweeps.add(Sweep(id=sweep_id, name=name or sweep_id, plan=plan.model_dump(mode="json")))
+    return sweep_id
+
+
+def advance_all(store: Store) -> None:
+    """Advance every sweep that is going on; the supervisor's tick."""
+    for sweep in store.sweeps.all():
+        if sweep.status == "running":
+            advance(store, sweep.id)
+
+
+def advance(store: Store, sweep_id: str) -> Board:
+    """Do what is due: stop clearly worse cells, let interrupted runs go on, queue the next ones.
+
+    A failed run is left as it is and the queue goes on past it. When nothing is left to do the
+    sweep is finished.
+
+    Raises:
+        RunError: There is no such sweep.
+    """
+    board = Board.read(store, sweep_id)
+    if board.status != "running":
+        return board
+    if _drop(store, board) or _let_go_on(store, board):
+        board = Board.read(store, sweep_id)
+    while len(board.live) < board.plan.together and not board.over_budget():
+        due = _next(store, board)
+        if due is None or not _queue(store, board, *due):
+            break
+        board = Board.read(store, sweep_id)
+    if not board.live:
+        store.sweeps.change(sweep_id, status="finished")
+        board = Board.read(store, sweep_id)
+    return board
+
+
+def stop(store: Store, sweep_id: str, who: str = "") -> None:
+    """End a sweep: queued runs leave the queue, those going on save and stop.
+
+    Raises:
+        RunError: There is no such sweep, or it is not going on.
+    """
+    board = Board.read(store, sweep_id)
+    if board.status != "running":
+        raise RunError(f"The sweep {sweep_id} is {board.status}; only a running one can stop.")
+    # First the sweep, so that no supervisor fills the places that become free.
+    store.sweeps.change(sweep_id, status="stopped")
+    stopped = [run.id for run in Board.read(store, sweep_id).live]
+    for run_id in stopped:
+        _stop_run(store, run_id, who or WHO)
+    _note(store, sweep_id, stopped=stopped)
+
+
+def resume(store: Store, sweep_id: str, who: str = "") -> None:
+    """Let a stopped or finished sweep go on, with the runs that stopping it had stopped.
+
+    Raises:
+        RunError: There is no such sweep, or it is going on.
+    """
+    board = Board.read(store, sweep_id)
+    if board.status == "running":
+        raise RunError(f"The sweep {sweep_id} is going on already.")
+    for run_id in board.notes.get("stopped", ()):
+        if store.runs.get(run_id).status in orders.RESUMABLE:
+            orders.resume(store, run_id, who or WHO)
+    _note(store, sweep_id, stopped=[])
+    store.sweeps.change(sweep_id, status="running")
+
+
+def queue_cell(store: Store, sweep_id: str, key: str, who: str = "") -> list[int]:
+    """Queue every seed of a cell that has no result and is not on its way; return the seeds.
+
+    A run that failed or was stopped early goes on from its last checkpoint, a deleted one comes
+    back, and the cell is not stopped early again.
+
+    Raises:
+        RunError: There is no such sweep or cell.
+        ConfigError: Every seed of it is done or on its way.
+    """
+    board = Board.read(store, sweep_id)
+    cell = next((one for one in board.cells if one.key == key), None)
+    if cell is None:
+        raise RunError(f"The sweep {sweep_id} has no cell {key!r}.")
+    due = [seed for seed in board.plan.seeds if seed not in cell.settled_seeds]
+    if not due:
+        raise ConfigError("Every seed of this cell is done or on its way.")
+    dropped = {k: v for k, v in board.notes.get("dropped", {}).items() if k != key}
+    _note(store, sweep_id, dropped=dropped, wanted=[*board.notes.get("wanted", ()), key])
+    for seed in due:
+        earlier = next((run for run in cell.runs if run.seed == seed), None)
+        if earlier is None:
+            _queue(store, board, cell.values, seed)
+            continue
+        store.runs.change(earlier.id, deleted_at=None)
+        if store.runs.get(earlier.id).status in orders.RESUMABLE:
+            orders.resume(store, earlier.id, who or WHO)
+    store.sweeps.change(sweep_id, status="running")
+    return due
+
+
+def _next(store: Store, board: Board) -> tuple[Values, int] | None:
+    """The next cell and seed: every cell once before any cell a second time, controls first."""
+    plan = board.plan
+    open_cells = sorted(
+        (cell for cell in board.cells if cell.dropped is None),
+        key=lambda cell: not cell.is_control,
+    )
+    drawn = sum(not cell.is_control for cell in board.cells)
+    if plan.kind == "tpe":
+        # TPE learns from whole cells: all seeds of one before the next is proposed.
+        for cell in open_cells:
+            for seed in cell.missing_seeds(plan.seeds):
+                return cell.values, seed
+        if drawn < plan.trials:
+            return _proposed(store, board, propose(board, drawn)), plan.seeds[0]
+    else:
+        for seed in plan.seeds:
+            for cell in open_cells:
+                if seed in cell.missing_seeds(plan.seeds):
+                    return cell.values, seed
+    return _control_of_best(store, board)
+
+
+def _control_of_best(store: Store, board: Board) -> tuple[Values, int] | None:
+    """When all else is done, the best cell's own control, if the plan did not hold it."""
+    best = board.best()
+    if best is None or board.live or not board.plan.has_control:
+        return None
+    if board.control_of(best) is not None:
+        return None
+    return _proposed(store, board, board.plan.control(best.values)), board.plan.seeds[0]
+
+
+def _proposed(store: Store, board: Board, values: Values) -> Values:
+    """Remember a cell that no plan lists, so that its other seeds are queued too."""
+    _note(store, board.id, proposed=[*board.notes.get("proposed", ()), values])
+    return values
+
+
+def _queue(store: Store, board: Board, values: Values, seed: int) -> bool:
+    """Queue one run; False when another process has just done so."""
+    run_id = f"{board.id}-{key_of(values)}-s{seed}"
+    try:
+        store.runs.create(board.plan.config(values, seed), sweep_id=board.id, run_id=run_id)
+    except RunError:
+        return False
+    return True
+
+
+def _drop(store: Store, board: Board) -> bool:
+    """Stop the cells that are clearly worse; say whether there were any."""
+    worse = {
+        key: why for key, why in clearly_worse(board).items()
+        if key not in board.notes.get("wanted", ())
+    }  # fmt: skip
+    for cell in board.cells:
+        if cell.key in worse:
+            _stop_cell(store, board, cell, worse[cell.key])
+    if worse:
+        _note(store, board.id, dropped={**board.notes.get("dropped", {}), **worse})
+    return bool(worse)
+
+
+def _stop_cell(store: Store, board: Board, cell: Cell, why: dict[str, Any]) -> None:
+    said = (
+        f"Stopped early: {board.plan.metric} was {why['value']:.3g} at step {why['step']}, "
+        f"{why['errors']:.1f} standard errors below the best cell's {why['best']:.3g}."
+    )
+    for run in cell.runs:
+        if run in board.live:
+            store.events.add(run.id, int(why["step"]), "note", said, why, WHO)
+            _stop_run(store, run.id, WHO)
+
+
+def _stop_run(store: Store, run_id: str, who: str) -> None:
+    try:
+        orders.stop(store, run_id, who)
+    except RunError:
+        return  # it ended by itself in the meantime
+
+
+def _let_go_on(store: Store, board: Board) -> bool:
+    """Queue interrupted runs again, a few times each; say whether there were any."""
+    interrupted: list[SweepRun] = [
+        run for cell in board.cells if cell.dropped is None
+        for run in cell.runs if run.status == "interrupted"
+    ]  # fmt: skip
+    going_on = False
+    for run in interrupted:
+        events = store.events.since(run.id, kinds=("resume",))
+        if sum(event.who == WHO for event in events) < TRIES:
+            orders.resume(store, run.id, WHO)
+            going_on = True
+    return going_on
+
+
+def _note(store: Store, sweep_id: str, **changes: Any) -> None:  # noqa: ANN401 - JSON
+    notes = store.documents.get("sweep", sweep_id) or {}
+    store.documents.put("sweep", sweep_id, {**notes, **changes})
