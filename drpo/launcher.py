@@ -85,7 +85,9 @@ class Supervisor:
         return self.lock.acquire()
 
     def idle(self) -> bool:
-        """Whether no run is queued, going on or paused."""
+        """Whether no run is queued, going on or paused, and no sweep has more to queue."""
+        if any(sweep.status == "running" for sweep in self.store.sweeps.all()):
+            return False
         return not self.store.runs.all(statuses=("queued", "running", "paused"), archived=True)
 
     def tick(self) -> None:
@@ -96,6 +98,10 @@ class Supervisor:
         live = self.store.runs.all(statuses=("running", "paused"), archived=True)
         for run in live:
             self._check(run)
+        if any(sweep.status == "running" for sweep in self.store.sweeps.all()):
+            from drpo.sweep import advance_all  # half a second of scipy that most days need not
+
+            advance_all(self.store)
         queued = self.store.runs.all(statuses=("queued",), archived=True)
         if not queued:
             return

@@ -7,8 +7,18 @@ import pytest
 from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.store import Store
-from drpo.sweep import Axis, Board, SweepPlan, advance, create, queue_cell, resume, stop
-from drpo.sweep.plan import key_of
+from drpo.sweep import (
+    Axis,
+    Board,
+    SweepPlan,
+    advance,
+    advance_all,
+    create,
+    queue_cell,
+    resume,
+    stop,
+)
+from drpo.sweep.plan import key_of, parse_seeds
 from drpo.sweep.search import importance
 
 BASE = RunConfig.of(data="pairs.jsonl", policy="model", updates=30, eval_every=5)
@@ -100,6 +110,38 @@ def test_whole_numbers_and_floats_name_the_same_cell():
 def test_a_plan_that_makes_no_sense_is_refused_in_a_sentence(axis, said):
     with pytest.raises(ConfigError, match=said):
         plan(axes=(axis,))
+
+
+def test_axes_and_seeds_are_read_from_text():
+    assert Axis.parse("kl-coef=0.05,1").values == (0.05, 1)
+    assert Axis.parse("reset_schedule=linear,cosine").values == ("linear", "cosine")
+    drawn = Axis.parse("kl_coef=0.01:1:log")
+    assert (drawn.low, drawn.high, drawn.log) == (0.01, 1.0, True)
+    assert parse_seeds("0-2,7") == (0, 1, 2, 7)
+    for text in ("kl_coef", "kl_coef=a:b", "kl_coef=0:1:2:log", "=1"):
+        with pytest.raises(ConfigError):
+            Axis.parse(text)
+    with pytest.raises(ConfigError, match="0-4"):
+        parse_seeds("a")
+
+
+def test_the_learned_score_stands_in_where_no_true_reward_is_known(store):
+    sweep_id = started(store, seeds=(0,), together=1)
+    board = advance(store, sweep_id)
+    store.metrics.append(board.runs[0].id, 30, {"eval/scores": 2.5, "eval/scores_se": 0.1})
+    store.runs.change(board.runs[0].id, status="finished", step=30)
+    board = Board.read(store, sweep_id)
+    assert board.metric == "eval/scores"
+    assert board.best().mean == 2.5
+
+
+def test_a_sweep_whose_plan_no_longer_fits_fails_alone(store):
+    broken, sound = started(store), started(store)
+    plan_of = store.sweeps.get(broken).plan
+    store.sweeps.change(broken, plan={**plan_of, "base": {"unknown": {}}})
+    advance_all(store)
+    assert store.sweeps.get(broken).status == "failed"
+    assert len(Board.read(store, sound).runs) == 2
 
 
 def test_a_grid_runs_every_cell_with_every_seed_and_gives_an_interval(store):

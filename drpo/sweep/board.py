@@ -17,12 +17,15 @@ from scipy import stats
 
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
-from drpo.sweep.plan import SweepPlan, Values, key_of, unique
+from drpo.sweep.plan import AUTO, SweepPlan, Values, key_of, unique
 
 State = Literal["not run", "queued", "running", "done", "part", "stopped early", "failed"]
 MANY = 100_000
 Point = tuple[float, float]
 """An evaluation's value and its standard error."""
+Curves = dict[str, dict[int, Point]]
+"""Evaluations by run and step."""
+GOLD, SCORES, ERROR = "eval/gold", "eval/scores", "_se"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class Board:
     plan: SweepPlan
     cells: list[Cell]
     notes: Mapping[str, Any] = field(default_factory=dict)
+    metric: str = GOLD
+    """What the cells are compared by."""
 
     @classmethod
     def read(cls, store: Store, sweep_id: str) -> Board:
@@ -150,8 +155,11 @@ class Board:
         notes = store.documents.get("sweep", sweep_id) or {}
         runs = store.runs.all(sweep_id=sweep_id, archived=True, limit=MANY)
         runs += store.runs.all(sweep_id=sweep_id, archived=True, deleted=True, limit=MANY)
-        cells = _cells(store, plan, runs, notes)
-        return cls(sweep.id, sweep.name, sweep.status, plan, cells, notes)
+        curves = _curves(store, [run.id for run in runs], plan.metric)
+        # True reward where the data know it: then every run's first evaluation has it.
+        metric = plan.metric if plan.metric != AUTO else GOLD if curves[GOLD] else SCORES
+        cells = _cells(plan, runs, curves[metric], notes)
+        return cls(sweep.id, sweep.name, sweep.status, plan, cells, notes, metric)
 
     @property
     def runs(self) -> list[SweepRun]:
@@ -203,9 +211,8 @@ class Board:
 
 
 def _cells(
-    store: Store, plan: SweepPlan, runs: Sequence[Run], notes: Mapping[str, Any]
+    plan: SweepPlan, runs: Sequence[Run], curves: Curves, notes: Mapping[str, Any]
 ) -> list[Cell]:
-    curves = _curves(store, [run.id for run in runs], plan.metric)
     by_cell: dict[str, list[SweepRun]] = defaultdict(list)
     found: list[Values] = []
     for run in sorted(runs, key=lambda run: run.created_at):
@@ -236,12 +243,18 @@ def _sweep_run(run: Run, curve: dict[int, Point]) -> SweepRun:
     )
 
 
-def _curves(store: Store, run_ids: Sequence[str], metric: str) -> dict[str, dict[int, Point]]:
-    values: dict[str, dict[int, float]] = defaultdict(dict)
-    errors: dict[str, dict[int, float]] = defaultdict(dict)
-    for run_id, step, name, value in store.metrics.of_runs(run_ids, [metric, f"{metric}_se"]):
-        (values if name == metric else errors)[run_id][step] = value
-    return {
-        run_id: {step: (value, errors[run_id].get(step, math.nan)) for step, value in of.items()}
-        for run_id, of in values.items()
-    }
+def _curves(store: Store, run_ids: Sequence[str], metric: str) -> dict[str, Curves]:
+    """The evaluations of all runs by metric, run and step."""
+    wanted = (GOLD, SCORES) if metric == AUTO else (metric,)
+    names = [name + tail for name in wanted for tail in ("", ERROR)]
+    told: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    for run_id, step, name, value in store.metrics.of_runs(run_ids, names):
+        told[name, run_id][step] = value
+    curves: dict[str, Curves] = {name: {} for name in wanted}
+    for name in wanted:
+        for run_id in run_ids:
+            errors = told[name + ERROR, run_id]
+            points = {s: (v, errors.get(s, math.nan)) for s, v in told[name, run_id].items()}
+            if points:
+                curves[name][run_id] = points
+    return curves

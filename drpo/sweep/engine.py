@@ -12,7 +12,7 @@ import secrets
 from typing import Any
 
 from drpo import orders
-from drpo.errors import ConfigError, RunError
+from drpo.errors import ConfigError, DrpoError, RunError
 from drpo.store import Store
 from drpo.store.schema import Sweep
 from drpo.sweep.board import Board, Cell, SweepRun
@@ -37,7 +37,12 @@ def advance_all(store: Store) -> None:
     """Advance every sweep that is going on; the supervisor's tick."""
     for sweep in store.sweeps.all():
         if sweep.status == "running":
-            advance(store, sweep.id)
+            try:
+                advance(store, sweep.id)
+            except DrpoError as error:
+                # A plan that no longer fits this version must not stop the other sweeps.
+                store.sweeps.change(sweep.id, status="failed")
+                _note(store, sweep.id, error=str(error))
 
 
 def advance(store: Store, sweep_id: str) -> Board:
@@ -194,7 +199,7 @@ def _drop(store: Store, board: Board) -> bool:
 
 def _stop_cell(store: Store, board: Board, cell: Cell, why: dict[str, Any]) -> None:
     said = (
-        f"Stopped early: {board.plan.metric} was {why['value']:.3g} at step {why['step']}, "
+        f"Stopped early: {board.metric} was {why['value']:.3g} at step {why['step']}, "
         f"{why['errors']:.1f} standard errors below the best cell's {why['best']:.3g}."
     )
     for run in cell.runs:

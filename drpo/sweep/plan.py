@@ -23,6 +23,7 @@ Values = dict[str, Any]
 
 NOT_AXES = ("name", "seed", "method", "executor", "data", "heldout")
 """Settings that say what or where, not how; seeds have their own place in the plan."""
+AUTO = "auto"
 SIGNIFICANT = 3
 """Digits of a drawn value: more would only pretend a precision that no sweep has."""
 
@@ -52,6 +53,30 @@ class Axis(BaseModel):
         if self.log and self.low <= 0:
             raise ValueError(f"{self.name}: a logarithmic range must begin above 0")
         return self
+
+    @classmethod
+    def parse(cls, text: str) -> Axis:
+        """Read `kl_coef=0.05,0.2` (values), `kl_coef=0.01:1` (range) or `kl_coef=0.01:1:log`.
+
+        Raises:
+            ConfigError: The text has another shape, or the axis makes no sense.
+        """
+        name, equals, said = text.partition("=")
+        name = name.strip().replace("-", "_")
+        wrong = f"Expected NAME=VALUE,VALUE or NAME=LOW:HIGH or NAME=LOW:HIGH:log, got {text!r}."
+        if not equals or not said.strip():
+            raise ConfigError(wrong)
+        try:
+            if ":" in said:
+                low, high, *rest = said.split(":")
+                if rest not in ([], ["log"]):
+                    raise ConfigError(wrong)
+                return cls(name=name, low=float(low), high=float(high), log=bool(rest))
+            return cls(name=name, values=tuple(_value(part.strip()) for part in said.split(",")))
+        except ValidationError as error:
+            raise ConfigError(f"The sweep cannot run like this: {_said(error)}.") from error
+        except ValueError as error:
+            raise ConfigError(wrong) from error
 
     @property
     def is_integer(self) -> bool:
@@ -85,8 +110,9 @@ class SweepPlan(BaseModel):
     trials: int = 12
     """Cells that random and TPE draw, controls not counted."""
     sampler_seed: int = 0
-    metric: str = "eval/gold"
-    """What a good cell is high in; a learned score where the data know no true reward."""
+    metric: str = AUTO
+    """What a good cell is high in; auto is the true reward where the data know it, else the
+    learned one."""
     budget_runs: int | None = None
     budget_hours: float | None = None
     """Hours of running, added up over runs."""
@@ -106,8 +132,7 @@ class SweepPlan(BaseModel):
         try:
             plan = cls.model_validate({"base": base.model_dump(mode="json"), **values})
         except ValidationError as error:
-            said = "; ".join(str(p.get("ctx", {}).get("error", p["msg"])) for p in error.errors())
-            raise ConfigError(f"The sweep cannot run like this: {said}.") from error
+            raise ConfigError(f"The sweep cannot run like this: {_said(error)}.") from error
         if plan.kind == "grid" and any(not axis.values for axis in plan.axes):
             raise ConfigError("A grid needs a list of values for every axis; give values=...")
         if not plan.seeds or min(plan.trials, plan.together) < 1:
@@ -205,3 +230,34 @@ def key_of(values: Values) -> str:
 def unique(cells: list[Values]) -> list[Values]:
     """The cells without repeats, in order."""
     return list({key_of(cell): cell for cell in cells}.values())
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read `0,1,2` or `0-4`.
+
+    Raises:
+        ConfigError: The text has another shape.
+    """
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, dash, last = part.strip().partition("-")
+            seeds += range(int(first), int(last) + 1) if dash else [int(first)]
+    except ValueError as error:
+        raise ConfigError(f"Expected seeds such as 0,1,2 or 0-4, got {text!r}.") from error
+    return tuple(dict.fromkeys(seeds))
+
+
+def _value(text: str) -> bool | int | float | str:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _said(error: ValidationError) -> str:
+    return "; ".join(str(p.get("ctx", {}).get("error", p["msg"])) for p in error.errors())

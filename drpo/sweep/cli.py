@@ -1,0 +1,180 @@
+"""`drpo sweep ...`: many runs from one plan, on the command line."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from drpo import demo, launcher, preflight
+from drpo.cli.options import given, with_settings
+from drpo.cli.output import ProgressLine, figure, print_json, print_table
+from drpo.config import RunConfig
+from drpo.errors import ConfigError, RunError
+from drpo.store import Store
+from drpo.sweep import Axis, Board, SweepPlan, create, engine
+from drpo.sweep.plan import AUTO, parse_seeds
+from drpo.sweep.search import importance
+
+app = typer.Typer(
+    help="Try many settings with several seeds each, resets switched off always among them.",
+    no_args_is_help=True,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Start it and return at once.")]
+WHO = "command line"
+FOLLOW_SECONDS = 0.5
+
+
+def new(
+    axis: Annotated[
+        list[str],
+        typer.Option(
+            help="A setting to vary: kl_coef=0.05,0.2 or, for random and tpe, kl_coef=0.01:1:log. "
+            "Give it once for each setting."
+        ),
+    ],
+    kind: Annotated[str, typer.Option(help="grid, random or tpe.")] = "grid",
+    seeds: Annotated[str, typer.Option(help="Seeds of every cell: 0,1,2 or 0-4.")] = "0-2",
+    trials: Annotated[int, typer.Option(help="Cells that random and tpe draw.")] = 12,
+    metric: Annotated[str, typer.Option(help="Metric a good cell is high in.")] = AUTO,
+    budget_runs: Annotated[int | None, typer.Option(help="Runs at most.")] = None,
+    budget_hours: Annotated[
+        float | None, typer.Option(help="Hours of running at most, added up over runs.")
+    ] = None,
+    together: Annotated[int, typer.Option(help="Runs going on at once.")] = 2,
+    early_stop: Annotated[bool, typer.Option(help="Stop cells that are clearly worse.")] = True,
+    sweep_name: Annotated[str, typer.Option(help="A name to find the sweep by.")] = "",
+    task: Annotated[
+        str | None, typer.Option("--demo", help="Base it on a demo task: tldr or strict.")
+    ] = None,
+    detach: Detach = False,
+    as_json: Json = False,
+    **settings: Any,  # noqa: ANN401 - the shared settings, checked by RunConfig
+) -> None:
+    """Plan a sweep and carry it out; the flags for settings give what all runs share."""
+    shared = given(settings)
+    base = demo.demo_config(task, **shared) if task else RunConfig.of(**shared)
+    plan = SweepPlan.of(
+        base, axes=tuple(Axis.parse(text) for text in axis), kind=kind, seeds=parse_seeds(seeds),
+        trials=trials, metric=metric, budget_runs=budget_runs, budget_hours=budget_hours,
+        together=together, early_stop=early_stop,
+    )  # fmt: skip
+    store = Store()
+    preflight.check(base, store)
+    _carry_out(store, create(store, plan, sweep_name), detach=detach, as_json=as_json)
+
+
+app.command("new")(with_settings(new))
+
+
+@app.command("list")
+def list_sweeps(as_json: Json = False) -> None:
+    """List the sweeps, newest first."""
+    store = Store()
+    boards = [Board.read(store, sweep.id) for sweep in store.sweeps.all()]
+    if as_json:
+        print_json([{"sweep": b.id, "name": b.name, "status": b.status, "cells": len(b.cells),
+                     "runs": len(b.runs)} for b in boards])  # fmt: skip
+        return
+    rows = [[b.id, b.name, b.status, str(len(b.cells)), str(len(b.runs))] for b in boards]
+    print_table(rows, ["sweep", "name", "status", "cells", "runs"])
+
+
+@app.command()
+def show(sweep: str, as_json: Json = False) -> None:
+    """Show a sweep's table: every cell with its seeds, mean and interval."""
+    store = Store()
+    _print(Board.read(store, _find(store, sweep)), as_json)
+
+
+@app.command()
+def stop(sweep: str, as_json: Json = False) -> None:
+    """End a sweep; runs that are going on save and stop."""
+    store = Store()
+    found = _find(store, sweep)
+    engine.stop(store, found, WHO)
+    _print(Board.read(store, found), as_json)
+
+
+@app.command()
+def resume(sweep: str, detach: Detach = False, as_json: Json = False) -> None:
+    """Let a sweep go on where it stopped."""
+    store = Store()
+    found = _find(store, sweep)
+    if Board.read(store, found).status != "running":
+        engine.resume(store, found, WHO)
+    _carry_out(store, found, detach=detach, as_json=as_json)
+
+
+@app.command()
+def queue(sweep: str, cell: str, as_json: Json = False) -> None:
+    """Queue a cell's missing seeds; `drpo sweep show` names the cells."""
+    store = Store()
+    found = _find(store, sweep)
+    engine.queue_cell(store, found, cell, WHO)
+    launcher.start_detached()
+    _print(Board.read(store, found), as_json)
+
+
+def _carry_out(store: Store, sweep_id: str, *, detach: bool, as_json: bool) -> None:
+    engine.advance(store, sweep_id)
+    if detach:
+        launcher.start_detached()
+    else:
+        _follow(store, sweep_id)
+    if detach and not as_json:
+        typer.echo(sweep_id)
+    else:
+        _print(Board.read(store, sweep_id), as_json)
+
+
+def _follow(store: Store, sweep_id: str) -> None:
+    """Supervise until the sweep ends; Ctrl-C stops it, and `resume` lets it go on."""
+    supervisor = launcher.Supervisor(store)
+    supervisor.start()
+    line = ProgressLine()
+    try:
+        while (board := Board.read(store, sweep_id)).status == "running":
+            ended = len(board.runs) - len(board.live)
+            line.show(f"{sweep_id}: {ended} runs ended, {len(board.live)} queued or going on")
+            time.sleep(FOLLOW_SECONDS)
+    except KeyboardInterrupt:
+        engine.stop(store, sweep_id, WHO)
+        raise
+    finally:
+        line.end()
+        supervisor.stop()
+
+
+def _print(board: Board, as_json: bool) -> None:
+    if as_json:
+        print_json({
+            "sweep": board.id, "name": board.name, "status": board.status,
+            "metric": board.metric, "hours": board.hours, "cells": board.rows(),
+            "importance": importance(board), "plan": board.plan.model_dump(mode="json"),
+            "error": board.notes.get("error"),
+        })  # fmt: skip
+        return
+    names = list(board.plan.names)
+    rows = [
+        [row["cell"], *(str(row[name]) for name in names), row["state"],
+         f"{row['seeds']}/{row['planned']}",
+         *(figure(row[name]) for name in ("mean", "low", "high"))]
+        for row in board.rows()
+    ]  # fmt: skip
+    typer.echo(f"{board.id}: {board.status}, {board.metric}, {board.hours:.2f} hours of running")
+    print_table(rows, ["cell", *names, "state", "seeds", "mean", "low", "high"])
+
+
+def _find(store: Store, text: str) -> str:
+    fits = [s.id for s in store.sweeps.all() if s.id.startswith(text) or s.name == text]
+    if text in fits:
+        return text
+    if len(fits) != 1:
+        how_many = "No sweep begins" if not fits else f"{len(fits)} sweeps begin"
+        raise (RunError if not fits else ConfigError)(
+            f"{how_many} with {text!r}; `drpo sweep list` shows all."
+        )
+    return fits[0]
