@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Sample:
     """
 
     step: int
-    """Policy updates done when it was written."""
+    """Held-out: policy updates done when it was written. Episode: the update it was drawn for, so
+    that it stands beside that update's metrics."""
     kind: Literal["heldout", "episode"]
     """heldout: a fixed evaluation prompt; episode: drawn in training."""
     item: int
@@ -37,7 +38,8 @@ class Sample:
     gold: float | None = None
     """True reward where the data know it."""
     kl: float | None = None
-    """Summed log-ratio to the start policy over what the policy wrote, nats."""
+    """KL to the start policy summed over what the policy wrote, nats: as trained on (episode), or
+    exact over the vocabulary (held-out)."""
     offline_score: float | None = None
     offline_gold: float | None = None
     weights: str = ""
@@ -54,6 +56,7 @@ class Control:
     """New values of `kl_coef` and `reset_prob`."""
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Who listens to training. The worker's writes to the store; a test's keeps lists."""
 

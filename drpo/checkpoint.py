@@ -1,0 +1,307 @@
+"""Save all that an exact resume needs, and give finished policies away.
+
+    checkpoints/step-000010/
+        policy/                 a Hugging Face folder (with adapters: an adapter folder)
+        critic.safetensors      ) these three make it a checkpoint;
+        optimizer.safetensors   ) without them it is a snapshot of the policy,
+        state.json              ) to generate with but not to resume from
+
+Random draws depend on (seed, step) alone and the data order on the step, so no generator state is
+kept. A folder is written beside, flushed and renamed: it is there whole or not at all. Safetensors
+and JSON only; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import load_peft_weights, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from drpo.config import RunConfig
+from drpo.errors import CheckpointError, ModelError
+from drpo.models import Models, load_causal
+from drpo.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
+
+FORMAT = 1
+SNAPSHOT_LIMIT = 64 * 2**20
+"""Bytes up to which a policy is kept at every evaluation; larger ones only in checkpoints."""
+KEPT = 2
+"""Full checkpoints kept."""
+_RUN_FILES = ("critic.safetensors", "optimizer.safetensors", "state.json")
+
+
+@dataclass
+class TrainState:
+    """Where a run stands, weights apart."""
+
+    optimizer: torch.optim.AdamW
+    kl: KLCoefficient
+    reset: ResetProbability
+    step: int = 0
+    """Updates done."""
+    episodes: int = 0
+    baseline: dict[str, float] = field(default_factory=dict)
+    """The held-out figures of the start policy."""
+
+    @classmethod
+    def begin(cls, models: Models, config: RunConfig) -> TrainState:
+        """Return the state of a run that has done nothing yet."""
+        optimizer = torch.optim.AdamW(
+            models.trained().values(),
+            lr=config.ppo.learning_rate,
+            eps=config.ppo.adam_eps,
+            weight_decay=0.0,
+        )
+        return cls(optimizer, kl_coefficient(config), reset_probability(config))
+
+
+def save(models: Models, state: TrainState, directory: Path) -> Path:
+    """Write a full checkpoint of the present step; older ones beyond the last two are thinned.
+
+    Returns:
+        The checkpoint's folder.
+    """
+    beside = _beside(directory, state.step)
+    _write_policy(models, beside / "policy")
+    critic = {
+        name.removeprefix("critic."): weight.detach().cpu().contiguous()
+        for name, weight in models.trained().items()
+        if name.startswith("critic.")
+    }
+    save_file(critic, beside / "critic.safetensors")
+    save_file(_optimizer_tensors(models, state.optimizer), beside / "optimizer.safetensors")
+    record = {
+        "format": FORMAT,
+        "step": state.step,
+        "episodes": state.episodes,
+        "kl": state.kl.state(),
+        "reset": state.reset.state(),
+        "baseline": state.baseline,
+    }
+    (beside / "state.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+    folder = _publish(beside, directory / folder_name(state.step))
+    _thin(directory, keep_policies=models.policy_bytes() <= SNAPSHOT_LIMIT)
+    return folder
+
+
+def save_snapshot(models: Models, step: int, directory: Path) -> Path | None:
+    """Keep the policy alone, to generate with; None where it is too large for that."""
+    folder = directory / folder_name(step)
+    if models.policy_bytes() > SNAPSHOT_LIMIT:
+        return None
+    if (folder / "policy").is_dir():
+        return folder
+    beside = _beside(directory, step)
+    _write_policy(models, beside / "policy")
+    return _publish(beside, folder)
+
+
+def load(folder: Path, models: Models, config: RunConfig) -> TrainState:
+    """Put a checkpoint's weights into `models` and return the state to go on from.
+
+    Raises:
+        CheckpointError: The folder is no full checkpoint, or belongs to another run's models.
+    """
+    record = _read_record(folder)
+    state = TrainState.begin(models, config)
+    _load_policy(models, folder / "policy")
+    critic = load_file(folder / "critic.safetensors")
+    optimizer = load_file(folder / "optimizer.safetensors")
+    try:
+        for name, weight in models.trained().items():
+            if name.startswith("critic."):
+                weight.data.copy_(critic[name.removeprefix("critic.")])
+            moments = {
+                kind: optimizer[f"{name}.{kind}"]
+                for kind in ("step", "exp_avg", "exp_avg_sq")
+                if f"{name}.{kind}" in optimizer
+            }
+            if moments:
+                state.optimizer.state[weight] = {
+                    kind: value if kind == "step" else value.to(weight.device)
+                    for kind, value in moments.items()
+                }
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{folder} does not fit the run's models ({error}); resume with the settings and start "
+            "policy that it was written with."
+        ) from error
+    state.step, state.episodes = record["step"], record["episodes"]
+    state.baseline = record["baseline"]
+    state.kl = KLCoefficient.from_state(record["kl"])
+    state.reset = ResetProbability.from_state(record["reset"])
+    return state
+
+
+def latest(directory: Path) -> Path | None:
+    """Return the newest full checkpoint, or None."""
+    full = [folder for folder in _folders(directory) if _is_full(folder)]
+    return full[-1] if full else None
+
+
+def policies(directory: Path) -> dict[int, Path]:
+    """Return every kept policy folder by its step, ascending."""
+    return {
+        step_of(folder): folder / "policy"
+        for folder in _folders(directory)
+        if (folder / "policy").is_dir()
+    }
+
+
+def export(run_folder: Path, out: Path, *, step: int | None = None) -> Path:
+    """Write a policy as a folder that `from_pretrained` loads, tokenizer included.
+
+    Args:
+        run_folder: The run's folder, with its `checkpoints`.
+        out: The folder to make; it must not exist, or be empty.
+        step: Which kept policy; the newest when not said.
+
+    Returns:
+        `out`.
+
+    Raises:
+        CheckpointError: No such policy is kept, or `out` is taken.
+    """
+    kept = policies(run_folder / "checkpoints")
+    if not kept or (step is not None and step not in kept):
+        have = ", ".join(map(str, kept)) or "none"
+        raise CheckpointError(
+            f"{run_folder.name} has no policy of step {step if step is not None else 'any'}; kept "
+            f"steps: {have}. A run keeps its first policy at its first evaluation or checkpoint."
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CheckpointError(
+            f"{out} exists already; expected a new or empty folder, name another."
+        )
+    source = kept[step if step is not None else max(kept)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = out.with_name(f".{out.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    if (source / "adapter_config.json").is_file():
+        load_causal(source).save_pretrained(beside)
+        _copy_tokenizer(source, beside)
+    else:
+        shutil.copytree(source, beside)
+    if out.exists():
+        out.rmdir()
+    return _publish(beside, out)
+
+
+def folder_name(step: int) -> str:
+    """Return the name of a step's folder."""
+    return f"step-{step:06d}"
+
+
+def step_of(folder: Path) -> int:
+    """Return the step that a folder's name states."""
+    return int(folder.name.removeprefix("step-"))
+
+
+def _folders(directory: Path) -> list[Path]:
+    return sorted(directory.glob("step-" + "[0-9]" * 6 + "*"), key=step_of)
+
+
+def _is_full(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _RUN_FILES)
+
+
+def _beside(directory: Path, step: int) -> Path:
+    beside = directory / f".{folder_name(step)}.part"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    return beside
+
+
+def _publish(beside: Path, folder: Path) -> Path:
+    """Flush a finished folder to disk and give it its name."""
+    for path in sorted(beside.rglob("*")):
+        _flush(path)
+    _flush(beside)
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    beside.rename(folder)
+    _flush(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_policy(models: Models, folder: Path) -> None:
+    models.policy.save_pretrained(folder)  # type: ignore[operator]
+    models.vocabulary.tokenizer.save_pretrained(folder)
+    # PEFT's template of a model card: it says nothing about this run.
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def _load_policy(models: Models, folder: Path) -> None:
+    try:
+        if models.adapted:
+            set_peft_model_state_dict(models.policy, load_peft_weights(str(folder), device="cpu"))
+        else:
+            models.policy.load_state_dict(load_causal(folder).state_dict())
+    except (ModelError, OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder} does not hold this run's policy ({error}); resume with the settings and "
+            "start policy that it was written with."
+        ) from error
+
+
+def _optimizer_tensors(models: Models, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
+    return {
+        f"{name}.{kind}": value.detach().cpu().contiguous()
+        for name, weight in models.trained().items()
+        for kind, value in optimizer.state.get(weight, {}).items()
+    }
+
+
+def _read_record(folder: Path) -> Mapping[str, Any]:
+    if not _is_full(folder):
+        missing = [name for name in _RUN_FILES if not (folder / name).is_file()]
+        raise CheckpointError(
+            f"{folder} lacks {', '.join(missing)}; expected a full checkpoint. Resume from another "
+            "one, or start the run anew."
+        )
+    try:
+        record = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'state.json'} is not JSON ({error}).") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder / 'state.json'} has another format than {FORMAT}; it was written by another "
+            "version, start the run anew."
+        )
+    return record
+
+
+def _thin(directory: Path, *, keep_policies: bool) -> None:
+    """Reduce all but the last full checkpoints to their policies, or remove them when large."""
+    for folder in [f for f in _folders(directory) if _is_full(f)][:-KEPT]:
+        if not keep_policies:
+            shutil.rmtree(folder)
+            continue
+        for name in _RUN_FILES[::-1]:  # state.json first: from then on it is no checkpoint
+            (folder / name).unlink()
+
+
+def _copy_tokenizer(source: Path, out: Path) -> None:
+    for path in source.iterdir():
+        if path.is_file() and not path.name.startswith("adapter_"):
+            shutil.copy2(path, out / path.name)

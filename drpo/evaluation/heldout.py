@@ -1,0 +1,206 @@
+"""Held-out evaluation: what a policy writes for prompts that training never sees.
+
+The prompts, and the sampling noise of each, are the same at every evaluation and in every run with
+the same `eval_seed`, whatever the method, so a difference between two figures comes from the
+policies. Scores are the scorer's own: the training penalty for unfinished answers is not applied,
+their share is reported instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from drpo.config import RunConfig
+from drpo.data.pairs import Pair
+from drpo.episodes import gold_of, offline_answer, prompt_limit, sampling_of
+from drpo.errors import DataError
+from drpo.kl import exact_kl
+from drpo.models import Models
+from drpo.records import Sample
+from drpo.resets import Trajectory, generator_for
+from drpo.rollout import Rollout, action_logits, by_length, entropy_of, finish
+from drpo.scoring import Answer
+from drpo.tokens import tokenize_answers, tokenize_prompts
+
+Tick = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The answers of one evaluation with everything measured about each of them."""
+
+    answers: list[Answer]
+    scores: Float[Tensor, " batch"]
+    gold: Float[Tensor, " batch"]
+    kl: Float[Tensor, " batch"]
+    """KL to the start policy, exact over the vocabulary at each step, summed, nats."""
+    entropy: Float[Tensor, " batch"]
+    """Mean entropy of the next-token distributions, nats."""
+
+
+class HeldOut:
+    """The fixed prompts and noise of a run's evaluations."""
+
+    def __init__(self, models: Models, pairs: Sequence[Pair], config: RunConfig) -> None:
+        self.models, self.config = models, config
+        distinct = list({pair.prompt: pair for pair in pairs}.values())
+        if not distinct:
+            raise DataError(
+                "There is no held-out prompt; expected at least one. Give a held-out file, or "
+                "raise heldout_fraction."
+            )
+        self.pairs = distinct[: config.evaluation.eval_prompts]
+        limit = prompt_limit(models, config)
+        self.prompts = tokenize_prompts(models.vocabulary, self.pairs, limit)
+        self.sampling = sampling_of(models, config, config.evaluation.eval_temperature)
+        generator = generator_for(config.evaluation.eval_seed, 0, "evaluation")
+        shape = (len(self.pairs), self.sampling.length)
+        # One row of noise a pair, kept or left out, so that dropping a prompt moves no other.
+        noise = torch.rand(shape, generator=generator, dtype=torch.float64)
+        self.noise = noise[[prompt.item for prompt in self.prompts]]
+        length = config.sampling.response_length
+        self.offline = tokenize_answers(
+            models.vocabulary, self.pairs, self.prompts, "chosen", length
+        )
+        self._offline_scores: tuple[list[float], list[float]] | None = None
+
+    def evaluate(
+        self, step: int, *, weights: str = "", tick: Tick = lambda _done, _total: None
+    ) -> tuple[dict[str, float], list[Sample]]:
+        """Let the present policy answer, and measure the answers.
+
+        Args:
+            step: Policy updates done, for the samples.
+            weights: Hash of the weights, for the samples.
+            tick: Called with (answers drawn, answers in all).
+
+        Returns:
+            Metrics under `eval/`, standard errors as `_se`; and samples for the first prompts.
+        """
+        drawn = self.draw(self.models.policy, tick=tick)
+        return figures(drawn), self.samples(drawn, step, weights)
+
+    def draw(self, policy: nn.Module, *, tick: Tick = lambda _done, _total: None) -> Drawn:
+        """Let any policy with this tokenizer answer the prompts under the fixed noise."""
+        total = len(self.prompts)
+        rollout = finish(
+            policy, [p.prompt for p in self.prompts], [0] * total, self.sampling, self.noise,
+            precision=self.models.precision, tick=lambda done: tick(done, total),
+        )  # fmt: skip
+        lengths, actions = rollout.acted.sum(dim=1).tolist(), rollout.actions.tolist()
+        written = [tuple(row[:length]) for row, length in zip(actions, lengths, strict=True)]
+        answers = [
+            self._answer(prompt, ids, finished)
+            for prompt, ids, finished in zip(
+                self.prompts, written, rollout.finished.tolist(), strict=True
+            )
+        ]
+        return self._measure(policy, rollout, answers)
+
+    def samples(self, drawn: Drawn, step: int, weights: str) -> list[Sample]:
+        """Return the answers to the first prompts for reading, beside the chosen ones."""
+        scores, gold = self._score_offline()
+        kept = []
+        for i in range(min(self.config.evaluation.sample_prompts, len(drawn.answers))):
+            answer, offline = drawn.answers[i], self.offline[i]
+            whole = self._offline_answer(offline)
+            kept.append(
+                Sample(
+                    step=step, kind="heldout", item=offline.item, start="prompt",
+                    prompt=answer.prompt, response=answer.text, offline=whole.text,
+                    offline_tokens=len(offline.answer), response_tokens=len(answer.ids),
+                    finished=answer.finished, score=float(drawn.scores[i]),
+                    gold=_known(float(drawn.gold[i])), kl=float(drawn.kl[i]),
+                    offline_score=scores[i], offline_gold=_known(gold[i]), weights=weights,
+                )
+            )  # fmt: skip
+        return kept
+
+    @torch.no_grad()
+    def _measure(self, policy: nn.Module, rollout: Rollout, answers: list[Answer]) -> Drawn:
+        temperature = self.sampling.temperature or 1.0
+        kl, entropy = torch.zeros(len(answers)), torch.zeros(len(answers))
+        size, precision = self.sampling.batch_size, self.models.precision
+        for rows in by_length(rollout, range(len(answers)), size):
+            part = rollout.select(rows)
+            logits = action_logits(policy, part, precision) / temperature
+            with self.models.start_policy() as start:
+                before = action_logits(start, part, precision) / temperature
+            counts = part.acted.sum(dim=1)
+            per_token = torch.where(part.acted, exact_kl(logits, before), 0.0)
+            kl[rows] = per_token.sum(dim=1).cpu()
+            spread = torch.where(part.acted, entropy_of(logits, 1.0), 0.0)
+            entropy[rows] = (spread.sum(dim=1) / counts).cpu()
+        scores = self.models.reward.score(answers)
+        return Drawn(answers, scores, gold_of(self.models.gold, answers), kl, entropy)
+
+    def _answer(self, prompt: Trajectory, ids: tuple[int, ...], finished: bool) -> Answer:
+        pair = self.pairs[prompt.item]
+        text = self.models.vocabulary.continuation(prompt.prompt, ids)
+        return Answer(prompt.prompt, ids, pair.prompt, text, finished, pair.facts)
+
+    def _offline_answer(self, trajectory: Trajectory) -> Answer:
+        return offline_answer(self.models, self.pairs[trajectory.item], trajectory)
+
+    def _score_offline(self) -> tuple[list[float], list[float]]:
+        if self._offline_scores is None:
+            count = min(self.config.evaluation.sample_prompts, len(self.offline))
+            wholes = [self._offline_answer(t) for t in self.offline[:count]]
+            scores = self.models.reward.score(wholes).tolist()
+            self._offline_scores = (scores, gold_of(self.models.gold, wholes).tolist())
+        return self._offline_scores
+
+
+def figures(drawn: Drawn) -> dict[str, float]:
+    """Return the means of an evaluation, with standard errors over prompts."""
+    lengths = torch.tensor([float(len(a.ids)) for a in drawn.answers])
+    finished = torch.tensor([float(a.finished) for a in drawn.answers])
+    repeated = torch.tensor([repetition(a.ids) for a in drawn.answers])
+    texts = [a.text for a in drawn.answers]
+    values: dict[str, float] = {}
+    for name, column in (
+        ("scores", drawn.scores), ("gold", drawn.gold[~drawn.gold.isnan()]), ("kl", drawn.kl),
+        ("mean_length", lengths), ("finished", finished), ("repetition", repeated),
+        ("entropy", drawn.entropy),
+    ):  # fmt: skip
+        if len(column):
+            values[f"eval/{name}"] = float(column.mean())
+            values[f"eval/{name}_se"] = standard_error(column)
+    values["eval/distinct_1"] = distinct(1, [a.ids for a in drawn.answers])
+    values["eval/distinct_2"] = distinct(2, [a.ids for a in drawn.answers])
+    values["eval/identical"] = max(texts.count(text) for text in set(texts)) / len(texts)
+    values["eval/prompts"] = float(len(texts))
+    return values
+
+
+def standard_error(column: Float[Tensor, " batch"]) -> float:
+    """Return the standard error of a mean; 0 where there is one value only."""
+    return float(column.std() / len(column) ** 0.5) if len(column) > 1 else 0.0
+
+
+def distinct(n: int, answers: Sequence[tuple[int, ...]]) -> float:
+    """Return the share of different n-grams among all n-grams of all answers.
+
+    Source: Li et al. 2016, arXiv:1510.03055, section 5 (distinct-n).
+    """
+    grams = [gram for ids in answers for gram in _grams(n, ids)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def repetition(ids: tuple[int, ...]) -> float:
+    """Return the share of an answer's 3-grams that it had already written."""
+    grams = _grams(3, ids)
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def _grams(n: int, ids: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [ids[i : i + n] for i in range(len(ids) - n + 1)]
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value

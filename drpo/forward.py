@@ -1,0 +1,81 @@
+"""One way to call a transformer: positions always given, logits only where asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Device and number format of a forward pass.
+
+    Weights that are trained stay in float32, whatever the format: one step of 1e-6 is lost when it
+    is added to a bfloat16 weight. The arithmetic of the pass runs in `dtype`.
+    """
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Run matrix products in `dtype`."""
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+
+def positions_of(real: Bool[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:
+    """Count positions over real tokens; padding on the left shifts nothing."""
+    return (real.long().cumsum(dim=1) - 1).clamp(min=0)
+
+
+def accepts(model: nn.Module, name: str) -> bool:
+    """Return whether a model's forward pass takes an argument of this name."""
+    return name in inspect.signature(_inner(model).forward).parameters
+
+
+def call_causal(
+    model: nn.Module,
+    tokens: Int[Tensor, "batch length"],
+    mask: Int[Tensor, "batch full"],
+    positions: Int[Tensor, "batch length"],
+    *,
+    keep: int,
+    **extra: Any,  # noqa: ANN401 - handed on to the model
+) -> Float[Tensor, "batch kept vocab"]:
+    """Return the logits of the last `keep` columns.
+
+    The vocabulary is the widest thing in the pass; `logits_to_keep` spares the prompt's columns.
+    """
+    if accepts(model, "logits_to_keep"):
+        extra["logits_to_keep"] = keep
+    if accepts(model, "position_ids"):
+        extra["position_ids"] = positions
+    logits: Tensor = model(input_ids=tokens, attention_mask=mask, **extra).logits
+    return logits[:, -keep:]
+
+
+def call_backbone(
+    backbone: nn.Module,
+    tokens: Int[Tensor, "batch length"],
+    mask: Int[Tensor, "batch length"],
+    positions: Int[Tensor, "batch length"],
+) -> Float[Tensor, "batch length hidden"]:
+    """Return the last hidden states of a model without its head."""
+    extra = {"position_ids": positions} if accepts(backbone, "position_ids") else {}
+    output = backbone(input_ids=tokens, attention_mask=mask, use_cache=False, **extra)
+    hidden: Tensor = output.last_hidden_state
+    return hidden
+
+
+def _inner(model: nn.Module) -> nn.Module:
+    """Look through adapters at the model that they wrap."""
+    get_base_model = getattr(model, "get_base_model", None)
+    return get_base_model() if callable(get_base_model) else model

@@ -1,0 +1,351 @@
+"""Load what training needs: policy, frozen start policy, critic, reward; LoRA; devices.
+
+The start policy is what KL is measured against. Without adapters it is a second, frozen copy. With
+adapters it is the same network with the adapter switched off, which is right only because an
+adapter that the start policy came with is merged into its weights first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+)
+from transformers.pytorch_utils import Conv1D
+
+from drpo.config import RunConfig
+from drpo.errors import ConfigError, ModelError
+from drpo.forward import Precision, call_backbone
+from drpo.gold import GoldScorer
+from drpo.resets import generator_for
+from drpo.reward_model import context_length, load_reward_model
+from drpo.scoring import GoldScores, LearnedScorer, Scorer
+from drpo.tokens import Vocabulary
+
+
+class Critic(nn.Module):
+    """A network of its own that foresees the score: a transformer and one number a token."""
+
+    def __init__(self, backbone: nn.Module, hidden_size: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(hidden_size, 1)
+        # Foresees 0 at first: anything else would be noise that the first updates must unlearn.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch length"],
+        mask: Int[Tensor, "batch length"],
+        positions: Int[Tensor, "batch length"],
+        *,
+        keep: int,
+    ) -> Float[Tensor, "batch kept"]:
+        """Return the foreseen score after each of the last `keep` columns."""
+        hidden = call_backbone(self.backbone, tokens, mask, positions)[:, -keep:]
+        values: Tensor = self.head(hidden.to(self.head.weight.dtype))[..., 0]
+        return values
+
+
+@dataclass
+class Models:
+    """Everything that acts, foresees or judges."""
+
+    policy: nn.Module
+    frozen: nn.Module | None
+    """The start policy as a copy; None where it is the policy with its adapter off."""
+    critic: Critic
+    reward: Scorer
+    learned: Scorer | None
+    """The reward model, also where the policy is trained on the gold score."""
+    gold: Scorer | None
+    vocabulary: Vocabulary
+    precision: Precision
+    context: int | None
+    """Most tokens the policy has positions for; None where it has no limit."""
+
+    @contextmanager
+    def start_policy(self) -> Iterator[nn.Module]:
+        """Lend the policy as it was when training began."""
+        if self.frozen is not None:
+            yield self.frozen
+        else:
+            with self.policy.disable_adapter():  # type: ignore[operator]
+                yield self.policy
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the policy is trained through adapters."""
+        return isinstance(self.policy, PeftModel)
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Put the networks into train mode, where transformers recomputes activations if asked to.
+
+        Dropout is off for good, so nothing else changes.
+        """
+        for module in (self.policy, self.critic):
+            module.train()
+        try:
+            yield
+        finally:
+            for module in (self.policy, self.critic):
+                module.eval()
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """The weights that training changes, by name: `policy.*` and `critic.*`."""
+        return {
+            f"{part}.{name}": weight
+            for part, module in (("policy", self.policy), ("critic", self.critic))
+            for name, weight in module.named_parameters()
+            if weight.requires_grad
+        }
+
+    def weights_hash(self) -> str:
+        """Name the policy's weights, so that every answer can say which ones wrote it."""
+        digest = hashlib.sha256()
+        for name, weight in sorted(self.policy.named_parameters()):
+            if weight.requires_grad:
+                digest.update(name.encode())
+                flat = weight.detach().float().cpu().contiguous()
+                digest.update(flat.numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def policy_bytes(self) -> int:
+        """How much a policy snapshot takes."""
+        return sum(
+            weight.numel() * weight.element_size()
+            for weight in self.policy.parameters()
+            if weight.requires_grad
+        )
+
+
+def load_models(
+    config: RunConfig,
+    *,
+    policy: str | Path | None = None,
+    reward_model: str | Path | None = None,
+    gold: GoldScorer | None = None,
+) -> Models:
+    """Load everything for training.
+
+    Args:
+        config: Which models, adapters, device and number format.
+        policy: Start policy instead of the config's, for instance one tuned by an earlier stage.
+        reward_model: Reward model instead of the config's.
+        gold: The data's gold score, where it has one.
+
+    Raises:
+        ModelError: A folder lacks weights or an end token, or has none that can be read.
+        ConfigError: The reward asked for is not there, or the device is not.
+    """
+    start = str(policy or config.models.policy)
+    learned_from = reward_model or config.models.reward_model
+    precision = _precision(config.models.device, config.models.dtype)
+    trained_dtype = precision.dtype if config.models.lora_rank else torch.float32
+    base = load_causal(start, dtype=trained_dtype)
+    vocabulary = load_vocabulary(start, base)
+    hidden_size = base.config.get_text_config().hidden_size
+
+    from_reward = config.ppo.critic_init == "reward_model"
+    critic = _critic_from(learned_from if from_reward else start, trained_dtype, from_reward)
+    if critic is None:
+        critic = Critic(load_causal(start, dtype=trained_dtype).base_model, hidden_size)
+    trained: nn.Module = base
+    frozen: nn.Module | None = None
+    if config.models.lora_rank:
+        trained = _with_adapters(base, config, purpose="policy adapter")
+        critic.backbone = _with_adapters(critic.backbone, config, purpose="critic adapter")
+    else:
+        # In the format of the policy, or rounding alone would show as KL before the first update.
+        frozen = load_causal(start).requires_grad_(requires_grad=False)
+        frozen = frozen.to(precision.device).eval()
+
+    learned = _learned(learned_from, vocabulary, precision, config)
+    gold_scores = None if gold is None else GoldScores(gold)
+    reward = gold_scores if config.models.reward_source == "gold" else learned
+    if reward is None:
+        raise ConfigError(
+            f"reward_source is {config.models.reward_source!r}, but there is no such reward: "
+            "expected a reward model, or data with a gold score; name one, or change reward_source."
+        )
+    for module in (trained, critic):
+        _prepare(module, checkpointing=config.models.gradient_checkpointing)
+    return Models(
+        policy=trained.to(precision.device),
+        frozen=frozen,
+        critic=critic.to(precision.device),
+        reward=reward,
+        learned=learned,
+        gold=gold_scores,
+        vocabulary=vocabulary,
+        precision=precision,
+        context=context_length(base),
+    )
+
+
+def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """Load a causal language model; an adapter is merged into its base.
+
+    Raises:
+        ModelError: There are no weights, some are missing, or they cannot be read.
+    """
+    try:
+        if (Path(folder) / "adapter_config.json").is_file():
+            return _merged(folder, dtype)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True,
+            trust_remote_code=False,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ModelError(
+            f"{folder}: expected a causal language model with config.json and safetensors weights, "
+            f"got none that can be read ({first}); give another folder, or save the model again."
+        ) from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ModelError(
+            f"{folder}: expected a whole language model, but {len(missing)} of its weights are "
+            f"missing ({missing[0]} first); save the model again with save_pretrained."
+        )
+    return model
+
+
+def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
+    """Load a policy's tokenizer and check that it fits the model.
+
+    Raises:
+        ModelError: There is no tokenizer or end token, or it knows tokens that the model does not.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{folder}: expected a tokenizer beside the model, got none that can be read; save it "
+            "there with tokenizer.save_pretrained."
+        ) from error
+    known = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > known:
+        raise ModelError(
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens but the model knows {known}; "
+            "give the tokenizer that the model was trained with."
+        )
+    ends = getattr(model.generation_config, "eos_token_id", None)
+    more = ends if isinstance(ends, list) else [ends] if isinstance(ends, int) else []
+    return Vocabulary.of(tokenizer, more)
+
+
+def _merged(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    from peft import PeftConfig
+
+    name = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+    if not name:
+        raise ModelError(
+            f"{folder}: expected base_model_name_or_path in adapter_config.json, got none; name "
+            "the model that the adapter belongs to, or merge it into that model first."
+        )
+    merged: PreTrainedModel = PeftModel.from_pretrained(
+        load_causal(name, dtype=dtype), str(folder)
+    ).merge_and_unload()
+    return merged
+
+
+def _critic_from(folder: str | Path | None, dtype: torch.dtype, from_reward: bool) -> Critic | None:
+    """Start the critic from the reward model, its head included; None where it cannot be."""
+    if not from_reward:
+        return None
+    if folder is None:
+        raise ConfigError(
+            "critic_init is 'reward_model' but there is no reward model; name one, or set "
+            "critic_init to 'policy'."
+        )
+    load_reward_model(folder)  # says in a sentence what is wrong with the folder, if anything
+    judge = AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
+    )
+    head = getattr(judge, "score", None)
+    if not isinstance(head, nn.Linear):
+        raise ConfigError(
+            f"critic_init is 'reward_model', but {type(judge).__name__} has no head that reads one "
+            "token at a time; set critic_init to 'policy'."
+        )
+    critic = Critic(judge.base_model, head.in_features)
+    with torch.no_grad():
+        critic.head.weight.copy_(head.weight)
+        if head.bias is not None:
+            critic.head.bias.copy_(head.bias)
+    return critic
+
+
+def _with_adapters(model: nn.Module, config: RunConfig, *, purpose: str) -> PeftModel:
+    """Put low-rank adapters on every linear layer; the new weights are drawn from our own seed."""
+    settings = LoraConfig(
+        r=config.models.lora_rank,
+        lora_alpha=config.models.lora_alpha,
+        target_modules="all-linear",
+        lora_dropout=0.0,
+        fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),
+        task_type="CAUSAL_LM" if hasattr(model, "lm_head") else None,
+    )
+    adapted: PeftModel = get_peft_model(model, settings)
+    generator = generator_for(config.run.seed, 0, purpose)
+    for name, weight in adapted.named_parameters():
+        if "lora_A" in name:
+            # PEFT's own draw would come from global state.
+            fresh = torch.empty(weight.shape)
+            nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+            weight.data.copy_(fresh)
+    return adapted
+
+
+def _learned(
+    folder: str | Path | None, vocabulary: Vocabulary, precision: Precision, config: RunConfig
+) -> LearnedScorer | None:
+    if folder is None:
+        return None
+    model = load_reward_model(folder, device=precision.device, dtype=precision.dtype)
+    same = model.shares_tokenizer(vocabulary.tokenizer)
+    return LearnedScorer(model, same, precision, config.ppo.micro_batch_size)
+
+
+def _precision(device: str, dtype: str) -> Precision:
+    name = device
+    if device == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device is {device!r}, but there is no usable GPU; set device to 'cpu'.")
+    where = torch.device(name)
+    if dtype == "auto":
+        half = where.type == "cuda" and torch.cuda.is_bf16_supported()
+        return Precision(where, torch.bfloat16 if half else torch.float32)
+    return Precision(where, getattr(torch, dtype))
+
+
+def _prepare(module: nn.Module, *, checkpointing: bool) -> None:
+    """Switch dropout off for good: acting and learning must see the same network."""
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
+        for name in ("attention_dropout", "dropout_p"):
+            if isinstance(getattr(part, name, None), float):
+                setattr(part, name, 0.0)
+    module.eval()
+    if checkpointing:
+        target: Any = module.backbone if isinstance(module, Critic) else module
+        target.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

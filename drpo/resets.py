@@ -1,0 +1,162 @@
+"""Where each episode starts: at the bare prompt, or part-way through an offline answer.
+
+An episode draws whether it is reset, which offline answer it is reset into, and how deep. The
+prefix length is uniform on {min_prefix, ..., L - 1}, L being the answer's tokens with its end
+token, so a prefix never holds the end token and at least one token is left to choose. With
+`min_prefix` 0 this is "h in [H]" of arXiv:2404.08495; 1 is what the authors' code does, where the
+first token of an answer is then never trained on by a reset episode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from drpo.errors import DataError
+
+Source = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """A prompt with an offline answer to it, in tokens."""
+
+    item: int
+    """Index of the pair, or of the demonstration, that it came from."""
+    source: Source
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...] = ()
+    """Its end token included, unless the answer was cut at the length limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where one episode begins."""
+
+    trajectory: Trajectory
+    reset: bool
+    """Whether the draw was a reset; its prefix may still be empty when `min_prefix` is 0."""
+    prefix: int = 0
+    """Tokens of the offline answer that are given, not chosen."""
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The tokens taken from the offline answer."""
+        return self.trajectory.answer[: self.prefix]
+
+    @property
+    def context(self) -> tuple[int, ...]:
+        """All tokens that stand before the policy's first choice."""
+        return self.trajectory.prompt + self.given
+
+
+def generator_for(seed: int, step: int, purpose: str) -> torch.Generator:
+    """Return a generator that depends on nothing but its arguments, for exact resumption.
+
+    Each purpose has its own stream, so that drawing more for one changes nothing in another.
+    """
+    digest = hashlib.sha256(f"{seed}/{step}/{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def draw(episodes: int, seed: int, step: int) -> Float[Tensor, "episodes draws"]:
+    """Draw three uniform numbers an episode: reset or not, which answer, how deep.
+
+    All three are always drawn, so turning the reset probability changes only where episodes start.
+    """
+    generator = generator_for(seed, step, "starts")
+    return torch.rand(episodes, 3, generator=generator, dtype=torch.float64)
+
+
+def wants_reset(draws: Float[Tensor, "episodes draws"], reset_prob: float) -> list[bool]:
+    """Return which episodes the draw sends into an offline answer."""
+    # The draws lie in [0, 1), so probability 0 resets none and 1 resets all.
+    return [bool(flag) for flag in draws[:, 0] < reset_prob]
+
+
+def place_starts(
+    prompts: Sequence[Trajectory],
+    offline: Mapping[int, Sequence[Trajectory]],
+    draws: Float[Tensor, "episodes draws"],
+    *,
+    reset_prob: float,
+    min_prefix: int,
+    pool: Sequence[Trajectory] = (),
+) -> list[Start]:
+    """Decide where each episode starts.
+
+    A reset goes into one of the row's own offline answers when it has any to offer, else into any
+    of `pool`: a filtered-out answer, or a demonstrations file, is replaced by a draw from what may
+    be used, so the reset probability means what it says.
+
+    Args:
+        prompts: The bare prompt of each episode.
+        offline: Offline answers by the pair's index.
+        draws: From `draw`.
+        reset_prob: Chance of a reset, in [0, 1].
+        min_prefix: Shortest prefix, 0 or 1.
+        pool: Answers for rows that have none of their own.
+
+    Returns:
+        One start an episode, in order. An answer shorter than two tokens starts at the prompt.
+    """
+    starts = []
+    resets = wants_reset(draws, reset_prob)
+    for prompt, reset, (_, which, depth) in zip(prompts, resets, draws.tolist(), strict=True):
+        choices = offline.get(prompt.item) or pool if reset else ()
+        if not choices:
+            starts.append(Start(prompt, reset=False))
+            continue
+        starts.append(_start_in(choices[int(which * len(choices))], depth, min_prefix))
+    return starts
+
+
+def _start_in(trajectory: Trajectory, depth: float, min_prefix: int) -> Start:
+    length = len(trajectory.answer)
+    if length < 2:
+        return Start(trajectory, reset=False)
+    return Start(trajectory, reset=True, prefix=min_prefix + int(depth * (length - min_prefix)))
+
+
+def batch_rows(rows: int, episodes: int, seed: int, step: int) -> list[int]:
+    """Return the rows of update `step`: each pass over the data is a fresh shuffle.
+
+    It depends on the step alone, so a resumed run continues in the same place of the same shuffle.
+    """
+    if rows < 1:
+        raise DataError("There are no pairs to train on; expected at least one.")
+    chosen: list[int] = []
+    position = step * episodes
+    while len(chosen) < episodes:
+        lap, offset = divmod(position + len(chosen), rows)
+        order = torch.randperm(rows, generator=generator_for(seed, lap, "shuffle"))
+        chosen += order[offset : offset + episodes - len(chosen)].tolist()
+    return chosen
+
+
+def keep_best(
+    trajectories: Sequence[Trajectory], values: Sequence[float], keep: float
+) -> list[Trajectory]:
+    """Return the share `keep` of offline answers with the highest values, in their order.
+
+    The value is the reward margin, the score, or the per-token log-likelihood under the start
+    policy, as the reset filter says. Among equals the earlier row stays. At least one is kept.
+    """
+    count = max(1, round(keep * len(trajectories)))
+    ranked = sorted(range(len(trajectories)), key=lambda i: -values[i])
+    kept = set(ranked[:count])
+    return [t for i, t in enumerate(trajectories) if i in kept]
+
+
+def by_item(trajectories: Sequence[Trajectory]) -> dict[int, list[Trajectory]]:
+    """Group offline answers by the pair they belong to."""
+    groups: dict[int, list[Trajectory]] = {}
+    for trajectory in trajectories:
+        groups.setdefault(trajectory.item, []).append(trajectory)
+    return groups

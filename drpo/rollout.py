@@ -1,0 +1,274 @@
+"""Finish starts into answers, and score what was written.
+
+Layout of a `Rollout`. Contexts (prompt and reset prefix) are padded on the left, chosen tokens on
+the right, so every row's first choice stands in the same column:
+
+    [pad pad prompt prefix | chosen chosen end pad]
+                           ^ context
+
+Logits are then needed for one slice of columns only, and `acted` never sees a prompt or prefix
+token: what the policy did not choose is not in its tensors at all. Positions are counted over real
+tokens and always passed, so padding on either side changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from drpo.forward import Precision, call_causal, positions_of
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Episodes as one rectangle of tokens; see the module's drawing."""
+
+    tokens: Int[Tensor, "batch length"]
+    real: Bool[Tensor, "batch length"]
+    """True on tokens, False on padding of either side."""
+    context: int
+    """Column of every row's first chosen token."""
+    finished: Bool[Tensor, " batch"]
+    """Whether the answer ended by itself, an end token in the last free slot included."""
+
+    @property
+    def acted(self) -> Bool[Tensor, "batch time"]:
+        """True exactly on the tokens the policy chose."""
+        return self.real[:, self.context :]
+
+    @property
+    def actions(self) -> Int[Tensor, "batch time"]:
+        """The chosen tokens, padded on the right."""
+        return self.tokens[:, self.context :]
+
+    def select(self, rows: Sequence[int]) -> Rollout:
+        """Return some rows, padding trimmed on both sides."""
+        real = self.real[list(rows)]
+        used = real.any(dim=0).nonzero()
+        first, last = int(used[0]), int(used[-1]) + 1
+        return Rollout(
+            self.tokens[list(rows), first:last],
+            real[:, first:last],
+            self.context - first,
+            self.finished[list(rows)],
+        )
+
+    def to(self, device: torch.device) -> Rollout:
+        """Move every tensor."""
+        return replace(
+            self,
+            tokens=self.tokens.to(device),
+            real=self.real.to(device),
+            finished=self.finished.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How answers are drawn."""
+
+    length: int
+    """Most tokens of an answer, reset prefix included."""
+    temperature: float
+    """0 always takes the likeliest token."""
+    stops: tuple[int, ...]
+    pad: int
+    batch_size: int
+    """Rows decoded at once."""
+
+
+def finish(
+    model: nn.Module,
+    contexts: Sequence[Sequence[int]],
+    given: Sequence[int],
+    sampling: Sampling,
+    noise: Float[Tensor, "batch time"],
+    *,
+    precision: Precision,
+    tick: Callable[[int], None] = lambda _: None,
+) -> Rollout:
+    """Let the policy finish each context, until its end token or the length limit.
+
+    The reset prefix is part of the context, so it costs one prefill and no decoding. Rows with
+    about the same room left are decoded together, and a row that ends leaves the batch.
+
+    Args:
+        model: The causal language model that acts.
+        contexts: Tokens before the first choice, one list an episode.
+        given: How many of them belong to the answer already; they count against the length.
+        sampling: Length, temperature, end tokens.
+        noise: One uniform draw in [0, 1) for each row and token. A row's answer depends on its own
+            draws only, not on which rows it is batched with.
+        precision: Device and number format to run in.
+        tick: Called with the number of finished rows, now and then.
+
+    Returns:
+        The episodes, in the order they came.
+    """
+    rooms = [sampling.length - g for g in given]
+    order = sorted(range(len(contexts)), key=lambda i: (-rooms[i], -len(contexts[i]), i))
+    written: list[list[int]] = [[] for _ in contexts]
+    for begin in range(0, len(order), sampling.batch_size):
+        rows = order[begin : begin + sampling.batch_size]
+        with torch.no_grad(), precision.autocast():
+            decoder = _Decoder(model, [contexts[i] for i in rows], sampling, precision.device)
+            decoder.run([rooms[i] for i in rows], noise[rows].to(precision.device))
+        for row, answer in zip(rows, decoder.written, strict=True):
+            written[row] = answer
+        tick(min(begin + len(rows), len(order)))
+    return pack(contexts, written, sampling).to(precision.device)
+
+
+class _Decoder:
+    """Decodes one batch of contexts with a key-value cache."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        contexts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        device: torch.device,
+    ) -> None:
+        self.model, self.sampling, self.device = model, sampling, device
+        self.written: list[list[int]] = [[] for _ in contexts]
+        width = max(len(c) for c in contexts)
+        tokens = [[sampling.pad] * (width - len(c)) + list(c) for c in contexts]
+        mask = [[0] * (width - len(c)) + [1] * len(c) for c in contexts]
+        self.tokens = torch.tensor(tokens, device=device)
+        self.mask = torch.tensor(mask, device=device)
+        self.cache = DynamicCache()
+
+    def run(self, rooms: Sequence[int], noise: Float[Tensor, "batch time"]) -> None:
+        """Decode until every row has ended or has no room left."""
+        alive = list(range(len(rooms)))
+        positions = positions_of(self.mask.bool())
+        stops = torch.tensor(self.sampling.stops, device=self.device)
+        logits = self._step(self.tokens, positions)
+        positions = positions[:, -1:]
+        for t in range(max(rooms)):
+            chosen = choose(logits, noise[alive, t], self.sampling.temperature)
+            ended = torch.isin(chosen, stops).tolist()
+            for row, token in zip(alive, chosen.tolist(), strict=True):
+                self.written[row].append(token)
+            stays = [
+                place
+                for place, row in enumerate(alive)
+                if not ended[place] and len(self.written[row]) < rooms[row]
+            ]
+            if not stays:
+                return
+            if len(stays) < len(alive):
+                chosen, positions = chosen[stays], positions[stays]
+                self._keep(stays)
+                alive = [alive[place] for place in stays]
+            positions = positions + 1
+            grown = torch.ones_like(self.mask[:, :1])
+            self.mask = torch.cat([self.mask, grown], dim=1)
+            logits = self._step(chosen[:, None], positions)
+
+    def _step(
+        self, tokens: Int[Tensor, "batch length"], positions: Int[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch vocab"]:
+        extra: dict[str, Any] = {"past_key_values": self.cache, "use_cache": True}
+        return call_causal(self.model, tokens, self.mask, positions, keep=1, **extra)[:, -1]
+
+    def _keep(self, places: list[int]) -> None:
+        index = torch.tensor(places, device=self.device)
+        self.cache.batch_select_indices(index)
+        self.mask = self.mask[index]
+
+
+def choose(
+    logits: Float[Tensor, "batch vocab"], uniform: Float[Tensor, " batch"], temperature: float
+) -> Int[Tensor, " batch"]:
+    """Draw one token a row by inverting the cumulative distribution at `uniform`.
+
+    One number decides one token, so equal noise makes the answers of two policies comparable.
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    # float64: in float32 the running sum over a large vocabulary loses the rarest tokens.
+    cumulative = (logits.double() / temperature).softmax(-1).cumsum(-1)
+    target = uniform.double()[:, None] * cumulative[:, -1:]
+    # right=True finds the first token whose sum exceeds the target, so one with probability 0
+    # is never drawn.
+    token = torch.searchsorted(cumulative, target, right=True)[:, 0]
+    return token.clamp(max=logits.shape[1] - 1)
+
+
+def pack(
+    contexts: Sequence[Sequence[int]], written: Sequence[Sequence[int]], sampling: Sampling
+) -> Rollout:
+    """Lay contexts and chosen tokens out as a rectangle."""
+    left, right = max(len(c) for c in contexts), max(len(w) for w in written)
+    tokens = torch.full((len(contexts), left + right), sampling.pad)
+    real = torch.zeros(tokens.shape, dtype=torch.bool)
+    for row, (context, answer) in enumerate(zip(contexts, written, strict=True)):
+        line = slice(left - len(context), left + len(answer))
+        tokens[row, line] = torch.tensor([*context, *answer])
+        real[row, line] = True
+    finished = torch.tensor([bool(w) and w[-1] in sampling.stops for w in written])
+    return Rollout(tokens, real, left, finished)
+
+
+def by_length(rollout: Rollout, rows: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Split rows into micro-batches of similar length, so that little of them is padding."""
+    lengths = rollout.real.sum(dim=1).tolist()
+    ordered = sorted(rows, key=lambda row: (lengths[row], row))
+    for begin in range(0, len(ordered), size):
+        yield ordered[begin : begin + size]
+
+
+def action_logits(
+    model: nn.Module, rollout: Rollout, precision: Precision
+) -> Float[Tensor, "batch time vocab"]:
+    """Return the logits each chosen token was, or would be, drawn from; float32."""
+    time = rollout.acted.shape[1]
+    with precision.autocast():
+        logits = call_causal(
+            model,
+            rollout.tokens,
+            rollout.real.long(),
+            positions_of(rollout.real),
+            keep=time + 1,
+            use_cache=False,
+        )
+    # The column before a token predicts it.
+    return logits[:, :-1].float()
+
+
+def log_probs_of(
+    logits: Float[Tensor, "batch time vocab"],
+    actions: Int[Tensor, "batch time"],
+    temperature: float,
+) -> Float[Tensor, "batch time"]:
+    """Return the log-probability of each token in the distribution it was drawn from, nats."""
+    scaled = logits / temperature if temperature > 0 else logits
+    picked = scaled.gather(-1, actions[..., None])[..., 0]
+    return picked - scaled.logsumexp(-1)
+
+
+def entropy_of(
+    logits: Float[Tensor, "batch time vocab"], temperature: float
+) -> Float[Tensor, "batch time"]:
+    """Return the entropy of each next-token distribution, nats."""
+    logs = (logits / temperature if temperature > 0 else logits).log_softmax(-1)
+    return -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(-1)
+
+
+def action_values(
+    critic: nn.Module, rollout: Rollout, precision: Precision
+) -> Float[Tensor, "batch time"]:
+    """Return the critic's estimate before each chosen token, score units."""
+    time = rollout.acted.shape[1]
+    with precision.autocast():
+        values: Tensor = critic(
+            rollout.tokens, rollout.real.long(), positions_of(rollout.real), keep=time + 1
+        )
+    return values[:, :-1].float()

@@ -1,0 +1,210 @@
+"""DR-PO, top to bottom.
+
+What is kept of arXiv:2404.08495: episodes start part-way through offline answers, only what the
+policy wrote is stored, rewarded and trained on, and PPO with a KL brake improves it. What differs
+from the authors' code is masked here and not there: see `drpo.rollout` for the layout and
+`drpo.resets` for the depth of a reset. With `reset_prob` 0 this is plain PPO.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from drpo import checkpoint
+from drpo.checkpoint import TrainState
+from drpo.config import RunConfig
+from drpo.data.pairs import Pair
+from drpo.episodes import Episodes, gold_of, prepare_episodes, sampling_of
+from drpo.evaluation.heldout import HeldOut
+from drpo.models import Models
+from drpo.ppo import assign_credit, judge, learn, plan_passes
+from drpo.records import Control, Observer
+from drpo.resets import generator_for
+from drpo.rewards import penalise_unfinished
+from drpo.rollout import finish
+from drpo.schedules import Knob, learning_rate
+from drpo.telling import Clock, Update, metrics_of, samples_of
+
+_POLL_SECONDS = 0.5
+"""How often a paused run looks for a command."""
+
+
+def train(
+    models: Models,
+    pairs: Sequence[Pair],
+    heldout: Sequence[Pair],
+    config: RunConfig,
+    observer: Observer,
+    *,
+    checkpoint_dir: Path,
+    state: TrainState | None = None,
+    demonstrations: Sequence[Pair] = (),
+) -> TrainState:
+    """Train `models.policy` until the last update, or until somebody asks to stop.
+
+    Args:
+        models: From `load_models`; changed in place.
+        pairs: Preference pairs to train on.
+        heldout: Pairs whose prompts are evaluated on, disjoint from `pairs`.
+        config: The run.
+        observer: Hears metrics, samples and events, and says what people asked for.
+        checkpoint_dir: Where checkpoints go; the last one is written on every return.
+        state: From `checkpoint.load`, to go on; None begins anew.
+        demonstrations: Answers (`chosen`) for the reset source of that name.
+
+    Returns:
+        The state after the last update done.
+
+    Raises:
+        DataError: A prompt does not fit, or there is nothing to reset into.
+        TrainingDivergedError: Something became NaN or infinite; the last checkpoint is good.
+    """
+    episodes = prepare_episodes(
+        models, pairs, config, demonstrations=demonstrations, observer=observer
+    )
+    heldout_set = HeldOut(models, heldout, config)
+    fresh = state is None
+    state = state or TrainState.begin(models, config)
+    if fresh:
+        _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
+
+    for step in range(state.step, config.ppo.updates):
+        if not _obey(models, state, config, observer, checkpoint_dir):
+            break
+        observer.progress("training", step, config.ppo.updates)
+        update = _one_update(models, episodes, state, config, step)
+
+        state.step, state.episodes = step + 1, state.episodes + len(update.starts)
+        _steer(state, update)
+        observer.metrics(state.step, metrics_of(update, state, episodes))
+        observer.samples(samples_of(update, state.step, episodes))
+        if state.step % config.evaluation.eval_every == 0 or state.step == config.ppo.updates:
+            _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
+        if state.step % config.run.checkpoint_every == 0:
+            _save(models, state, observer, checkpoint_dir)
+
+    _save(models, state, observer, checkpoint_dir)
+    observer.progress("training", state.step, config.ppo.updates)
+    return state
+
+
+def _one_update(
+    models: Models, episodes: Episodes, state: TrainState, config: RunConfig, step: int
+) -> Update:
+    clock = Clock()
+    kl_coef = state.kl.at(step, config.ppo.updates)
+    reset_prob = state.reset.at(step, config.ppo.updates)
+    lr = learning_rate(config, step)
+
+    # 1. Start at the prompt, or part-way through an offline answer.
+    starts = episodes.starts(step, reset_prob)
+    clock.lap("starts")
+
+    # 2. Act. `acted` is True only on tokens the policy chose.
+    sampling = sampling_of(models, config, config.sampling.temperature)
+    noise = torch.rand(
+        len(starts), sampling.length, dtype=torch.float64,
+        generator=generator_for(config.run.seed, step, "sampling"),
+    )  # fmt: skip
+    rollout = finish(
+        models.policy, [s.context for s in starts], [s.prefix for s in starts], sampling, noise,
+        precision=models.precision,
+    )  # fmt: skip
+    weights = models.weights_hash() if models.policy_bytes() <= checkpoint.SNAPSHOT_LIMIT else ""
+    clock.lap("rollout")
+
+    # 3. Judge whole answers, prefix included; measure KL where the policy acted.
+    answers = episodes.answers(starts, rollout)
+    scores = models.reward.score(answers).to(models.precision.device)
+    scores = penalise_unfinished(scores, rollout.finished, config.sampling.missing_eos_penalty)
+    plan = plan_passes(rollout, config, step)
+    judged = judge(models, rollout, plan, config)
+    clock.lap("scoring")
+
+    # 4. Assign credit, and learn.
+    credit = assign_credit(scores, judged, rollout, config, kl_coef)
+    for group in state.optimizer.param_groups:
+        group["lr"] = lr
+    learned = learn(models, state.optimizer, rollout, judged, credit, plan, config)
+    clock.lap("learning")
+
+    return Update(
+        starts=starts, answers=answers, rollout=rollout, scores=scores.cpu(),
+        gold=gold_of(models.gold, answers), judged=judged, credit=credit, learned=learned,
+        kl_coef=kl_coef, reset_prob=reset_prob, learning_rate=lr, weights=weights,
+        seconds=clock.seconds,
+    )  # fmt: skip
+
+
+def _steer(state: TrainState, update: Update) -> None:
+    """Let the adaptive schedules see what the update measured."""
+    state.kl.learn(float(update.kl.mean()), len(update.starts))
+    of_resets, of_prompts = update.scores[update.resets], update.scores[~update.resets]
+    state.reset.learn(
+        float(of_resets.mean()) if len(of_resets) else None,
+        float(of_prompts.mean()) if len(of_prompts) else None,
+    )
+
+
+def _evaluate(
+    models: Models,
+    heldout: HeldOut,
+    state: TrainState,
+    config: RunConfig,
+    observer: Observer,
+    checkpoint_dir: Path,
+) -> None:
+    began = time.perf_counter()
+    values, samples = heldout.evaluate(
+        state.step,
+        weights=models.weights_hash(),
+        tick=lambda done, total: observer.progress("evaluation", done, total),
+    )
+    state.baseline = state.baseline or values
+    values["timing_s/evaluation"] = time.perf_counter() - began
+    observer.metrics(state.step, values)
+    observer.samples(samples)
+    checkpoint.save_snapshot(models, state.step, checkpoint_dir)
+    observer.progress("training", state.step, config.ppo.updates)
+
+
+def _obey(
+    models: Models, state: TrainState, config: RunConfig, observer: Observer, directory: Path
+) -> bool:
+    """Do what people asked for since the last update; False means to stop."""
+    control = observer.control(state.step)
+    _turn_knobs(state, config, observer, control)
+    if control.pause and not control.stop:
+        _save(models, state, observer, directory)
+    while control.pause and not control.stop:
+        observer.progress("paused", state.step, config.ppo.updates)
+        time.sleep(_POLL_SECONDS)
+        control = observer.control(state.step)
+        _turn_knobs(state, config, observer, control)
+    return not control.stop
+
+
+def _turn_knobs(state: TrainState, config: RunConfig, observer: Observer, control: Control) -> None:
+    knobs: dict[str, Knob] = {"kl_coef": state.kl, "reset_prob": state.reset}
+    # Checked as at launch: out of range is the same sentence here and there.
+    config.replace(**{name: control.settings[name] for name in knobs if name in control.settings})
+    for name, knob in knobs.items():
+        if name not in control.settings:
+            continue
+        old, new = knob.at(state.step, config.ppo.updates), float(control.settings[name])
+        knob.turn(state.step, new)
+        observer.event(
+            state.step, "knob", f"{name} {old:g} -> {new:g}",
+            {"name": name, "old": old, "new": new, "live": True},
+        )  # fmt: skip
+
+
+def _save(models: Models, state: TrainState, observer: Observer, directory: Path) -> None:
+    folder = checkpoint.save(models, state, directory)
+    observer.event(
+        state.step, "checkpoint", f"Checkpoint after update {state.step}.", {"folder": folder.name}
+    )

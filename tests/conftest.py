@@ -1,0 +1,106 @@
+"""Shared fixtures: tiny random models of three kinds, a byte tokenizer, a seeded generator.
+
+While tests run, the algorithm's modules are imported through jaxtyping's hook, so that every
+shape and type in their signatures is checked at every call.
+"""
+
+from jaxtyping import install_import_hook
+
+_CHECKED = (
+    "resets rollout forward rewards advantages losses kl tokens scoring models episodes "
+    "ppo telling checkpoint trainer theory evaluation.heldout"
+)
+install_import_hook([f"drpo.{name}" for name in _CHECKED.split()], "typecheck.checked")
+
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def byte_tokenizer() -> Any:
+    """Every byte is a token of its own; pad, begin and end are three tokens apart."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import BPE
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate(["<pad>", "<end>", *alphabet])}
+    tokenizer = Tokenizer(BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>"
+    )  # fmt: skip
+
+
+def tiny_model(kind: str, seed: int = 0, **extra: Any) -> Any:
+    """A causal model of a few thousand random weights, large enough to be far from uniform."""
+    from transformers import (
+        GPT2Config,
+        GPT2LMHeadModel,
+        GPTNeoXConfig,
+        GPTNeoXForCausalLM,
+        LlamaConfig,
+        LlamaForCausalLM,
+    )
+
+    common = {
+        "vocab_size": 258, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0,
+        "initializer_range": 0.2,
+    }  # fmt: skip
+    wide = {
+        "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "max_position_embeddings": 128,
+    }  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if kind == "gpt2":
+            shape = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 128}
+            return GPT2LMHeadModel(GPT2Config(**common, **shape, **extra)).eval()
+        if kind == "gpt_neox":
+            return GPTNeoXForCausalLM(GPTNeoXConfig(**common, **wide, **extra)).eval()
+        return LlamaForCausalLM(LlamaConfig(**common, **wide, **extra)).eval()
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: Any, byte_tokenizer: Any) -> Callable[..., Path]:
+    """Return the folder of a tiny model with its tokenizer, made once for each kind and seed."""
+    made: dict[tuple[str, int], Path] = {}
+
+    def make(kind: str = "llama", seed: int = 0) -> Path:
+        if (kind, seed) not in made:
+            folder = tmp_path_factory.mktemp(f"{kind}-{seed}")
+            tiny_model(kind, seed).save_pretrained(folder)
+            byte_tokenizer.save_pretrained(folder)
+            made[kind, seed] = folder
+        return made[kind, seed]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reward_folder(tmp_path_factory: Any, byte_tokenizer: Any) -> Path:
+    """Return the folder of a tiny random reward model."""
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        config = LlamaConfig(
+            vocab_size=258, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+            num_attention_heads=2, max_position_embeddings=128, num_labels=1, pad_token_id=0,
+            bos_token_id=None, eos_token_id=1, initializer_range=0.2,
+        )  # fmt: skip
+        model = LlamaForSequenceClassification(config)
+    folder = tmp_path_factory.mktemp("reward")
+    model.save_pretrained(folder)
+    byte_tokenizer.save_pretrained(folder)
+    return folder

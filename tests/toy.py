@@ -1,0 +1,63 @@
+"""A toy task that trains in seconds, and an observer that keeps what it hears."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drpo.config import RunConfig
+from drpo.data.pairs import Pair
+from drpo.records import Control, Sample
+
+WORDS = ("red", "blue", "green", "black")
+
+
+def toy_pairs(count: int, first: int = 0) -> list[Pair]:
+    """Pairs whose chosen answer repeats the colour of the prompt."""
+    pairs = []
+    for i in range(first, first + count):
+        word, other = WORDS[i % 4], WORDS[(i + 1) % 4]
+        prompt = f"{'no. ' * (i % 3)}{i} {word}:"
+        pairs.append(Pair(prompt, f" {word}", f" {other}", row=i + 1, facts={"colour": word}))
+    return pairs
+
+
+def toy_config(policy: Path, reward: Path, **settings: Any) -> RunConfig:
+    """A run of few, small updates."""
+    values: dict[str, Any] = {
+        "data": "toy", "policy": str(policy), "reward_model": str(reward), "device": "cpu",
+        "updates": 4, "episodes_per_update": 8, "micro_batch_size": 4, "response_length": 8,
+        "num_ppo_epochs": 2, "learning_rate": 1e-3, "eval_every": 2, "eval_prompts": 6,
+        "sample_prompts": 2, "checkpoint_every": 2, "max_prompt_length": 40, "reset_prob": 0.5,
+    }  # fmt: skip
+    return RunConfig.of(**(values | settings))
+
+
+@dataclass
+class Listener:
+    """Keeps everything; `orders` says what it asks for at a step."""
+
+    orders: dict[int, Control] = field(default_factory=dict)
+    told: dict[int, dict[str, float]] = field(default_factory=dict)
+    kept: list[Sample] = field(default_factory=list)
+    events: list[tuple[int, str, Mapping[str, Any]]] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        assert 0 <= done <= total
+        self.stages.append(stage)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        self.told.setdefault(step, {}).update(values)
+
+    def samples(self, samples: Sequence[Sample]) -> None:
+        self.kept += samples
+
+    def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
+        assert message
+        self.events.append((step, kind, payload))
+
+    def control(self, step: int) -> Control:
+        return self.orders.pop(step, Control())
