@@ -12,6 +12,9 @@ never to Markdown, unless the value is a number or another key's text.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -23,6 +26,8 @@ Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 LANGUAGE_KEY = "lang"
 """The language switch's key, in the session and in the URL."""
+
+_SPOKEN: ContextVar[Language | None] = ContextVar("spoken", default=None)
 
 
 def t(key: str, *, lang: Language | None = None, **values: Any) -> str:  # noqa: ANN401
@@ -52,13 +57,26 @@ def entry(key: str) -> dict[str, str]:
     return _area(area)[name]
 
 
+@contextmanager
+def spoken(lang: Language) -> Iterator[None]:
+    """Speak a language whatever the visitor's is; a report has one of its own."""
+    token = _SPOKEN.set(lang)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
+
+
 def language() -> Language:
     """The visitor's language; English where there is no visitor (reports, tests)."""
+    chosen = _SPOKEN.get()
+    if chosen is not None:
+        return chosen
     if get_script_run_ctx(suppress_warning=True) is None:
         return "en"
     # On a visit's first run the switch has not been drawn yet, but the URL may already say.
-    chosen = st.session_state.get(LANGUAGE_KEY) or st.query_params.get(LANGUAGE_KEY)
-    return cast("Language", chosen if chosen in LANGUAGES else browser_language())
+    asked = st.session_state.get(LANGUAGE_KEY) or st.query_params.get(LANGUAGE_KEY)
+    return cast("Language", asked if asked in LANGUAGES else browser_language())
 
 
 def browser_language() -> Language:
