@@ -1,0 +1,278 @@
+"""Turn one row into a pair, or say why it cannot become one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from drpo.data.labels import Agreement, majority
+from drpo.data.layout import Layout, Outcome, code_of
+from drpo.data.pairs import Pair
+from drpo.data.problems import Problems
+from drpo.data.readers import RawRow
+from drpo.data.recognise import messages_in_text
+from drpo.data.transcripts import (
+    ROLE_LABEL,
+    Dialogue,
+    Message,
+    cut_messages,
+    cut_transcripts,
+    is_transcript,
+    read_messages,
+)
+
+QUOTE_CHARS = 40
+
+
+class RowError(ValueError):
+    """Why one row cannot become a pair: a kind of problem and what exactly."""
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+class Converter:
+    """Turns rows into pairs by a layout, keeping account of those it cannot use."""
+
+    def __init__(self, layout: Layout, problems: Problems) -> None:
+        self.layout = layout
+        self.problems = problems
+        self.agreement = Agreement()
+
+    def convert(self, raw: RawRow) -> Pair | None:
+        """Return the pair of a row; None if it has a problem, which is noted."""
+        if raw.value is None:
+            self.problems.add("unparseable", raw.number, raw.problem)
+            return None
+        try:
+            pair = self._pair(raw.value, raw.number)
+        except RowError as error:
+            self.problems.add(error.kind, raw.number, str(error))
+            return None
+        self._warn(pair)
+        return pair
+
+    def _pair(self, row: Mapping[str, Any], number: int) -> Pair:
+        layout = self.layout
+        if layout.shape == "answers":
+            outcome, margin = self._outcome(row)
+            if outcome in ("tie", "unjudged"):
+                raise RowError(outcome)
+            columns = (layout.first, layout.second)
+            chosen, rejected = columns if outcome == "first" else columns[::-1]
+        else:
+            chosen, rejected, margin = layout.chosen, layout.rejected, self._margin(row)
+        dialogue = check_dialogue(self._dialogue(row, chosen, rejected))
+        return Pair(
+            *dialogue,
+            facts=_facts(row.get("facts")),
+            gold_chosen=_number(row.get("gold_chosen")),
+            gold_rejected=_number(row.get("gold_rejected")),
+            row=number,
+            margin=margin,
+        )
+
+    def _dialogue(self, row: Mapping[str, Any], chosen: str, rejected: str) -> Dialogue:
+        better, worse = _answer(row, chosen), _answer(row, rejected)
+        prompt = _prompt(row, self.layout)
+        structured = not isinstance(better, str) or not isinstance(worse, str)
+        if structured or isinstance(prompt, list):
+            return _from_messages(prompt, better, worse)
+        whole = self.layout.shape == "transcripts" or (not prompt and not self.layout.prompt)
+        if whole:
+            if not better.strip() or not worse.strip():
+                raise RowError("empty_answer", chosen if not better.strip() else rejected)
+            if not (is_transcript(better) and is_transcript(worse)):
+                raise RowError("wrong_type", "expected two dialogues of Human and Assistant turns")
+            try:
+                return cut_transcripts(better, worse)
+            except ValueError as error:
+                kind = "same_answers" if better == worse else "diverges"
+                raise RowError(kind, str(error)) from error
+        return join_plain(prompt, better, worse)
+
+    def _outcome(self, row: Mapping[str, Any]) -> tuple[Outcome, float | None]:
+        layout = self.layout
+        if layout.scores:
+            first, second = (_number(row.get(name)) for name in layout.scores)
+            if first is None or second is None:
+                return "unjudged", None
+            outcome: Outcome = "tie"
+            if first != second:
+                outcome = "first" if first > second else "second"
+            return outcome, abs(first - second)
+        if layout.one_hot:
+            hot = [code_of(row.get(name)) in ("1", "true") for name in layout.one_hot]
+            outcomes: tuple[Outcome, ...] = ("first", "second", "tie")
+            return next((o for o, on in zip(outcomes, hot, strict=False) if on), "unjudged"), None
+        votes = [self._vote(row, label) for label in layout.labels]
+        self.agreement.add(votes)
+        outcome_or_none = majority(votes)
+        if outcome_or_none is None:
+            raise RowError("no_majority", ", ".join(votes))
+        return outcome_or_none, None
+
+    def _vote(self, row: Mapping[str, Any], label: str) -> Outcome:
+        value = row.get(label)
+        code = code_of(value)
+        if not code:
+            return "unjudged"
+        if self.layout.names:
+            first, second = (code_of(row.get(name)) for name in self.layout.names)
+            if code in (first, second) and first != second:
+                return "first" if code == first else "second"
+        outcome = self.layout.codes.get(code)
+        if outcome is None and "tie" in code:
+            return "tie"
+        if outcome is None:
+            raise RowError("unknown_label", f"{label} is {str(value)[:QUOTE_CHARS]!r}")
+        return outcome
+
+    def _margin(self, row: Mapping[str, Any]) -> float | None:
+        if self.layout.margin:
+            return _number(row.get(self.layout.margin))
+        if self.layout.scores:
+            chosen, rejected = (_number(row.get(name)) for name in self.layout.scores)
+            if chosen is not None and rejected is not None:
+                return chosen - rejected
+        return None
+
+    def _warn(self, pair: Pair) -> None:
+        if pair.margin is not None and pair.margin < 0:
+            self.problems.add("negative_margin", pair.row, f"margin {pair.margin:g}")
+        for name, text in (("chosen", pair.chosen), ("rejected", pair.rejected)):
+            if ROLE_LABEL.search(text):
+                self.problems.add("role_label", pair.row, name)
+                break
+
+
+def check_dialogue(dialogue: Dialogue) -> Dialogue:
+    """Make sure that both answers can be trained on.
+
+    Raises:
+        RowError: The prompt or an answer is empty, they are equal, or cannot be written as UTF-8.
+    """
+    if not dialogue.prompt.strip():
+        raise RowError("empty_prompt")
+    for name, text in (("chosen", dialogue.chosen), ("rejected", dialogue.rejected)):
+        if not text.strip():
+            raise RowError("empty_answer", name)
+    if dialogue.chosen.strip() == dialogue.rejected.strip():
+        raise RowError("same_answers")
+    for name, text in zip(Dialogue._fields, dialogue, strict=True):
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise RowError("broken_text", f"{name}, character {error.start + 1}") from error
+    return dialogue
+
+
+def join_plain(prompt: str, chosen: str, rejected: str) -> Dialogue:
+    """Give prompt and answers the whitespace that separates them in the trained text.
+
+    Whitespace that both answers share, or that ends the prompt, is kept as it is. Otherwise a
+    prompt that ends in a colon (`TL;DR:`) is followed by a space, any other by an empty line, and
+    the same goes before both answers: a stray space must not tell them apart.
+    """
+    spaces = [text[: len(text) - len(text.lstrip())] for text in (chosen, rejected)]
+    if spaces[0] == spaces[1] and (spaces[0] or prompt[-1:].isspace()):
+        return Dialogue(prompt, chosen, rejected)
+    if not chosen.strip() or not rejected.strip():
+        return Dialogue(prompt, chosen, rejected)
+    chosen, rejected = chosen.lstrip(), rejected.lstrip()
+    if prompt[-1:].isspace():
+        return Dialogue(prompt, chosen, rejected)
+    if prompt.endswith((":", "：")):
+        return Dialogue(prompt, " " + chosen, " " + rejected)
+    return Dialogue(prompt + "\n\n" if prompt.strip() else prompt, chosen, rejected)
+
+
+def demonstration(raw: RawRow, layout: Layout) -> Pair:
+    """Turn a row of a demonstrations file into a record whose `chosen` is its answer.
+
+    Raises:
+        RowError: It cannot be used.
+    """
+    if raw.value is None:
+        raise RowError("unparseable", raw.problem)
+    prompt, answer = _prompt(raw.value, layout), _answer(raw.value, layout.response)
+    if layout.prompt == layout.response or isinstance(prompt, list) or not isinstance(answer, str):
+        before = [] if layout.prompt == layout.response else prompt
+        # Two answers that differ, cut alike: the second is only there to be thrown away.
+        dialogue = _from_messages(before, answer, answer)
+    else:
+        dialogue = join_plain(prompt, answer, answer)
+    check_dialogue(Dialogue(dialogue.prompt, dialogue.chosen, dialogue.rejected + "."))
+    return Pair(dialogue.prompt, dialogue.chosen, "", row=raw.number)
+
+
+def _answer(row: Mapping[str, Any], column: str) -> Any:  # noqa: ANN401 - text or messages
+    value = row.get(column)
+    if value is None:
+        raise RowError("wrong_type", f"{column} is missing")
+    if isinstance(value, bool) or not isinstance(value, str | list | dict):
+        shown = json.dumps(value, default=str)[:QUOTE_CHARS]
+        raise RowError("wrong_type", f"{column} is {shown}, expected text")
+    if isinstance(value, str):
+        return messages_in_text(value) or value
+    return value
+
+
+def _prompt(row: Mapping[str, Any], layout: Layout) -> Any:  # noqa: ANN401 - text or messages
+    if not layout.prompt:
+        return ""
+    value = row.get(layout.prompt)
+    if isinstance(value, str):
+        value = messages_in_text(value) or value
+    if isinstance(value, list) and value:
+        return value
+    if not isinstance(value, str):
+        if value is None or value == []:
+            raise RowError("empty_prompt", f"{layout.prompt} is missing")
+        shown = json.dumps(value, default=str)[:QUOTE_CHARS]
+        raise RowError("wrong_type", f"{layout.prompt} is {shown}, expected text")
+    parts = [row.get(layout.system) if layout.system else "", value]
+    parts.append(row.get(layout.input) if layout.input else "")
+    kept = [part for part in parts if isinstance(part, str) and part.strip()]
+    return "\n\n".join(kept) if len(kept) > 1 else value
+
+
+def _from_messages(prompt: Any, better: Any, worse: Any) -> Dialogue:  # noqa: ANN401
+    try:
+        chosen, rejected = read_messages(better), read_messages(worse)
+        before = [Message("user", prompt)] if isinstance(prompt, str) else read_messages(prompt)
+        if any(message.speaker == "user" for message in chosen) or before == [Message("user", "")]:
+            before = []  # the lists hold the whole dialogue themselves
+    except ValueError as error:
+        raise RowError("wrong_type", str(error)) from error
+    try:
+        return cut_messages(before, chosen, rejected)
+    except ValueError as error:
+        kind = "diverges" if chosen[:-1] != rejected[:-1] else "wrong_type"
+        raise RowError(kind, str(error)) from error
+
+
+def _facts(value: Any) -> dict[str, str] | None:  # noqa: ANN401
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(value, dict) or not value:
+        return None
+    # Arrow fills the slots a row does not have with nulls.
+    return {str(slot): str(word) for slot, word in value.items() if word is not None}
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,136 @@
+"""How a file's columns become pairs: a layout, found by `recognise` or given by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from drpo.errors import DataError
+
+Shape = Literal["explicit", "transcripts", "messages", "answers", "demonstrations"]
+Outcome = Literal["first", "second", "tie", "unjudged"]
+
+SHAPES: tuple[str, ...] = get_args(Shape)
+TIES = frozenset({
+    "tie", "draw", "equal", "same", "both", "neither", "tie (bothbad)", "tie_bothbad", "bothbad",
+    "both_bad", "both bad", "both_good", "both good", "c", "[[c]]", "a=b", "a~=b", "none of them",
+})  # fmt: skip
+UNJUDGED = frozenset({"", "nan", "none", "null", "n/a", "na", "unjudged", "skip", "skipped", "-"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which column plays which part. Empty names mean that there is no such column."""
+
+    shape: Shape
+    prompt: str = ""
+    input: str = ""
+    """A second part of the prompt, as in instruction/input."""
+    system: str = ""
+    chosen: str = ""
+    rejected: str = ""
+    first: str = ""
+    second: str = ""
+    """Two answers not yet told apart."""
+    labels: tuple[str, ...] = ()
+    """Who is better: one column, or one for each annotator."""
+    codes: Mapping[str, Outcome] = field(default_factory=dict)
+    """What the labels' values mean."""
+    names: tuple[str, ...] = ()
+    """Columns with the names of the two answers' authors, when labels name the winner."""
+    one_hot: tuple[str, ...] = ()
+    """Three columns of 0 and 1: first, second, tie."""
+    scores: tuple[str, ...] = ()
+    """A score for each answer (first and second, or chosen and rejected)."""
+    margin: str = ""
+    response: str = ""
+    """The one answer of a demonstrations file."""
+    reason: str = ""
+    """Why the file was read this way, for the person to check."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the parts that are set, ready for JSON."""
+        return {
+            item.name: list(value) if isinstance(value, tuple) else value
+            for item in dataclasses.fields(self)
+            if (value := getattr(self, item.name))
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Layout:
+        """Read what `as_dict` wrote."""
+        known = {item.name for item in dataclasses.fields(cls)}
+        kept: dict[str, Any] = {name: value for name, value in values.items() if name in known}
+        for name in _LIST_PARTS & kept.keys():
+            kept[name] = tuple(kept[name])
+        return cls(**kept)
+
+
+def normal_name(name: str) -> str:
+    """Bring a column's name into one form: lower case, words joined by underscores."""
+    text = unicodedata.normalize("NFKC", name).strip()
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).casefold()
+    return re.sub(r"[^\w]+", "_", text).strip("_")
+
+
+def name_words(name: str) -> list[str]:
+    """Split a column's name into words, digits apart: `model1_id` is model, 1, id."""
+    return re.findall(r"[^\W\d_]+|\d+", normal_name(name))
+
+
+def code_of(value: Any) -> str:  # noqa: ANN401 - any cell
+    """Bring a label's value into one form: 1, 1.0 and "1 " are the same code."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value == value and abs(value) < 1e9 and value == int(value) else (
+            "" if value != value else str(value)
+        )  # fmt: skip
+    text = str(value)[:80].strip().casefold()
+    if text.endswith(".0") and text[:-2].isdigit():
+        return text[:-2]
+    return "" if text in UNJUDGED else text
+
+
+_TEXT_PARTS = {"prompt", "input", "system", "chosen", "rejected", "first", "second", "margin",
+               "response"}  # fmt: skip
+_LIST_PARTS = {"labels", "scores", "names", "one_hot"}
+_ALIASES = {"label": "labels", "instruction": "prompt", "answer_a": "first", "answer_b": "second",
+            "scored": "scores"}  # fmt: skip
+
+
+def parse_map(text: str) -> dict[str, Any]:
+    """Read a mapping given by hand: `prompt=Question,chosen=Good answer,rejected=Bad answer`.
+
+    Several columns for one part are joined by `+` (`labels=annotator1+annotator2`). `first_is`,
+    `second_is` and `tie_is` say what label values mean (`first_is=0,second_is=1`).
+
+    Raises:
+        DataError: A part is unknown or has no column.
+    """
+    parts: dict[str, Any] = {}
+    codes: dict[str, Outcome] = {}
+    for piece in filter(None, (piece.strip() for piece in text.split(","))):
+        name, equals, value = (item.strip() for item in piece.partition("="))
+        name = _ALIASES.get(name, name)
+        if not equals:
+            raise DataError(f"--map: {piece!r} should be part=column, e.g. prompt=question.")
+        if name.endswith("_is") and name[:-3] in get_args(Outcome):
+            for code in value.split("+"):
+                codes[code_of(code)] = name[:-3]  # type: ignore[assignment]
+        elif name in _TEXT_PARTS:
+            parts[name] = value
+        elif name in _LIST_PARTS:
+            parts[name] = tuple(item.strip() for item in value.split("+"))
+        else:
+            known = ", ".join(sorted(_TEXT_PARTS | _LIST_PARTS | {"first_is", "second_is"}))
+            raise DataError(f"--map: unknown part {name!r}; expected one of {known}, tie_is.")
+    if codes:
+        parts["codes"] = codes
+    return parts

@@ -1,0 +1,217 @@
+"""Saved data sets: named, numbered versions in the workspace, with recipe and content hash."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from drpo.data.limits import STREAM
+from drpo.data.pairs import Pair
+from drpo.data.pairset import PairSet, content_hash
+from drpo.errors import DataError
+from drpo.gold import sidecar_of
+from drpo.store import Store, workspace
+from drpo.store.schema import Dataset
+
+FILE = "pairs.jsonl.gz"
+MOST_NAME_CHARS = 120
+
+
+def datasets_folder() -> Path:
+    """Where versions lie: `datasets/` in the workspace."""
+    return workspace() / "datasets"
+
+
+def path_of(version: Dataset) -> Path:
+    """Return the pairs' file of a version."""
+    return workspace() / version.path
+
+
+def check_name(name: str) -> str:
+    """Return a name in its stored form; it is text for people and never becomes a path.
+
+    Raises:
+        DataError: It is empty, too long or holds characters that cannot be shown.
+    """
+    clean = " ".join(name.split())
+    if not clean or len(clean) > MOST_NAME_CHARS or not clean.isprintable():
+        raise DataError(
+            f"A data set needs a name of 1 to {MOST_NAME_CHARS} printable characters; got "
+            f"{clean[:40]!r}. Choose another."
+        )
+    return clean
+
+
+def find_version(store: Store, name: str) -> Dataset | None:
+    """Return a version by id, the newest of a name, or `name:number`; None if there is none."""
+    every = store.datasets.all()
+    for version in every:
+        if version.id == name or f"{version.name}:{version.version}" == name:
+            return version
+    named = [version for version in every if version.name == name]
+    return max(named, key=lambda version: version.version, default=None)
+
+
+def get_version(store: Store, name: str) -> Dataset:
+    """Return a version as `find_version` does.
+
+    Raises:
+        DataError: There is none.
+    """
+    found = find_version(store, name)
+    if found is None:
+        raise DataError(f"No saved data set {name!r}; `drpo data list` shows all.")
+    return found
+
+
+def load_version(version: Dataset) -> PairSet:
+    """Read a saved version.
+
+    Raises:
+        DataError: Its file is gone, or no longer what was saved.
+    """
+    path = path_of(version)
+    shown = f"{version.name} version {version.version}"
+    try:
+        pairs = list(read_saved(path))
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(
+            f"{shown}: its file {version.path} is missing or damaged. Save the data set again, or "
+            "put the file back."
+        ) from error
+    if content_hash(pairs) != version.content_hash:
+        raise DataError(
+            f"{shown}: its file {version.path} was changed after it was saved. Restore it, or save "
+            "what it holds now as a new version."
+        )
+    gold = sidecar_of(path)
+    return PairSet(
+        pairs, shown, version.content_hash, rows=len(pairs), format="saved version", path=path,
+        gold=gold if gold.is_file() else None,
+    )  # fmt: skip
+
+
+def read_saved(path: Path) -> Iterator[Pair]:
+    """Yield the pairs of a saved file."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            yield Pair(**json.loads(line))
+
+
+def save_version(
+    store: Store,
+    pairs: Iterable[Pair],
+    name: str,
+    *,
+    source: str = "",
+    recipe: Mapping[str, Any] | None = None,
+    report: Mapping[str, Any] | None = None,
+    gold: Path | None = None,
+) -> Dataset:
+    """Save pairs as the next version of a name.
+
+    The folder is written beside and renamed, and the store's row comes last: there is never half
+    a version.
+
+    Args:
+        store: Where the version is noted.
+        pairs: At least one; may be a stream, only one pair is held at a time.
+        name: The data set's name.
+        source: The upload's own name, as text.
+        recipe: How these pairs came from the source.
+        report: The data report of the source.
+        gold: The sidecar with the true score, copied so that it travels with the version.
+
+    Raises:
+        DataError: The name cannot be used, or there is no pair.
+    """
+    name = check_name(name)
+    identity = uuid.uuid4().hex[:16]
+    folder = datasets_folder() / identity
+    beside = datasets_folder() / f".{identity}.part"
+    beside.mkdir(parents=True)
+    try:
+        rows, digest = _write(beside / FILE, pairs)
+        if gold is not None:
+            shutil.copyfile(gold, sidecar_of(beside / FILE))
+        recipe = {**(recipe or {}), "content_hash": digest}
+        (beside / "recipe.json").write_text(json.dumps(recipe, indent=2, ensure_ascii=False))
+        beside.rename(folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    version = Dataset(
+        id=identity, name=name, version=store.datasets.next_version(name),
+        path=str((folder / FILE).relative_to(workspace())), content_hash=digest, rows=rows,
+        source=source[:MOST_NAME_CHARS], recipe=dict(recipe), report=dict(report or {}),
+    )  # fmt: skip
+    store.datasets.add(version)
+    return version
+
+
+def _write(path: Path, pairs: Iterable[Pair]) -> tuple[int, str]:
+    rows = 0
+
+    def written(file: Any) -> Iterator[Pair]:  # noqa: ANN401 - a text file
+        nonlocal rows
+        for pair in pairs:
+            file.write(json.dumps(_as_row(pair), ensure_ascii=False) + "\n")
+            rows += 1
+            if rows > STREAM.rows:
+                raise DataError(f"More than {STREAM.rows:,} pairs; split them into several sets.")
+            yield pair
+
+    with path.open("wb") as raw:
+        # No time stamp and no name inside: the same pairs make the same bytes.
+        packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0)
+        with packed, io.TextIOWrapper(packed, "utf-8", newline="\n") as file:
+            digest = content_hash(written(file))
+        raw.flush()
+        os.fsync(raw.fileno())
+    if rows == 0:
+        raise DataError("There is nothing to save: no pair is left.")
+    return rows, digest
+
+
+def _as_row(pair: Pair) -> dict[str, Any]:
+    return {name: value for name, value in asdict(pair).items() if value is not None}
+
+
+def delete_version(store: Store, name: str) -> Dataset:
+    """Delete a version that no run uses, its files with it.
+
+    Raises:
+        DataError: There is none, or a run was trained on it.
+    """
+    version = get_version(store, name)
+    store.datasets.remove(version.id)
+    shutil.rmtree(path_of(version).parent, ignore_errors=True)
+    return version
+
+
+def compare_versions(first: Dataset, second: Dataset) -> dict[str, Any]:
+    """Say what two versions share and what only one of them holds."""
+    sets = [
+        {(pair.prompt, pair.chosen, pair.rejected) for pair in load_version(version).pairs}
+        for version in (first, second)
+    ]
+    prompts = [{prompt for prompt, _, _ in rows} for rows in sets]
+    swapped = {(p, b, a) for p, a, b in sets[0]} & sets[1]
+    return {
+        "pairs": [first.rows, second.rows],
+        "same_content": first.content_hash == second.content_hash,
+        "shared_pairs": len(sets[0] & sets[1]),
+        "only_first": len(sets[0] - sets[1]),
+        "only_second": len(sets[1] - sets[0]),
+        "shared_prompts": len(prompts[0] & prompts[1]),
+        "swapped_pairs": len(swapped),
+        "recipes": [first.recipe, second.recipe],
+    }
