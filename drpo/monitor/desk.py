@@ -1,6 +1,6 @@
 """Where a run's alarms become events, pauses and webhooks, and a person's answer becomes a mark.
 
-The worker holds one `AlarmDesk` a run; screens and the command line call `alarms_of` and `decide`.
+A run's recorder holds one `AlarmDesk`; screens and the command line call `alarms_of` and `decide`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 from drpo import orders
 from drpo.config import AlarmSettings
-from drpo.errors import RunError
-from drpo.monitor.alarms import Alarm
+from drpo.errors import ConfigError, RunError
+from drpo.monitor.alarms import ALARMS, Alarm
 from drpo.monitor.monitor import Monitor
-from drpo.monitor.webhook import Webhook
+from drpo.monitor.webhook import Webhook, check_address
 from drpo.records import Sample
 from drpo.store import Store
 
@@ -33,20 +33,23 @@ class AlarmDesk:
         run_id: The run.
         limits: The run's alarm settings.
         resume_step: Step of the checkpoint that training goes on from; 0 for a fresh start.
+
+    Raises:
+        ConfigError: An alarm to pause for does not exist, or the webhook is no web address.
     """
 
     def __init__(
         self, store: Store, run_id: str, limits: AlarmSettings, *, resume_step: int = 0
     ) -> None:
+        check_settings(limits)
         self._store = store
         self._run_id = run_id
         self._limits = limits
         kept = store.documents.get("monitor", run_id) or {}
-        state = kept.get(str(resume_step)) if resume_step else None
         self._states: dict[str, Any] = {
-            step: kept[step] for step in kept if int(step) <= resume_step
+            step: kept[step] for step in kept if 0 < int(step) <= resume_step
         }
-        self._monitor = Monitor(limits, state)
+        self._monitor = Monitor(limits, self._states.get(str(resume_step)))
         self._webhook = Webhook(limits.alarm_webhook) if limits.alarm_webhook else None
         self._step = -1
         self._metrics: dict[str, float] = {}
@@ -111,6 +114,22 @@ class AlarmDesk:
             self._webhook.send({"run": self._run_id, "text": alarm.message, **alarm.to_payload()})
         if alarm.name in self._limits.alarm_pause:
             self._store.commands.add(self._run_id, "pause", who=f"alarm {alarm.name}")
+
+
+def check_settings(limits: AlarmSettings) -> None:
+    """Refuse alarm settings that could never work, before a run is launched.
+
+    Raises:
+        ConfigError: An alarm to pause for does not exist, or the webhook is no web address.
+    """
+    unknown = sorted(set(limits.alarm_pause) - set(ALARMS))
+    if unknown:
+        raise ConfigError(
+            f"alarm_pause: there is no alarm {', '.join(unknown)}; expected names among "
+            f"{', '.join(ALARMS)}."
+        )
+    if limits.alarm_webhook is not None:
+        check_address(limits.alarm_webhook)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from drpo.evaluation.texts import repetition
 from drpo.monitor.alarms import Evidence
-from drpo.monitor.repetition import repeated_trigrams
 from drpo.records import Sample
 
 SHOWN = 3
@@ -57,7 +57,7 @@ def _from_resets(samples: list[Sample]) -> list[Sample]:
 _PICKS: dict[str, Callable[[list[Sample]], list[Sample]]] = {
     "kl": _highest(lambda s: s.kl if s.kl is not None else float("-inf")),
     "length": _highest(lambda s: s.response_tokens),
-    "repeated": _highest(lambda s: repeated_trigrams(s.response)),
+    "repeated": _highest(lambda s: repetition(s.response)),
     "unfinished": lambda samples: [s for s in samples if not s.finished],
     "hacked": _hacked,
     "same": _same,

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drpo.monitor.repetition import repeated_trigrams
+from drpo.evaluation.texts import repetition
 from drpo.records import Sample
 
 HEAD = 3
@@ -135,9 +135,7 @@ def measure(answers: Sequence[Sample]) -> dict[str, float]:
     share, prompts = same_answer(answers)
     return {
         "answers/length": statistics.fmean(answer.response_tokens for answer in answers),
-        "answers/repetition": statistics.fmean(
-            repeated_trigrams(answer.response) for answer in answers
-        ),
+        "answers/repetition": statistics.fmean(repetition(answer.response) for answer in answers),
         "answers/identical": share,
         "answers/prompts": prompts,
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from drpo.config import AlarmSettings
 from drpo.monitor.alarms import Choice
-from drpo.monitor.history import History
+from drpo.monitor.history import MIN_ANSWERS, History
 
 IN_A_ROW = 3
 """Updates that a per-update figure must stay over its limit."""
@@ -133,10 +133,12 @@ def entropy_collapse(history: History, limits: AlarmSettings) -> Finding | None:
 
 def identical_answers(history: History, limits: AlarmSettings) -> Finding | None:
     """Different prompts get the very same text."""
-    now = history.settled("answers/identical")
-    if now is None or now < limits.alarm_identical:
+    name = _freshest(history, "eval/identical", "answers/identical")
+    now = history.settled(name)
+    prompts = "eval/prompts" if name == "eval/identical" else "answers/prompts"
+    if now is None or now < limits.alarm_identical or history.last(prompts) < MIN_ANSWERS:
         return None
-    found = {"now_share": now, "prompts": history.last("answers/prompts")}
+    found = {"now_share": now, "prompts": history.last(prompts)}
     return Finding(found, _stronger_brake(history, 2))
 
 
@@ -181,17 +183,21 @@ def weak_reward_model(history: History, limits: AlarmSettings) -> Finding | None
 
 
 def few_reset_answers(history: History, limits: AlarmSettings) -> Finding | None:
-    """Many reset episodes, few different answers they started in."""
+    """Resets happen, and start in few different answers."""
     limit = limits.alarm_min_reset_answers
-    answers = len(history.reset_answers)
-    # Drawing 4n times from n answers leaves about 2 % of them unseen: fewer seen means fewer there.
-    if answers >= limit or history.reset_episodes < 4 * limit:
+    if not history.reset_episodes:
         return None
-    found = {"episodes": history.reset_episodes, "answers": answers, "limit": limit}
+    # Drawing 4n times from n answers leaves about 2 % of them unseen: fewer seen, fewer there.
+    seen_enough = history.reset_episodes >= 4 * limit
+    answers = float(len(history.reset_answers)) if seen_enough else float(limit)
+    if history.has("reset/candidates"):
+        answers = min(answers, history.last("reset/candidates"))
+    if answers >= limit:
+        return None
     knob = None
     if history.has("reset/prob"):
         knob = Choice("knob", "reset_prob", round(history.last("reset/prob") / 2, 3))
-    return Finding({name: float(value) for name, value in found.items()}, knob)
+    return Finding({"answers": answers, "limit": float(limit)}, knob)
 
 
 RULES: tuple[Rule, ...] = (
@@ -201,12 +207,12 @@ RULES: tuple[Rule, ...] = (
     Rule("length_drift", ("eval/mean_length", "answers/length"), length_drift, "length"),
     Rule("repetition", ("eval/repetition", "answers/repetition"), repetition, "repeated"),
     Rule("entropy_collapse", ("policy/entropy_avg", "objective/entropy"), entropy_collapse),
-    Rule("identical_answers", ("answers/identical",), identical_answers, "same"),
+    Rule("identical_answers", ("eval/identical", "answers/identical"), identical_answers, "same"),
     Rule("unfinished", ("eval/finished", "completions/clipped_ratio"), unfinished, "unfinished"),
     Rule("clip_fraction", ("policy/clipfrac_avg",), clip_fraction),
     Rule("value_error", ("val/explained_variance",), value_error),
     Rule("weak_reward_model", ("eval/rm_accuracy",), weak_reward_model),
-    Rule("few_reset_answers", ("objective/kl",), few_reset_answers, "reset"),
+    Rule("few_reset_answers", ("reset/fraction",), few_reset_answers, "reset"),
 )
 
 

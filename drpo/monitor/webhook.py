@@ -32,11 +32,7 @@ class Webhook:
     """
 
     def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise ConfigError(
-                f"alarm_webhook: expected an address that begins with http:// or https://, "
-                f"got {url!r}; correct it or leave it empty."
-            )
+        check_address(url)
         self._url = url
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._deliver, name="alarm-webhook", daemon=True)
@@ -70,3 +66,16 @@ class Webhook:
                     pass
             except (OSError, ValueError) as error:
                 log.warning("The alarm webhook did not take an alarm: %s", error)
+
+
+def check_address(url: str) -> None:
+    """Refuse what is no web address.
+
+    Raises:
+        ConfigError: The address has another scheme, such as file, or names no host.
+    """
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise ConfigError(
+            f"alarm_webhook: expected an address that begins with http:// or https://, "
+            f"got {url!r}; correct it or leave it empty."
+        )
