@@ -1,26 +1,11 @@
 import pytest
 
-from drpo.evaluation.texts import RougeL, distinct_n, repetition, words
+from drpo.evaluation.texts import RougeL, words
 
 
 def test_words_are_lower_case_and_japanese_is_split_by_character():
     assert words("The cat's 2 hats!") == ["the", "cat", "s", "2", "hats"]
     assert words("猫がsat。") == ["猫", "が", "sat"]
-
-
-def test_distinct_2_by_hand():
-    # Bigrams: ab, bc, ab: two different of three.
-    assert distinct_n(["a b c", "a b"]) == pytest.approx(2 / 3)
-    assert distinct_n(["same same same same"]) == pytest.approx(1 / 3)
-    assert distinct_n(["a", ""]) == 0.0
-
-
-def test_repetition_by_hand():
-    # Trigrams of "a b c a b c": abc, bca, cab, abc: one of four was there before.
-    assert repetition("a b c a b c") == pytest.approx(0.25)
-    assert repetition("a b c d e") == 0.0
-    assert repetition("go") == 0.0
-    assert repetition("the the the the the the") == pytest.approx(0.75)
 
 
 def test_rouge_l_by_hand():

@@ -1,9 +1,8 @@
-"""What can be said of texts by counting: variety, repetition, overlap with a reference."""
+"""How much of a reference answer a text restates."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 # Scripts that are written without spaces are counted by character.
 _WORD = re.compile(
@@ -14,24 +13,6 @@ _WORD = re.compile(
 def words(text: str) -> list[str]:
     """Split a text into lower-case words; Japanese, Chinese and Korean into characters."""
     return _WORD.findall(text.lower())
-
-
-def distinct_n(texts: Sequence[str], n: int = 2) -> float:
-    """Share of different n-grams among all n-grams of all texts.
-
-    Returns:
-        1 when no n-gram occurs twice; 0 when there is no n-gram at all.
-
-    Source: Li et al. 2016, A Diversity-Promoting Objective Function, arXiv:1510.03055.
-    """
-    grams = [gram for text in texts for gram in _grams(words(text), n)]
-    return len(set(grams)) / len(grams) if grams else 0.0
-
-
-def repetition(text: str, n: int = 3) -> float:
-    """Share of a text's n-grams that occurred in it before; 0 for texts shorter than n."""
-    grams = _grams(words(text), n)
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 class RougeL:
@@ -57,7 +38,3 @@ class _Words:
 
     def tokenize(self, text: str) -> list[str]:
         return words(text)
-
-
-def _grams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
-    return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]

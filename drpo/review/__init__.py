@@ -1,0 +1,25 @@
+"""Blind review: people judge answers without knowing whose they are.
+
+`plan` draws a fixed set of items, `desk` hands them to one reviewer and takes the votes, `results`
+says what the votes come to, `export` turns them into preference pairs. Nothing here loads torch.
+"""
+
+from drpo.review.desk import BlindItem, Desk, Progress
+from drpo.review.export import preference_rows, write_preferences
+from drpo.review.plan import Review, Source, create_review, load_review, reviews
+from drpo.review.results import Results, results
+
+__all__ = [
+    "BlindItem",
+    "Desk",
+    "Progress",
+    "Results",
+    "Review",
+    "Source",
+    "create_review",
+    "load_review",
+    "preference_rows",
+    "results",
+    "reviews",
+    "write_preferences",
+]
