@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from drpo.evaluation.texts import repetition
 from drpo.monitor.alarms import Evidence
+from drpo.monitor.repetition import repetition
 from drpo.records import Sample
 
 SHOWN = 3

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drpo.evaluation.texts import repetition
+from drpo.monitor.repetition import repetition
 from drpo.records import Sample
 
 HEAD = 3
