@@ -94,7 +94,5 @@ def demo_config(task: str = "tldr", **overrides: Any) -> RunConfig:  # noqa: ANN
     missing = [path for path in paths.values() if not path.exists()]
     if missing:
         raise DataError(f"{missing[0]} is missing; `make sample` makes the sample material again.")
-    materials = {name: str(path) for name, path in paths.items()}
-    return RunConfig.of(
-        **{"name": f"demo {task}", **materials, **COMMON, **TASKS[task], **overrides}
-    )
+    settings = {name: str(path) for name, path in paths.items()} | COMMON | TASKS[task]
+    return RunConfig.of(**{"name": f"demo {task}", **settings, **overrides})

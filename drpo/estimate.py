@@ -273,10 +273,8 @@ def _downloads(config: RunConfig, policy: Size, scorer: Size) -> list[str]:
     if config.models.reward_model is not None and not scorer.local:
         size = 2 * scorer.parameters / 1e9
         named.append(f"model {config.models.reward_model}, about {size:.1f} GB")
-    for source in (config.data.data, config.data.heldout, config.data.demonstrations):
-        if source is not None and _is_hub_name(source):
-            named.append(f"data set {source}")
-    return named
+    sources = (config.data.data, config.data.heldout, config.data.demonstrations)
+    return named + [f"data set {source}" for source in sources if source and _is_hub_name(source)]
 
 
 def _is_hub_name(source: str) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drpo import processes
+from drpo import materials, processes
 from drpo.config import RunConfig
-from drpo.data import PairSet, load_demonstrations, load_pairs
+from drpo.data import PairSet, load_pairs
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
 from drpo.model_files import ModelCard, count_tokens, find_folder, read_card
@@ -96,13 +96,8 @@ def _check_data(config: RunConfig, store: Store | None) -> PairSet:
             f"{config.data.data} holds a single prompt, so none can be set apart for evaluation; "
             "give a file of held-out pairs, or more prompts."
         )
-    if config.data.demonstrations is not None:
-        load_demonstrations(config.data.demonstrations, store=store)
-    if config.models.reward_source == "gold" and not any(pair.facts for pair in pairs.pairs):
-        raise DataError(
-            f"reward_source is 'gold' but {config.data.data} carries no facts to score answers by; "
-            "use reward_source 'model'."
-        )
+    materials.demonstrations(config, store)
+    materials.gold_of(config, pairs)
     return pairs
 
 

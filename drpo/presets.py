@@ -52,7 +52,9 @@ PAPER: dict[str, Any] = {
 
 TLDR: dict[str, Any] = {
     "data": "vwxyzjn/summarize_from_feedback_oai_preprocessing_1706381144",
-    "demonstrations": "vwxyzjn/summarize_from_feedback_tldr_3_filtered_oai_preprocessing_1706381144",
+    "demonstrations": (
+        "vwxyzjn/summarize_from_feedback_tldr_3_filtered_oai_preprocessing_1706381144"
+    ),
     "reset_source": "demonstrations",
     "response_length": 53,
     # One pass over the 116,722 posts.

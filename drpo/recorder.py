@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from drpo.monitor.desk import AlarmDesk
 from drpo.records import Control, Sample
 from drpo.store import Store
 from drpo.store.schema import Command
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 BEAT_SECONDS = 1.0
 HEARD_EVERY = 0.5
 """Seconds between two looks at the commands inside a long stage."""
-REWRITTEN = ("knob", "alarm", "checkpoint", "evaluation", "stage")
+REWRITTEN = ("checkpoint",)
 """Events after the last checkpoint that a resumed run writes again."""
 SUMMARY = {
     "scores": "eval/scores", "gold": "eval/gold", "kl": "eval/kl",
@@ -36,7 +37,6 @@ class Recorder:
         store: Where everything goes.
         run_id: The run.
         stop_asked: Set from outside (a signal) to stop and save.
-        monitor: Called with (step, values, samples) after metrics were written; it raises alarms.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Recorder:
         run_id: str,
         *,
         stop_asked: threading.Event | None = None,
-        monitor: Callable[[int, Mapping[str, float]], None] | None = None,
     ) -> None:
         self.store = store
         self.run_id = run_id
         self.stop_asked = stop_asked or threading.Event()
-        self.monitor = monitor
+        self.desk: AlarmDesk | None = None
+        """Watches the policy's training; the pipeline sets it when that begins."""
         self.lost_writes = 0
         self.paused = False
         run = store.runs.get(run_id)
@@ -61,6 +61,7 @@ class Recorder:
         self._stage = ("starting", 0, 0)
         self._who: dict[str, str] = {}
         self._replay: list[tuple[int, str, dict[str, Any]]] = []
+        self._stage_notes = {"sft", "reward_model", "dpo", "wall_seconds"}
         self._heard_at = 0.0
         self._ended = threading.Event()
         self._beat = threading.Thread(target=self._keep_beating, name="drpo-beat", daemon=True)
@@ -71,28 +72,40 @@ class Recorder:
 
     def close(self) -> None:
         """Stop beating and write the figures that stand at the end."""
+        if self.desk is not None:
+            self._safely(self.desk.close)
         self._ended.set()
         if self._beat.is_alive():
             self._beat.join()
         self._write_summary()
 
-    def rewind(self, step: int) -> None:
+    def rewind(self, step: int, standing: Mapping[str, float] | None = None) -> None:
         """Forget what lies after the checkpoint a resumed run goes on from.
 
         Knobs turned after it will be turned again at the same updates, so that the resumed run
         does what the interrupted one did.
+
+        Args:
+            step: Updates done at the checkpoint; -1 to begin anew.
+            standing: The knobs' values in the checkpoint, by name.
         """
-        events = self.store.events.since(self.run_id, kinds=("knob",))
-        for event in events:
-            if event.step > step or (event.step == step and event.payload.get("live")):
-                name, value = event.payload.get("name"), event.payload.get("new")
-                if isinstance(name, str):
-                    self._replay.append((event.step, event.who, {name: value}))
+        turned = self.store.events.since(self.run_id, kinds=("knob",))
+        for event in turned:
+            name, value = str(event.payload["name"]), event.payload["new"]
+            # Turned at the checkpoint's own step: before it was written, or just after?
+            kept = event.step == step and (standing or {}).get(name) == value
+            if event.step >= step and not kept:
+                self._replay.append((event.step, event.who, {name: value}))
+                self.store.events.remove(event.id)
         self.store.metrics.truncate(self.run_id, after_step=step)
         self.store.samples.truncate(self.run_id, after_step=step)
         self.store.events.truncate(self.run_id, after_step=step, kinds=REWRITTEN)
-        self.step = step
-        self.store.runs.change(self.run_id, step=step)
+        self.step = max(0, step)
+        if step < 0:
+            self.summary = {
+                key: self.summary[key] for key in self.summary if key in self._stage_notes
+            }
+        self.store.runs.change(self.run_id, step=self.step)
 
     # What training tells.
 
@@ -105,23 +118,43 @@ class Recorder:
         self.step = step
         self._safely(lambda: self.store.metrics.append(self.run_id, step, values))
         self._sum_up(step, values)
-        if self.monitor is not None:
-            self._safely(lambda: self.monitor and self.monitor(step, values))
+        if self.desk is not None:
+            desk = self.desk
+            self._safely(lambda: desk.metrics(step, values))
+
+    def stage_metrics(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
+        """Write figures of a stage before the policy's training, over the stage's own steps."""
+        named = {name if "/" in name else f"{prefix}/{name}": v for name, v in values.items()}
+        self._safely(lambda: self.store.metrics.append(self.run_id, step, named))
+
+    def note(self, **figures: Any) -> None:  # noqa: ANN401 - any JSON
+        """Keep a finished stage's figures in the run's summary."""
+        self.summary |= figures
+        self._write_summary()
 
     def samples(self, samples: Sequence[Sample]) -> None:
         """Write answers down."""
         self._safely(lambda: self.store.samples.append(self.run_id, samples))
+        if self.desk is not None:
+            desk = self.desk
+            self._safely(lambda: desk.samples(samples))
 
     def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
         """Write something that happened; a turned knob carries the name of who turned it."""
         who = self._who.get(str(payload.get("name")), "") if kind == "knob" else ""
         self._safely(lambda: self.store.events.add(self.run_id, step, kind, message, payload, who))
+        if self.desk is not None and kind == "checkpoint":
+            desk = self.desk
+            self._safely(lambda: desk.checkpoint(step))
 
     # What training hears.
 
     def control(self, step: int) -> Control:
         """Obey what people asked for; called between two updates, never blocks."""
         knobs: dict[str, Any] = {}
+        if self.desk is not None:
+            # Before the commands are read: an alarm may be set to pause the run.
+            self._safely(self.desk.close_step)
         while self._replay and self._replay[0][0] <= step:
             _, who, turned = self._replay.pop(0)
             knobs |= self._turned(turned, who)
@@ -158,12 +191,6 @@ class Recorder:
             self._say(step, command.kind, "Paused." if self.paused else "Going on.", command.who)
         return {}
 
-    def pause(self, step: int, why: str) -> None:
-        """Pause after this update because an alarm is set to do so."""
-        self.paused = True
-        self._status("paused")
-        self._say(step, "pause", why, "alarm")
-
     def _turned(self, knobs: Mapping[str, Any], who: str) -> dict[str, Any]:
         self._who |= dict.fromkeys(knobs, who)
         return dict(knobs)
@@ -180,7 +207,9 @@ class Recorder:
         self.summary["updates"] = step
         if "episode" in values:
             self.summary["episodes"] = int(values["episode"])
-        if any(name.startswith("eval/") for name in values):
+        if "timing_s/update" in values:
+            self.summary["seconds_per_update"] = values["timing_s/update"]
+        if "eval/scores" in values:
             figures = {short: values[name] for short, name in SUMMARY.items() if name in values}
             point = {"step": step, **figures}
             first = self.summary.get("first")

@@ -21,7 +21,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     Values stay text here and are checked by the config itself, so the command line and the form
     refuse the same things in the same words.
     """
-    signature = inspect.signature(command)
+    signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     taken = {parameter.name for parameter in own}
     added = [

@@ -214,6 +214,11 @@ class Events:
                 )
             )
 
+    def remove(self, event_id: int) -> None:
+        """Forget one event."""
+        with self._session.begin() as session:
+            session.execute(delete(EventRow).where(EventRow.id == event_id))
+
     def recent(self, kinds: Iterable[str], limit: int = 50) -> list[EventRow]:
         """Return the newest events of these kinds over all runs, newest first."""
         query = (

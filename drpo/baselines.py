@@ -1,0 +1,108 @@
+"""Baselines on the same footing: same held-out prompts, same sampling noise, same scorers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from drpo.config import RunConfig
+from drpo.data.pairs import Pair
+from drpo.evaluation.heldout import Drawn, HeldOut, figures, standard_error
+from drpo.models import Models, load_causal
+from drpo.records import Observer
+from drpo.resets import generator_for
+from drpo.scoring import Answer, Scorer
+
+
+def compare(
+    models: Models, trained: str, heldout: Sequence[Pair], config: RunConfig, observer: Observer
+) -> None:
+    """Measure the start policy at step 0 and a trained one at step 1.
+
+    Args:
+        models: The start policy and the scorers; the policy's weights are replaced.
+        trained: Folder of the trained policy.
+        heldout: Pairs to measure on.
+        config: The run.
+        observer: Told both.
+    """
+    held = HeldOut(models, heldout, config)
+    for step in (0, 1):
+        if step:
+            models.policy.load_state_dict(load_causal(trained).state_dict())
+        values, samples = held.evaluate(
+            step,
+            weights=models.weights_hash(),
+            tick=lambda done, total: observer.progress("evaluation", done, total),
+        )
+        observer.metrics(step, values)
+        observer.samples(samples)
+
+
+def best_of_n(
+    models: Models, heldout: Sequence[Pair], config: RunConfig, observer: Observer
+) -> None:
+    """Draw n answers a prompt from the start policy and keep the one the scorer likes best.
+
+    The first draw uses the noise of every evaluation, so step 0 is the start policy itself. KL is
+    the known bound log n - (n - 1)/n: the kept answers' own distribution cannot be read off any
+    network.
+
+    Source: Stiennon et al. 2020, arXiv:2009.01325, appendix G.3; Beirami et al. 2024,
+    arXiv:2401.01879, shows that it is an upper bound.
+    """
+    n, held = config.stages.best_of_n, HeldOut(models, heldout, config)
+    weights = models.weights_hash()
+    first = held.draw(models.policy)
+    observer.metrics(0, figures(first))
+    observer.samples(held.samples(first, 0, weights))
+    drawn = [first]
+    for number in range(1, n):
+        observer.progress("best of n", number, n)
+        generator = generator_for(config.evaluation.eval_seed, number, "evaluation")
+        held.noise = torch.rand(held.noise.shape, generator=generator, dtype=torch.float64)
+        drawn.append(held.draw(models.policy))
+    best = best_of(drawn)
+    bound = math.log(n) - (n - 1) / n
+    values = figures(best) | {"eval/kl": bound, "eval/kl_se": 0.0}
+    observer.metrics(1, values)
+    observer.samples(held.samples(best, 1, weights))
+
+
+def best_of(drawn: Sequence[Drawn]) -> Drawn:
+    """Keep each prompt's answer with the highest score; the earlier one of equals."""
+    scores = torch.stack([one.scores for one in drawn])
+    winner = scores.argmax(dim=0).tolist()
+    rows = range(len(winner))
+
+    def pick(name: str) -> torch.Tensor:
+        return torch.stack([getattr(drawn[winner[row]], name)[row] for row in rows])
+
+    return Drawn(
+        answers=[drawn[winner[row]].answers[row] for row in rows],
+        scores=pick("scores"),
+        gold=pick("gold"),
+        kl=pick("kl"),
+        entropy=pick("entropy"),
+    )
+
+
+def accuracy_of(scorer: Scorer, pairs: Sequence[Pair], models: Models) -> tuple[float, float]:
+    """How often a scorer prefers the chosen answer, ties counted half, and its standard error."""
+    vocabulary = models.vocabulary
+    prompts = [pair.prompt for pair in pairs]
+    heads = vocabulary.prompts(prompts)
+    room = models.context or 10**9
+    scores = []
+    for texts in ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs]):
+        tails = vocabulary.answers(prompts, texts, room)
+        answers = [
+            Answer(head[-max(0, room - len(tail)) :], tail, prompt, text, finished=True)
+            for head, tail, prompt, text in zip(heads, tails, prompts, texts, strict=True)
+        ]
+        scores.append(scorer.score(answers))
+    difference = scores[0] - scores[1]
+    right = (difference > 0).float() + 0.5 * (difference == 0).float()
+    return float(right.mean()), standard_error(right)

@@ -1,0 +1,62 @@
+"""The data of a run: pairs to train on, pairs held out, demonstrations, and the gold score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drpo.config import RunConfig
+from drpo.data import PairSet, load_demonstrations, load_pairs, split
+from drpo.data.pairs import Pair
+from drpo.errors import DataError
+from drpo.gold import GoldScorer, load_gold
+from drpo.store import Store
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What a run learns from and is measured on."""
+
+    train: list[Pair]
+    heldout: list[Pair]
+    demonstrations: list[Pair]
+    gold: GoldScorer | None
+
+
+def gather(config: RunConfig, store: Store | None) -> Materials:
+    """Load a run's data.
+
+    The held-out prompts do not depend on the run's seed, so that runs can be compared on them.
+
+    Raises:
+        DataError: A file or row cannot be used.
+    """
+    pairs = load_pairs(config.data.data, store=store)
+    if config.data.heldout is not None:
+        train, heldout = pairs.pairs, load_pairs(config.data.heldout, store=store).pairs
+    else:
+        train, heldout = split(
+            pairs.pairs, config.data.heldout_fraction, config.evaluation.eval_seed
+        )
+    return Materials(train, heldout, demonstrations(config, store), gold_of(config, pairs))
+
+
+def demonstrations(config: RunConfig, store: Store | None) -> list[Pair]:
+    """The answers to reset into that are not among the pairs, where some are named."""
+    if config.data.demonstrations is None:
+        return []
+    return load_demonstrations(config.data.demonstrations, store=store)
+
+
+def gold_of(config: RunConfig, pairs: PairSet) -> GoldScorer | None:
+    """The gold score that travels with the pairs.
+
+    Raises:
+        DataError: Training on the gold score was asked for and there is none.
+    """
+    gold = load_gold(pairs.path) if pairs.path is not None else None
+    if gold is None and config.models.reward_source == "gold":
+        raise DataError(
+            f"reward_source is 'gold' but {config.data.data} carries no gold score; expected a "
+            "file named like the data with .gold.json after it. Use reward_source 'model'."
+        )
+    return gold

@@ -1,0 +1,195 @@
+"""Carries out one run: the only place where training and store meet.
+
+`python -m drpo.worker RUN` is what a supervisor starts, in a session of its own; `execute` is the
+same inside a thread. However the run ends, the store says how, in a sentence a person can use;
+the traceback goes to worker.log. Torch is loaded inside the run, so that a SIGTERM before that is
+obeyed too.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from drpo import processes
+from drpo.config import RunConfig
+from drpo.errors import DrpoError, RunError
+from drpo.recorder import Recorder
+from drpo.store import Store, run_folder
+from drpo.store.schema import Run
+
+log = logging.getLogger(__name__)
+
+
+def execute(
+    run_id: str, store: Store | None = None, stop_asked: threading.Event | None = None
+) -> str:
+    """Carry out a run from where it stands, to its end or until it is asked to stop.
+
+    Args:
+        run_id: A run in the store; a finished stage or checkpoint in its folder is not repeated.
+        store: The store; by default the one the environment names.
+        stop_asked: Set from outside to save and stop.
+
+    Returns:
+        The status it ended with: finished, stopped or failed.
+
+    Raises:
+        RunError: There is no such run, or another worker has it.
+    """
+    store = store or Store()
+    run = store.runs.get(run_id)
+    folder = run_folder(run_id)
+    lock = processes.Lock(folder / "worker.lock")
+    if not lock.acquire():
+        raise RunError(f"{run_id} has a worker already (process {lock.holder()}).")
+    try:
+        recorder = Recorder(store, run_id, stop_asked=stop_asked)
+        _begin(store, run)
+        recorder.start()
+        status, sentence = _outcome(run, folder, recorder)
+        recorder.close()
+        _end(store, run_id, status, sentence)
+    finally:
+        lock.release()
+    return status
+
+
+def _begin(store: Store, run: Run) -> None:
+    now = time.time()
+    store.runs.change(
+        run.id,
+        status="running",
+        error="",
+        pid=os.getpid(),
+        pid_started=processes.start_time(os.getpid()),
+        host=processes.hostname(),
+        heartbeat_at=now,
+        started_at=run.started_at or now,
+        finished_at=None,
+    )
+
+
+def _end(store: Store, run_id: str, status: str, sentence: str) -> None:
+    """Write the end; tried for a while, because a run without an end looks interrupted."""
+    for attempt in range(10):
+        try:
+            store.runs.change(
+                run_id, status=status, error=sentence, finished_at=time.time(), stage=status
+            )
+            if sentence:
+                step = store.runs.get(run_id).step
+                store.events.add(run_id, step, "error", sentence)
+        except Exception:
+            log.exception("could not write the run's end")
+            time.sleep(min(2.0**attempt / 10, 10.0))
+        else:
+            return
+
+
+def _outcome(run: Run, folder: Path, recorder: Recorder) -> tuple[str, str]:
+    """Do the work; whatever happens becomes a status and a sentence."""
+    try:
+        config = _on_device(RunConfig.from_nested(run.config), run.device)
+        (folder / "config.json").write_text(config.to_json(), encoding="utf-8")
+        threads = _fix_threads(folder)
+        log.info("run %s with %d threads", run.id, threads)
+        from drpo import pipeline
+
+        stopped = pipeline.carry_out(config, folder, recorder)
+    except DrpoError as error:
+        log.info("%s", traceback.format_exc())
+        return "failed", str(error)
+    except Exception as error:
+        log.exception("the run failed")
+        return "failed", _plain_sentence(error, folder)
+    return ("stopped" if stopped else "finished"), ""
+
+
+def _on_device(config: RunConfig, device: str) -> RunConfig:
+    """Use the device that the supervisor gave; a worker of its own sees only that GPU."""
+    if not device:
+        return config
+    if device.startswith("cuda") and config.run.executor == "process":
+        return config.replace(device="cuda")
+    return config.replace(device=device)
+
+
+def _fix_threads(folder: Path) -> int:
+    """Set the number of processor threads, the same on every resume.
+
+    Sums over threads round differently for different numbers of them; a resumed run is equal to a
+    straight one, bit for bit, only with the number it began with.
+    """
+    file = folder / "threads.json"
+    if file.is_file():
+        threads = int(json.loads(file.read_text(encoding="utf-8"))["threads"])
+    else:
+        wanted = os.environ.get("OMP_NUM_THREADS", "")
+        threads = int(wanted) if wanted.isdigit() else max(1, processes.cores() - 1)
+        file.write_text(json.dumps({"threads": threads}), encoding="utf-8")
+    import torch
+
+    torch.set_num_threads(threads)
+    return threads
+
+
+def _plain_sentence(error: Exception, folder: Path) -> str:
+    """Say what happened without a traceback."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return (
+            "Out of memory: the models and one micro-batch did not fit. Lower micro_batch_size or "
+            "response_length, switch gradient_checkpointing on, or use LoRA (lora_rank)."
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"The disk is full; free space for {folder} and resume the run."
+    first = (str(error).strip() or "no message").splitlines()[0][:200]
+    return (
+        f"Something unexpected went wrong ({type(error).__name__}: {first}); "
+        f"the details are in {folder / 'worker.log'}."
+    )
+
+
+def export(run_id: str, out: Path, store: Store) -> None:
+    """Write a run's policy as a Hugging Face folder.
+
+    Raises:
+        CheckpointError: The run has saved nothing yet.
+        RunError: The folder is in use, or the run's method trains no policy.
+    """
+    from drpo import pipeline
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists and is not an empty folder; choose another.")
+    run = store.runs.get(run_id)
+    pipeline.export(RunConfig.from_nested(run.config), run_folder(run_id), out)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Carry out the run named on the command line; SIGTERM and SIGINT save and stop."""
+    words: list[Any] = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    stop_asked = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop_asked.set())
+    try:
+        status = execute(words[0], stop_asked=stop_asked)
+    except DrpoError as error:
+        log.error("%s", error)  # noqa: TRY400 - the sentence is the message, a traceback is not
+        sys.exit(2)
+    sys.exit(0 if status in ("finished", "stopped") else 1)
+
+
+if __name__ == "__main__":
+    main()
