@@ -33,8 +33,10 @@ from drpo.verdict import (
     call_of,
     compare,
     cost_of,
+    evaluated,
     pooled,
     risk_of,
+    scores_at,
 )
 
 KIND = "pilot"
@@ -365,11 +367,10 @@ def _arm_result(store: Store, runs: Sequence[Run], judge: Judge | None) -> ArmRe
     figure = "gold" if judge == "gold" else "scores"
     against = []
     for run in runs:
-        steps = store.samples.steps(run.id)
-        if judge is not None and len(steps) > 1:
-            one = compare(
-                store.samples.at(run.id, steps[-1]), store.samples.at(run.id, steps[0]), judge
-            )
+        first, last = evaluated(store, run)
+        if judge is not None and first is not None and last is not None:
+            new, old = scores_at(store, run.id, last, judge), scores_at(store, run.id, first, judge)
+            one = compare(new, old, judge)
             against += [one] if one else []
     costs = [cost_of(run) for run in runs]
     return ArmResult(
@@ -388,15 +389,11 @@ def _head_to_head(
     if judge is None:
         return None
     parts = []
-    for with_resets, without in pairs:
-        ends = [store.samples.last_step(run.id) for run in (with_resets, without)]
-        if None in ends:
-            continue
-        answers = [
-            store.samples.at(run.id, step or 0)
-            for run, step in zip((with_resets, without), ends, strict=True)
-        ]
-        one = compare(answers[0], answers[1], judge)
+    for pair in pairs:
+        with_resets, without = (
+            scores_at(store, run.id, store.samples.last_step(run.id) or 0, judge) for run in pair
+        )
+        one = compare(with_resets, without, judge)
         parts += [one] if one else []
     return pooled(judge, parts)
 

@@ -10,7 +10,7 @@ Nothing here writes sentences or needs torch: screens, reports and the command l
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,8 +23,10 @@ from drpo.evaluation.statistics import (
     win_rate,
 )
 from drpo.monitor.desk import Raised, alarms_of
+from drpo.review.plan import reviews
+from drpo.review.results import OUTCOMES, standing_votes
 from drpo.store import Store
-from drpo.store.schema import LIVE_STATUSES, Run, SampleRow
+from drpo.store.schema import LIVE_STATUSES, Run
 
 Source = Literal["people", "gold", "reward_model"]
 Judge = Literal["gold", "reward_model"]
@@ -34,8 +36,12 @@ Call = Literal["better", "worse", "open"]
 STRENGTH: tuple[Source, ...] = ("people", "gold", "reward_model")
 """Whose word counts first."""
 
-COLUMN = {"gold": "gold", "reward_model": "score"}
-"""The field of a sample that each judge reads."""
+JUDGES: tuple[Judge, ...] = ("gold", "reward_model")
+FIELD: dict[Judge, str] = {"gold": "gold", "reward_model": "score"}
+"""What each judge reads off an answer that was kept."""
+
+Scores = Mapping[str, float]
+"""One judge's scores of a policy's answers, by held-out prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +174,17 @@ def verdict_of(store: Store, run: Run) -> Verdict:
     Returns:
         Without two evaluations there is nothing to compare: no comparisons and no change.
     """
-    steps = store.samples.steps(run.id)
-    first = last = None
+    first, last = evaluated(store, run)
     comparisons: list[Comparison] = []
     change = None
-    if len(steps) > 1:
-        first, last = steps[0], steps[-1]
-        old, new = store.samples.at(run.id, first), store.samples.at(run.id, last)
-        judged = [compare(new, old, judge) for judge in ("gold", "reward_model")]
-        comparisons += [one for one in judged if one is not None]
-        change = change_of(new, old, "gold") or change_of(new, old, "reward_model")
+    if first is not None and last is not None:
+        voted = people(store, run.id, last, first)
+        comparisons += [voted] if voted else []
+        for judge in JUDGES:
+            new, old = scores_at(store, run.id, last, judge), scores_at(store, run.id, first, judge)
+            one = compare(new, old, judge)
+            comparisons += [one] if one else []
+            change = change or change_of(new, old, judge)
     return Verdict(
         run=run,
         first_step=first,
@@ -190,25 +197,69 @@ def verdict_of(store: Store, run: Run) -> Verdict:
     )
 
 
-def compare(
-    new: Iterable[SampleRow], old: Iterable[SampleRow], judge: Judge, *, seed: int = 0
-) -> Comparison | None:
+def evaluated(store: Store, run: Run) -> tuple[int | None, int | None]:
+    """The first and the last evaluation whose answers were kept; None without two of them."""
+    steps = store.samples.steps(run.id)
+    return (steps[0], steps[-1]) if len(steps) > 1 else (None, None)
+
+
+def scores_at(store: Store, run_id: str, step: int, judge: Judge) -> dict[str, float]:
+    """One judge's scores of all answers that are known from one evaluation.
+
+    While a run trains it keeps the answers to some of its held-out prompts; a later `drpo eval`
+    keeps them all.
+    """
+    known = {
+        sample.prompt: getattr(sample, FIELD[judge]) for sample in store.samples.at(run_id, step)
+    }
+    body = store.documents.get("evaluation", f"{run_id}@{step}") or {}
+    for kept in body.get("answers", ()):
+        known.setdefault(kept["prompt"], kept["policy"].get(FIELD[judge]))
+    return {prompt: float(score) for prompt, score in known.items() if score is not None}
+
+
+def people(store: Store, run_id: str, last: int, first: int) -> Comparison | None:
+    """Blind votes between a run's last answers and its first, over all reviews.
+
+    Repeated items are left out: a reviewer's second look at an item is no new evidence.
+    """
+    outcomes: list[float] = []
+    prompts: list[str] = []
+    for review in reviews(store):
+        sides = [
+            source.step if source.run_id == run_id and source.answers == "policy" else None
+            for source in review.sources
+        ]
+        if last not in sides or first not in sides:
+            continue
+        for vote in standing_votes(store, review.id):
+            item = review.item(vote.item)
+            steps = (sides[item.first.source], sides[item.second.source])
+            if item.repeats is None and vote.choice in OUTCOMES and set(steps) == {first, last}:
+                won = OUTCOMES[vote.choice]
+                outcomes.append(won if steps[0] == last else 1 - won)
+                prompts.append(item.prompt)
+    if not outcomes:
+        return None
+    return Comparison("people", tuple(outcomes), tuple(prompts), win_rate(outcomes, prompts))
+
+
+def compare(new: Scores, old: Scores, judge: Judge, *, seed: int = 0) -> Comparison | None:
     """Set answers to the same held-out prompts side by side.
 
     Args:
-        new: The answers that may win.
-        old: The answers they are held against.
-        judge: Whose score decides.
+        new: Scores of the answers that may win.
+        old: Scores of those they are held against.
+        judge: Whose scores they are.
         seed: Seed of the interval's bootstrap.
 
     Returns:
         None when no prompt was scored on both sides.
     """
-    pairs = matched(new, old, judge)
-    if not pairs:
+    prompts = tuple(prompt for prompt in new if prompt in old)
+    if not prompts:
         return None
-    outcomes = tuple(outcome(mine, theirs) for _, mine, theirs in pairs)
-    prompts = tuple(prompt for prompt, _, _ in pairs)
+    outcomes = tuple(outcome(new[prompt], old[prompt]) for prompt in prompts)
     return Comparison(judge, outcomes, prompts, win_rate(outcomes, prompts, seed=seed))
 
 
@@ -221,31 +272,17 @@ def pooled(source: Source, parts: Sequence[Comparison]) -> Comparison | None:
     return Comparison(source, outcomes, prompts, win_rate(outcomes, prompts))
 
 
-def change_of(new: Iterable[SampleRow], old: Iterable[SampleRow], judge: Judge) -> Change | None:
+def change_of(new: Scores, old: Scores, judge: Judge) -> Change | None:
     """How a score changed between two sets of answers to the same prompts."""
-    pairs = matched(new, old, judge)
-    if not pairs:
+    both = [prompt for prompt in new if prompt in old]
+    if not both:
         return None
-    gains = [mine - theirs for _, mine, theirs in pairs]
     return Change(
         judge,
-        first=sum(theirs for _, _, theirs in pairs) / len(pairs),
-        last=sum(mine for _, mine, _ in pairs) / len(pairs),
-        gain=mean_over_seeds(gains),
+        first=sum(old[prompt] for prompt in both) / len(both),
+        last=sum(new[prompt] for prompt in both) / len(both),
+        gain=mean_over_seeds([new[prompt] - old[prompt] for prompt in both]),
     )
-
-
-def matched(
-    new: Iterable[SampleRow], old: Iterable[SampleRow], judge: Judge
-) -> list[tuple[str, float, float]]:
-    """Prompt, new score and old score for each held-out item that has both."""
-    before = {sample.item: getattr(sample, COLUMN[judge]) for sample in old}
-    pairs = []
-    for sample in new:
-        mine, theirs = getattr(sample, COLUMN[judge]), before.get(sample.item)
-        if mine is not None and theirs is not None:
-            pairs.append((sample.prompt, float(mine), float(theirs)))
-    return pairs
 
 
 def outcome(mine: float, theirs: float) -> float:

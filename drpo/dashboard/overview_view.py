@@ -1,0 +1,237 @@
+"""The parts of the overview: the verdict large, three numbers, risk and cost, and the table.
+
+What is drawn as HTML here is made of our own words and of numbers, escaped all the same.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from drpo.dashboard import verdict_words as say
+from drpo.dashboard.look import count, number
+from drpo.dashboard.notices import notice
+from drpo.dashboard.words import LANGUAGES, language, spoken, t
+from drpo.evaluation.statistics import Interval
+from drpo.verdict import Comparison, Verdict
+
+STYLE = """<style>
+.drpo-hero { border-left: 6px solid var(--drpo-call); padding: .2rem 0 .2rem 1.4rem; }
+.drpo-hero .call { font-size: 1.15rem; font-weight: 650; color: var(--drpo-call-ink); margin: 0; }
+.drpo-hero .said { font-size: clamp(1.5rem, 2.6vw, 2.5rem); font-weight: 650; line-height: 1.25;
+  margin: .3rem 0 .5rem; max-width: 34em; text-wrap: balance; }
+.drpo-hero .other { font-size: 1.05rem; color: var(--drpo-muted); margin: 0 0 .3rem; }
+.drpo-hero .by { color: var(--drpo-muted); margin: 0; max-width: 70ch; }
+.drpo-gauge { margin: 1.4rem 0 .6rem; }
+.drpo-gauge .bar { position: relative; height: 1.6rem; border-radius: .8rem;
+  background: var(--st-secondary-background-color); }
+.drpo-gauge .half { position: absolute; left: 50%; top: -.35rem; bottom: -.35rem; width: 2px;
+  background: var(--drpo-muted); }
+.drpo-gauge .band { position: absolute; top: 0; bottom: 0; border-radius: .8rem; opacity: .35;
+  min-width: 6px; background: var(--drpo-call); }
+.drpo-gauge .dot { position: absolute; top: 50%; width: 1.1rem; height: 1.1rem; margin: -.55rem;
+  border-radius: 50%; background: var(--drpo-call); border: 3px solid var(--st-background-color);
+  box-sizing: content-box; transform: translate(-3px, -3px); }
+.drpo-gauge .ends { display: flex; justify-content: space-between; gap: 1rem; font-size: .85rem;
+  color: var(--drpo-muted); margin-top: .35rem; }
+.drpo-gauge .ends span:last-child { text-align: right; }
+.drpo-numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr));
+  gap: 1rem; }
+.drpo-numbers dl, .drpo-numbers dd, .drpo-numbers dt { margin: 0; }
+.drpo-numbers > div { border: 1px solid var(--st-border-color); border-radius: 8px;
+  padding: .9rem 1.1rem; }
+.drpo-numbers .label { font-size: .9rem; font-weight: 600; }
+.drpo-numbers .value { font-size: 2.1rem; font-weight: 650; line-height: 1.2;
+  font-variant-numeric: tabular-nums; color: var(--drpo-figure, inherit); }
+.drpo-numbers .light { font-weight: 350; }
+.drpo-numbers .note { font-size: .88rem; color: var(--drpo-muted); }
+.drpo-list { margin: 0; padding: 0; list-style: none; max-width: 70ch; }
+.drpo-list li { padding: .35rem 0 .35rem 1.6rem; position: relative; }
+.drpo-list li::before { content: attr(data-mark); position: absolute; left: 0; font-weight: 700; }
+.drpo-list li.alarm::before { color: var(--st-orange-text-color); }
+</style>"""
+
+MUTED = "color-mix(in srgb, var(--st-text-color) 72%, var(--st-background-color))"
+_CALL_COLOUR = {"better": "green", "worse": "orange", "open": "gray", None: "gray"}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One of the three numbers."""
+
+    label: str
+    value: str
+    note: str
+    colour: str = ""
+    """A theme colour's name; empty for plain ink."""
+    sure: bool = True
+    """Whether it has an interval; a number without one is set lighter."""
+
+
+def stage() -> None:
+    """Leave nothing on the screen but what is shown to the room."""
+    st.html(
+        "<style>[data-testid='stSidebar'], [data-testid='stHeader'],"
+        "[data-testid='stExpandSidebarButton'] { display: none }"
+        "[data-testid='stMainBlockContainer'] { max-width: none; padding: 1rem 2rem }</style>"
+    )
+
+
+def state(verdict: Verdict) -> None:
+    """Say that a verdict is early, or on a run that broke off."""
+    run = verdict.run
+    if run.status == "finished":
+        return
+    key = "overview.so_far" if verdict.live else "overview.ended_early"
+    planned = run.config["ppo"]["updates"]
+    notice("note", t(key, step=count(run.step), updates=count(planned)))
+
+
+def hero(verdict: Verdict) -> None:
+    """The verdict in one large sentence, the same in the other language, and its interval."""
+    call = verdict.main.call if verdict.main else None
+    colour = _CALL_COLOUR[call]
+    parts = [
+        f'<p class="call"><span aria-hidden="true">{say.SYMBOL[call]}</span> '
+        f"{html.escape(say.headline(verdict))}</p>",
+        f'<p class="said">{html.escape(say.sentence(verdict))}</p>',
+        *(_in_other_language(verdict, lang) for lang in LANGUAGES if lang != language()),
+    ]
+    if verdict.main is not None:
+        parts += [
+            f'<p class="by">{html.escape(say.judged_by(verdict))} '
+            f"{html.escape(say.tally(verdict.main))}.</p>",
+            gauge(verdict.main),
+        ]
+    st.html(
+        f"{STYLE}<div class='drpo-hero' style='--drpo-call:var(--st-{colour}-color);"
+        f"--drpo-call-ink:var(--st-{colour}-text-color);--drpo-muted:{MUTED}'>{''.join(parts)}</div>"
+    )
+
+
+def _in_other_language(verdict: Verdict, lang: str) -> str:
+    with spoken(lang):  # type: ignore[arg-type]
+        return f'<p class="other" lang="{lang}">{html.escape(say.sentence(verdict))}</p>'
+
+
+def gauge(comparison: Comparison) -> str:
+    """The win rate and its interval on a bar from 0 to 100 %, as HTML."""
+    rate = comparison.rate
+    low, high, value = (100 * (part or 0.0) for part in (rate.low, rate.high, rate.value))
+    told = t(
+        "overview.gauge_alt",
+        rate=say.percent(rate.value), low=say.percent(rate.low), high=say.percent(rate.high),
+    )  # fmt: skip
+    return (
+        f'<div class="drpo-gauge"><div class="bar" role="img" aria-label="{html.escape(told)}">'
+        f'<div class="half"></div><div class="band" style="left:{low:.1f}%;'
+        f'width:{high - low:.1f}%"></div><div class="dot" style="left:{value:.1f}%"></div></div>'
+        f'<div class="ends" aria-hidden="true"><span>0 % {html.escape(t("overview.gauge_left"))}'
+        f"</span><span>50 %</span><span>{html.escape(t('overview.gauge_right'))} 100 %</span></div>"
+        "</div>"
+    )
+
+
+def cards(verdict: Verdict) -> list[Card]:
+    """The three numbers: how often preferred, how much better, how far it went."""
+    found = []
+    if verdict.main:
+        rate = verdict.main.rate
+        found.append(
+            Card(
+                t("overview.number_rate"), say.percent(rate.value),
+                t("verdict.range", low=say.percent(rate.low), high=say.percent(rate.high)),
+            )
+        )  # fmt: skip
+    if verdict.change:
+        change = verdict.change
+        gold = change.source == "gold"
+        found.append(
+            Card(
+                t("overview.number_gold" if gold else "overview.number_reward_model"),
+                number(change.gain.value, sign=True),
+                f"{say.changed(change)}; {say.between(change.gain, sign=True)}",
+                colour="green" if gold else "blue",
+                sure=change.gain.low is not None,
+            )
+        )
+    if verdict.risk.kl is not None:
+        found.append(
+            Card(
+                t("overview.number_kl"), number(verdict.risk.kl), say.kl_told(verdict.risk),
+                colour="orange" if verdict.risk.over_budget else "violet",
+            )
+        )  # fmt: skip
+    return found
+
+
+def numbers(shown: list[Card]) -> None:
+    """Draw numbers side by side, or under each other where it is narrow."""
+    boxes = []
+    for card in shown:
+        colour = f"--drpo-figure:var(--st-{card.colour}-text-color)" if card.colour else ""
+        light = "" if card.sure else " light"
+        boxes.append(
+            f'<div style="{colour}"><div class="label">{html.escape(card.label)}</div>'
+            f'<div class="value{light}">{html.escape(card.value)}</div>'
+            f'<div class="note">{html.escape(card.note)}</div></div>'
+        )
+    st.html(f'{STYLE}<div class="drpo-numbers" style="--drpo-muted:{MUTED}">{"".join(boxes)}</div>')
+
+
+def risk_lines(verdict: Verdict) -> list[tuple[str, bool]]:
+    """What was risked, line by line; True where a person should look."""
+    risk = verdict.risk
+    if risk.kl is None:
+        lines = [(t("overview.risk_kl_unknown"), False)]
+    else:
+        key = "overview.risk_kl_over" if risk.over_budget else "overview.risk_kl"
+        told = t(
+            key, kl=number(risk.kl), highest=number(risk.kl_highest), budget=number(risk.kl_budget)
+        )
+        lines = [(told, risk.over_budget)]
+    lines += [(text, True) for text in say.warnings(verdict)]
+    for raised in risk.alarms:
+        alarm = raised.alarm
+        lines.append((f"{alarm.say('title', language())}: {alarm.say('what', language())}", True))
+    if not risk.alarms:
+        lines.append((t("verdict.alarms_none"), False))
+    return lines
+
+
+def listed(lines: list[tuple[str, bool]]) -> None:
+    """Draw sentences as a list; those to look at carry a mark."""
+    items = "".join(
+        f'<li class="{"alarm" if alarm else ""}" data-mark="{"▲" if alarm else "·"}">'
+        f"{html.escape(text)}</li>"
+        for text, alarm in lines
+    )
+    st.html(f'{STYLE}<ul class="drpo-list">{items}</ul>')
+
+
+def cost_lines(verdict: Verdict) -> list[tuple[str, bool]]:
+    """What it cost, line by line."""
+    return [(say.cost_told(verdict.cost), False)]
+
+
+def table(verdict: Verdict) -> pd.DataFrame:
+    """Every figure of the verdict with its interval."""
+    rows = [_row(t(f"overview.row_{one.source}"), one.rate) for one in verdict.comparisons]
+    if verdict.change:
+        rows.append(_row(t("overview.row_gain"), verdict.change.gain))
+    plain = {
+        "row_kl": verdict.risk.kl, "row_alarms": float(len(verdict.risk.alarms)),
+        "row_seconds": verdict.cost.seconds, "row_episodes": float(verdict.cost.episodes),
+    }  # fmt: skip
+    rows += [(t(f"overview.{key}"), value, None, None, None) for key, value in plain.items()]
+    names = [t(f"overview.col_{name}") for name in ("figure", "value", "low", "high", "n")]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _row(
+    name: str, interval: Interval
+) -> tuple[str, float | None, float | None, float | None, int | None]:
+    return name, interval.value, interval.low, interval.high, interval.n

@@ -1,0 +1,148 @@
+"""A finished run, played again in the browser at any speed, and labelled as what it is.
+
+All figures travel to the page once; the clock is the browser's, so a replay costs the server
+nothing and goes on when the server does not. Until it is played it stands at the run's end and is
+the run's picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from drpo.dashboard import charts, run_charts
+from drpo.dashboard.charts import Source
+from drpo.dashboard.frames import Series
+from drpo.dashboard.look import COLOURS
+from drpo.dashboard.verdict_words import headline, sentence
+from drpo.dashboard.words import t
+from drpo.store import Store
+from drpo.store.schema import EventRow, Run
+from drpo.verdict import Verdict
+
+ASSETS = Path(__file__).parent / "assets"
+PROMPTS = 6
+"""Held-out prompts whose answers travel with a replay."""
+POINTS = 400
+"""Points a line; a picture 800 pixels wide shows no more."""
+
+
+def read_assets(*names: str) -> str:
+    """The text of some of our assets, one after the other."""
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
+
+
+_REPLAY = st.components.v2.component(
+    "drpo_replay",
+    html='<div class="host"></div>',
+    js="\n".join(
+        (ASSETS / name).read_text(encoding="utf-8") for name in ("drawing.js", "replay.js")
+    ),
+    css=read_assets("replay.css"),
+)
+
+_PANELS = (
+    ("learned", "eval/scores", "objective/scores", "charts.learned_reward", "charts.unit_score"),
+    ("gold", "eval/gold", "objective/gold", "charts.gold_reward", "charts.unit_score"),
+    ("kl", "eval/kl", "objective/kl", "charts.kl", "charts.unit_kl"),
+)
+
+
+def replay(
+    store: Store, verdict: Verdict, source: Source, events: Sequence[EventRow], *,
+    key: str, stage: bool = False,
+) -> None:  # fmt: skip
+    """Show a run's picture, which plays.
+
+    Args:
+        store: Where the answers are.
+        verdict: What the run came to; said when the replay is at its end.
+        source: The run's series.
+        events: What happened in the run.
+        key: The component's identity on this screen.
+        stage: Large, for a room.
+    """
+    data = replay_data(verdict, source, events, answers(store, verdict.run))
+    words = {
+        name: t(f"overview.replay_{name}")
+        for name in (
+            "replay", "play", "pause", "again", "scrub", "speed", "speed_label", "next", "full",
+            "clock", "region", "start", "prompt", "answer_at", "answer_start", "empty", "score",
+            "gold",
+        )
+    }  # fmt: skip
+    _REPLAY(
+        data={**data, "words": words, "colours": COLOURS, "stage": stage},
+        key=key,
+    )
+
+
+def replay_data(
+    verdict: Verdict, source: Source, events: Sequence[EventRow], prompts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Everything that the browser needs to play a run, as plain values."""
+    run = verdict.run
+    return {
+        "run": run.id,
+        "name": run.name,
+        "updates": max(1, run.step),
+        "secondsPerUpdate": verdict.cost.seconds / max(1, run.step),
+        "verdict": f"{headline(verdict)}. {sentence(verdict)}",
+        "panels": [panel for panel in (_panel(source, *spec) for spec in _PANELS) if panel],
+        "marks": [{"step": mark.step, "label": mark.label} for mark in run_charts.marks(events)],
+        "prompts": prompts,
+    }
+
+
+def answers(store: Store, run: Run) -> list[dict[str, Any]]:
+    """The answers to a few held-out prompts at every evaluation, prompt by prompt."""
+    found: dict[int, dict[str, Any]] = {}
+    for step in store.samples.steps(run.id):
+        for sample in store.samples.at(run.id, step)[:PROMPTS]:
+            entry = found.setdefault(sample.item, {"prompt": sample.prompt, "answers": []})
+            entry["answers"].append(
+                {"step": step, "text": sample.response, "score": sample.score, "gold": sample.gold}
+            )
+    return list(found.values())
+
+
+def _panel(
+    source: Source, meaning: str, heldout: str, batch: str, title: str, unit: str
+) -> dict[str, Any] | None:
+    measured, trained = source.get(heldout), source.get(batch)
+    lines = [_line(trained, heldout=False)] if len(trained) else []
+    if len(measured):
+        lines.append(_line(measured, source.get(f"{heldout}_se")))
+    if not lines:
+        return None
+    name, of_what = t(title), t(unit)
+    last = measured.last if len(measured) else trained.last
+    return {
+        "meaning": meaning,
+        "title": name,
+        "unit": of_what,
+        "alt": t("overview.replay_alt", name=name, last=f"{last:.2f} {of_what}"),
+        "zero": meaning == "kl",
+        "dash": "2 4" if meaning == "kl" else "",
+        "start": None if meaning == "kl" else measured.first,
+        "lines": lines,
+    }
+
+
+def _line(series: Series, errors: Series | None = None, *, heldout: bool = True) -> dict[str, Any]:
+    drawn = charts.thin(series, POINTS)
+    spread = None
+    if errors is not None and len(errors):
+        # An evaluation without an error of its own gets none: the band closes up there.
+        known = dict(zip(errors.steps.tolist(), errors.values.tolist(), strict=True))
+        spread = [known.get(step, 0.0) for step in drawn.steps.tolist()]
+    return {
+        "steps": drawn.steps.tolist(),
+        "values": np.round(drawn.values.astype(float), 4).tolist(),
+        "errors": spread,
+        "heldout": heldout,
+    }

@@ -1,0 +1,124 @@
+"""A verdict in sentences, in any of our languages; screens and reports say the same words."""
+
+from __future__ import annotations
+
+from drpo.dashboard.look import MINUS, THIN, count, duration, number
+from drpo.dashboard.words import t
+from drpo.evaluation.statistics import Interval
+from drpo.verdict import Call, Change, Comparison, Cost, Risk, Verdict
+
+SYMBOL: dict[Call | None, str] = {"better": "▲", "worse": "▼", "open": "◆", None: "○"}
+"""Beside the colour, so that meaning never hangs on colour alone."""
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in three or four words."""
+    if verdict.main is None:
+        return t("verdict.call_none")
+    return t(f"verdict.call_{verdict.main.call}")
+
+
+def sentence(verdict: Verdict) -> str:
+    """The verdict with its uncertainty."""
+    if verdict.main is None:
+        return t("verdict.none_live" if verdict.live else "verdict.none_ended")
+    return preferred(verdict.main)
+
+
+def preferred(comparison: Comparison, other: str = "start") -> str:
+    """How often one side was preferred.
+
+    Args:
+        comparison: The comparison.
+        other: `start` (the start policy) or `plain` (the run without resets).
+    """
+    rate = comparison.rate
+    return t(
+        f"verdict.preferred_{other}",
+        rate=percent(rate.value), low=bare(rate.low), high=percent(rate.high), n=count(rate.n),
+    )  # fmt: skip
+
+
+def judged_by(verdict: Verdict) -> str:
+    """Whose word the verdict is, and how much that word means."""
+    main = verdict.main
+    if main is None:
+        return ""
+    trained = main.source == "gold" and verdict.run.config["models"]["reward_source"] == "gold"
+    return t(f"verdict.judge_{'gold_trained' if trained else main.source}", n=count(main.rate.n))
+
+
+def tally(comparison: Comparison) -> str:
+    """Wins, ties and losses."""
+    return t(
+        "verdict.tally",
+        wins=count(comparison.wins), ties=count(comparison.ties), losses=count(comparison.losses),
+    )  # fmt: skip
+
+
+def still_needed(comparison: Comparison) -> str:
+    """What it would take to decide; nothing when it is decided."""
+    needed = comparison.needed
+    if needed.status == "open" and needed.more is not None:
+        return t("verdict.needed", more=count(needed.more))
+    return t("verdict.too_close", cap=count(needed.cap)) if needed.status == "too_close" else ""
+
+
+def warnings(verdict: Verdict) -> list[str]:
+    """What keeps the verdict from being taken at face value."""
+    found = []
+    main, learned = verdict.main, verdict.reward_model
+    if verdict.gamed and main and learned:
+        found.append(t("verdict.gamed", learned=percent(learned.rate.value),
+                       main=percent(main.rate.value)))  # fmt: skip
+    if main and main.source == "reward_model":
+        found.append(t("verdict.may_be_gamed"))
+    if main and main.call == "open":
+        found.append(still_needed(main))
+    return [text for text in found if text]
+
+
+def changed(change: Change) -> str:
+    """A score at the start and now."""
+    return t("verdict.from_to", first=number(change.first), last=number(change.last))
+
+
+def between(interval: Interval, *, sign: bool = False) -> str:
+    """The range of an interval, or that it is not known."""
+    if interval.low is None or interval.high is None:
+        return t("verdict.range_unknown")
+    return t(
+        "verdict.range", low=number(interval.low, sign=sign), high=number(interval.high, sign=sign)
+    )
+
+
+def kl_told(risk: Risk) -> str:
+    """How far it went, against what was allowed."""
+    return t("verdict.kl_of_budget", budget=number(risk.kl_budget))
+
+
+def alarms_told(risk: Risk) -> str:
+    """How many alarms there were, and how many wait for a person."""
+    total = len(risk.alarms)
+    if not total:
+        return t("verdict.alarms_none")
+    waiting = sum(raised.decision is None for raised in risk.alarms)
+    return t("verdict.alarms", total=count(total), waiting=count(waiting))
+
+
+def cost_told(cost: Cost) -> str:
+    """Time and episodes in one line."""
+    return t(
+        "verdict.cost", time=duration(cost.seconds), episodes=count(cost.episodes),
+        updates=count(cost.updates),
+    )  # fmt: skip
+
+
+def percent(value: float | None) -> str:
+    """A share in whole per cent."""
+    return "–" if value is None else f"{bare(value)}{THIN}%"
+
+
+def bare(value: float | None) -> str:
+    """A share in whole per cent without the sign; for the lower end of a range."""
+    return "–" if value is None else f"{100 * value:.0f}".replace("-", MINUS)

@@ -1,0 +1,84 @@
+"""Overview: does it work, how sure is that, what was risked, what did it cost."""
+
+import streamlit as st
+
+from drpo import verdict as verdicts
+from drpo.dashboard import address, frames, navigation, overview_view, services
+from drpo.dashboard.replay import replay
+from drpo.dashboard.words import t
+
+store = services.store()
+runs = {run.id: run for run in store.runs.all(limit=500)}
+if not runs:
+    st.title(t("overview.title"))
+    st.write(t("overview.empty"))
+    st.page_link(navigation.path("home"), label=t("overview.to_home"), icon=":material/home:")
+    st.stop()
+
+presenting = st.query_params.get("present") == "1"
+ids = list(runs)
+finished = [run.id for run in runs.values() if run.status == "finished"]
+address.recall("run", ids, (finished or ids)[0])
+
+if presenting:
+    overview_view.stage()
+    if st.button(t("overview.leave"), key="leave", icon=":material/close:"):
+        del st.query_params["present"]
+        st.rerun()
+    run = runs[st.session_state["run"]]
+else:
+    st.title(t("overview.title"))
+    st.write(t("overview.lead"))
+    names = {run.id: f"{run.name} · {t(f'live.status_{run.status}')}" for run in runs.values()}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.selectbox(t("overview.run"), ids, key="run", format_func=names.get)
+        if st.button(
+            t("overview.present"), key="present", help=t("overview.present_help"),
+            icon=":material/present_to_all:",
+        ):  # fmt: skip
+            st.query_params["present"] = "1"
+            st.rerun()
+    run = runs[st.session_state["run"]]
+address.record("run", run.id)
+
+verdict = verdicts.verdict_of(store, run)
+feed = frames.feed(run.id)
+if presenting:
+    replay(store, verdict, feed, feed.events, key="stage", stage=True)
+    st.stop()
+
+overview_view.state(verdict)
+overview_view.hero(verdict)
+overview_view.numbers(overview_view.cards(verdict))
+if feed.series:
+    st.subheader(t("overview.picture"))
+    replay(store, verdict, feed, feed.events, key="replay")
+
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.subheader(t("overview.risked"))
+    overview_view.listed(overview_view.risk_lines(verdict))
+with right:
+    st.subheader(t("overview.cost"))
+    overview_view.listed(overview_view.cost_lines(verdict))
+
+st.subheader(t("overview.deeper"))
+with st.container(horizontal=True):
+    for name, icon in (
+        ("live", "monitoring"),
+        ("report", "description"),
+        ("review", "how_to_vote"),
+    ):
+        if navigation.exists(name):
+            st.page_link(
+                navigation.path(name), label=t(f"overview.to_{name}"), icon=f":material/{icon}:",
+                query_params={"run": run.id},
+            )  # fmt: skip
+
+with st.expander(t("overview.figures")):
+    table = overview_view.table(verdict)
+    st.dataframe(table, hide_index=True)
+    st.download_button(
+        t("overview.download"), table.to_csv(index=False).encode(), f"{run.id}-verdict.csv",
+        "text/csv", on_click="ignore", icon=":material/download:",
+    )  # fmt: skip
