@@ -3,30 +3,27 @@
 Streamlit runs this file on every visit and every click; the screen itself is a file in `pages/`.
 """
 
+from pathlib import Path
+
 import streamlit as st
 
-from drpo.dashboard import navigation, theme_switch
+from drpo.dashboard import address, navigation, theme_switch
 from drpo.dashboard.notices import show_problem
-from drpo.dashboard.words import LANGUAGE_KEY, LANGUAGES, browser_language, t
+from drpo.dashboard.words import LANGUAGE_KEY, LANGUAGES, browser_language, language, t
 
-st.set_page_config(
-    page_title="DR-PO", page_icon=":material/restart_alt:", layout="wide",
-    initial_sidebar_state="auto",
-)  # fmt: skip
+# An icon of our own: Streamlit would fetch a named one from the network for the browser's tab.
+ICON = str(Path(__file__).parent / "assets" / "icon.svg")
+st.set_page_config(page_icon=ICON, layout="wide", initial_sidebar_state="auto")
 screen = st.navigation(navigation.screens(), expanded=True)
-st.set_page_config(page_title=f"{screen.title} – DR-PO")
+st.set_page_config(page_title=f"{screen.title} – DR-PO", page_icon=ICON)
 
 with st.sidebar:
-    st.segmented_control(
-        t("frame.language"),
-        LANGUAGES,
-        default=browser_language(),
+    address.recall(LANGUAGE_KEY, LANGUAGES, language())
+    chosen = st.segmented_control(
+        t("frame.language"), LANGUAGES, key=LANGUAGE_KEY, required=True, width="stretch",
         format_func=lambda code: {"en": "English", "ja": "日本語"}[code],
-        key=LANGUAGE_KEY,
-        required=True,
-        bind="query-params",
-        width="stretch",
-    )
+    )  # fmt: skip
+    address.record(LANGUAGE_KEY, str(chosen), browser_language())
     theme_switch.theme_switch(navigation.paths())
 
 try:

@@ -23,7 +23,9 @@ Kind = Literal["problem", "warning", "note", "done"]
 
 # Symbols beside the colour: meaning never hangs on colour alone.
 _SYMBOL: dict[Kind, str] = {"problem": "✕", "warning": "!", "note": "i", "done": "✓"}
-_COLOUR: dict[Kind, str] = {"problem": "red", "warning": "orange", "note": "blue", "done": "green"}
+_MEANING: dict[Kind, str] = {
+    "problem": "alarm", "warning": "reset", "note": "learned", "done": "gold",
+}  # fmt: skip
 
 
 def notice(kind: Kind, text: str, *, title: str = "") -> None:
@@ -34,13 +36,13 @@ def notice(kind: Kind, text: str, *, title: str = "") -> None:
         text: The message. May hold text of unknown origin.
         title: A few bold words before it.
     """
-    colour = _COLOUR[kind]
+    colour = f"var(--drpo-{_MEANING[kind]})"
     bold = f"<strong>{html.escape(title)}</strong><br>" if title else ""
     role = "alert" if kind == "problem" else "status"
     box = (
         "display:flex;gap:.75rem;padding:.75rem 1rem;border-radius:8px;line-height:1.5;"
-        f"background:var(--st-{colour}-background-color);"
-        f"border-left:4px solid var(--st-{colour}-color)"
+        f"background:color-mix(in srgb, {colour} 13%, transparent);"
+        f"border-left:4px solid {colour}"
     )
     st.html(
         f'<div role="{role}" style="{box}">'

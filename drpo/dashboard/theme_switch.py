@@ -3,6 +3,9 @@
 Streamlit keeps a visitor's theme in the browser, one entry for each path, and offers no call to
 change it. The switch writes that entry for all our paths and loads the page again; as every
 state is in the URL, the same screen comes back in the other colours.
+
+It also hands the colours of our meanings (`--drpo-learned` and so on, see `look`) to the page,
+where `st.html` can use them.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from drpo.dashboard.look import COLOURS
 from drpo.dashboard.words import t
 
 ASSETS = Path(__file__).parent / "assets"
@@ -31,6 +35,11 @@ def theme_switch(paths: Sequence[str]) -> None:
     """
     names = {name: t(f"frame.theme_{name}") for name in ("System", "Light", "Dark")}
     _SWITCH(
-        data={"label": t("frame.theme"), "names": names, "paths": list(paths)},
+        data={
+            "label": t("frame.theme"),
+            "names": names,
+            "paths": list(paths),
+            "colours": COLOURS,
+        },
         key="theme_switch",
     )

@@ -9,12 +9,27 @@ const chosen = () => {
   }
 }
 
+// Plain HTML on the screens cannot see which theme is on, only components can; so the colours of our
+// meanings are handed on to the page as a whole.
+const publish = (host, colours) => {
+  const style = getComputedStyle(host)
+  const root = document.documentElement.style
+  const [r, g, b] = [1, 3, 5].map((i) =>
+    parseInt(style.getPropertyValue("--st-background-color").trim().slice(i, i + 2), 16)
+  )
+  const theme = 0.2126 * r + 0.7152 * g + 0.0722 * b < 128 ? "dark" : "light"
+  for (const [meaning, code] of Object.entries(colours[theme])) {
+    root.setProperty(`--drpo-${meaning}`, code)
+  }
+}
+
 export default function ({ data, parentElement }) {
   let group = parentElement.querySelector("fieldset")
   if (!group) {
     group = document.createElement("fieldset")
     parentElement.appendChild(group)
   }
+  publish(group, data.colours)
   const current = chosen()
   const legend = document.createElement("legend")
   legend.textContent = data.label

@@ -1,0 +1,61 @@
+"""What a person can lose by refreshing is in the URL: run, step, filters.
+
+Streamlit's own binding writes the label of a choice into the URL, in the visitor's language; a link
+must mean the same to everyone, so choices are kept by their plain names here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import streamlit as st
+
+
+def recall(key: str, options: Collection[str], default: str) -> str:
+    """Put a widget's value from the URL into the session, before the widget is drawn.
+
+    The URL wins when it changed by itself (a link, the back button); else the session does.
+
+    Args:
+        key: The widget's key, and the name in the URL.
+        options: What the widget accepts; anything else in the URL is ignored.
+        default: The value when neither says anything usable.
+
+    Returns:
+        The value now in the session.
+    """
+    asked = st.query_params.get(key)
+    if asked in options and asked != st.session_state.get(_seen(key)):
+        st.session_state[key] = asked
+    elif st.session_state.get(key) not in options:
+        st.session_state[key] = default
+    return str(st.session_state[key])
+
+
+def recall_many(key: str, options: Collection[str], default: list[str]) -> list[str]:
+    """Do the same for a choice of several, comma-separated in the URL."""
+    asked = st.query_params.get(key)
+    if asked is not None and asked != st.session_state.get(_seen(key)):
+        st.session_state[key] = [part for part in asked.split(",") if part in options]
+    elif key not in st.session_state:
+        st.session_state[key] = list(default)
+    kept = [value for value in st.session_state[key] if value in options]
+    if kept != st.session_state[key]:
+        st.session_state[key] = kept
+    return kept
+
+
+def record(key: str, value: str | list[str], default: str | list[str] = "") -> None:
+    """Write a value into the URL; a default is left out to keep links short."""
+    text = value if isinstance(value, str) else ",".join(value)
+    plain = default if isinstance(default, str) else ",".join(default)
+    st.session_state[_seen(key)] = text
+    if text == plain:
+        if key in st.query_params:
+            del st.query_params[key]
+    elif st.query_params.get(key) != text:
+        st.query_params[key] = text
+
+
+def _seen(key: str) -> str:
+    return f"{key}@url"

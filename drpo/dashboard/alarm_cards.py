@@ -1,0 +1,57 @@
+"""Alarms of a run as cards: what happened, why it matters, what to try, and the choices."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from drpo.dashboard import services
+from drpo.dashboard.frames import is_live
+from drpo.dashboard.notices import notice, show_problem
+from drpo.dashboard.run_controls import visitor
+from drpo.dashboard.words import language, t
+from drpo.errors import DrpoError
+from drpo.monitor.desk import Raised, alarms_of, decide
+from drpo.store.schema import Run
+
+
+def alarms(run: Run) -> None:
+    """Show the alarms nobody has decided about yet; decided ones fold away."""
+    raised = alarms_of(services.store(), run.id)
+    still_open = [one for one in raised if one.decision is None]
+    for one in still_open:
+        _card(run, one)
+    decided = [one for one in raised if one.decision is not None]
+    if decided:
+        with st.expander(t("live.decided", count=len(decided))):
+            for one in decided:
+                st.text(f"{one.alarm.say('title', language())} – {one.decision}")
+
+
+def _card(run: Run, one: Raised) -> None:
+    alarm = one.alarm
+    with st.container(border=True, key=f"alarm_{one.event_id}"):
+        times = t(
+            "live.alarm_seen", first=alarm.first_step, last=alarm.last_step, count=alarm.count
+        )
+        notice(
+            "warning", f"{alarm.say('what', language())} {times}",
+            title=alarm.say("title", language()),
+        )  # fmt: skip
+        st.text(alarm.say("why", language()))
+        st.text(alarm.say("try", language()))
+        with st.container(horizontal=True):
+            for number, choice in enumerate(alarm.choices):
+                if choice.kind != "ignore" and not is_live(run):
+                    continue
+                word = t(f"live.choice_{choice.kind}", knob=choice.knob, value=choice.value)
+                if st.button(word, key=f"alarm_{one.event_id}_{number}"):
+                    _decide(run, one, choice.kind, choice.knob, choice.value)
+
+
+def _decide(run: Run, one: Raised, kind: str, knob: str, value: float | None) -> None:
+    try:
+        decide(services.store(), run.id, one.event_id, kind, who=visitor(), knob=knob, value=value)
+    except DrpoError as error:
+        show_problem(error)
+    else:
+        st.rerun(scope="fragment")

@@ -1,0 +1,122 @@
+"""Prompts and answers as text: who wrote what is told by colour, mark and label.
+
+The texts come from models and uploads, so the browser gets them as data and puts them into text
+nodes; nothing in them can become markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from drpo.dashboard.look import COLOURS, number
+from drpo.dashboard.words import t
+from drpo.store.schema import SampleRow
+
+ASSETS = Path(__file__).parent / "assets"
+
+_ANSWERS = st.components.v2.component(
+    "drpo_answers",
+    html='<div class="answers"></div>',
+    js=(ASSETS / "answers.js").read_text(encoding="utf-8"),
+    css=(ASSETS / "answers.css").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A small number beside an answer."""
+
+    label: str
+    value: str
+    meaning: str = "muted"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: what came from the data, what the policy wrote, and its figures."""
+
+    id: str
+    response: str
+    prefix: str = ""
+    title: str = ""
+    finished: bool = True
+    from_data: bool = False
+    """The whole answer is the data's own, shown for comparison."""
+    figures: Sequence[Figure] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One prompt with the answers to it."""
+
+    id: str
+    title: str
+    prompt: str
+    answers: Sequence[Answer]
+
+
+def figures_of(sample: SampleRow) -> list[Figure]:
+    """Score, gold score and KL of a sample, as far as they are known."""
+    found = [
+        Figure(t("answers.learned"), number(sample.score), "learned-ink"),
+        Figure(t("answers.gold"), number(sample.gold), "gold-ink"),
+        Figure(t("answers.kl"), number(sample.kl), "kl-ink"),
+    ]
+    known = (sample.score, sample.gold, sample.kl)
+    return [figure for figure, value in zip(found, known, strict=True) if value is not None]
+
+
+def written(sample: SampleRow, title: str = "") -> Answer:
+    """What the policy made of a prompt."""
+    return Answer(
+        id=f"{title}{sample.item}",
+        title=title,
+        prefix=sample.prefix,
+        response=sample.response,
+        finished=sample.finished,
+        figures=figures_of(sample),
+    )
+
+
+def offline(sample: SampleRow) -> Answer | None:
+    """The data's own answer to the same prompt."""
+    if not sample.offline:
+        return None
+    known = [
+        (t("answers.learned"), sample.offline_score, "learned-ink"),
+        (t("answers.gold"), sample.offline_gold, "gold-ink"),
+    ]
+    return Answer(
+        id=f"data{sample.item}",
+        title=t("answers.data_answer"),
+        response=sample.offline,
+        from_data=True,
+        figures=[
+            Figure(label, number(value), ink) for label, value, ink in known if value is not None
+        ],
+    )
+
+
+def show_answers(cards: Sequence[Card], *, key: str, max_height: int | None = None) -> None:
+    """Draw cards of prompts and answers; what is open stays open when texts change.
+
+    Args:
+        cards: In the order to show them.
+        key: The component's identity on this screen.
+        max_height: Pixels after which the list scrolls by itself.
+    """
+    data: dict[str, Any] = {
+        "cards": [asdict(card) for card in cards],
+        "colours": COLOURS,
+        "maxHeight": max_height,
+        "words": {
+            name: t(f"answers.{name}")
+            for name in ("prompt", "from_data", "unfinished", "more", "less", "empty_answer")
+        },
+    }
+    _ANSWERS(data=data, key=key)

@@ -1,0 +1,124 @@
+// Cards of prompts and answers. Texts only ever become text nodes.
+
+const PROMPT_LINES = 4
+
+const isDark = (host) => {
+  const code = getComputedStyle(host).getPropertyValue("--st-background-color").trim()
+  if (!/^#[0-9a-f]{6}$/i.test(code)) return false
+  const [r, g, b] = [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128
+}
+
+const make = (tag, className, parent) => {
+  const node = document.createElement(tag)
+  if (className) node.className = className
+  parent?.appendChild(node)
+  return node
+}
+
+const write = (node, text) => {
+  if (node.textContent !== text) node.textContent = text
+}
+
+// Reuse the child of this id, so that what a reader opened or selected stays as it was.
+const keyed = (parent, items, build, update) => {
+  const old = new Map([...parent.children].map((node) => [node.dataset.id, node]))
+  items.forEach((item, index) => {
+    const node = old.get(item.id) ?? build(item)
+    node.dataset.id = item.id
+    old.delete(item.id)
+    if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null)
+    update(node, item)
+  })
+  for (const node of old.values()) node.remove()
+}
+
+const buildCard = (words) => () => {
+  const card = make("article", "card")
+  const head = make("header", "", card)
+  make("h4", "title", head)
+  const prompt = make("div", "prompt", card)
+  make("span", "label", prompt).textContent = words.prompt
+  make("p", "text", prompt)
+  const more = make("button", "more", prompt)
+  more.type = "button"
+  more.onclick = () => {
+    const open = card.classList.toggle("open")
+    more.textContent = open ? words.less : words.more
+    more.setAttribute("aria-expanded", String(open))
+  }
+  more.textContent = words.more
+  more.setAttribute("aria-expanded", "false")
+  make("div", "columns", card)
+  return card
+}
+
+const updateCard = (words) => (card, item) => {
+  write(card.querySelector(".title"), item.title)
+  const text = card.querySelector(".prompt .text")
+  write(text, item.prompt)
+  const lines = item.prompt.split("\n").reduce((sum, l) => sum + Math.ceil((l.length + 1) / 60), 0)
+  card.querySelector(".more").hidden = lines <= PROMPT_LINES
+  keyed(card.querySelector(".columns"), item.answers, buildAnswer, updateAnswer(words))
+}
+
+const buildAnswer = () => {
+  const answer = make("section", "answer")
+  const head = make("div", "head", answer)
+  make("h5", "", head)
+  make("dl", "figures", head)
+  const body = make("div", "body", answer)
+  const prefix = make("div", "prefix", body)
+  make("span", "label", prefix)
+  make("p", "text", prefix)
+  make("p", "text response", body)
+  make("span", "unfinished", answer)
+  return answer
+}
+
+const updateAnswer = (words) => (node, item) => {
+  node.classList.toggle("data", item.from_data)
+  const title = node.querySelector("h5")
+  write(title, item.title)
+  title.hidden = !item.title
+  const prefix = node.querySelector(".prefix")
+  const response = node.querySelector(".response")
+  prefix.hidden = !item.prefix && !item.from_data
+  write(prefix.querySelector(".label"), words.from_data)
+  write(prefix.querySelector(".text"), (item.from_data ? item.response : item.prefix).trim())
+  response.hidden = item.from_data
+  const wrote = item.response.trim()
+  write(response, wrote || words.empty_answer)
+  response.classList.toggle("empty", !wrote)
+  const unfinished = node.querySelector(".unfinished")
+  write(unfinished, words.unfinished)
+  unfinished.hidden = item.finished || item.from_data
+  const figures = node.querySelector(".figures")
+  const wanted = JSON.stringify(item.figures)
+  if (figures.dataset.shown !== wanted) {
+    figures.dataset.shown = wanted
+    figures.replaceChildren(
+      ...item.figures.map(({ label, value, meaning }) => {
+        const pair = make("div")
+        make("dt", "", pair).textContent = label
+        const number = make("dd", "", pair)
+        number.textContent = value
+        number.style.color = `var(--${meaning})`
+        return pair
+      })
+    )
+  }
+}
+
+export default function ({ data, parentElement }) {
+  const host = parentElement.querySelector(".answers")
+  if (!host) return
+  const colours = data.colours[isDark(host) ? "dark" : "light"]
+  for (const [meaning, code] of Object.entries(colours)) {
+    host.style.setProperty(`--${meaning}`, code)
+  }
+  host.style.maxHeight = data.maxHeight ? `${data.maxHeight}px` : ""
+  host.classList.toggle("scrolls", Boolean(data.maxHeight))
+  host.tabIndex = data.maxHeight ? 0 : -1
+  keyed(host, data.cards, buildCard(data.words), updateCard(data.words))
+}

@@ -1,0 +1,169 @@
+// Keeps one Plotly drawing alive over all reruns and feeds it new points.
+
+let library = null
+const load = (url) => {
+  library ??= new Promise((resolve, reject) => {
+    if (window.Plotly) return resolve(window.Plotly)
+    const script = document.createElement("script")
+    script.src = url
+    script.onload = () => resolve(window.Plotly)
+    script.onerror = () => {
+      library = null
+      reject(new Error("script"))
+    }
+    document.head.appendChild(script)
+  })
+  return library
+}
+
+const GROUP_EVENT = "drpo-chart-zoom"
+const TOKEN = /^@([a-z-]+)(?:\/([0-9.]+))?$/
+const charts = new WeakMap()
+
+const hexToRgb = (code) => [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))
+
+const isDark = (element) => {
+  const probe = getComputedStyle(element).getPropertyValue("--st-background-color").trim()
+  if (!/^#[0-9a-f]{6}$/i.test(probe)) return false
+  const [r, g, b] = hexToRgb(probe)
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128
+}
+
+// Names of meanings become colours; everything else is passed on as it is.
+const paint = (value, colours) => {
+  if (typeof value === "string") {
+    const found = TOKEN.exec(value)
+    if (!found || !colours[found[1]]) return value
+    if (!found[2]) return colours[found[1]]
+    const [r, g, b] = hexToRgb(colours[found[1]])
+    return `rgba(${r},${g},${b},${found[2]})`
+  }
+  if (Array.isArray(value)) return value.map((item) => paint(item, colours))
+  if (value && typeof value === "object" && !ArrayBuffer.isView(value)) {
+    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, paint(v, colours)]))
+  }
+  return value
+}
+
+const stepAxes = (layout) => Object.keys(layout).filter((name) => /^xaxis\d*$/.test(name))
+
+const layoutFor = (layout, data, host) => {
+  const style = getComputedStyle(host)
+  const narrow = host.clientWidth < 460
+  // On a phone the legend needs a second row.
+  const margin = narrow && layout.showlegend
+    ? { ...layout.margin, b: layout.margin.b + 24 }
+    : layout.margin
+  return {
+    ...layout,
+    margin,
+    uirevision: data.revision,
+    height: data.height,
+    width: host.clientWidth,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: {
+      family: style.getPropertyValue("--st-font") || "sans-serif",
+      size: narrow ? 12 : 13,
+      ...layout.font,
+    },
+    separators: ".\u202f",
+    modebar: { bgcolor: "rgba(0,0,0,0)", orientation: "h" },
+    dragmode: "zoom",
+  }
+}
+
+const configFor = (words) => ({
+  displaylogo: false,
+  responsive: false,
+  doubleClick: "reset",
+  showTips: false,
+  modeBarButtons: [["resetScale2d", "toImage"]],
+  locale: "drpo",
+  locales: {
+    drpo: { dictionary: { "Reset axes": words.reset, "Download plot as a PNG": words.download } },
+  },
+})
+
+const draw = async (chart) => {
+  const { data, host, plot } = chart
+  const Plotly = await load(data.library)
+  if (!host.isConnected || host.clientWidth === 0) return
+  const colours = data.colours[isDark(host) ? "dark" : "light"]
+  const figure = paint(data.figure, colours)
+  await Plotly.react(plot, figure.data, layoutFor(figure.layout, data, host), configFor(data.words))
+  chart.waiting?.remove()
+  chart.waiting = null
+  plot.setAttribute("role", "img")
+  plot.setAttribute("aria-label", data.alt)
+  if (!chart.listening) {
+    chart.listening = true
+    plot.on("plotly_relayout", (change) => tellGroup(chart, change))
+  }
+}
+
+// A zoom on the step axis is shared by all charts of a group; the echo of a shared zoom is not.
+const tellGroup = (chart, change) => {
+  if (!chart.data.group || chart.echo) return
+  const axis = Object.keys(change).find((name) => name.startsWith("xaxis"))
+  if (!axis) return
+  const reset = Object.keys(change).some((name) => name.endsWith(".autorange"))
+  const range = chart.plot.layout[axis.split(".")[0]]?.range
+  const detail = { group: chart.data.group, from: chart, range: reset ? null : [...(range ?? [])] }
+  window.dispatchEvent(new CustomEvent(GROUP_EVENT, { detail }))
+}
+
+const hearGroup = (chart) => async (event) => {
+  const { group, from, range } = event.detail
+  if (from === chart || group !== chart.data.group || !chart.plot.layout) return
+  const change = {}
+  for (const axis of stepAxes(chart.plot.layout)) {
+    if (range) change[`${axis}.range`] = [...range]
+    else change[`${axis}.autorange`] = true
+  }
+  chart.echo = true
+  await window.Plotly.relayout(chart.plot, change)
+  chart.echo = false
+}
+
+const mount = (host, data) => {
+  const plot = document.createElement("div")
+  const waiting = document.createElement("div")
+  waiting.className = "drpo-waiting"
+  waiting.textContent = data.words.loading
+  host.replaceChildren(plot, waiting)
+  const chart = { host, plot, waiting, data }
+  chart.onGroup = hearGroup(chart)
+  window.addEventListener(GROUP_EVENT, chart.onGroup)
+  chart.resize = new ResizeObserver(() => {
+    if (host.clientWidth !== chart.width) {
+      chart.width = host.clientWidth
+      render(chart)
+    }
+  })
+  chart.resize.observe(host)
+  charts.set(host, chart)
+  return chart
+}
+
+const render = (chart) => {
+  draw(chart).catch((error) => {
+    console.error("chart", error)
+    if (chart.waiting) chart.waiting.textContent = chart.data.words.failed
+  })
+}
+
+export default function ({ data, parentElement }) {
+  const host = parentElement.querySelector(".drpo-chart")
+  if (!host) return
+  host.style.height = `${data.height}px`
+  const chart = charts.get(host) ?? mount(host, data)
+  chart.data = data
+  render(chart)
+  return () => {
+    chart.resize.disconnect()
+    window.removeEventListener(GROUP_EVENT, chart.onGroup)
+    window.Plotly?.purge(chart.plot)
+    charts.delete(host)
+  }
+}

@@ -1,0 +1,119 @@
+"""What the policy writes: fixed held-out prompts at every evaluation, and training episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from drpo.dashboard import address, services
+from drpo.dashboard.answers import Answer, Card, offline, show_answers, written
+from drpo.dashboard.words import t
+from drpo.store.schema import Run, SampleRow
+
+KINDS = ("heldout", "episode")
+PER_PAGE = 8
+
+
+def generations(runs: Sequence[Run], names: Sequence[str], *, height: int | None = None) -> None:
+    """Show answers of one or several runs to the same prompts, with a step slider.
+
+    Args:
+        runs: One run, or several side by side.
+        names: What to call each run's answers; ignored for one run.
+        height: Pixels after which the list scrolls by itself.
+    """
+    st.subheader(t("live.generations"))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        kind = _kind() if len(runs) == 1 else "heldout"
+        steps = sorted(
+            {step for run in runs for step in services.store().samples.steps(run.id, kind)}
+        )
+        if not steps:
+            st.caption(t("live.no_samples"))
+            return
+        step = step_slider(steps)
+        with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
+    st.caption(t(f"live.{kind}_help"))
+    rows = [_at(run, step, kind) for run in runs]
+    if len(runs) == 1:
+        cards = [_card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
+    else:
+        cards = side_by_side(rows, names, with_data)
+    shown = _page(cards) if len(cards) > PER_PAGE else cards
+    show_answers(shown, key="answers", max_height=height)
+
+
+def step_slider(steps: Sequence[int]) -> int:
+    """Choose an evaluation; follows the newest until somebody chooses another."""
+    names = [str(step) for step in steps]
+    asked = st.query_params.get("step")
+    if asked in names and asked != st.session_state.get("step@url"):
+        st.session_state["step"] = asked
+    following = st.session_state.get("step@follow", asked not in names)
+    if following or st.session_state.get("step") not in names:
+        st.session_state["step"] = names[-1]
+    if len(names) == 1:
+        st.caption(t("live.only_step", step=names[0]))
+        return steps[0]
+
+    def _chosen() -> None:
+        st.session_state["step@follow"] = st.session_state["step"] == names[-1]
+
+    chosen = st.select_slider(t("live.step"), names, key="step", on_change=_chosen, width="stretch")
+    address.record("step", "" if chosen == names[-1] else chosen)
+    return int(chosen)
+
+
+def side_by_side(
+    rows: Sequence[Sequence[SampleRow]], names: Sequence[str], with_data: bool
+) -> list[Card]:
+    """Join several runs' samples by prompt; only prompts that all runs answered."""
+    by_item = [{(sample.item, sample.prompt): sample for sample in run} for run in rows]
+    common = [key for key in by_item[0] if all(key in other for other in by_item[1:])]
+    return [
+        _card(
+            index,
+            [(samples[key], name) for samples, name in zip(by_item, names, strict=True)],
+            with_data,
+        )
+        for index, key in enumerate(common)
+    ]
+
+
+def _kind() -> str:
+    address.recall("kind", KINDS, KINDS[0])
+    kind = st.segmented_control(
+        t("live.which"), KINDS, key="kind", required=True,
+        format_func=lambda name: t(f"live.kind_{name}"), on_change=_forget_step,
+    )  # fmt: skip
+    address.record("kind", str(kind), KINDS[0])
+    return str(kind)
+
+
+def _forget_step() -> None:
+    st.session_state["step@follow"] = True
+
+
+def _at(run: Run, step: int, kind: str) -> list[SampleRow]:
+    return services.store().samples.at(run.id, step, kind)
+
+
+def _card(index: int, samples: Sequence[tuple[SampleRow, str]], with_data: bool) -> Card:
+    first = samples[0][0]
+    answers: list[Answer] = [written(sample, name) for sample, name in samples]
+    data = offline(first) if with_data else None
+    key = "live.heldout_prompt" if first.kind == "heldout" else "live.episode_number"
+    return Card(
+        # By place, not by prompt: episodes of the next update then reuse the same cards.
+        id=f"{first.kind}-{first.item if first.kind == 'heldout' else index}",
+        title=t(key, number=index + 1),
+        prompt=first.prompt.strip(),
+        answers=[*answers, *([data] if data else [])],
+    )
+
+
+def _page(cards: list[Card]) -> list[Card]:
+    pages = -(-len(cards) // PER_PAGE)
+    page = st.pagination(pages, key="answers_page")
+    return cards[(page - 1) * PER_PAGE : page * PER_PAGE]

@@ -1,0 +1,61 @@
+"""A chart that takes new points without losing zoom, hidden lines or scroll.
+
+`st.plotly_chart` is mounted anew whenever its figure changes. This component stays mounted and
+hands the figure to `Plotly.react`; what the visitor did to it is kept while `revision` stays.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from drpo.dashboard.look import COLOURS
+from drpo.dashboard.server import PLOTLY_URL
+from drpo.dashboard.words import t
+
+ASSETS = Path(__file__).parent / "assets"
+
+_CHART = st.components.v2.component(
+    "drpo_live_chart",
+    html='<div class="drpo-chart"></div>',
+    js=(ASSETS / "live_chart.js").read_text(encoding="utf-8"),
+    css=(ASSETS / "live_chart.css").read_text(encoding="utf-8"),
+    # The library writes its own style sheet into the page's head, where a shadow root is blind.
+    isolate_styles=False,
+)
+
+
+def live_chart(
+    figure: dict[str, Any], *, key: str, revision: str, alt: str, group: str = "", height: int = 320
+) -> None:
+    """Draw a figure of `drpo.dashboard.charts`.
+
+    Args:
+        figure: `data` and `layout`, colours as names of meanings.
+        key: The chart's identity on this screen.
+        revision: Zoom and hidden lines are kept until this changes; the run's id.
+        alt: What the chart shows, for those who cannot see it.
+        group: Charts of one group zoom together on their step axis.
+        height: Pixels; fixed, so that nothing jumps when points arrive.
+    """
+    _CHART(
+        data={
+            "figure": figure,
+            "revision": revision,
+            "alt": alt,
+            "group": group,
+            "height": height,
+            "library": PLOTLY_URL,
+            "colours": COLOURS,
+            "words": {
+                "loading": t("charts.loading"),
+                "failed": t("charts.failed"),
+                "reset": t("charts.reset_zoom"),
+                "download": t("charts.download"),
+            },
+        },
+        key=key,
+        height=height,
+    )

@@ -1,0 +1,140 @@
+"""The Live screen's two shapes: one run in full, or two side by side.
+
+Each is a fragment that runs every second while a run is live. When the last one ends, the whole
+page is run once more without a timer, and from then on there is no traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from drpo.dashboard import alarm_cards, frames, run_charts, services
+from drpo.dashboard.generations import generations
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.look import number
+from drpo.dashboard.notices import guarded, notice
+from drpo.dashboard.run_controls import controls
+from drpo.dashboard.run_details import details
+from drpo.dashboard.run_status import status_line
+from drpo.dashboard.words import t
+from drpo.store.schema import Run
+
+TICK = 1.0
+"""Seconds between two looks at the store; a point is on the screen within two."""
+HEIGHT = 460
+
+
+def follow(run_id: str) -> None:
+    """One run in full."""
+    _while_live([run_id], lambda: _one(run_id))
+
+
+def pair(left: str, right: str) -> None:
+    """Two runs side by side on the same scales."""
+    _while_live([left, right], lambda: _two(left, right))
+
+
+def _while_live(run_ids: Sequence[str], draw: Callable[[], None]) -> None:
+    live = _any_live(run_ids)
+
+    @st.fragment(run_every=TICK if live else None, key="live")
+    @guarded
+    def tick() -> None:
+        draw()
+        if live and not _any_live(run_ids):
+            st.rerun()
+
+    tick()
+
+
+def _any_live(run_ids: Sequence[str]) -> bool:
+    return any(frames.is_live(services.store().runs.get(run_id)) for run_id in run_ids)
+
+
+def _one(run_id: str) -> None:
+    run = services.store().runs.get(run_id)
+    feed = frames.feed(run_id)
+    sticky("status_bar")
+    with st.container(key="status_bar", horizontal=True, vertical_alignment="center"):
+        status_line(run, feed)
+        controls(run, feed, key="one")
+    if run.error:
+        notice("problem", run.error)
+    alarm_cards.alarms(run)
+    if not feed.series:
+        waiting(run)
+        details(run, feed)
+        return
+    marks = run_charts.marks(feed.events)
+    until = run.config["ppo"]["updates"]
+    left, right = st.columns(2, gap="medium")
+    with left:
+        live_chart(
+            run_charts.reward(feed, until=until, happened=marks), key="reward", revision=run_id,
+            alt=t("live.alt_reward", last=number(feed.last("eval/scores"))), group=run_id,
+            height=HEIGHT,
+        )  # fmt: skip
+    with right:
+        live_chart(
+            run_charts.kl(feed, until=until, happened=marks), key="kl", revision=run_id,
+            alt=t("live.alt_kl", last=number(feed.last("eval/kl"))), group=run_id, height=HEIGHT,
+        )  # fmt: skip
+    generations([run], [run.name])
+    details(run, feed)
+
+
+def _two(left: str, right: str) -> None:
+    runs = [services.store().runs.get(run_id) for run_id in (left, right)]
+    feeds = [frames.feed(run.id) for run in runs]
+    differing = frames.settings_that_differ(runs)
+    ranges = (
+        run_charts.common_range(feeds, "eval/scores", "objective/scores"),
+        run_charts.common_range(feeds, "eval/gold", "objective/gold"),
+    )
+    top = run_charts.common_range(feeds, "eval/kl", "objective/kl")
+    for place, run, feed in zip(st.columns(2, gap="large"), runs, feeds, strict=True):
+        with place:
+            st.text(run.name, width="stretch")
+            st.code("\n".join(f"{name} = {differing.loc[name, run.id]}" for name in differing.index)
+                    or t("live.same_settings"), language=None)  # fmt: skip
+            status_line(run, feed)
+            controls(run, feed, key=run.id)
+            if run.error:
+                notice("problem", run.error)
+            if not feed.series:
+                waiting(run)
+                continue
+            marks = run_charts.marks(feed.events)
+            until = run.config["ppo"]["updates"]
+            live_chart(
+                run_charts.reward(feed, until=until, happened=marks, ranges=ranges),
+                key=f"reward_{run.id}", revision=run.id, group="pair", height=HEIGHT,
+                alt=t("live.alt_reward", last=number(feed.last("eval/scores"))),
+            )  # fmt: skip
+            live_chart(
+                run_charts.kl(feed, until=until, happened=marks, top=top),
+                key=f"kl_{run.id}", revision=run.id, group="pair", height=HEIGHT,
+                alt=t("live.alt_kl", last=number(feed.last("eval/kl"))),
+            )  # fmt: skip
+    generations(runs, [run.name for run in runs])
+
+
+def waiting(run: Run) -> None:
+    """Say what is being done before there is a first point."""
+    if not frames.is_live(run):
+        st.caption(t("live.nothing_written"))
+        return
+    with st.container(border=True, height=160, vertical_alignment="center"):
+        st.markdown(f"**{t('live.waiting')}**")
+        st.caption(t("live.waiting_queue" if run.status == "queued" else "live.waiting_help"))
+
+
+def sticky(key: str) -> None:
+    """Keep a keyed container at the top of the window while the page scrolls under it."""
+    st.html(
+        f"<style>div:has(> .st-key-{key}) {{ position: sticky; top: 3.75rem; z-index: 60; }} "
+        f".st-key-{key} {{ background: var(--drpo-paper); padding: .4rem 0; "
+        "border-bottom: 1px solid var(--drpo-line); }</style>"
+    )

@@ -1,0 +1,293 @@
+"""The figures of one run: reward, KL, the path between them, resets, lengths, losses, all metrics.
+
+Every metric a run logs appears in `metric_panels`; the other figures pick those that answer a
+question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drpo.dashboard import charts
+from drpo.dashboard.charts import Figure, Mark, Panel, Source, Trace
+from drpo.dashboard.frames import Series
+from drpo.dashboard.look import number
+from drpo.dashboard.words import has, t
+from drpo.store.schema import EventRow
+
+SPLITS = {"_reset": "reset", "_prompt": "start"}
+"""Endings of metrics that are split by where episodes started, and the colour of each."""
+
+
+def marks(events: Iterable[EventRow]) -> list[Mark]:
+    """What people and alarms did, as labelled lines for the charts."""
+    found = []
+    for event in events:
+        if event.kind == "knob":
+            name, new = event.payload.get("name", ""), event.payload.get("new")
+            value = number(new) if isinstance(new, int | float) else str(new)
+            found.append(Mark(event.step, f"{name} → {value}", "ink"))
+        elif event.kind == "alarm":
+            found.append(Mark(event.step, f"▲ {t('charts.alarm')}", "alarm"))
+        elif event.kind in ("pause", "resume"):
+            found.append(Mark(event.step, t(f"charts.{event.kind}"), "muted"))
+    return found
+
+
+def start_level(series: Series, until: int, *, axis: str = "") -> list[Trace]:
+    """The start policy's value as a dashed grey line over the whole width."""
+    if not len(series):
+        return []
+    steps = np.array([series.steps[0], max(until, int(series.steps[-1]), 1)], np.int32)
+    level = Series(steps, np.full(2, series.values[0], np.float32))
+    return [
+        charts.line(level, t("charts.start_policy"), "start", width=1.5, dash="dash", axis=axis,
+                    legend=axis == "")
+    ]  # fmt: skip
+
+
+def measured(
+    run: Source, name: str, label: str, meaning: str, *, width: float = 2.5, dash: str = "solid",
+    axis: str = "",
+) -> list[Trace]:  # fmt: skip
+    """A held-out metric: its interval, then its line with a point at every evaluation."""
+    series = run.get(name)
+    if not len(series):
+        return []
+    return [
+        *charts.band(series, run.get(f"{name}_se"), label, meaning, axis=axis),
+        charts.line(
+            series,
+            label,
+            meaning,
+            width=width,
+            dash=dash,
+            markers=True,
+            axis=axis,
+            legend=axis == "",
+        ),
+    ]
+
+
+def batch(run: Source, name: str, label: str, meaning: str, *, axis: str = "") -> list[Trace]:
+    """A metric of the training batches: no interval, so it is drawn thin and light."""
+    series = run.get(name)
+    if not len(series):
+        return []
+    return [
+        charts.line(series, label, meaning, width=1.25, opacity=0.5, axis=axis, legend=axis == "")
+    ]
+
+
+def reward(
+    run: Source, *, until: int, happened: Sequence[Mark] = (),
+    ranges: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None),
+) -> Figure:  # fmt: skip
+    """Learned reward over gold reward, held-out and in training, on the same steps."""
+    parts = [
+        Panel(t("charts.learned_reward"), t("charts.unit_score"), [
+            *start_level(run.get("eval/scores"), until),
+            *batch(run, "objective/scores", t("charts.batch"), "learned"),
+            *measured(run, "eval/scores", t("charts.heldout"), "learned"),
+        ], range=ranges[0])
+    ]  # fmt: skip
+    if len(run.get("eval/gold")) or len(run.get("objective/gold")):
+        parts.append(
+            Panel(t("charts.gold_reward"), t("charts.unit_score"), [
+                *start_level(run.get("eval/gold"), until, axis="2"),
+                *batch(run, "objective/gold", t("charts.batch"), "gold", axis="2"),
+                *measured(run, "eval/gold", t("charts.heldout"), "gold", width=3.5, axis="2"),
+            ], range=ranges[1])
+        )  # fmt: skip
+    return charts.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
+
+
+def kl(
+    run: Source, *, until: int, happened: Sequence[Mark] = (), resets: bool = True,
+    top: tuple[float, float] | None = None,
+) -> Figure:  # fmt: skip
+    """KL to the start policy, over the share of episodes that were reset."""
+    parts = [
+        Panel(t("charts.kl"), t("charts.unit_kl"), [
+            *batch(run, "objective/kl", t("charts.batch"), "kl"),
+            *measured(run, "eval/kl", t("charts.heldout"), "kl", dash="dot"),
+        ], zero=True, range=top)
+    ]  # fmt: skip
+    if resets and len(run.get("reset/fraction")):
+        parts.append(reset_share(run, axis="2"))
+    return charts.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
+
+
+def reset_share(run: Source, *, axis: str = "") -> Panel:
+    """How many episodes were reset, against how many were asked for."""
+    asked, done = run.get("reset/prob"), run.get("reset/fraction")
+    traces = [charts.line(done, t("charts.reset_done"), "reset", axis=axis)]
+    if len(asked):
+        traces.append(
+            charts.line(asked, t("charts.reset_asked"), "ink", width=1.25, dash="dash", axis=axis)
+        )
+    return Panel(t("charts.resets"), t("charts.unit_share"), traces, range=(-0.03, 1.03))
+
+
+def path(run: Source) -> Figure:
+    """What reward was bought with how much KL: one point an evaluation, from start to now."""
+    traces: list[Trace] = []
+    parts = []
+    for axis, name, label, meaning in (
+        ("", "eval/scores", t("charts.learned_reward"), "learned"),
+        ("2", "eval/gold", t("charts.gold_reward"), "gold"),
+    ):
+        steps, x, y = together(run.get("eval/kl"), run.get(name))
+        if not len(steps):
+            continue
+        traces = [
+            {
+                "type": "scatter", "mode": "lines+markers", "x": charts.packed(x),
+                "y": charts.packed(y), "customdata": steps.tolist(), "name": label, "uid": name,
+                "line": {"color": f"@{meaning}", "width": 2, "shape": "linear"},
+                "marker": {"color": f"@{meaning}", "size": 7},
+                "error_y": {
+                    "type": "data", "array": charts.packed(_errors(run, name, steps)),
+                    "color": f"@{meaning}/0.5", "thickness": 1, "width": 3,
+                },
+                "hovertemplate": f"{t('charts.update')} %{{customdata}}: %{{y:.3~g}}",
+                "xaxis": f"x{axis}", "yaxis": f"y{axis}",
+            }
+        ]  # fmt: skip
+        parts.append(Panel(label, t("charts.unit_score"), traces))
+    figure = charts.panels(parts, x_title=t("charts.kl_axis"), legend=False)
+    figure["layout"]["hovermode"] = "closest"
+    return figure
+
+
+def together(one: Series, other: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two series at the steps they share: steps, values of one, values of the other."""
+    steps, at_one, at_other = np.intersect1d(one.steps, other.steps, return_indices=True)
+    return steps, one.values[at_one], other.values[at_other]
+
+
+def _errors(run: Source, name: str, steps: np.ndarray) -> np.ndarray:
+    known = dict(zip(*(s.tolist() for s in _steps_values(run.get(f"{name}_se"))), strict=True))
+    return np.array([charts.Z95 * known.get(int(step), 0.0) for step in steps], np.float32)
+
+
+def _steps_values(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    return series.steps, series.values
+
+
+def by_start(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
+    """Reward and KL of reset starts and of prompt starts, apart."""
+    parts = []
+    for axis, name, title, unit in (
+        ("", "objective/scores", t("charts.learned_reward"), t("charts.unit_score")),
+        ("2", "objective/kl", t("charts.kl"), t("charts.unit_kl")),
+    ):
+        traces = [
+            charts.line(run.get(name + ending), t(f"charts.from{ending}"), meaning, axis=axis,
+                        dash="solid" if ending == "_reset" else "dash", legend=axis == "")
+            for ending, meaning in SPLITS.items()
+            if len(run.get(name + ending))
+        ]  # fmt: skip
+        parts.append(Panel(title, unit, traces))
+    return charts.panels(parts, x_title=t("charts.updates"), marks=happened)
+
+
+def lengths(run: Source, *, until: int, happened: Sequence[Mark] = ()) -> Figure:
+    """How long answers are, and how many end by themselves."""
+    parts = [
+        Panel(t("charts.length"), t("charts.unit_tokens"), [
+            *start_level(run.get("eval/mean_length"), until),
+            *batch(run, "completions/mean_length", t("charts.batch"), "learned"),
+            *measured(run, "eval/mean_length", t("charts.heldout"), "learned"),
+        ], zero=True),
+        Panel(t("charts.finished"), t("charts.unit_share"), [
+            *measured(run, "eval/finished", t("charts.heldout"), "gold", axis="2"),
+        ], range=(-0.03, 1.03)),
+    ]  # fmt: skip
+    return charts.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
+
+
+def losses(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
+    """The two losses that are minimised."""
+    parts = [
+        Panel(t(f"charts.loss_{which}"), "", [
+            charts.line(run.get(f"loss/{which}_avg"), t(f"charts.loss_{which}"), "learned",
+                        axis=axis)
+        ])
+        for axis, which in (("", "policy"), ("2", "value"))
+    ]  # fmt: skip
+    return charts.panels(parts, x_title=t("charts.updates"), marks=happened, legend=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPanel:
+    """One small chart of the list of all metrics."""
+
+    group: str
+    name: str
+    """The metric whose name the chart carries."""
+    members: tuple[str, ...]
+    """All metrics in the chart: the metric itself, its splits and its standard error."""
+
+
+def metric_panels(names: Iterable[str]) -> list[MetricPanel]:
+    """Put every metric into exactly one chart, related ones together, in groups by prefix."""
+    known = sorted(set(names))
+    members: dict[str, list[str]] = {}
+    for name in known:
+        base = re.sub(r"(_reset|_prompt|_se)$", "", name)
+        members.setdefault(base if base in known else name, []).append(name)
+    return [
+        MetricPanel(name.split("/")[0] if "/" in name else "progress", name, tuple(together_))
+        for name, together_ in members.items()
+    ]
+
+
+def metric(
+    run: Source, panel: MetricPanel, *, weight: float = 0.0, log: bool = False,
+    happened: Sequence[Mark] = (),
+) -> Figure:  # fmt: skip
+    """Draw one chart of the list of all metrics."""
+    traces: list[Trace] = []
+    for name in panel.members:
+        series = run.get(name)
+        if name.endswith("_se") and name[:-3] in panel.members:
+            traces += charts.band(run.get(name[:-3]), series, name[:-3], "learned")
+            continue
+        ending = next((e for e in SPLITS if name.endswith(e) and name != panel.name), "")
+        meaning = SPLITS.get(ending, "learned")
+        label = t(f"charts.from{ending}") if ending else t("charts.value")
+        dash = "dash" if meaning == "start" else "solid"
+        if weight and len(series) > 1:
+            traces.append(charts.line(series, f"{label} ·", meaning, width=1, opacity=0.3,
+                                      legend=False))  # fmt: skip
+        smoothed = charts.smooth(series, weight)
+        traces.append(charts.line(smoothed, label, meaning, dash=dash, legend=bool(ending)))
+    several = len(traces) > 1 and any(trace["showlegend"] for trace in traces)
+    return charts.panels(
+        [Panel(panel.name, "", traces, log=log)],
+        x_title=t("charts.updates"), marks=happened, legend=several,
+    )  # fmt: skip
+
+
+def metric_label(name: str) -> str:
+    """A metric's sentence of help, or nothing where it has none."""
+    key = f"metrics.{name}"
+    return t(key) if has(key) else ""
+
+
+def common_range(sources: Sequence[Source], *names: str) -> tuple[float, float] | None:
+    """One y range that holds the given metrics of several runs, so that their charts compare."""
+    values = [
+        source.get(name).values for source in sources for name in names if len(source.get(name))
+    ]
+    if not values:
+        return None
+    joined = np.concatenate(values)
+    low, high = float(joined.min()), float(joined.max())
+    margin = 0.08 * ((high - low) or 1.0)
+    return low - margin, high + margin

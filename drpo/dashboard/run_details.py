@@ -1,0 +1,170 @@
+"""Behind the answer on Live: path, resets, lengths, losses, all metrics, events, log, machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import streamlit as st
+
+from drpo.dashboard import address, run_charts
+from drpo.dashboard.charts import Figure
+from drpo.dashboard.frames import Feed, config_of
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.look import share, size
+from drpo.dashboard.words import t
+from drpo.store import run_folder
+from drpo.store.schema import Run
+
+LOG_BYTES = 16_000
+HEIGHT = 420
+
+
+def details(run: Run, feed: Feed) -> None:
+    """Show one of the details; which one is in the URL."""
+    views: dict[str, Callable[[Run, Feed], None]] = {
+        "path": _path, "resets": _resets, "lengths": _lengths, "losses": _losses, "all": _all,
+        "events": _events, "log": _log, "machine": _machine, "config": _config,
+    }  # fmt: skip
+    st.subheader(t("live.details"))
+    address.recall("view", list(views), "path")
+    chosen = st.segmented_control(
+        t("live.view"), list(views), key="view", required=True, label_visibility="collapsed",
+        format_func=lambda name: t(f"live.view_{name}"), wrap=True,
+    )  # fmt: skip
+    address.record("view", str(chosen), "path")
+    views[str(chosen)](run, feed)
+
+
+def _chart(figure: Figure, name: str, run: Run, *, help_key: str, linked: bool = True) -> None:
+    st.caption(t(help_key))
+    if not figure["data"]:
+        st.caption(t("live.not_yet"))
+        return
+    live_chart(
+        figure, key=f"detail_{name}", revision=run.id, alt=t(help_key), height=HEIGHT,
+        group=run.id if linked else "",
+    )  # fmt: skip
+
+
+def _path(run: Run, feed: Feed) -> None:
+    _chart(run_charts.path(feed), "path", run, help_key="live.path_help", linked=False)
+
+
+def _resets(run: Run, feed: Feed) -> None:
+    marks = run_charts.marks(feed.events)
+    _chart(run_charts.by_start(feed, happened=marks), "resets", run, help_key="live.resets_help")
+
+
+def _lengths(run: Run, feed: Feed) -> None:
+    figure = run_charts.lengths(
+        feed, until=run.config["ppo"]["updates"], happened=run_charts.marks(feed.events)
+    )
+    _chart(figure, "lengths", run, help_key="live.lengths_help")
+
+
+def _losses(run: Run, feed: Feed) -> None:
+    marks = run_charts.marks(feed.events)
+    _chart(run_charts.losses(feed, happened=marks), "losses", run, help_key="live.losses_help")
+
+
+def _all(run: Run, feed: Feed) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        wanted = st.text_input(t("live.search"), key="metric_search", type="search", live=True)
+        weight = st.slider(t("live.smoothing"), 0.0, 0.95, 0.0, 0.05, key="metric_smoothing")
+        log = st.toggle(t("live.log_axis"), key="metric_log")
+    panels = [
+        panel for panel in run_charts.metric_panels(feed.series)
+        if any(wanted.lower() in name.lower() for name in panel.members)
+    ]  # fmt: skip
+    if not panels:
+        st.caption(t("live.no_metric"))
+    marks = run_charts.marks(feed.events)
+    for group, members in groupby(panels, key=lambda panel: panel.group):
+        st.markdown(f"**{group}**")
+        with st.grid(3, min_column_width=300):
+            for panel in members:
+                live_chart(
+                    run_charts.metric(feed, panel, weight=weight, log=log, happened=marks),
+                    key=f"metric_{panel.name}", revision=run.id, group=run.id, height=230,
+                    alt=f"{panel.name}. {run_charts.metric_label(panel.name)}",
+                )  # fmt: skip
+    st.download_button(
+        t("live.download_metrics"), lambda: _csv(feed), f"{run.id}-metrics.csv", "text/csv",
+        icon=":material/download:", on_click="ignore", key="metrics_csv",
+    )  # fmt: skip
+
+
+def _csv(feed: Feed) -> str:
+    columns = {
+        name: pd.Series(series.values, index=series.steps) for name, series in feed.series.items()
+    }
+    return str(pd.DataFrame(columns).rename_axis("step").to_csv())
+
+
+def _events(_run: Run, feed: Feed) -> None:
+    if not feed.events:
+        st.caption(t("live.no_events"))
+        return
+    rows = [
+        {
+            t("live.event_time"): datetime.fromtimestamp(event.created_at, UTC),
+            t("live.event_step"): event.step,
+            t("live.event_kind"): event.kind,
+            t("live.event_message"): event.message,
+            t("live.event_who"): event.who,
+        }
+        for event in reversed(feed.events)
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="events", alt=t("live.view_events"))
+
+
+def _log(run: Run, _feed: Feed) -> None:
+    path = run_folder(run.id) / "worker.log"
+    if not path.exists():
+        st.caption(t("live.no_log"))
+        return
+    st.code(tail(path), language=None, height=360)
+
+
+def tail(path: Path, limit: int = LOG_BYTES) -> str:
+    """The last lines of a file, whole ones, without reading the rest of it."""
+    with path.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(max(0, length - limit))
+        text = file.read().decode("utf-8", errors="replace")
+    return text if length <= limit else text.partition("\n")[2]
+
+
+def _machine(run: Run, feed: Feed) -> None:
+    memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(run_folder(run.id).parent.parent))
+    speed = feed.last("eps")
+    with st.grid(4, min_column_width=150):
+        st.metric(t("live.processor"), share(psutil.cpu_percent() / 100), border=True)
+        st.metric(t("live.memory"), f"{size(memory.used)} / {size(memory.total)}", border=True)
+        st.metric(t("live.disk"), t("live.free", amount=size(disk.free)), border=True)
+        st.metric(
+            t("live.speed"), "–" if speed is None else f"{speed:.1f}", border=True,
+            help=t("live.speed_help"),
+        )  # fmt: skip
+    st.caption(t("live.device", device=run.device or "–", pid=run.pid or "–"))
+
+
+def _config(run: Run, _feed: Feed) -> None:
+    config = config_of(run)
+    st.caption(t("live.config_help"))
+    frame = pd.DataFrame(
+        [(name, str(value)) for name, value in config.flat().items()],
+        columns=[t("live.setting"), t("live.setting_value")],
+    )
+    st.dataframe(frame, hide_index=True, key="config", alt=t("live.view_config"))
+    st.download_button(
+        t("live.download_config"), json.dumps(run.config, indent=2, ensure_ascii=False),
+        f"{run.id}-config.json", "application/json", icon=":material/download:",
+        on_click="ignore", key="config_json",
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""The line that says what a run is doing now, how far it is and how long still."""
+
+from __future__ import annotations
+
+import html
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from drpo.dashboard.charts import Source
+from drpo.dashboard.frames import is_live
+from drpo.dashboard.look import count, duration, number
+from drpo.dashboard.words import has, t
+from drpo.store.schema import Run
+
+_ICONS = {
+    "queued": "hourglass_empty", "running": "play_arrow", "paused": "pause", "finished": "check",
+    "stopped": "stop", "failed": "error", "interrupted": "warning",
+}  # fmt: skip
+_RECENT = 5
+"""Updates whose mean duration foretells the rest; earlier ones may have had other lengths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the status line says."""
+
+    status: str
+    doing: str
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+def status_of(run: Run, source: Source, *, now: float | None = None) -> Status:
+    """Read a run's status line off its row and its metrics."""
+    training = run.stage in ("drpo", "ppo") or not is_live(run)
+    total = run.config["ppo"]["updates"] if training else run.stage_total
+    done = run.step if training else run.stage_done
+    left = seconds_left(run, source, now=now) if run.status == "running" else None
+    return Status(run.status, stage_name(run), done, total, left)
+
+
+def stage_name(run: Run) -> str:
+    """The stage in words; a stage this screen does not know is shown under its own name."""
+    if not is_live(run):
+        return t(f"live.status_{run.status}")
+    key = f"live.stage_{run.stage.replace(' ', '_')}"
+    return t(key) if has(key) else run.stage
+
+
+def seconds_left(run: Run, source: Source, *, now: float | None = None) -> float | None:
+    """Foretell how long the stage still takes; None while there is nothing to go by."""
+    if run.stage in ("drpo", "ppo"):
+        recent = source.get("timing_s/update").values[-_RECENT:]
+        if len(recent):
+            return float(np.mean(recent)) * float(max(0, run.config["ppo"]["updates"] - run.step))
+    if run.started_at is None or run.stage_done <= 0 or run.stage_total <= 0:
+        return None
+    elapsed = (now or time.time()) - run.started_at
+    return elapsed / run.stage_done * max(0, run.stage_total - run.stage_done)
+
+
+def status_line(run: Run, source: Source) -> None:
+    """Draw the line."""
+    status = status_of(run, source)
+    trouble = run.status in ("failed", "interrupted")
+    word = html.escape(t(f"live.status_{run.status}"))
+    parts = [f"<strong>{_icon(run.status, trouble)}{word}</strong>"]
+    if is_live(run):
+        parts.append(f'<span class="drpo-aside">{html.escape(status.doing)}</span>')
+    parts.append(html.escape(_progress_words(run, status)))
+    if status.seconds_left:
+        parts.append(html.escape(t("live.left", time=duration(status.seconds_left))))
+    elif not is_live(run) and run.summary.get("wall_seconds"):
+        parts.append(html.escape(t("live.took", time=duration(run.summary["wall_seconds"]))))
+    parts.append(f'<span class="drpo-aside">{html.escape(knobs_now(run, source))}</span>')
+    share = min(1.0, status.done / status.total) if status.total else 0.0
+    row = "display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;align-items:baseline;line-height:1.5"
+    st.html(
+        "<style>.drpo-aside{color:var(--drpo-muted)}"
+        "@media(max-width:640px){.drpo-aside{display:none}}</style>"
+        f'<div style="{row}">{"".join(f"<span>{part}</span>" for part in parts)}</div>'
+        f'<div role="progressbar" aria-label="{html.escape(t("live.progress"))}" '
+        f'aria-valuenow="{100 * share:.0f}" aria-valuemin="0" aria-valuemax="100" '
+        'style="height:6px;border-radius:3px;background:var(--drpo-line);'
+        'margin-top:.5rem;overflow:hidden">'
+        f'<div style="height:100%;width:{100 * share:.1f}%;'
+        'background:var(--drpo-learned)"></div></div>'
+    )
+
+
+def knobs_now(run: Run, source: Source) -> str:
+    """The two knobs as they stand, turned or not."""
+    kl = source.get("objective/kl_coef").last
+    reset = source.get("reset/prob").last
+    kl = run.config["kl"]["kl_coef"] if kl is None else kl
+    reset = run.config["reset"]["reset_prob"] if reset is None else reset
+    return f"kl_coef {number(kl)} · reset_prob {number(reset)}"
+
+
+def _progress_words(run: Run, status: Status) -> str:
+    if not status.total:
+        return ""
+    training = run.stage in ("drpo", "ppo") or not is_live(run)
+    key = "live.update_of" if training else "live.step_of"
+    return t(key, done=count(status.done), total=count(status.total))
+
+
+def _icon(status: str, trouble: bool) -> str:
+    colour = "color:var(--drpo-alarm-ink);" if trouble else ""
+    return (
+        '<span aria-hidden="true" style="font-family:\'Material Symbols Rounded\';font-weight:400;'
+        f'font-size:1.25em;vertical-align:-.22em;margin-right:.3rem;{colour}">'
+        f"{_ICONS.get(status, 'help')}</span>"
+    )

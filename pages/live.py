@@ -1,0 +1,36 @@
+"""Live: what a run is doing, where reward and KL go, and what the policy writes."""
+
+import streamlit as st
+
+from drpo.dashboard import address, frames, navigation, services
+from drpo.dashboard.live_view import follow, pair
+from drpo.dashboard.words import t
+
+store = services.store()
+runs = {run.id: run for run in store.runs.all(limit=500)}
+st.title(t("live.title"))
+if not runs:
+    st.write(t("live.empty"))
+    st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
+    st.stop()
+
+ids = list(runs)
+names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
+live = [run.id for run in runs.values() if frames.is_live(run)]
+
+with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    address.recall("run", ids, (live or ids)[0])
+    run_id = st.selectbox(t("live.run"), ids, key="run", format_func=names.get)
+    # The newest run is no default for a link: tomorrow it would be another.
+    address.record("run", run_id)
+    others = ["", *(other for other in ids if other != run_id)]
+    address.recall("beside", others, "")
+    beside = st.selectbox(
+        t("live.beside"), others, key="beside", format_func=lambda i: names.get(i, t("live.none"))
+    )
+    address.record("beside", beside)
+
+if beside:
+    pair(run_id, beside)
+else:
+    follow(run_id)
