@@ -21,7 +21,7 @@ class AmbiguousError(DataError):
 class Limits:
     """Bounds checked while reading, never from what a file claims about itself."""
 
-    file_bytes: int = 50 * MEGABYTE
+    file_bytes: int = 50 * 2**20
     """The file as it lies on disk."""
     text_bytes: int = 200 * MEGABYTE
     """After decompression."""

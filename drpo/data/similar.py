@@ -27,6 +27,12 @@ SHOWN_BYTES = 6_000
 _NOT_WORD = re.compile(r"[\W_]+")
 Hashes = npt.NDArray[np.uint64]
 
+BAND_MIX = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5],
+    dtype=np.uint64,
+)
+"""Odd factors that make one number of a band's bins."""
+
 
 def normalise(text: str) -> str:
     """Bring a text into the form in which exact duplicates are equal."""
@@ -150,7 +156,7 @@ def _candidates(signatures: npt.NDArray[np.uint32]) -> set[tuple[int, int]]:
     rows = BINS // BANDS
     for band in range(BANDS):
         part = np.ascontiguousarray(signatures[:, band * rows : (band + 1) * rows])
-        keys = part.view([("", part.dtype)] * rows).ravel()
+        keys = _mix(part.astype(np.uint64) @ BAND_MIX)
         order = np.argsort(keys, kind="stable")
         same = keys[order[1:]] == keys[order[:-1]]
         # Texts too short to fill any bin of the band agree in nothing.

@@ -38,13 +38,19 @@ def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair]
     return parts.train, parts.heldout
 
 
-def prompt_groups(pairs: Sequence[Pair]) -> tuple[list[int], bool]:
+def prompt_groups(
+    pairs: Sequence[Pair], near: Sequence[int] | None = None
+) -> tuple[list[int], bool]:
     """Return a group number for every pair, and whether near duplicates had to be told apart.
 
     Prompts that are near duplicates share a group. Where that would put most prompts into one
     group (a template with one word changed), only equal prompts do.
+
+    Args:
+        pairs: All pairs.
+        near: The prompts' near groups, where they are known already.
     """
-    near = near_groups([pair.prompt for pair in pairs])
+    near = list(near) if near is not None else near_groups([pair.prompt for pair in pairs])
     largest = Counter(near).most_common(1)[0][1] if near else 0
     forms: dict[str, int] = {}
     exact = [forms.setdefault(normalise(pair.prompt), len(forms)) for pair in pairs]

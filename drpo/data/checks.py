@@ -1,0 +1,171 @@
+"""What only shows when rows are seen beside each other, or read character by character."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from drpo.data.languages import language_of, scripts_differ
+from drpo.data.measure import Measured
+from drpo.data.pairs import Pair
+from drpo.data.problems import Problems
+from drpo.data.similar import near_groups, normalise
+from drpo.data.transcripts import ASSISTANT, HUMAN
+
+# Tab and line breaks are text; the marks that steer reading direction can hide what is written.
+CONTROL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2060\u202a-\u202e\u2066-\u2069\ufeff\ufffd]"
+)
+LANGUAGE_SAMPLE = 5_000
+
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Which pairs say the same thing."""
+
+    prompt_groups: list[int]
+    """For every pair the index of the first pair whose prompt is (nearly) the same."""
+    exact: list[tuple[int, int]]
+    """Row of a duplicate, and the row it repeats."""
+    near: list[tuple[int, int]]
+    conflicts: list[tuple[int, int]]
+
+
+def compare_rows(
+    pairs: Sequence[Pair], problems: Problems, *, tell: Tell | None = None
+) -> Likeness:
+    """Find duplicates, near duplicates and conflicts, and note them as problems.
+
+    A near duplicate has nearly the same prompt, chosen and rejected answer as an earlier row. A
+    conflict prefers A to B where another row with the same prompt prefers B to A.
+    """
+    groups = near_groups([pair.prompt for pair in pairs], tell=tell)
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    exact = _exact(pairs)
+    conflicts = _conflicts(pairs)
+    repeated = {row for row, _ in exact}
+    near = [
+        (pairs[later].row, pairs[earlier].row)
+        for later, earlier in _near(pairs, [m for m in members.values() if len(m) > 1])
+        if pairs[later].row not in repeated
+    ]
+    for kind, found in (("duplicate", exact), ("near_duplicate", near), ("conflict", conflicts)):
+        for row, other in found:
+            problems.add(kind, row, f"like row {other}" if kind != "conflict" else f"row {other}")
+    return Likeness(groups, exact, near, conflicts)
+
+
+def _exact(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+    first: dict[int, int] = {}
+    found = []
+    for pair in pairs:
+        key = hash((pair.prompt.strip(), pair.chosen.strip(), pair.rejected.strip()))
+        earlier = first.setdefault(key, pair.row)
+        if earlier != pair.row:
+            found.append((pair.row, earlier))
+    return found
+
+
+def _conflicts(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+    """Return both rows of every conflict, each with the other."""
+    repeated = Counter(pair.prompt.strip() for pair in pairs)
+    seen: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    found: dict[int, int] = {}
+    for pair in pairs:
+        prompt = pair.prompt.strip()
+        if repeated[prompt] < 2:
+            continue
+        chosen, rejected = normalise(pair.chosen), normalise(pair.rejected)
+        for row in seen[(prompt, rejected, chosen)]:
+            found.setdefault(row, pair.row)
+            found.setdefault(pair.row, row)
+        seen[(prompt, chosen, rejected)].append(pair.row)
+    return sorted(found.items())
+
+
+def _near(pairs: Sequence[Pair], members: Sequence[list[int]]) -> list[tuple[int, int]]:
+    """Among pairs with nearly the same prompt, find those with nearly the same two answers."""
+    indices = [index for group in members for index in group]
+    groups = {index: number for number, group in enumerate(members) for index in group}
+    chosen = near_groups([pairs[index].chosen for index in indices])
+    rejected = near_groups([pairs[index].rejected for index in indices])
+    first: dict[tuple[int, int, int], int] = {}
+    found = []
+    for index, *answers in zip(indices, chosen, rejected, strict=True):
+        earlier = first.setdefault((groups[index], answers[0], answers[1]), index)
+        if earlier != index:
+            found.append((index, earlier))
+    return found
+
+
+def read_characters(
+    pairs: Sequence[Pair], problems: Problems, *, tell: Tell | None = None
+) -> dict[str, dict[str, int]]:
+    """Note control characters and mixed languages; return how many texts each language has.
+
+    The languages are counted on at most LANGUAGE_SAMPLE pairs, spread evenly over the file.
+    """
+    every = max(1, len(pairs) // LANGUAGE_SAMPLE)
+    counts: dict[str, Counter[str]] = {"prompt": Counter(), "chosen": Counter()}
+    for number, pair in enumerate(pairs):
+        texts = (pair.prompt, pair.chosen, pair.rejected)
+        for name, text in zip(("prompt", "chosen", "rejected"), texts, strict=True):
+            found = CONTROL.search(text)
+            if found is not None:
+                detail = f"U+{ord(found.group()):04X} in {name}, character {found.start() + 1}"
+                problems.add("control_characters", pair.row, detail)
+                break
+        # A dialogue's speakers are named in English whatever it is about.
+        prompt = pair.prompt.replace(HUMAN, " ").replace(ASSISTANT, " ")
+        if not all(map(str.isascii, texts)):
+            differ = scripts_differ(prompt, pair.chosen, pair.rejected)
+            if differ:
+                problems.add("mixed_language", pair.row, differ)
+        if number % every == 0:
+            counts["prompt"][language_of(prompt)] += 1
+            counts["chosen"][language_of(pair.chosen)] += 1
+        if tell is not None and number % 2_000 == 0:
+            tell(number, len(pairs))
+    return {part: dict(counter.most_common(12)) for part, counter in counts.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Lengths of every pair's three texts."""
+
+    unit: str
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+
+
+def check_lengths(
+    pairs: Sequence[Pair],
+    measured: tuple[Measured, Measured, Measured],
+    problems: Problems,
+    *,
+    unit: str,
+    max_prompt_length: int | None,
+    response_length: int | None,
+) -> Lengths:
+    """Note texts over the limits, answers too short to reset in, and dropped characters."""
+    prompts, chosen, rejected = measured
+    for index, pair in enumerate(pairs):
+        lengths = (prompts.lengths[index], chosen.lengths[index], rejected.lengths[index])
+        if max_prompt_length is not None and lengths[0] > max_prompt_length:
+            problems.add("long_prompt", pair.row, f"{lengths[0]} {unit}")
+        if response_length is not None and max(lengths[1:]) > response_length:
+            problems.add("long_answer", pair.row, f"{max(lengths[1:])} {unit}")
+        if lengths[1] < 2 and unit == "tokens":
+            problems.add("short_answer", pair.row, f"{lengths[1]} {unit}")
+        for name, part in (("prompt", prompts), ("chosen", chosen), ("rejected", rejected)):
+            if index in part.unknown:
+                problems.add("dropped_characters", pair.row, f"{part.unknown[index]!r} in {name}")
+                break
+    return Lengths(unit, prompts.lengths, chosen.lengths, rejected.lengths)

@@ -1,0 +1,323 @@
+"""Whether a data set can carry DR-PO: reset positions, reset filters, and an honest verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from drpo.data.checks import Lengths
+from drpo.data.figures import histogram, summary
+from drpo.data.pairs import Pair
+
+Verdict = Literal["fit", "fit with care", "not fit"]
+ENOUGH_PAIRS = 2_000
+"""Useful reward models want about this many comparisons (Gao et al. 2023, arXiv:2210.10760)."""
+FEW_PAIRS = 100
+KEEP = (0.25, 0.5, 0.75)
+
+
+def reset_positions(lengths: Lengths) -> dict[str, Any]:
+    """Count the places an episode can start from within the chosen answers.
+
+    An answer of L tokens has L of them, the bare prompt included (k from 0 to L - 1).
+    """
+    chosen = lengths.chosen
+    return {
+        "unit": lengths.unit,
+        "answers": sum(length >= 2 for length in chosen),
+        "too_short": sum(length < 2 for length in chosen),
+        "positions": int(sum(chosen)),
+        "per_answer": summary(chosen),
+    }
+
+
+def filter_effects(
+    pairs: Sequence[Pair], lengths: Lengths, coverage: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Say what each reset-candidate filter would keep.
+
+    Each filter keeps the best share of answers by its own figure. A score needs a reward model,
+    so here the gold score stands for it where the data hold one.
+    """
+    figures: dict[str, list[float | None]] = {
+        "margin": [_margin(pair) for pair in pairs],
+        "score": [pair.gold_chosen for pair in pairs],
+        "coverage": _coverage_by_row(pairs, coverage),
+    }
+    return {name: _effect(values, lengths) for name, values in figures.items()}
+
+
+def _margin(pair: Pair) -> float | None:
+    if pair.margin is not None:
+        return pair.margin
+    if pair.gold_chosen is None or pair.gold_rejected is None:
+        return None
+    return pair.gold_chosen - pair.gold_rejected
+
+
+def _coverage_by_row(
+    pairs: Sequence[Pair], coverage: Mapping[str, Any] | None
+) -> list[float | None]:
+    by_row = {row["row"]: row["chosen"] for row in coverage["rows"]} if coverage else {}
+    return [by_row.get(pair.row) for pair in pairs]
+
+
+def _effect(values: Sequence[float | None], lengths: Lengths) -> dict[str, Any] | None:
+    known = [(value, index) for index, value in enumerate(values) if value is not None]
+    if not known:
+        return None
+    known.sort(key=lambda item: -item[0])
+    kept = []
+    for share in KEEP:
+        part = known[: max(1, round(share * len(known)))]
+        kept.append({
+            "keep": share,
+            "answers": len(part),
+            "threshold": part[-1][0],
+            "mean_figure": float(np.mean([value for value, _ in part])),
+            "mean_length": float(np.mean([lengths.chosen[index] for _, index in part])),
+        })  # fmt: skip
+    return {
+        "known": len(known),
+        "all": {
+            "mean_figure": float(np.mean([value for value, _ in known])),
+            "mean_length": float(np.mean([lengths.chosen[index] for _, index in known])),
+        },
+        "kept": kept,
+        "histogram": histogram(figure=[value for value, _ in known]),
+    }
+
+
+class Reason(dict[str, Any]):
+    """One reason of the verdict: a code for the screen's words, its values, and a sentence."""
+
+    def __init__(self, code: str, weight: Verdict, sentence: str, **values: float) -> None:
+        super().__init__(
+            code=code, weight=weight, values=values,
+            sentence=sentence.format(**{name: _shown(value) for name, value in values.items()}),
+        )  # fmt: skip
+
+
+def verdict(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Judge a report: the worst weight of its reasons, and the reasons in plain words."""
+    reasons = [
+        reason
+        for rule in (_about_size, _about_rows, _about_answers, _about_judgement, _about_coverage)
+        for reason in rule(report)
+    ]
+    weights = {reason["weight"] for reason in reasons}
+    level: Verdict = "fit"
+    if "not fit" in weights:
+        level = "not fit"
+    elif "fit with care" in weights:
+        level = "fit with care"
+    reasons.sort(key=lambda reason: ("not fit", "fit with care", "fit").index(reason["weight"]))
+    return {"level": level, "reasons": reasons}
+
+
+def _about_size(report: Mapping[str, Any]) -> list[Reason]:
+    pairs, prompts = report["counts"]["pairs"], report["counts"]["prompts"]
+    if pairs == 0:
+        return [Reason("no_pairs", "not fit", "No row can be trained on.")]
+    found = []
+    if prompts < 2:
+        found.append(
+            Reason(
+                "one_prompt",
+                "not fit",
+                "All pairs share one prompt, so none can be set apart to judge by.",
+            )
+        )
+    if pairs < FEW_PAIRS:
+        found.append(
+            Reason(
+                "few_pairs",
+                "not fit",
+                "{pairs} pairs are too few to train a reward model; bring some hundreds at least.",
+                pairs=pairs,
+            )
+        )
+    elif pairs < ENOUGH_PAIRS:
+        found.append(
+            Reason(
+                "small",
+                "fit with care",
+                "{pairs} pairs make a weak reward model; about {enough} or more are "
+                "wanted. Keep the KL brake high, or bring a ready reward model.",
+                pairs=pairs,
+                enough=ENOUGH_PAIRS,
+            )
+        )
+    else:
+        found.append(
+            Reason(
+                "enough",
+                "fit",
+                "{pairs} pairs on {prompts} prompts are enough for a useful reward model.",
+                pairs=pairs,
+                prompts=prompts,
+            )
+        )
+    return found  # fmt: skip
+
+
+def _about_rows(report: Mapping[str, Any]) -> list[Reason]:
+    found = []
+    rows = max(1, report["counts"]["rows"])
+    blocked = sum(item["count"] for item in report["blockers"])
+    if blocked > 0.5 * rows:
+        found.append(
+            Reason(
+                "mostly_blocked",
+                "not fit",
+                "{percent} % of the rows cannot be used; the mapping may be wrong.",
+                percent=100 * blocked / rows,
+            )
+        )
+    elif blocked > 0.05 * rows:
+        found.append(
+            Reason(
+                "many_blocked",
+                "fit with care",
+                "{percent} % of the rows cannot be used.",
+                percent=100 * blocked / rows,
+            )
+        )
+    for code, most, sentence in (
+        ("duplicate", 0.05, "{percent} % of the rows repeat another; remove duplicates."),
+        ("near_duplicate", 0.1, "{percent} % of the rows nearly repeat another."),
+        ("conflict", 0.02, "{percent} % of the rows contradict another; resolve the conflicts."),
+        (
+            "role_label",
+            0.05,
+            "{percent} % of the rows have an answer that speaks for the other side too.",
+        ),
+        (
+            "dropped_characters",
+            0.02,
+            "The tokenizer does not know something in {percent} % of the "
+            "rows; choose another model or drop them.",
+        ),
+        (
+            "long_answer",
+            0.2,
+            "{percent} % of the rows have an answer over the response length; "
+            "resets late in them can never finish.",
+        ),
+    ):
+        count = next((w["count"] for w in report["warnings"] if w["kind"] == code), 0)
+        if count > most * rows:
+            found.append(Reason(code, "fit with care", sentence, percent=100 * count / rows))
+    leaked = (report["splits"] or {}).get("leaked", 0)
+    if leaked:
+        found.append(
+            Reason(
+                "leak",
+                "fit with care",
+                "Prompts are so alike that {leaked} held-out pairs have a near "
+                "duplicate in training; held-out figures will flatter.",
+                leaked=leaked,
+            )
+        )
+    return found  # fmt: skip
+
+
+def _about_answers(report: Mapping[str, Any]) -> list[Reason]:
+    resets = report["resets"]
+    if not resets or not resets["per_answer"]:
+        return []
+    median = resets["per_answer"]["median"]
+    unit = resets["unit"]
+    if median < 2:
+        return [
+            Reason(
+                "no_positions",
+                "not fit",
+                f"Half of the chosen answers have fewer than two {unit}: there is nowhere "
+                "to reset to. Plain PPO (reset probability 0) or DPO fits better.",
+            )
+        ]
+    if median < 8:
+        return [
+            Reason(
+                "few_positions",
+                "fit with care",
+                "Chosen answers are short (median {median} " + unit + "): few places to "
+                "reset to, so resets change little.",
+                median=median,
+            )
+        ]
+    return [Reason("positions", "fit",
+                   "{positions} places to reset to in {answers} chosen answers (median {median} "
+                   + unit + " each).", positions=resets["positions"],
+                   answers=resets["answers"], median=median)]  # fmt: skip
+
+
+def _about_judgement(report: Mapping[str, Any]) -> list[Reason]:
+    found = []
+    bias = report["length_bias"]
+    if bias and bias["longer_wins"]["count"] >= FEW_PAIRS:
+        share = bias["longer_wins"]
+        side = "longer" if share["share"] > 0.5 else "shorter"
+        wins = max(share["share"], 1 - share["share"])
+        sure = max(share["low"], 1 - share["high"])
+        if sure > 0.6:
+            found.append(
+                Reason(
+                    f"bias_{side}",
+                    "fit with care",
+                    "Choosing the " + side + " answer is right in {percent} % of the "
+                    "pairs: the reward model may learn length. Watch answer lengths.",
+                    percent=100 * wins,
+                )
+            )
+    agreement = report["agreement"]
+    if agreement and agreement["krippendorff_alpha"] < 0.4:
+        found.append(
+            Reason(
+                "disagreement",
+                "fit with care",
+                "Annotators agree little (Krippendorff's alpha {alpha}).",
+                alpha=agreement["krippendorff_alpha"],
+            )
+        )
+    margin = report["margins"]
+    if margin and margin["against"]["share"] > 0.35:
+        found.append(
+            Reason(
+                "noisy",
+                "fit with care",
+                "{percent} % of the labels go against the stated scores.",
+                percent=100 * margin["against"]["share"],
+            )
+        )
+    return found  # fmt: skip
+
+
+def _about_coverage(report: Mapping[str, Any]) -> list[Reason]:
+    coverage = report.get("coverage")
+    if not coverage:
+        return []
+    mean = coverage["chosen"]["mean"]
+    if mean < -5:
+        return [
+            Reason(
+                "uncovered",
+                "fit with care",
+                "The start policy finds the chosen answers very unlikely ({mean} nats a "
+                "token): train it on them first (SFT), or resets lead where it cannot go "
+                "on.",
+                mean=mean,
+            )
+        ]
+    return [Reason("covered", "fit",
+                   "The start policy covers the chosen answers ({mean} nats a token).",
+                   mean=mean)]  # fmt: skip
+
+
+def _shown(value: float) -> str:
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"

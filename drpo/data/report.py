@@ -1,0 +1,206 @@
+"""The data report: what a file is, what is wrong with its rows, and whether it can carry DR-PO.
+
+One dictionary of plain values, written down in docs/data-report.md. The screen, the command line
+and the HTML file all show this and compute nothing of their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drpo.data import figures, fitness
+from drpo.data.checks import Lengths, check_lengths, compare_rows, read_characters
+from drpo.data.loading import Progress, read_pairs
+from drpo.data.measure import Measured, Tokens, Words
+from drpo.data.pairs import Pair
+from drpo.data.pairset import PairSet
+from drpo.data.problems import KINDS, Problems
+from drpo.data.source import Source
+from drpo.data.splits import divide, prompt_groups
+from drpo.errors import DataError
+
+FORMAT = 1
+SHOWN_ROWS = 1_000
+SHOWN_DETAILS = 20
+EXAMPLES = 3
+EXAMPLE_CHARS = 4_000
+HELDOUT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the report measures against."""
+
+    model: Path | None = None
+    """Folder of the start policy; its tokenizer counts. Without it words are counted."""
+    max_prompt_length: int | None = None
+    response_length: int | None = None
+    seed: int = 0
+
+
+def check_source(
+    source: Source,
+    settings: Settings,
+    *,
+    mapping: Mapping[str, Any] | None = None,
+    shape: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[PairSet, dict[str, Any]]:
+    """Read a file and report on it.
+
+    Raises:
+        DataError: The file cannot be read, or it is not clear how.
+        ModelError: The model's tokenizer cannot be read.
+    """
+    began = time.perf_counter()
+    loaded = read_pairs(source, mapping=mapping, shape=shape, progress=progress)
+    report = build_report(loaded, settings, progress=progress)
+    report["file"]["bytes"] = source.size
+    report["seconds"] = round(time.perf_counter() - began, 3)
+    return loaded, report
+
+
+def build_report(
+    loaded: PairSet,
+    settings: Settings,
+    *,
+    coverage: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Report on pairs that are loaded; problems found on the way are added to theirs."""
+    tell = progress or (lambda _stage, _done, _total: None)
+    pairs, problems = loaded.pairs, loaded.problems
+    alike = compare_rows(pairs, problems, tell=lambda done, all_: tell("compare", done, all_))
+    languages = read_characters(
+        pairs, problems, tell=lambda done, all_: tell("characters", done, all_)
+    )
+    lengths = _lengths(pairs, problems, settings, tell)
+    tell("figures", 0, 0)
+    report: dict[str, Any] = {
+        "format": FORMAT,
+        "file": {"name": loaded.name, "kind": loaded.format, "sha256": loaded.source_hash},
+        "recognised": _recognised(loaded),
+        "counts": _counts(loaded, alike.prompt_groups),
+        "blockers": _entries(problems, "blocker"),
+        "warnings": _entries(problems, "warning"),
+        "agreement": loaded.agreement,
+        "lengths": _length_figures(lengths),
+        "length_bias": figures.length_bias(lengths) if pairs else None,
+        "margins": figures.margins(pairs),
+        "duplicates": {
+            "exact": len(alike.exact), "near": len(alike.near),
+            "conflicting": len(alike.conflicts),
+            "near_examples": alike.near[:SHOWN_DETAILS],
+        },
+        "languages": languages,
+        "divergence": figures.divergence(pairs) if pairs else None,
+        "splits": _splits(pairs, alike.prompt_groups, settings.seed),
+        "resets": fitness.reset_positions(lengths) if pairs else None,
+        "filters": fitness.filter_effects(pairs, lengths, coverage),
+        "coverage": dict(coverage) if coverage else None,
+        "content_hash": loaded.content_hash,
+        "seconds": 0.0,
+    }  # fmt: skip
+    report["verdict"] = fitness.verdict(report)
+    return report
+
+
+def _recognised(loaded: PairSet) -> dict[str, Any] | None:
+    layout = loaded.layout
+    if layout is None:
+        return None
+    return {
+        "shape": layout.shape,
+        "reason": layout.reason,
+        "layout": layout.as_dict(),
+        "examples": [
+            {
+                "row": pair.row,
+                "prompt": pair.prompt[-EXAMPLE_CHARS:],
+                "chosen": pair.chosen[:EXAMPLE_CHARS],
+                "rejected": pair.rejected[:EXAMPLE_CHARS],
+            }
+            for pair in loaded.pairs[:EXAMPLES]
+        ],
+    }
+
+
+def _counts(loaded: PairSet, groups: Sequence[int]) -> dict[str, int]:
+    counts = loaded.problems.counts()
+    apart = ("unjudged", "tie", "no_majority")
+    return {
+        "rows": loaded.rows,
+        "pairs": len(loaded.pairs),
+        "prompts": len({pair.prompt for pair in loaded.pairs}),
+        "distinct_prompts": len(set(groups)),
+        "set_apart": sum(counts.get(kind, 0) for kind in apart),
+    }
+
+
+def _entries(problems: Problems, severity: str) -> list[dict[str, Any]]:
+    entries = []
+    for code, count in problems.counts().items():
+        kind = KINDS[code]
+        if kind.severity != severity:
+            continue
+        rows = problems.rows(code)
+        details = {str(row): problems.detail(code, row) for row in rows[:SHOWN_DETAILS]}
+        entries.append({
+            "kind": code, "title": kind.title, "what_to_do": kind.remedy, "count": count,
+            "rows": rows[:SHOWN_ROWS], "details": {row: d for row, d in details.items() if d},
+            "left_out": not kind.usable,
+        })  # fmt: skip
+    return entries
+
+
+def _lengths(
+    pairs: Sequence[Pair], problems: Problems, settings: Settings, tell: Progress
+) -> Lengths:
+    measure = Tokens(settings.model) if settings.model is not None else Words()
+    measured: list[Measured] = []
+    for part, name in enumerate(("prompt", "chosen", "rejected")):
+        tell("lengths", part, 3)
+        measured.append(measure.measure([getattr(pair, name) for pair in pairs]))
+    limited = settings.model is not None  # limits are in tokens, which words are not
+    return check_lengths(
+        pairs, (measured[0], measured[1], measured[2]), problems, unit=measure.unit,
+        max_prompt_length=settings.max_prompt_length if limited else None,
+        response_length=settings.response_length if limited else None,
+    )  # fmt: skip
+
+
+def _length_figures(lengths: Lengths) -> dict[str, Any]:
+    return {
+        "unit": lengths.unit,
+        "prompt": figures.summary(lengths.prompt),
+        "chosen": figures.summary(lengths.chosen),
+        "rejected": figures.summary(lengths.rejected),
+        "prompt_histogram": figures.histogram(prompt=lengths.prompt),
+        "answer_histogram": figures.histogram(chosen=lengths.chosen, rejected=lengths.rejected),
+    }
+
+
+def _splits(pairs: Sequence[Pair], near: Sequence[int], seed: int) -> dict[str, Any] | None:
+    try:
+        parts = divide(pairs, HELDOUT, seed, grouped=prompt_groups(pairs, near))
+    except DataError:
+        return None
+    return {
+        "heldout_fraction": HELDOUT, "seed": seed, "train": len(parts.train),
+        "heldout": len(parts.heldout), "leaked": parts.leaked, "templated": parts.templated,
+        "naive_leaked": _naive_leak(near, seed),
+    }  # fmt: skip
+
+
+def _naive_leak(groups: Sequence[int], seed: int) -> int:
+    """What a split by rows would leak: held-out pairs whose prompt is trained on as well."""
+    order = np.random.default_rng([seed, 1]).permutation(len(groups))
+    count = max(1, round(HELDOUT * len(groups)))
+    trained = {groups[index] for index in order[count:]}
+    return sum(groups[index] in trained for index in order[:count])
