@@ -2,5 +2,6 @@
 
 from drpo.monitor.alarms import ALARMS, Alarm, Choice
 from drpo.monitor.monitor import Monitor
+from drpo.monitor.people import people_disagree
 
-__all__ = ["ALARMS", "Alarm", "Choice", "Monitor"]
+__all__ = ["ALARMS", "Alarm", "Choice", "Monitor", "people_disagree"]

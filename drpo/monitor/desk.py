@@ -101,19 +101,26 @@ class AlarmDesk:
             self._step = step
 
     def _write(self, alarm: Alarm) -> None:
-        # Known also when a resumed run meets it again: it was told, sent and paused for then.
-        known = _event_of(self._store, self._run_id, alarm)
-        if known is not None:
-            self._store.events.amend(known, alarm.message, alarm.to_payload())
+        if not write_down(self._store, self._run_id, alarm):
             return
-        self._store.events.add(
-            self._run_id, alarm.last_step, "alarm", alarm.message, alarm.to_payload(), "monitor"
-        )
         log.warning("step %d: %s", alarm.last_step, alarm.message)
         if self._webhook is not None:
             self._webhook.send({"run": self._run_id, "text": alarm.message, **alarm.to_payload()})
         if alarm.name in self._limits.alarm_pause:
             self._store.commands.add(self._run_id, "pause", who=f"alarm {alarm.name}")
+
+
+def write_down(store: Store, run_id: str, alarm: Alarm) -> bool:
+    """Write an alarm as an event, or into the event it was first written to; say if it is news.
+
+    It is no news either when a resumed run meets it again: it was told, sent and paused for then.
+    """
+    known = _event_of(store, run_id, alarm)
+    if known is not None:
+        store.events.amend(known, alarm.message, alarm.to_payload())
+        return False
+    store.events.add(run_id, alarm.last_step, "alarm", alarm.message, alarm.to_payload(), "monitor")
+    return True
 
 
 def check_settings(limits: AlarmSettings) -> None:

@@ -149,7 +149,7 @@ def same_answer(answers: Sequence[Sample]) -> tuple[float, int]:
     pairs = {(answer.prompt, answer.response) for answer in answers}
     prompts = len({prompt for prompt, _ in pairs})
     most = max(Counter(response for _, response in pairs).values())
-    return (most / prompts if prompts >= MIN_ANSWERS else 0.0), prompts
+    return most / prompts, prompts
 
 
 def _fingerprint(sample: Sample) -> str:

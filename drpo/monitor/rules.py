@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from drpo.config import AlarmSettings
 from drpo.monitor.alarms import Choice
-from drpo.monitor.history import MIN_ANSWERS, History
+from drpo.monitor.history import History
 
 IN_A_ROW = 3
 """Updates that a per-update figure must stay over its limit."""
@@ -26,6 +26,10 @@ HORIZON = 10
 """Updates ahead for which that slope is believed."""
 ERRORS = 2.0
 """Standard errors by which learned and true reward must both have moved."""
+MIN_PROMPTS = 16
+"""Prompts below which two alike may be chance."""
+RISE = 0.2
+"""Points by which the share of identical answers must have grown since the start."""
 MAX_KL_COEF = 100.0
 
 
@@ -136,7 +140,10 @@ def identical_answers(history: History, limits: AlarmSettings) -> Finding | None
     name = _freshest(history, "eval/identical", "answers/identical")
     now = history.settled(name)
     prompts = "eval/prompts" if name == "eval/identical" else "answers/prompts"
-    if now is None or now < limits.alarm_identical or history.last(prompts) < MIN_ANSWERS:
+    if now is None or history.last(prompts) < MIN_PROMPTS:
+        return None
+    # Where few answers are right, yes or no, many prompts share one from the start.
+    if now < max(limits.alarm_identical, history.start(name) + RISE):
         return None
     found = {"now_share": now, "prompts": history.last(prompts)}
     return Finding(found, _stronger_brake(history, 2))

@@ -1,0 +1,362 @@
+"""Alarms, on real short runs that are healthy or provoked, and on their way to a person."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from string import Formatter
+
+import pytest
+from alarm_runs import teach, watch
+from toy import toy_config, toy_pairs
+
+from drpo.baselines import accuracy_of
+from drpo.config import RunConfig
+from drpo.errors import ConfigError, RunError
+from drpo.models import load_models
+from drpo.monitor import ALARMS, Alarm, Monitor, people_disagree
+from drpo.monitor.alarms import PARTS, _words
+from drpo.monitor.desk import AlarmDesk, alarms_of, check_settings, decide
+from drpo.monitor.repetition import repetition
+from drpo.monitor.rules import RULES
+from drpo.monitor.webhook import WAITING, Webhook
+from drpo.records import Sample
+from drpo.store import Store
+
+CONFIG = RunConfig.of(data="pairs.jsonl", policy="model")
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory, byte_tokenizer):
+    return teach(tmp_path_factory.mktemp("taught"), byte_tokenizer)
+
+
+@pytest.fixture(scope="module")
+def hacked(policy, reward_folder, tmp_path_factory):
+    """A run without a brake whose reward is the number of e's."""
+    return watch(
+        policy, reward_folder, tmp_path_factory.mktemp("hacked"),
+        rule=lambda answer: answer.text.count("e"), kl_coef=0.0, learning_rate=2e-3,
+        missing_eos_penalty=None, updates=16,
+    )  # fmt: skip
+
+
+# Ten healthy runs, half of them with resets from time to time, half with other settings.
+HEALTHY = [
+    {"seed": seed, "reset_prob": (0.0, 0.25, 0.5, 0.75, 1.0)[seed % 5],
+     "kl_coef": 0.05 if seed < 5 else 0.2}
+    for seed in range(10)
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", HEALTHY, ids=lambda s: f"seed{s['seed']}")
+def test_a_healthy_run_raises_no_alarm(policy, reward_folder, tmp_path, settings):
+    run = watch(policy, reward_folder, tmp_path, **settings)
+    assert run.names == set()
+    assert run.told[12]["eval/gold"] > 0.75
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["kl_budget", "kl_runaway", "reward_hacking", "length_drift", "repetition", "unfinished"],
+)
+def test_a_run_without_a_brake_raises_the_alarm(hacked, name):
+    assert name in hacked.names
+
+
+def test_the_alarm_before_the_budget_comes_before_the_one_over_it(hacked):
+    first = {alarm.name: alarm.first_step for alarm in reversed(hacked.alarms)}
+    assert first["kl_runaway"] < first["kl_budget"]
+
+
+def test_repeated_alarms_fold_into_one(hacked):
+    drift = [alarm for alarm in hacked.alarms if alarm.name == "length_drift"]
+    assert len(drift) > 1
+    assert {alarm.first_step for alarm in drift} == {drift[0].first_step}
+    assert [alarm.count for alarm in drift] == list(range(1, len(drift) + 1))
+
+
+def test_an_alarm_links_the_answers_that_show_it(hacked):
+    kept = {(s.step, s.kind, s.item, s.start): s for s in hacked.kept}
+    alarm = next(one for one in hacked.alarms if one.name == "unfinished")
+    shown = [kept[e.step, e.kind, e.item, e.start] for e in alarm.evidence]
+    assert shown
+    assert not any(sample.finished for sample in shown)
+    alarm = next(one for one in hacked.alarms if one.name == "reward_hacking")
+    worst = [kept[e.step, e.kind, e.item, e.start] for e in alarm.evidence]
+    others = [s for s in hacked.kept if s.step == alarm.first_step and s.kind == "heldout"]
+    assert min(s.score for s in worst) > sum(s.score for s in others) / len(others)
+
+
+def test_an_alarm_suggests_a_stronger_brake(hacked):
+    alarm = next(one for one in hacked.alarms if one.name == "reward_hacking")
+    assert [choice.kind for choice in alarm.choices] == ["ignore", "pause", "knob"]
+    assert (alarm.choices[2].knob, alarm.choices[2].value) == ("kl_coef", 0.05)
+
+
+def test_a_policy_that_fell_into_one_answer_raises_the_alarm(policy, reward_folder, tmp_path):
+    run = watch(
+        policy, reward_folder, tmp_path,
+        learning_rate=3e-2, num_ppo_epochs=4, updates=8, eval_every=8,
+    )  # fmt: skip
+    assert {"identical_answers", "entropy_collapse"} <= run.names
+    alarm = next(one for one in run.alarms if one.name == "identical_answers")
+    texts = {
+        s.response
+        for s in run.kept
+        for e in alarm.evidence
+        if (s.step, s.kind, s.item, s.start) == (e.step, e.kind, e.item, e.start)
+    }
+    assert len(texts) == 1
+
+
+def test_a_critic_that_does_not_learn_raises_the_alarm(policy, reward_folder, tmp_path):
+    run = watch(
+        policy, reward_folder, tmp_path, rule=lambda answer: 0.01 * len(answer.text),
+        vf_coef=0.0, critic_init="reward_model", updates=15, eval_every=15, episodes_per_update=16,
+    )  # fmt: skip
+    assert run.names == {"value_error"}
+
+
+def test_updates_that_are_too_large_raise_the_alarm(model_folder, reward_folder, tmp_path):
+    run = watch(
+        model_folder(), reward_folder, tmp_path, rule=lambda answer: len(answer.ids),
+        learning_rate=3e-2, num_ppo_epochs=4, updates=4, eval_every=4, kl_coef=0.0,
+        missing_eos_penalty=None, episodes_per_update=16,
+    )  # fmt: skip
+    assert "clip_fraction" in run.names
+
+
+def test_resets_into_few_answers_raise_the_alarm(policy, reward_folder, tmp_path):
+    few = watch(policy, reward_folder, tmp_path / "few", pairs=toy_pairs(8), updates=2)
+    assert few.names == {"few_reset_answers"}
+    none = watch(
+        policy, reward_folder, tmp_path / "none", pairs=toy_pairs(8), updates=2, reset_prob=0.0
+    )
+    assert none.names == set()
+
+
+def test_a_reward_model_that_guesses_raises_the_alarm(model_folder, reward_folder):
+    models = load_models(toy_config(model_folder(), reward_folder))
+    # Every pair once in either order: labels that no model can agree with more than half the time.
+    pairs = toy_pairs(32)
+    swapped = [replace(p, chosen=p.rejected, rejected=p.chosen) for p in pairs]
+    accuracy, error = accuracy_of(models.learned, pairs + swapped, models)
+    told = {"eval/rm_accuracy": accuracy, "eval/rm_accuracy_se": error}
+    (alarm,) = Monitor(CONFIG.alarms).update(0, told)
+    assert alarm.name == "weak_reward_model"
+    assert Monitor(CONFIG.alarms).update(0, {"eval/rm_accuracy": 0.9}) == []
+
+
+def test_people_who_disagree_with_the_reward_model_raise_the_alarm():
+    alarm = people_disagree(30, human=0.45, low=0.36, high=0.54, votes=100, model=0.8)
+    assert alarm.name == "people_disagree"
+    assert "45 %" in alarm.message
+    assert people_disagree(30, human=0.45, low=0.1, high=0.8, votes=100, model=0.8) is None
+    assert people_disagree(30, human=0.0, low=0.0, high=0.3, votes=5, model=0.8) is None
+
+
+def test_every_alarm_is_provoked_somewhere_above():
+    assert {rule.name for rule in RULES} | {"people_disagree"} == set(ALARMS)
+
+
+def test_the_monitor_goes_on_after_a_resume_as_if_nothing_had_happened(hacked):
+    def by_step(samples):
+        return {s: [one for one in samples if one.step == s] for s in hacked.told}
+
+    kept = by_step(hacked.kept)
+    monitor, raised = Monitor(CONFIG.alarms), []
+    for step in sorted(hacked.told):
+        raised += monitor.update(step, hacked.told[step], kept[step])
+        state = json.loads(json.dumps(monitor.to_state()))
+        monitor = Monitor(CONFIG.alarms, state)
+    assert raised == hacked.alarms
+
+
+def test_an_alarm_that_was_quiet_for_a_while_is_news_again():
+    monitor = Monitor(CONFIG.alarms)
+    counts = []
+    for step, kl in enumerate([30.0, 30.0, 1.0, 30.0, 1.0, 1.0, 1.0, 30.0]):
+        raised = monitor.update(step, {"eval/kl": kl})
+        counts.append([(alarm.first_step, alarm.count) for alarm in raised])
+    assert counts == [[(0, 1)], [(0, 2)], [], [(0, 3)], [], [], [], [(7, 1)]]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", ALARMS)
+def test_every_alarm_speaks_both_languages_with_the_same_numbers(name, part):
+    texts = [_words()[name][f"{part}_{language}"] for language in ("en", "ja")]
+    fields = [sorted(f for _, f, _, _ in Formatter().parse(text) if f) for text in texts]
+    assert all(texts)
+    assert fields[0] == fields[1]
+
+
+def test_an_alarm_reads_in_both_languages(hacked):
+    for alarm in hacked.alarms:
+        for part in PARTS:
+            assert "{" not in alarm.say(part, "en") + alarm.say(part, "ja")
+
+
+def test_repetition_is_the_share_of_sequences_said_before():
+    assert repetition("a b c d") == 0
+    assert repetition("a b a b a b") == 0.5  # aba bab aba bab
+    assert repetition("猫が猫が猫が") == 0.5
+    assert repetition("no") == 0
+
+
+# From the monitor to a person and back.
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def run_id(store):
+    run = store.runs.create(CONFIG)
+    store.runs.change(run.id, status="running", step=3)
+    return run.id
+
+
+HIGH_KL = {"eval/kl": 30.0, "objective/kl_coef": 0.1}
+
+
+def sample(step):
+    return Sample(
+        step=step, kind="heldout", item=2, start="prompt", prompt="p", response="r", kl=31.0
+    )
+
+
+def raise_one(store, run_id, limits=CONFIG.alarms):
+    desk = AlarmDesk(store, run_id, limits)
+    for step in (1, 2, 3):
+        desk.metrics(step, HIGH_KL)
+        desk.samples([sample(step)])
+    desk.close()
+
+
+def test_the_desk_writes_one_event_for_a_repeated_alarm(store, run_id):
+    raise_one(store, run_id)
+    (one,) = alarms_of(store, run_id)
+    assert (one.alarm.name, one.alarm.first_step, one.alarm.last_step) == ("kl_budget", 1, 3)
+    assert one.alarm.count == 3
+    assert one.alarm.evidence[0].item == 2
+    assert one.decision is None
+    assert "30" in store.events.since(run_id)[0].message
+
+
+def test_a_decision_is_an_event_and_an_order_to_the_run(store, run_id):
+    raise_one(store, run_id)
+    event_id = alarms_of(store, run_id)[0].event_id
+    decide(store, run_id, event_id, "knob", who="Mika", knob="kl_coef", value=0.2)
+    decision = alarms_of(store, run_id)[0].decision
+    assert (decision["choice"], decision["value"], decision["who"]) == ("knob", 0.2, "Mika")
+    (command,) = store.commands.pending(run_id)
+    assert (command.kind, command.payload) == ("set", {"kl_coef": 0.2})
+    decide(store, run_id, event_id, "pause", who="Mika")
+    assert store.commands.pending(run_id)[1].kind == "pause"
+    assert "pause" in store.events.since(run_id, kinds=("decision",))[1].message
+
+
+def test_a_decision_that_makes_no_sense_is_refused(store, run_id):
+    raise_one(store, run_id)
+    event_id = alarms_of(store, run_id)[0].event_id
+    with pytest.raises(RunError, match="no alarm"):
+        decide(store, run_id, event_id + 100, "ignore")
+    with pytest.raises(RunError, match="ignore, pause or knob"):
+        decide(store, run_id, event_id, "shout")
+    with pytest.raises(ConfigError):
+        decide(store, run_id, event_id, "knob", knob="kl_coef", value=-1.0)
+    assert alarms_of(store, run_id)[0].decision is None
+
+
+def test_an_alarm_may_pause_the_run_by_itself_once(store, run_id):
+    raise_one(store, run_id, replace_limits(alarm_pause=("kl_budget",)))
+    (command,) = store.commands.pending(run_id)
+    assert command.kind == "pause"
+    assert "kl_budget" in command.who
+
+
+def test_a_resumed_desk_neither_forgets_nor_tells_twice(store, run_id):
+    desk = AlarmDesk(store, run_id, CONFIG.alarms)
+    desk.metrics(1, HIGH_KL)
+    desk.checkpoint(1)
+    desk.metrics(2, HIGH_KL)
+    desk.close()
+    resumed = AlarmDesk(store, run_id, CONFIG.alarms, resume_step=1)
+    resumed.metrics(2, HIGH_KL)
+    resumed.close()
+    (one,) = alarms_of(store, run_id)
+    assert (one.alarm.first_step, one.alarm.last_step, one.alarm.count) == (1, 2, 2)
+
+
+def replace_limits(**values):
+    return CONFIG.replace(**values).alarms
+
+
+def test_alarm_settings_that_could_never_work_are_refused():
+    with pytest.raises(ConfigError, match="no alarm kl_bugdet"):
+        check_settings(replace_limits(alarm_pause=("kl_bugdet",)))
+    with pytest.raises(ConfigError, match="http"):
+        check_settings(replace_limits(alarm_webhook="file:///etc/passwd"))
+
+
+@pytest.fixture
+def receiver():
+    """A web server that keeps what it is sent."""
+    got = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/alarm", got
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_webhook_gets_each_alarm_once_as_json(store, run_id, receiver):
+    url, got = receiver
+    raise_one(store, run_id, replace_limits(alarm_webhook=url))
+    (message,) = got
+    assert message["run"] == run_id
+    assert message["name"] == "kl_budget"
+    assert "KL over budget" in message["text"]
+
+
+def test_a_dead_webhook_never_holds_training_up(caplog):
+    hook = Webhook("http://127.0.0.1:9/alarm")  # the discard port: nobody listens
+    began = time.monotonic()
+    for number in range(10 * WAITING):
+        hook.send({"number": number})
+    assert time.monotonic() - began < 1
+    hook.close()
+    assert "did not take an alarm" in caplog.text
+
+
+def test_a_rule_that_breaks_is_logged_and_training_goes_on(store, run_id, caplog):
+    desk = AlarmDesk(store, run_id, CONFIG.alarms)
+    desk.samples([replace(sample(1), response=None) for _ in range(8)])
+    desk.metrics(2, HIGH_KL)
+    desk.close()
+    assert "could not be looked at" in caplog.text
+    assert [one.alarm.name for one in alarms_of(store, run_id)] == ["kl_budget"]
+
+
+def test_an_alarm_survives_its_way_through_json(hacked):
+    for alarm in hacked.alarms:
+        assert Alarm.from_payload(json.loads(json.dumps(alarm.to_payload()))) == alarm
