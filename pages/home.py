@@ -1,7 +1,45 @@
-"""Home: what this is, and the first step."""
+"""Home: what DR-PO is, one click to a run, two stories, the latest runs."""
 
 import streamlit as st
 
+from drpo import demo
+from drpo.dashboard import navigation, services, starters
+from drpo.dashboard.drawing import show_reset_drawing
+from drpo.dashboard.run_table import run_table
 from drpo.dashboard.words import t
 
-st.title(t("frame.home"))
+store = services.store()
+st.title(t("home.title"))
+text, picture = st.columns([6, 5], gap="large")
+with text:
+    st.markdown("\n".join(f"1. {t(f'home.what_{number}')}" for number in (1, 2, 3, 4)))
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        if st.button(t("home.demo"), type="primary", key="demo", icon=":material/play_arrow:"):
+            starters.run_demo()
+        if navigation.exists("data"):
+            st.page_link(navigation.path("data"), label=t("home.own"), icon=":material/upload:")
+    st.caption(t("home.demo_help"))
+with picture:
+    show_reset_drawing()
+
+st.subheader(t("home.stories"))
+for place, story in zip(st.columns(2, gap="medium"), demo.STORIES.values(), strict=True):
+    with place, st.container(border=True, height="stretch", key=f"story_{story.name}"):
+        st.markdown(f"**{t(f'home.story_{story.name}')}**")
+        st.write(t(f"home.story_{story.name}_text"))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button(t("home.story_start"), key=f"start_{story.name}"):
+                starters.run_story(story)
+            earlier = starters.last_story(store, story)
+            if earlier:
+                st.page_link(
+                    navigation.path("live"), label=t("home.story_again"),
+                    query_params={"run": earlier[0], "beside": earlier[1]},
+                )  # fmt: skip
+
+st.subheader(t("home.latest"))
+latest = store.runs.all(limit=8)
+if latest:
+    run_table(latest, key="latest")
+else:
+    st.caption(t("home.no_runs"))

@@ -185,7 +185,9 @@ def panels(
         _add_panel(layout, part, index, len(parts), (max(0.0, bottom), bottom + height))
     if until:
         for index in range(len(parts)):
-            layout[_axis("xaxis", index)]["range"] = [-0.01 * until, 1.01 * until]
+            layout[_axis("xaxis", index)] |= {
+                "range": [-0.01 * until, 1.01 * until], "hoverformat": ",d", "tickformat": ",d",
+            }  # fmt: skip
     layout["annotations"].append(
         {
             "text": x_title, "x": 1, "xref": "paper", "xanchor": "right", "y": 0, "yref": "paper",
@@ -212,7 +214,7 @@ def _add_panel(
     layout[_axis("xaxis", index)] = {
         **lines, "domain": [0, 1], "anchor": _axis("y", index), "showticklabels": last,
         "showgrid": False, "ticks": "outside" if last else "", "tickcolor": "@line",
-        "hoverformat": ",d", "tickformat": "~s", "nticks": 8, "rangemode": "tozero",
+        "hoverformat": ".3~g", "tickformat": "~g", "nticks": 8, "rangemode": "tozero",
         **({"matches": "x"} if index else {}),
     }  # fmt: skip
     layout[_axis("yaxis", index)] = {

@@ -116,6 +116,11 @@ def bounds(declared: FieldInfo) -> tuple[float | None, float | None]:
     return low, high
 
 
+def is_main(declared: FieldInfo) -> bool:
+    """Whether the launch form shows a setting unfolded."""
+    return bool(_extra(declared, "main"))
+
+
 def _choice(leaf: str, options: Sequence[str], value: str, common: dict[str, Any]) -> str:
     names = {option: _option_name(leaf, option) for option in options}
     return str(

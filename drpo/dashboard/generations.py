@@ -36,6 +36,8 @@ def generations(runs: Sequence[Run], names: Sequence[str], *, height: int | None
         with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
     st.caption(t(f"live.{kind}_help"))
     rows = [_at(run, step, kind) for run in runs]
+    if len(runs) > 1:
+        names = [_with_step(name, samples) for name, samples in zip(names, rows, strict=True)]
     if len(runs) == 1:
         cards = [_card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
     else:
@@ -96,7 +98,14 @@ def _forget_step() -> None:
 
 
 def _at(run: Run, step: int, kind: str) -> list[SampleRow]:
-    return services.store().samples.at(run.id, step, kind)
+    """A run's samples at a step, or at its last one before: runs may be at different steps."""
+    samples = services.store().samples
+    earlier = [known for known in samples.steps(run.id, kind) if known <= step]
+    return samples.at(run.id, earlier[-1], kind) if earlier else []
+
+
+def _with_step(name: str, samples: Sequence[SampleRow]) -> str:
+    return t("live.name_at", name=name, step=samples[0].step) if samples else name
 
 
 def _card(index: int, samples: Sequence[tuple[SampleRow, str]], with_data: bool) -> Card:

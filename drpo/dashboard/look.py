@@ -27,6 +27,8 @@ COLOURS: dict[Theme, dict[str, str]] = {
         "kl": "#CC79A7", "kl-ink": "#94346C",
         "alarm": "#D55E00", "alarm-ink": "#A84300",
         "ink": "#16202B", "muted": "#566270", "line": "#E3E8EE", "paper": "#FFFFFF",
+        "run-0": "#16202B", "run-1": "#7A5A00", "run-2": "#5B4FA8", "run-3": "#0B7A8A",
+        "run-4": "#A8324A", "run-5": "#5F7A1E",
     },
     "dark": {
         "learned": "#56B4E9", "learned-ink": "#7CC4F0",
@@ -36,15 +38,16 @@ COLOURS: dict[Theme, dict[str, str]] = {
         "kl": "#DE97BF", "kl-ink": "#E8AFCE",
         "alarm": "#FF8E4A", "alarm-ink": "#FFA36B",
         "ink": "#E9EEF3", "muted": "#A3AFBB", "line": "#2A3542", "paper": "#10161D",
+        "run-0": "#E9EEF3", "run-1": "#D9B45B", "run-2": "#A79CF0", "run-3": "#5CC7D6",
+        "run-4": "#F08A9E", "run-5": "#B4CF6B",
     },
 }  # fmt: skip
 
-SERIES = ("learned", "alarm", "gold", "kl", "reset", "start")
-"""Colours of runs laid over each other, in order; line style and label tell them apart first."""
-
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""Runs laid over each other differ in line style and label; `run-0` to `run-5` come third, and are
+none of the colours that mean something."""
 
-_TOKEN = re.compile(r"@([a-z-]+)(?:/([0-9.]+))?")
+_TOKEN = re.compile(r"@([a-z0-9-]+)(?:/([0-9.]+))?")
 
 
 def paint(figure: Any, theme: Theme = "light") -> Any:  # noqa: ANN401 - any JSON value

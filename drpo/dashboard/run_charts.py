@@ -274,6 +274,18 @@ def metric(
     )  # fmt: skip
 
 
+def metric_title(name: str) -> tuple[str, str]:
+    """What a chart of a metric is headed with, and its unit; unknown ones keep their own name."""
+    known = {
+        "eval/scores": (t("charts.learned_reward"), t("charts.unit_score")),
+        "eval/gold": (t("charts.gold_reward"), t("charts.unit_score")),
+        "eval/kl": (t("charts.kl"), t("charts.unit_kl")),
+        "eval/mean_length": (t("charts.length"), t("charts.unit_tokens")),
+        "eval/finished": (t("charts.finished"), t("charts.unit_share")),
+    }
+    return known.get(name, (name, ""))
+
+
 def metric_label(name: str) -> str:
     """A metric's sentence of help, or nothing where it has none."""
     key = f"metrics.{name}"

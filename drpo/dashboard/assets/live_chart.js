@@ -17,7 +17,7 @@ const load = (url) => {
 }
 
 const GROUP_EVENT = "drpo-chart-zoom"
-const TOKEN = /^@([a-z-]+)(?:\/([0-9.]+))?$/
+const TOKEN = /^@([a-z0-9-]+)(?:\/([0-9.]+))?$/
 const charts = new WeakMap()
 
 const hexToRgb = (code) => [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))

@@ -1,0 +1,148 @@
+"""Several runs in one figure: told apart by line style and a label at its end, then colour."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drpo.dashboard import charts
+from drpo.dashboard.charts import Figure, Panel, Source, Trace
+from drpo.dashboard.frames import Series
+from drpo.dashboard.look import DASHES
+from drpo.dashboard.run_charts import together
+from drpo.dashboard.words import t
+
+LABEL_LENGTH = 18
+LABEL_GAP = 0.075
+"""Least distance of two labels, as a share of the axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One line of a comparison: a run, or the runs that differ only in their seed."""
+
+    label: str
+    sources: Sequence[Source]
+
+
+def plain(text: str, length: int = LABEL_LENGTH) -> str:
+    """A run's name as chart text: shortened, and with nothing the chart would read as markup."""
+    short = text if len(text) <= length else f"{text[: length - 1]}…"
+    return html.escape(short, quote=False)
+
+
+def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> Figure:
+    """One metric of all runs over the policy updates, with 95 % bands."""
+    traces: list[Trace] = []
+    ends: list[tuple[int, float, str]] = []
+    for index, run in enumerate(runs):
+        middle, errors = joined(run, name)
+        if not len(middle):
+            continue
+        label, colour = plain(run.label), f"run-{index % 6}"
+        traces += charts.band(middle, errors, label, colour)
+        if len(run.sources) > 1:
+            traces += [
+                charts.line(source.get(name), label, colour, width=1, opacity=0.35, legend=False)
+                for source in run.sources
+            ]
+        traces.append(
+            charts.line(middle, label, colour, width=2.5, dash=DASHES[index % 6], legend=False)
+        )
+        ends.append((index, float(middle.values[-1]), label))
+    figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.updates"), legend=False)
+    _label_ends(figure, ends)
+    return figure
+
+
+def frontier(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> Figure:
+    """Reward against KL, one point an evaluation; the start policy is where all lines begin."""
+    traces: list[Trace] = []
+    for index, run in enumerate(runs):
+        for source in run.sources:
+            steps, x, y = together(source.get("eval/kl"), source.get(name))
+            if not len(steps):
+                continue
+            label, colour = plain(run.label), f"run-{index % 6}"
+            traces.append(
+                {
+                    "type": "scatter", "mode": "lines+markers+text", "x": charts.packed(x),
+                    "y": charts.packed(y), "customdata": steps.tolist(), "name": label,
+                    "uid": f"{label}-{index}-{len(traces)}",
+                    "text": [*[""] * (len(steps) - 1), label], "textposition": "middle right",
+                    "textfont": {"color": f"@{colour}"}, "showlegend": False, "cliponaxis": False,
+                    "line": {"color": f"@{colour}", "width": 1.5, "dash": DASHES[index % 6]},
+                    "marker": {
+                        "color": f"@{colour}", "size": 8,
+                        "symbol": ["diamond-open", *["circle"] * (len(steps) - 1)],
+                    },
+                    "hovertemplate": f"{label}, {t('charts.update')} %{{customdata}}: %{{y:.3~g}}"
+                    f"<extra>{t('charts.kl')} %{{x:.3~g}}</extra>",
+                }
+            )  # fmt: skip
+    figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.kl_axis"), legend=False)
+    figure["layout"]["hovermode"] = "closest"
+    figure["layout"]["margin"]["r"] = 130
+    return figure
+
+
+def joined(run: Compared, name: str) -> tuple[Series, Series]:
+    """A line and its standard error: the run's own, or mean and spread over seeds.
+
+    With several seeds only the steps that all of them have reached are drawn.
+    """
+    series = [source.get(name) for source in run.sources]
+    if len(series) == 1:
+        return series[0], run.sources[0].get(f"{name}_se")
+    steps = series[0].steps
+    for other in series[1:]:
+        steps = np.intersect1d(steps, other.steps)
+    values = np.stack([one.values[np.isin(one.steps, steps)] for one in series])
+    spread = values.std(axis=0, ddof=1) / np.sqrt(len(series))
+    return (
+        Series(steps, values.mean(axis=0).astype(np.float32)),
+        Series(steps, spread.astype(np.float32)),
+    )
+
+
+def spread_out(values: Sequence[float], gap: float) -> list[float]:
+    """Move numbers apart until neighbours differ by at least `gap`; their order stays."""
+    order = np.argsort(values, kind="stable")
+    placed = np.array([values[i] for i in order], dtype=float)
+    for index in range(1, len(placed)):
+        placed[index] = max(placed[index], placed[index - 1] + gap)
+    # The push went upwards only; centre it again on where the numbers were.
+    placed -= np.mean(placed) - np.mean(values)
+    result = np.empty(len(placed))
+    result[order] = placed
+    return [float(value) for value in result]
+
+
+def _label_ends(figure: Figure, ends: Sequence[tuple[int, float, str]]) -> None:
+    if not ends:
+        return
+    figure["layout"]["margin"]["r"] = 130
+    values = [value for _, value, _ in ends]
+    span = max(values) - min(values)
+    reach = _reach(figure) or span or 1.0
+    for (index, _, label), y in zip(ends, spread_out(values, LABEL_GAP * reach), strict=True):
+        figure["layout"]["annotations"].append(
+            {
+                "text": label, "x": 1, "xref": "paper", "xanchor": "left", "xshift": 6, "y": y,
+                "yref": "y", "showarrow": False, "font": {"color": f"@run-{index % 6}", "size": 13},
+            }
+        )  # fmt: skip
+
+
+def _reach(figure: Figure) -> float:
+    """How far the y axis reaches, from the numbers drawn on it."""
+    numbers = [
+        np.frombuffer(base64.b64decode(trace["y"]["bdata"]), dtype=np.float32)
+        for trace in figure["data"]
+    ]
+    everything = np.concatenate(numbers)
+    return float(everything.max() - everything.min())

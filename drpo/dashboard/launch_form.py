@@ -1,0 +1,168 @@
+"""The launch form: where its choices come from, and what it makes of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from drpo import demo, estimate
+from drpo.cli.options import command_line
+from drpo.config import RunConfig, groups, leaves
+from drpo.dashboard import address, forms, services
+from drpo.dashboard.forms import LOG_HIGHEST
+from drpo.dashboard.look import duration, size
+from drpo.dashboard.words import t
+from drpo.errors import DrpoError
+from drpo.store import Store
+
+MATERIAL = ("data", "heldout", "policy", "reward_model")
+KNOBS = ("reset_prob", "kl_coef")
+
+
+def starting_points(store: Store) -> dict[str, str]:
+    """What the form can start from: sample tasks that are here, and earlier runs."""
+    points = {}
+    for task in demo.TASKS:
+        if (demo.SAMPLES / "models" / f"{task}-policy").exists():
+            points[f"sample-{task}"] = t(f"launch.sample_{task}")
+    points["blank"] = t("launch.blank")
+    for run in store.runs.all(limit=50):
+        points[run.id] = t("launch.like", name=run.name)
+    return points
+
+
+def settings_of(point: str, store: Store) -> dict[str, Any]:
+    """All settings of a starting point by leaf name; a new run gets a new name."""
+    if point.startswith("sample-"):
+        values = demo.demo_config(point.removeprefix("sample-")).flat()
+    elif point == "blank":
+        values = RunConfig.of(data="-", policy="-").flat() | {"data": "", "policy": ""}
+    else:
+        values = RunConfig.from_nested(store.runs.get(point).config).flat()
+    return values | {"name": ""}
+
+
+def from_url(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that a link asks for; anything unreadable in it is left out."""
+    asked = {}
+    for leaf in values:
+        text = st.query_params.get(leaf)
+        if text is None:
+            continue
+        try:
+            asked[leaf] = json.loads(text)
+        except ValueError:
+            asked[leaf] = text
+    try:
+        RunConfig.of(**{"data": "-", "policy": "-", **asked})
+    except DrpoError:
+        return {}
+    return asked
+
+
+def to_url(values: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+    """Write the settings that differ from the starting point into the URL."""
+    for leaf, value in values.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        plain = "" if value == base[leaf] else text
+        address.record(leaf, plain)
+
+
+def material(store: Store) -> dict[str, list[str]]:
+    """Data sets and models that are known here, by setting."""
+    files = sorted((demo.SAMPLES / "files").glob("*.json*"))
+    saved = list(dict.fromkeys(dataset.name for dataset in store.datasets.all()))
+    samples = [str(path) for path in files if not path.name.endswith(".gold.json")]
+    models = sorted(path for path in (demo.SAMPLES / "models").glob("*") if path.is_dir())
+    scorers = [str(path) for path in models if _is_scorer(path)]
+    return {
+        "data": saved + samples,
+        "heldout": saved + samples,
+        "policy": [str(path) for path in models if str(path) not in scorers],
+        "reward_model": scorers,
+    }
+
+
+def _is_scorer(folder: Path) -> bool:
+    try:
+        card = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return any("SequenceClassification" in name for name in card.get("architectures") or [])
+
+
+def choose_material(leaf: str, value: str | None, options: list[str], *, key: str) -> str | None:
+    """A choice among what is known, which also takes a path or a Hub name that is typed in."""
+    known = list(dict.fromkeys([*([value] if value else []), *options]))
+    chosen = st.selectbox(
+        forms.label(leaf), known, index=known.index(value) if value else None, key=key,
+        format_func=short_name, accept_new_options=True, help=forms.help_of(leaf),
+        placeholder=t(f"launch.choose_{leaf}"),
+    )  # fmt: skip
+    return chosen or None
+
+
+def short_name(source: str) -> str:
+    """A path of the sample material by its own name; everything else as it is."""
+    path = Path(source)
+    return f"{path.name} ({t('launch.sample')})" if demo.SAMPLES in path.parents else source
+
+
+def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
+    """The knobs and the settings that are shown unfolded."""
+    chosen: dict[str, Any] = {}
+    for place, leaf in zip(st.columns(2, gap="large"), KNOBS, strict=True):
+        with place:
+            now = min(float(values[leaf]), LOG_HIGHEST)
+            chosen[leaf] = forms.knob(leaf, now, key=f"{key}_{leaf}")
+    main = [
+        leaf for leaf, (_, declared) in leaves().items()
+        if forms.is_main(declared) and leaf not in (*MATERIAL, *KNOBS)
+    ]  # fmt: skip
+    with st.grid(3, min_column_width=220):
+        for leaf in main:
+            chosen[leaf] = forms.field(leaf, values[leaf], key=f"{key}_{leaf}")
+    return chosen
+
+
+def other_settings(
+    values: Mapping[str, Any], chosen: Mapping[str, Any], *, key: str
+) -> dict[str, Any]:
+    """The rest, folded away by group."""
+    found: dict[str, Any] = {}
+    for group, model in groups().items():
+        rest = [leaf for leaf in model.model_fields if leaf not in chosen and leaf not in MATERIAL]
+        if not rest:
+            continue
+        with st.expander(t(f"launch.group_{group}")), st.grid(3, min_column_width=220):
+            for leaf in rest:
+                found[leaf] = forms.field(leaf, values[leaf], key=f"{key}_{leaf}")
+    return found
+
+
+def command_line_of(config: RunConfig) -> str:
+    """The command that launches the same run: every setting that is not at its default."""
+    plain = RunConfig.of(data="-", policy="-").flat()
+    return command_line(
+        {leaf: value for leaf, value in config.flat().items() if value != plain[leaf]}
+    )
+
+
+def show_estimate(config: RunConfig) -> None:
+    """Say how long the run will take and how much memory, or why that cannot be said."""
+    try:
+        cost = estimate.plan(config, services.store())
+    except DrpoError as error:
+        st.text(str(error))
+        return
+    with st.grid(3, min_column_width=160):
+        st.metric(t("launch.time"), duration(cost.seconds), border=True)
+        st.metric(t("launch.per_update"), duration(cost.seconds_per_update), border=True)
+        st.metric(t("launch.memory"), size(cost.memory_bytes), border=True)
+    st.caption(t("launch.measured" if cost.source == "measured" else "launch.calculated"))
+    if cost.downloads:
+        st.text(t("launch.downloads", names=", ".join(cost.downloads)))

@@ -1,0 +1,61 @@
+"""Runs as a table: where each stands and what it gained, with a button that opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from drpo.dashboard import frames, navigation
+from drpo.dashboard.words import t
+from drpo.store.schema import Run
+
+OPENED = "opened_run"
+
+
+def run_table(runs: Sequence[Run], *, key: str, height: int | None = None) -> None:
+    """Show runs; a click on a row's button opens it on Live."""
+    table = frames.runs_table(runs)
+    shown = pd.DataFrame(
+        {
+            "open": [t("runs.open")] * len(table),
+            "name": table["name"],
+            "status": [t(f"live.status_{status}") for status in table["status"]],
+            "done": (100 * table["step"] / table["updates"]).clip(0, 100),
+            "gold": table["gold_gain"],
+            "scores": table["scores_gain"],
+            "kl": table["kl"],
+            "reset_prob": table["reset_prob"],
+            "kl_coef": table["kl_coef"],
+            "created": table["created"],
+        }
+    )
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        shown, hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
+        column_config={
+            "open": st.column_config.ButtonColumn(
+                "", type="tertiary", key=f"{key}_open", on_click=_open,
+                args=(f"{key}_open", [run.id for run in runs]), width="small",
+            ),
+            "name": st.column_config.TextColumn(t("runs.name"), width="medium"),
+            "status": st.column_config.TextColumn(t("runs.status")),
+            "done": st.column_config.ProgressColumn(
+                t("runs.done"), min_value=0, max_value=100, format="%d %%"
+            ),
+            "gold": number(t("runs.gold_gain"), format="%+.2f", help=t("runs.gain_help")),
+            "scores": number(t("runs.scores_gain"), format="%+.2f", help=t("runs.gain_help")),
+            "kl": number(t("runs.kl"), format="%.2f", help=t("charts.unit_kl")),
+            "reset_prob": number("reset_prob", format="%.2f"),
+            "kl_coef": number("kl_coef", format="%.3g"),
+            "created": st.column_config.DatetimeColumn(t("runs.created"), format="distance"),
+        },
+    )  # fmt: skip
+    opened = st.session_state.pop(OPENED, None)
+    if opened:
+        st.switch_page(navigation.path("live"), query_params={"run": opened})
+
+
+def _open(key: str, ids: Sequence[str]) -> None:
+    st.session_state[OPENED] = ids[st.session_state[key]["row"]]

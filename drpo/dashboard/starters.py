@@ -1,0 +1,57 @@
+"""Starting runs with one click, and going to where they can be watched."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import streamlit as st
+
+from drpo import demo, preflight
+from drpo.config import RunConfig
+from drpo.dashboard import navigation, services
+from drpo.dashboard.words import t
+from drpo.store import Store
+from drpo.store.schema import Run
+
+
+def launch(config: RunConfig) -> Run:
+    """Check a run's settings and material, then queue it.
+
+    Raises:
+        DrpoError: Something is wrong; nothing was queued.
+    """
+    store = services.store()
+    with st.spinner(t("home.queued")):
+        preflight.check(config, store)
+        return store.runs.create(config)
+
+
+def watch(run_id: str, beside: str = "") -> NoReturn:
+    """Go to Live, to one run or to two side by side."""
+    query = {"run": run_id, **({"beside": beside} if beside else {})}
+    st.switch_page(navigation.path("live"), query_params=query)
+
+
+def run_demo() -> NoReturn:
+    """Start the demo and show it."""
+    watch(launch(demo.demo_config()).id)
+
+
+def run_story(story: demo.Story) -> NoReturn:
+    """Start both runs of a story and show them side by side."""
+    store = services.store()
+    with st.spinner(t("home.queued")):
+        for config in story.configs():
+            preflight.check(config, store)
+        runs = story.launch(store)
+    watch(runs[0].id, runs[1].id)
+
+
+def last_story(store: Store, story: demo.Story) -> list[str]:
+    """The runs of the newest showing of a story, in the story's order; empty if there is none."""
+    told = [run for run in store.runs.all(limit=200) if run.story.startswith(f"{story.name}:")]
+    if not told:
+        return []
+    newest = max(told, key=lambda run: run.created_at).story
+    pair = sorted((run for run in told if run.story == newest), key=lambda run: run.created_at)
+    return [run.id for run in pair] if len(pair) == 2 else []
