@@ -13,7 +13,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from drpo.cli import files, running, training
+from drpo.cli import files, report, running, training
 from drpo.cli.output import print_json
 from drpo.errors import DrpoError
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (training, running, files):
+for part in (training, running, files, report):
     part.add_commands(app)
 
 

@@ -143,7 +143,7 @@ def cards(verdict: Verdict) -> list[Card]:
         found.append(
             Card(
                 t("overview.number_rate"), say.percent(rate.value),
-                t("verdict.range", low=say.percent(rate.low), high=say.percent(rate.high)),
+                say.between_shares(rate),
             )
         )  # fmt: skip
     if verdict.change:

@@ -92,6 +92,11 @@ def between(interval: Interval, *, sign: bool = False) -> str:
     )
 
 
+def between_shares(interval: Interval) -> str:
+    """The range of an interval of shares."""
+    return t("verdict.range", low=percent(interval.low), high=percent(interval.high))
+
+
 def kl_told(risk: Risk) -> str:
     """How far it went, against what was allowed."""
     return t("verdict.kl_of_budget", budget=number(risk.kl_budget))

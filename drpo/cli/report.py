@@ -1,0 +1,61 @@
+"""`drpo report`: what one run, or several side by side, came to, in one file to send."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from drpo.cli.output import print_json
+from drpo.errors import RunError
+from drpo.store import Store
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(report)
+
+
+def report(
+    words: Annotated[list[str], typer.Argument(metavar="RUN... FILE")],
+    lang: Annotated[Literal["en", "ja"], typer.Option(help="Language of the report.")] = "en",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
+) -> None:
+    """Write a report on one run, or on up to six to compare, as FILE.html or FILE.md."""
+    if len(words) < 2:
+        raise RunError(
+            "Expected one or more runs and then a file, as in `drpo report RUN report.html`; got "
+            f"only {words[0]!r}."
+        )
+    *asked, target = words
+    from drpo.dashboard import report as reports  # plotly and its script, which others do without
+
+    path = Path(target)
+    kind = reports.format_of(path)
+    store = Store()
+    run_ids = [store.runs.find(one).id for one in asked]
+    _write_whole(path, reports.build(store, run_ids, kind=kind, lang=lang))
+    if as_json:
+        size = path.stat().st_size
+        print_json({"runs": run_ids, "file": str(path.resolve()), "bytes": size, "lang": lang})
+    else:
+        typer.echo(str(path))
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it: there is never half a report."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"The report could not be written to {path} ({error.strerror}); give a file in a "
+            "folder that exists and may be written to."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,229 @@
+"""Parts that reports on one run and on several share: data, settings, alarms, versions, tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from drpo.config import RunConfig, leaves
+from drpo.dashboard.frames import Feed
+from drpo.dashboard.look import count, number
+from drpo.dashboard.report.blocks import Block, Table, Text
+from drpo.dashboard.words import language, t
+from drpo.evaluation.frontier import Point
+from drpo.monitor.desk import Raised
+from drpo.store import Store
+from drpo.store.schema import EventRow, Run
+from drpo.verdict import Verdict
+
+MEASURED = (
+    ("eval/scores", "charts.learned_reward"), ("eval/gold", "charts.gold_reward"),
+    ("eval/kl", "charts.kl"), ("eval/mean_length", "charts.length"),
+    ("eval/finished", "charts.finished"),
+)  # fmt: skip
+TURNED = ("knob", "pause", "resume", "stop", "decision", "error")
+
+
+def when(run: Run) -> str:
+    """Which run it is, and when it was made."""
+    made = clock(run.finished_at or run.started_at or run.created_at)
+    return t(
+        "report.subtitle", id=run.id, status=t(f"live.status_{run.status}"), time=made,
+        method=run.config["run"]["method"], step=count(run.step),
+        updates=count(run.config["ppo"]["updates"]),
+    )  # fmt: skip
+
+
+def clock(seconds: float) -> str:
+    """A moment, in universal time: a report is read anywhere."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def evaluations(feed: Feed) -> Table:
+    """The held-out figures at every evaluation."""
+    known = [(name, title) for name, title in MEASURED if len(feed.get(name))]
+    steps = sorted({int(step) for name, _ in known for step in feed.get(name).steps})
+    rows = []
+    for step in steps:
+        row = [count(step)]
+        for name, _ in known:
+            value, error = _at(feed, name, step), _at(feed, f"{name}_se", step)
+            row.append(number(value) + (f" ± {number(1.96 * error)}" if error else ""))
+        rows.append(row)
+    head = [t("charts.update"), *(t(title) for _, title in known)]
+    return Table(head, rows, caption=t("report.evaluations"), folded=True)
+
+
+def _at(feed: Feed, name: str, step: int) -> float | None:
+    series = feed.get(name)
+    found = [value for at, value in zip(series.steps, series.values, strict=True) if at == step]
+    return float(found[0]) if found else None
+
+
+def frontier_table(known: Iterable[Point], names: dict[str, str] | None = None) -> Table:
+    """Reward against KL, one row a checkpoint."""
+    head = [
+        *([t("report.run")] if names else []), t("charts.update"), t("charts.kl_axis"),
+        t("charts.learned_reward"), t("charts.gold_reward"),
+    ]  # fmt: skip
+    rows = [
+        [
+            *([names[point.run_id]] if names else []), count(point.step), number(point.kl),
+            number(point.score), number(point.gold),
+        ]
+        for point in known
+    ]  # fmt: skip
+    return Table(head, rows, caption=t("report.frontier_numbers"), folded=True)
+
+
+def data(store: Store, run: Run) -> list[Block]:
+    """What the run was trained on: the saved version's own report, or the file's name."""
+    named = run.config["data"]["data"]
+    saved = next((one for one in store.datasets.all() if named in (one.id, one.name)), None)
+    noted = run.summary.get("data") or {}
+    if saved is None:
+        rows = [[t("report.data_file"), _last_part(named)]]
+    else:
+        rows = [
+            [
+                t("report.data_set"),
+                f"{saved.name}, {t('report.data_version', number=saved.version)}",
+            ],
+            [t("report.data_rows"), count(saved.rows)],
+            [t("report.data_hash"), saved.content_hash],
+            [t("report.data_source"), saved.source or "–"],
+        ]
+    rows += [
+        [t(f"report.data_{name}"), count(noted[name])]
+        for name in ("train", "heldout")
+        if isinstance(noted.get(name), int)
+    ]
+    if saved is None and noted.get("content_hash"):
+        rows.append([t("report.data_hash"), str(noted["content_hash"])])
+    blocks: list[Block] = [Table([t("report.what"), t("report.value")], rows)]
+    if saved is not None and saved.report:
+        blocks += data_report(saved.report)
+    return blocks
+
+
+def data_report(report: dict[str, Any]) -> list[Block]:
+    """The verdict on the data, its reasons, and the problems that were found."""
+    blocks: list[Block] = []
+    verdict = report.get("verdict") or {}
+    if verdict.get("level"):
+        level = verdict["level"].replace(" ", "_")
+        blocks.append(Text(t(f"report.fitness_{level}")))
+        blocks += [Text(reason["sentence"], "note") for reason in verdict.get("reasons", ())]
+    found = [
+        [t(f"report.{severity}"), entry["title"], count(entry["count"]), entry["what_to_do"]]
+        for severity in ("blockers", "warnings")
+        for entry in report.get(severity, ())
+    ]
+    if found:
+        head = [t(f"report.problem_{name}") for name in ("weight", "what", "rows", "remedy")]
+        blocks.append(Table(head, found, caption=t("report.problems"), folded=True))
+    return blocks
+
+
+def _last_part(path: str) -> str:
+    """A file's name without its folders: a report travels, the folders of a machine need not."""
+    return path.rstrip("/").rpartition("/")[2] or path
+
+
+def settings(run: Run, events: Iterable[EventRow]) -> list[Block]:
+    """What was set, what was turned in mid-run, and everything at its default, folded."""
+    config = RunConfig.from_nested(run.config)
+    declared = leaves()
+    changed: list[list[str]] = []
+    rest: list[list[str]] = []
+    for leaf, value in config.flat().items():
+        field = declared[leaf][1]
+        row = [leaf, _setting(leaf, value)]
+        plain = not field.is_required() and field.default == value
+        (rest if plain else changed).append(row)
+    head = [t("report.setting"), t("report.value")]
+    return [
+        Table(head, changed, caption=t("report.changed")),
+        *happened(events),
+        Table(head, rest, caption=t("report.at_default"), folded=True),
+    ]
+
+
+def happened(events: Iterable[EventRow], name: str = "") -> list[Block]:
+    """What people did to a run while it was going on; its name where there are several."""
+    rows = [
+        [count(event.step), t(f"report.event_{event.kind}"), event.message, event.who or "–"]
+        for event in events
+        if event.kind in TURNED
+    ]
+    if not rows:
+        return [Text(t("report.nothing_turned"))]
+    head = [t(f"report.event_{name}") for name in ("step", "kind", "message", "who")]
+    title = t("report.turned")
+    caption = f"{name}: {title}" if name else title
+    return [Text(t("report.turned_help")), Table(head, rows, caption=caption)]
+
+
+def _setting(leaf: str, value: Any) -> str:  # noqa: ANN401 - any setting's value
+    if value is None:
+        return t("report.none")
+    if leaf in ("data", "heldout", "demonstrations", "policy", "reward_model"):
+        return _last_part(str(value))
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or t("report.none")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def alarms(verdicts: Sequence[Verdict]) -> list[Block]:
+    """What raised a hand, why that matters, and what a person decided."""
+    rows = [
+        [
+            *([verdict.run.name] if len(verdicts) > 1 else []),
+            count(raised.alarm.first_step),
+            raised.alarm.say("title", language()),
+            raised.alarm.say("what", language()),
+            raised.alarm.say("why", language()),
+            _decision(raised),
+        ]
+        for verdict in verdicts
+        for raised in reversed(verdict.risk.alarms)
+    ]
+    if not rows:
+        return [Text(t("report.no_alarms"))]
+    head = [t(f"report.alarm_{name}") for name in ("step", "title", "what", "why", "decision")]
+    if len(verdicts) > 1:
+        head = [t("report.run"), *head]
+    return [Table(head, rows)]
+
+
+def _decision(raised: Raised) -> str:
+    made = raised.decision
+    if made is None:
+        return t("report.undecided")
+    choice = t(f"report.choice_{made['choice']}")
+    if made["choice"] == "knob":
+        choice = f"{choice}: {made['knob']} = {number(made['value'])}"
+    return f"{choice} ({made['who']})" if made["who"] else choice
+
+
+def versions(store: Store, runs: Sequence[Run]) -> list[Block]:
+    """What made the answers: the code's versions, the machine's kind, and the weights' hashes."""
+    rows = []
+    for run in runs:
+        many = [run.name] if len(runs) > 1 else []
+        noted = run.summary.get("versions") or {}
+        rows += [[*many, str(name), str(version)] for name, version in sorted(noted.items())]
+        rows.append([*many, t("report.device"), run.device or "–"])
+        for word, step in _first_and_last(store.samples.steps(run.id)):
+            hashes = sorted({row.weights for row in store.samples.at(run.id, step) if row.weights})
+            label = f"{t(f'report.weights_{word}')} ({t('charts.update')} {count(step)})"
+            rows.append([*many, label, ", ".join(hashes) or "–"])
+    head = [*([t("report.run")] if len(runs) > 1 else []), t("report.what"), t("report.value")]
+    return [Table(head, rows)]
+
+
+def _first_and_last(steps: Sequence[int]) -> list[tuple[str, int]]:
+    if not steps:
+        return []
+    return [("first", steps[0])] + ([("last", steps[-1])] if len(steps) > 1 else [])

@@ -1,0 +1,160 @@
+"""The report on one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drpo.dashboard import overview_view, run_charts
+from drpo.dashboard import verdict_words as say
+from drpo.dashboard.answers import Card, offline, written
+from drpo.dashboard.frames import Feed
+from drpo.dashboard.look import count, duration, number
+from drpo.dashboard.report import parts
+from drpo.dashboard.report.blocks import Answers, Block, Facts, Picture, Report, Section, Text
+from drpo.dashboard.words import LANGUAGES, language, spoken, t
+from drpo.evaluation.frontier import overoptimization, points
+from drpo.store import Store
+from drpo.store.schema import Run, SampleRow
+from drpo.verdict import Verdict, verdict_of
+
+PROMPTS = 6
+EPISODES = 4
+
+
+def describe_run(store: Store, run: Run) -> Report:
+    """Gather everything there is to say of one run, in the language spoken now."""
+    verdict = verdict_of(store, run)
+    feed = Feed(store, run.id).refresh()
+    sections = [
+        Section("verdict", t("report.verdict"), verdict_blocks(verdict)),
+        Section("curves", t("report.curves"), _curves(run, feed)),
+        Section("frontier", t("report.frontier"), _frontier(store, run, feed)),
+        Section("answers", t("report.answers"), _answers(store, run)),
+        Section("resets", t("report.resets"), _episodes(store, run)),
+        Section("data", t("report.data"), parts.data(store, run)),
+        Section("settings", t("report.settings"), parts.settings(run, feed.events)),
+        Section("alarms", t("report.alarms"), parts.alarms([verdict])),
+        Section("versions", t("report.versions"), parts.versions(store, [run])),
+    ]
+    return Report(
+        lang=language(),
+        title=run.name,
+        subtitle=parts.when(run),
+        sections=[section for section in sections if section.blocks],
+    )
+
+
+def verdict_blocks(verdict: Verdict) -> list[Block]:
+    """The verdict in large, in the other language too, its three numbers, and how sure it is."""
+    blocks: list[Block] = [Text(f"{say.headline(verdict)}. {say.sentence(verdict)}", "lead")]
+    for other in LANGUAGES:
+        if other != language():
+            with spoken(other):
+                blocks.append(Text(say.sentence(verdict), "note"))
+    if verdict.main is not None:
+        blocks.append(Text(f"{say.judged_by(verdict)} {say.tally(verdict.main)}."))
+    cards = overview_view.cards(verdict)
+    if cards:
+        blocks.append(Facts([(card.label, card.value, card.note) for card in cards]))
+    blocks += [
+        Text(text, "warning" if alarm else "plain")
+        for text, alarm in overview_view.risk_lines(verdict)
+    ]
+    blocks.append(Text(f"{t('overview.cost')}: {say.cost_told(verdict.cost)}."))
+    if verdict.run.error:
+        blocks.append(Text(verdict.run.error, "warning"))
+    return blocks
+
+
+def _curves(run: Run, feed: Feed) -> list[Block]:
+    if not feed.series:
+        return [Text(t("report.no_metrics"))]
+    marks = run_charts.marks(feed.events)
+    until = run.config["ppo"]["updates"]
+    figures = (
+        (run_charts.reward(feed, until=until, happened=marks), "report.alt_reward", 460),
+        (run_charts.kl(feed, until=until, happened=marks), "report.alt_kl", 460),
+        (run_charts.lengths(feed, until=until, happened=marks), "report.alt_lengths", 420),
+    )
+    numbers = parts.evaluations(feed)
+    blocks: list[Block] = [
+        Picture(figure, t(key, name=run.name), numbers, height)
+        for figure, key, height in figures
+        if figure["data"]
+    ]
+    return [*blocks, numbers]
+
+
+def _frontier(store: Store, run: Run, feed: Feed) -> list[Block]:
+    figure = run_charts.path(feed)
+    if not figure["data"]:
+        return []
+    known = points(store, [run.id])
+    blocks: list[Block] = [
+        Text(t("report.frontier_help")),
+        Picture(figure, t("report.alt_frontier", name=run.name), parts.frontier_table(known), 420),
+    ]
+    gold = [point.gold for point in known if point.gold is not None]
+    if len(gold) == len(known) and known:
+        fitted = overoptimization([point.kl for point in known], gold, start=gold[0])
+        if fitted and fitted.peak_kl is not None and fitted.peak_seen:
+            blocks.append(Text(t("report.peak", kl=number(fitted.peak_kl)), "warning"))
+        elif fitted:
+            blocks.append(Text(t("report.no_peak")))
+    return blocks
+
+
+def _answers(store: Store, run: Run) -> list[Block]:
+    steps = store.samples.steps(run.id)
+    if not steps:
+        return [Text(t("report.no_answers"))]
+    first = {sample.item: sample for sample in store.samples.at(run.id, steps[0])}
+    last = store.samples.at(run.id, steps[-1])[:PROMPTS]
+    cards = [_card(number_, sample, first.get(sample.item), steps) for number_, sample in
+             enumerate(last, start=1)]  # fmt: skip
+    return [Text(t("report.answers_help", count=count(len(cards)))), Answers(cards)]
+
+
+def _card(place: int, now: SampleRow, before: SampleRow | None, steps: Sequence[int]) -> Card:
+    answers = [written(now, t("report.at_update", step=count(now.step)))]
+    if before is not None and len(steps) > 1:
+        answers.append(written(before, t("report.at_start")))
+    from_data = offline(now)
+    if from_data is not None:
+        answers.append(from_data)
+    return Card(f"prompt-{place}", t("report.prompt", number=place), now.prompt, answers)
+
+
+def _episodes(store: Store, run: Run) -> list[Block]:
+    """Episodes of the last update that were reset, where they began marked apart."""
+    last = store.samples.last_step(run.id, "episode")
+    if last is None:
+        return []
+    resets = [row for row in store.samples.at(run.id, last, "episode") if row.start == "reset"]
+    if not resets:
+        return [Text(t("report.no_resets"))]
+    cards = [
+        Card(
+            f"episode-{place}",
+            t("report.episode", number=place, kept=row.prefix_tokens, of=row.offline_tokens),
+            row.prompt,
+            [written(row, t("report.went_on"))],
+        )
+        for place, row in enumerate(resets[:EPISODES], start=1)
+    ]
+    return [Text(t("report.resets_help", step=count(last))), Answers(cards)]
+
+
+def headline_row(verdict: Verdict) -> list[str]:
+    """One run as a row of a table of verdicts."""
+    main, change, risk = verdict.main, verdict.change, verdict.risk
+    return [
+        verdict.run.name,
+        say.headline(verdict),
+        "–" if main is None else say.percent(main.rate.value),
+        "–" if main is None else say.between_shares(main.rate),
+        "–" if change is None else number(change.gain.value, sign=True),
+        number(risk.kl),
+        count(len(risk.alarms)),
+        duration(verdict.cost.seconds),
+    ]
