@@ -108,7 +108,16 @@ def build_report(
         "seconds": 0.0,
     }  # fmt: skip
     report["verdict"] = fitness.verdict(report)
-    return report
+    return {name: _writable(value) for name, value in report.items()}
+
+
+def _writable(value: Any) -> Any:  # noqa: ANN401
+    """Replace what UTF-8 cannot hold: column names may come with broken characters."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {_writable(key): _writable(item) for key, item in value.items()}
+    return [_writable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _recognised(loaded: PairSet) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,7 @@ def save_version(
     recipe: Mapping[str, Any] | None = None,
     report: Mapping[str, Any] | None = None,
     gold: Path | None = None,
+    finished: Callable[[], Mapping[str, Any]] | None = None,
 ) -> Dataset:
     """Save pairs as the next version of a name.
 
@@ -129,6 +130,7 @@ def save_version(
         recipe: How these pairs came from the source.
         report: The data report of the source.
         gold: The sidecar with the true score, copied so that it travels with the version.
+        finished: Called after the last pair for what the recipe can only say then.
 
     Raises:
         DataError: The name cannot be used, or there is no pair.
@@ -142,7 +144,7 @@ def save_version(
         rows, digest = _write(beside / FILE, pairs)
         if gold is not None:
             shutil.copyfile(gold, sidecar_of(beside / FILE))
-        recipe = {**(recipe or {}), "content_hash": digest}
+        recipe = {**(recipe or {}), **(finished() if finished else {}), "content_hash": digest}
         (beside / "recipe.json").write_text(json.dumps(recipe, indent=2, ensure_ascii=False))
         beside.rename(folder)
     except BaseException:

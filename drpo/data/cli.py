@@ -1,0 +1,260 @@
+"""`drpo data ...`: check a file, save it, and keep the saved versions."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from drpo.cli.output import print_json
+from drpo.data import versions
+from drpo.data.export import FORMATS, export_version
+from drpo.data.fixing import Contradictions, Recipe, Repeats, fix
+from drpo.data.html import write_html
+from drpo.data.layout import parse_map
+from drpo.data.limits import DESK, STREAM, AmbiguousError, UnreadableError
+from drpo.data.report import Settings, check_source
+from drpo.data.source import Source
+from drpo.data.streaming import import_stream
+from drpo.data.words import report_lines
+from drpo.errors import DataError
+from drpo.gold import sidecar_of
+from drpo.store import Store
+from drpo.store.schema import Dataset
+
+app = typer.Typer(
+    help="Bring preference data, see what is in it, and keep it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+USABLE, BLOCKED, UNREADABLE = 0, 1, 2
+"""Exit codes of `drpo data check`."""
+
+File = Annotated[Path, typer.Argument(help="The file; its format is recognised.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+MapOption = Annotated[
+    str,
+    typer.Option(
+        "--map", help="Which column is what, e.g. prompt=question,chosen=good,rejected=bad."
+    ),
+]
+ShapeOption = Annotated[
+    str,
+    typer.Option(
+        "--format", help="explicit, transcripts, messages, answers or demonstrations."
+    ),
+]  # fmt: skip
+ModelOption = Annotated[
+    Path | None, typer.Option(help="Folder of the start policy: lengths are counted in its tokens.")
+]
+
+
+@app.command()
+def check(
+    file: File,
+    as_json: AsJson = False,
+    mapping: MapOption = "",
+    shape: ShapeOption = "",
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file.")] = None,
+    model: ModelOption = None,
+    max_prompt_length: Annotated[int, typer.Option(help="Token limit of prompts.")] = 512,
+    response_length: Annotated[int, typer.Option(help="Token limit of answers.")] = 53,
+) -> None:
+    """Say what a file is, what is wrong with it, and whether it can carry DR-PO.
+
+    Exit code 0: every row is usable; 1: some rows are not; 2: the file cannot be read.
+    """
+    settings = Settings(model, max_prompt_length, response_length)
+    try:
+        source = Source.from_path(file, limits=DESK)
+        _, report = check_source(
+            source, settings, mapping=parse_map(mapping), shape=shape or None, progress=_progress()
+        )
+    except DataError as error:
+        _stop(error, as_json=as_json)
+    if html is not None:
+        write_html(report, html)
+    if as_json:
+        print_json(report)
+    else:
+        for line in report_lines(report):
+            typer.echo(line)
+    if report["blockers"] or report["counts"]["pairs"] == 0:
+        raise typer.Exit(BLOCKED)
+
+
+def _stop(error: DataError, *, as_json: bool) -> None:
+    kind = {UnreadableError: "unreadable", AmbiguousError: "ambiguous"}.get(type(error), "data")
+    if as_json:
+        print_json({"error": str(error), "kind": kind})
+    else:
+        typer.echo(str(error), err=True)
+    raise typer.Exit(UNREADABLE) from error
+
+
+@app.command("import")
+def import_(
+    file: File,
+    name: Annotated[str, typer.Argument(help="Name of the data set; each import is a version.")],
+    as_json: AsJson = False,
+    mapping: MapOption = "",
+    shape: ShapeOption = "",
+    exclude: Annotated[str, typer.Option(help="Kinds of problem to leave out, a,b,c.")] = "",
+    deduplicate: Annotated[Repeats, typer.Option(help="Which repeats go.")] = "exact",
+    conflicts: Annotated[Contradictions, typer.Option(help="Which of them go.")] = "keep",
+    model: ModelOption = None,
+) -> None:
+    """Save a file as a new version of a data set; large files pass through in a stream."""
+    recipe = _recipe(exclude, deduplicate, conflicts)
+    parts = parse_map(mapping)
+    versions.check_name(name)
+    store = Store()
+    try:
+        if file.is_file() and file.stat().st_size > DESK.file_bytes:
+            version = _stream(store, file, name, parts, shape, recipe)
+        else:
+            version = _whole(store, file, name, parts, shape, recipe, model)
+    finally:
+        store.close()
+    if as_json:
+        print_json(describe(version))
+    else:
+        typer.echo(f"Saved {version.name} version {version.version}: {version.rows:,} pairs.")
+
+
+def _recipe(exclude: str, deduplicate: Repeats, conflicts: Contradictions) -> Recipe:
+    kinds = tuple(filter(None, (kind.strip() for kind in exclude.split(","))))
+    recipe = Recipe(kinds, conflicts, deduplicate)
+    recipe.check()
+    return recipe
+
+
+def _whole(
+    store: Store, file: Path, name: str, parts: dict[str, Any], shape: str, recipe: Recipe,
+    model: Path | None,
+) -> Dataset:  # fmt: skip
+    source = Source.from_path(file, limits=DESK)
+    loaded, report = check_source(
+        source, Settings(model), mapping=parts, shape=shape or None, progress=_progress()
+    )
+    sidecar = sidecar_of(file)
+    loaded.gold = sidecar if sidecar.is_file() else None
+    fixed, account = fix(loaded, recipe)
+    return versions.save_version(
+        store, fixed.pairs, name, source=source.name, recipe=account, report=report,
+        gold=fixed.gold,
+    )  # fmt: skip
+
+
+def _stream(
+    store: Store, file: Path, name: str, parts: dict[str, Any], shape: str, recipe: Recipe
+) -> Dataset:
+    if recipe.repeats == "near" or recipe.contradictions != "keep" or recipe.exclude:
+        raise DataError(
+            f"{file.name} is imported in a stream, which can only leave out exact duplicates and "
+            "unusable rows; drop --exclude, --conflicts and --deduplicate near."
+        )
+    source = Source.from_path(file, limits=STREAM)
+    return import_stream(
+        store, source, name, path=file, mapping=parts, shape=shape or None,
+        deduplicate=recipe.repeats == "exact", progress=_progress(),
+    )  # fmt: skip
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the saved data sets, newest first."""
+    store = Store()
+    every = store.datasets.all()
+    store.close()
+    if as_json:
+        print_json([describe(version) for version in every])
+        return
+    if not every:
+        typer.echo("No data set is saved yet; `drpo data import FILE NAME` saves one.")
+    for version in every:
+        typer.echo(
+            f"{version.name}:{version.version}  {version.rows:,} pairs  {version.content_hash[:12]}"
+            f"  from {version.source or '(unknown)'}"
+        )
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A saved set: name, name:version or id.")],
+    file: Annotated[Path, typer.Argument(help="Where to write; .jsonl, .csv or .parquet.")],
+) -> None:
+    """Write a saved version to a file."""
+    form = file.suffix.lstrip(".").lower()
+    if form not in FORMATS:
+        raise DataError(f"{file.name}: expected a name ending in .{', .'.join(FORMATS)}.")
+    store = Store()
+    try:
+        version = versions.get_version(store, name)
+    finally:
+        store.close()
+    file.write_bytes(export_version(version, form))
+    typer.echo(f"Wrote {version.rows:,} pairs to {file}.")
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A saved version.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what two saved versions share."""
+    store = Store()
+    try:
+        pair = versions.get_version(store, first), versions.get_version(store, second)
+    finally:
+        store.close()
+    found = versions.compare_versions(*pair)
+    if as_json:
+        print_json(found)
+        return
+    for key in ("shared_pairs", "only_first", "only_second", "swapped_pairs", "shared_prompts"):
+        typer.echo(f"{key.replace('_', ' ')}: {found[key]:,}")
+
+
+@app.command()
+def delete(
+    name: Annotated[str, typer.Argument(help="A saved set: name, name:version or id.")],
+) -> None:
+    """Delete a saved version that no run uses."""
+    store = Store()
+    try:
+        version = versions.delete_version(store, name)
+    finally:
+        store.close()
+    typer.echo(f"Deleted {version.name} version {version.version}.")
+
+
+def describe(version: Dataset) -> dict[str, Any]:
+    """Return what `--json` says of a version."""
+    return {
+        "id": version.id, "name": version.name, "version": version.version, "rows": version.rows,
+        "content_hash": version.content_hash, "source": version.source, "recipe": version.recipe,
+        "created_at": version.created_at,
+    }  # fmt: skip
+
+
+def _progress() -> Any:  # noqa: ANN401 - a function, or nothing to call
+    """Return a progress line on standard error, or nothing when nobody is watching."""
+    if not sys.stderr.isatty():
+        return None
+    last = 0.0
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > 0.2:
+            last = now
+            share = f" {done:,}" + (f" of {total:,}" if total else "") if done else ""
+            typer.echo(f"\r{stage}{share}\x1b[K", nl=False, err=True)
+
+    return tell

@@ -1,0 +1,80 @@
+"""Write saved pairs as JSON Lines, Parquet or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from drpo.data.pairs import Pair
+from drpo.data.versions import load_version
+from drpo.errors import DataError
+from drpo.store.schema import Dataset
+
+FORMATS = ("jsonl", "parquet", "csv")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a cell that begins so."""
+
+
+def export_version(version: Dataset, form: str) -> bytes:
+    """Return a version's pairs in one of FORMATS.
+
+    Raises:
+        DataError: The version cannot be read, or there is no such format.
+    """
+    rows = [_row(pair) for pair in load_version(version).pairs]
+    if form == "jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    if form == "parquet":
+        return _parquet(rows)
+    if form == "csv":
+        return _csv(rows)
+    raise DataError(f"No export as {form!r}; expected one of {', '.join(FORMATS)}.")
+
+
+def neutral(cell: str) -> str:
+    """Keep a spreadsheet from running a text as a formula: it is marked as text with a quote.
+
+    Blanks before the sign do not help, as spreadsheets skip them.
+    """
+    return "'" + cell if cell.lstrip(" \n").startswith(FORMULA_STARTS) else cell
+
+
+def _row(pair: Pair) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected,
+    }  # fmt: skip
+    for name in ("facts", "gold_chosen", "gold_rejected", "margin"):
+        value = getattr(pair, name)
+        if value is not None:
+            row[name] = dict(value) if name == "facts" else value
+    return row
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # A table has one type a column: facts go as JSON text, which the import reads back.
+    flat = [{**row, "facts": json.dumps(row["facts"])} if "facts" in row else row for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    table = pa.table({name: [row.get(name) for row in flat] for name in names})
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    sink = io.StringIO(newline="")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(sink, names, restval="")
+    writer.writeheader()
+    for row in rows:
+        cells = {
+            name: json.dumps(value, ensure_ascii=False) if name == "facts" else value
+            for name, value in row.items()
+        }
+        writer.writerow({n: neutral(v) if isinstance(v, str) else v for n, v in cells.items()})
+    # The byte-order mark makes spreadsheets read it as UTF-8.
+    return b"\xef\xbb\xbf" + sink.getvalue().encode()

@@ -1,0 +1,134 @@
+"""Make a clean set from a flawed one: leave out, keep one of each, settle contradictions.
+
+The upload is never changed; what was done is written down as a recipe beside the new version.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from drpo.data.checks import compare_rows
+from drpo.data.pairs import Pair
+from drpo.data.pairset import PairSet, content_hash
+from drpo.data.problems import KINDS, Problems
+from drpo.data.similar import normalise
+from drpo.errors import DataError
+
+Repeats = Literal["keep", "exact", "near"]
+Contradictions = Literal["keep", "drop", "majority"]
+BY_ROW = tuple(
+    code
+    for code, kind in KINDS.items()
+    if (kind.usable and code not in ("duplicate", "near_duplicate", "conflict"))
+    or code == "long_prompt"
+)
+"""Kinds of problem whose rows can be left out one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to do to a set of pairs, in this order."""
+
+    exclude: tuple[str, ...] = ()
+    """Kinds of problem whose rows are left out."""
+    contradictions: Contradictions = "keep"
+    repeats: Repeats = "keep"
+
+    def check(self) -> None:
+        """Refuse what does not exist.
+
+        Raises:
+            DataError: A kind is unknown or its rows cannot be left out one by one.
+        """
+        wrong = [kind for kind in self.exclude if kind not in BY_ROW]
+        if wrong:
+            raise DataError(
+                f"--exclude: {wrong[0]!r} is not one of {', '.join(BY_ROW)}. Duplicates and "
+                "conflicts have options of their own; rows that cannot be used are always left "
+                "out."
+            )
+
+
+def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
+    """Apply a recipe to checked pairs.
+
+    Args:
+        loaded: Pairs whose report was built: the problems by row are known.
+        recipe: What to do.
+
+    Returns:
+        The pairs that stay, and an account of what went, for the version's record.
+
+    Raises:
+        DataError: The recipe cannot be applied, or nothing stays.
+    """
+    recipe.check()
+    out: dict[str, int] = {}
+    pairs = loaded.pairs
+    for kind in recipe.exclude:
+        rows = set(loaded.problems.rows(kind))
+        pairs, out[kind] = _without(pairs, rows)
+    if recipe.contradictions != "keep":
+        pairs, out["conflict"] = _without(pairs, _contradicting(pairs, recipe.contradictions))
+    if recipe.repeats != "keep":
+        pairs, out["duplicate"] = _without(pairs, _repeating(pairs, recipe.repeats))
+    if not pairs:
+        raise DataError(
+            f"Nothing of {loaded.name} would stay after this; leave out fewer kinds of problem."
+        )
+    fixed = PairSet(
+        pairs, loaded.name, content_hash(pairs), rows=loaded.rows, layout=loaded.layout,
+        format=loaded.format, gold=loaded.gold, source_hash=loaded.source_hash,
+    )  # fmt: skip
+    account = {
+        "source": loaded.name,
+        "source_sha256": loaded.source_hash,
+        "rows": loaded.rows,
+        "layout": loaded.layout.as_dict() if loaded.layout else None,
+        "never_usable": {
+            code: count
+            for code, count in loaded.problems.counts().items()
+            if not KINDS[code].usable and code != "long_prompt"
+        },
+        "steps": {**asdict(recipe), "exclude": list(recipe.exclude)},
+        "left_out": out,
+        "pairs": len(pairs),
+    }
+    return fixed, account
+
+
+def _without(pairs: Sequence[Pair], rows: set[int]) -> tuple[list[Pair], int]:
+    kept = [pair for pair in pairs if pair.row not in rows]
+    return kept, len(pairs) - len(kept)
+
+
+def _contradicting(pairs: Sequence[Pair], how: Contradictions) -> set[int]:
+    """Return the rows to drop: all that contradict, or those that the majority contradicts."""
+    found = compare_rows(pairs, Problems()).conflicts
+    rows = {row for row, _ in found}
+    if how == "drop":
+        return rows
+    votes: Counter[tuple[str, str, str]] = Counter()
+    asked: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for pair in pairs:
+        if pair.row in rows:
+            key = (pair.prompt.strip(), normalise(pair.chosen), normalise(pair.rejected))
+            votes[key] += 1
+            asked[key].append(pair.row)
+    return {
+        row
+        for (prompt, chosen, rejected), these in asked.items()
+        if votes[(prompt, chosen, rejected)] <= votes[(prompt, rejected, chosen)]
+        for row in these
+    }
+
+
+def _repeating(pairs: Sequence[Pair], how: Repeats) -> set[int]:
+    likeness = compare_rows(pairs, Problems())
+    rows = {row for row, _ in likeness.exact}
+    if how == "near":
+        rows |= {row for row, _ in likeness.near}
+    return rows
