@@ -86,7 +86,7 @@ def demo_config(task: str = "tldr", **overrides: Any) -> RunConfig:  # noqa: ANN
     if task not in TASKS:
         raise ConfigError(f"The demo's tasks are {' and '.join(TASKS)}, got {task!r}.")
     paths = {
-        "data": SAMPLES / "files" / f"{task}_train.jsonl.gz",
+        "data": SAMPLES / "files" / f"{task}.jsonl.gz",
         "heldout": SAMPLES / "files" / f"{task}_heldout.jsonl.gz",
         "policy": SAMPLES / "models" / f"{task}-policy",
         "reward_model": SAMPLES / "models" / f"{task}-reward",

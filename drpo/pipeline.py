@@ -1,7 +1,8 @@
 """The stages of a run in their order: data, SFT, reward model, the method, evaluation.
 
 A stage that is finished leaves its folder and a file with its figures in `models/`; a resumed run
-finds them and goes on. A stage that was stopped leaves nothing and begins anew.
+finds them and goes on. A stage that was stopped leaves nothing and begins anew. TRL is loaded only
+by runs that train such a stage: it costs seconds before the first point of a chart.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from drpo.materials import Materials, gather
 from drpo.models import Models, load_models
 from drpo.monitor.desk import AlarmDesk
 from drpo.recorder import Recorder
-from drpo.stages import StageResult, train_dpo, train_reward_model, train_sft
 
 if TYPE_CHECKING:
     from drpo.data.pairs import Pair
+    from drpo.stages import StageResult
 
 RM_PAIRS = 256
 """Held-out pairs on which the reward model's accuracy is measured."""
@@ -40,8 +41,8 @@ class Stage:
     folder: Path
     recorder: Recorder
 
-    def once(self, name: str, metric_prefix: str, train: Callable[..., StageResult]) -> StageResult:
-        """Run a stage unless it is finished already.
+    def once(self, name: str, metric_prefix: str, train: Callable[..., StageResult]) -> str:
+        """Run a stage unless it is finished already, and return its model's folder.
 
         Args:
             name: Its folder under `models/`, and how progress calls it.
@@ -51,7 +52,7 @@ class Stage:
         out = self.folder / "models" / name
         figures = out.with_suffix(".json")
         if figures.is_file() and out.is_dir():
-            return StageResult(out, json.loads(figures.read_text(encoding="utf-8")))
+            return str(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         label = name.replace("_", " ")
         self.recorder.progress(label, 0, 0)
@@ -70,7 +71,7 @@ class Stage:
         said = ", ".join(f"{key} {value:.3g}" for key, value in result.metrics.items())
         self.recorder.event(0, "stage", f"{label} trained: {said}", dict(result.metrics))
         self.recorder.note(**{name: result.metrics})
-        return result
+        return str(out)
 
 
 def carry_out(config: RunConfig, folder: Path, recorder: Recorder) -> bool:
@@ -106,10 +107,12 @@ def _start_policy(config: RunConfig, materials: Materials, stage: Stage) -> str:
         return config.models.policy
     wanted = config if config.stages.sft_epochs else config.replace(sft_epochs=1.0)
 
+    from drpo.stages import train_sft
+
     def train(**hooks: object) -> StageResult:
         return train_sft(wanted, materials.train, heldout=materials.heldout, **hooks)  # type: ignore[arg-type]
 
-    return str(stage.once("sft", "sft", train).folder)
+    return stage.once("sft", "sft", train)
 
 
 def _reward_model(config: RunConfig, materials: Materials, stage: Stage, start: str) -> str | None:
@@ -118,6 +121,8 @@ def _reward_model(config: RunConfig, materials: Materials, stage: Stage, start: 
         return config.models.reward_model
     if config.models.reward_source == "gold" and config.run.method != "rm":
         return None
+
+    from drpo.stages import train_reward_model
 
     def train(**hooks: object) -> StageResult:
         return train_reward_model(
@@ -128,7 +133,7 @@ def _reward_model(config: RunConfig, materials: Materials, stage: Stage, start: 
             **hooks,  # type: ignore[arg-type]
         )
 
-    return str(stage.once("reward_model", "rm", train).folder)
+    return stage.once("reward_model", "rm", train)
 
 
 def _method(
@@ -141,6 +146,7 @@ def _method(
         return _train_policy(config, materials, stage, start, reward)
     recorder.rewind(-1)
     if method == "dpo":
+        from drpo.stages import train_dpo
 
         def train(**hooks: object) -> StageResult:
             return train_dpo(
@@ -151,7 +157,7 @@ def _method(
                 **hooks,  # type: ignore[arg-type]
             )
 
-        trained = str(stage.once("dpo", "dpo", train).folder)
+        trained = stage.once("dpo", "dpo", train)
     else:
         trained = start
     recorder.progress("evaluation", 0, 0)

@@ -111,7 +111,7 @@ def _outcome(run: Run, folder: Path, recorder: Recorder) -> tuple[str, str]:
         return "failed", str(error)
     except Exception as error:
         log.exception("the run failed")
-        return "failed", _plain_sentence(error, folder)
+        return "failed", plain_sentence(error, folder)
     return ("stopped" if stopped else "finished"), ""
 
 
@@ -143,7 +143,7 @@ def _fix_threads(folder: Path) -> int:
     return threads
 
 
-def _plain_sentence(error: Exception, folder: Path) -> str:
+def plain_sentence(error: Exception, folder: Path) -> str:
     """Say what happened without a traceback."""
     import torch
 

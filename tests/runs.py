@@ -1,0 +1,50 @@
+"""Runs small enough for tests: toy pairs in a file, tiny random models, a store in a folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from toy import toy_config, toy_pairs
+
+from drpo.config import RunConfig
+from drpo.store import Store
+from drpo.store.schema import LIVE_STATUSES, Run
+
+
+def write_pairs(path: Path, count: int = 24, first: int = 0) -> Path:
+    rows = [
+        {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+        for pair in toy_pairs(count, first)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+def small_config(folder: Path, policy: Path, reward: Path | None, **settings: Any) -> RunConfig:
+    """A run of a few updates on toy pairs written into `folder`."""
+    data = write_pairs(folder / "pairs.jsonl")
+    heldout = write_pairs(folder / "heldout.jsonl", 6, first=100)
+    values = {
+        "data": str(data), "heldout": str(heldout),
+        "reward_model": None if reward is None else str(reward), **settings,
+    }  # fmt: skip
+    return toy_config(policy, reward or policy, **values)
+
+
+def wait_until(
+    store: Store, run_id: str, wanted: Callable[[Run], bool], seconds: float = 180
+) -> Run:
+    """Poll until the run is as wanted; a run that ended otherwise fails the test at once."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        run = store.runs.get(run_id)
+        if wanted(run):
+            return run
+        if run.status not in LIVE_STATUSES:
+            raise AssertionError(f"{run.status}: {run.error}")
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s; status {run.status}, step {run.step}")

@@ -1,0 +1,223 @@
+"""A worker carries a run out, obeys, and says how it ended, whatever happens."""
+
+import json
+import threading
+
+import pytest
+import torch
+from runs import small_config, wait_until, write_pairs
+from sqlalchemy import text
+
+from drpo import orders, worker
+from drpo.errors import CheckpointError, RunError
+from drpo.recorder import Recorder
+from drpo.store import Store, run_folder
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+    yield opened
+    opened.close()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def configure(tmp_path, model_folder, reward_folder):
+    def make(**settings):
+        reward = settings.pop("reward", reward_folder)
+        return small_config(tmp_path, model_folder("llama"), reward, **settings)
+
+    return make
+
+
+def test_a_finished_run_has_its_figures_answers_and_files(store, configure):
+    run = store.runs.create(configure())
+    assert worker.execute(run.id, store) == "finished"
+    done = store.runs.get(run.id)
+    assert (done.status, done.step, done.error) == ("finished", 4, "")
+    assert done.summary["episodes"] == 32
+    assert done.summary["first"]["step"] == 0
+    assert done.summary["last"]["step"] == 4
+    assert {"scores", "kl", "mean_length", "scores_se"} <= done.summary["last"].keys()
+    assert done.summary["wall_seconds"] > 0
+    assert store.samples.steps(run.id) == [0, 2, 4]
+    assert len(store.samples.at(run.id, 1, "episode")) == 8
+    assert {"objective/kl", "eval/scores", "eval/rm_accuracy"} <= set(store.metrics.names(run.id))
+    folder = run_folder(run.id)
+    assert (folder / "config.json").is_file()
+    assert json.loads((folder / "threads.json").read_text()) == {"threads": 1}
+
+
+def test_ppo_is_drpo_without_resets(store, configure):
+    run = store.runs.create(configure(method="ppo", reset_prob=0.5, updates=1))
+    assert worker.execute(run.id, store) == "finished"
+    frame = store.metrics.since(run.id, names=["reset/fraction"])
+    assert frame["value"].tolist() == [0.0]
+
+
+def test_all_stages_run_in_order_and_are_not_repeated(store, configure):
+    config = configure(reward=None, sft_epochs=1.0, updates=2, sft_batch_size=8, rm_batch_size=8)
+    run = store.runs.create(config)
+    assert worker.execute(run.id, store) == "finished"
+    stages = [event.message for event in store.events.since(run.id, kinds=("stage",))]
+    assert [message.split(" trained")[0] for message in stages] == ["sft", "reward model"]
+    assert {"accuracy", "margin"} <= store.runs.get(run.id).summary["reward_model"].keys()
+    weights = run_folder(run.id) / "models" / "reward_model" / "model.safetensors"
+    written = weights.stat().st_mtime_ns
+    store.runs.change(run.id, status="interrupted")
+    orders.resume(store, run.id)
+    assert worker.execute(run.id, store) == "finished"
+    assert weights.stat().st_mtime_ns == written
+    assert len(store.events.since(run.id, kinds=("stage",))) == 2
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")  # within TRL
+def test_dpo_is_measured_like_the_others_and_exported(store, configure, tmp_path):
+    run = store.runs.create(configure(method="dpo", dpo_batch_size=8, dpo_learning_rate=1e-3))
+    assert worker.execute(run.id, store) == "finished"
+    summary = store.runs.get(run.id).summary
+    assert summary["first"]["kl"] == pytest.approx(0, abs=1e-6)
+    assert summary["last"]["kl"] > 0
+    assert "rewards/margins" in store.metrics.names(run.id)
+    worker.export(run.id, tmp_path / "out", store)
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_best_of_n_scores_at_least_the_start_policy(store, configure, tmp_path):
+    run = store.runs.create(configure(method="best_of_n", best_of_n=4))
+    assert worker.execute(run.id, store) == "finished"
+    summary = store.runs.get(run.id).summary
+    assert summary["last"]["scores"] > summary["first"]["scores"]
+    with pytest.raises(RunError, match="trains nothing"):
+        worker.export(run.id, tmp_path / "out", store)
+
+
+def test_a_wrong_setting_becomes_a_sentence(store, configure):
+    run = store.runs.create(configure(data="nowhere.jsonl"))
+    assert worker.execute(run.id, store) == "failed"
+    done = store.runs.get(run.id)
+    assert done.status == "failed"
+    assert "nowhere.jsonl" in done.error
+    assert "Traceback" not in done.error
+
+
+def test_an_unexpected_error_becomes_a_plain_sentence(store, configure, caplog):
+    run = store.runs.create(configure())
+    (run_folder(run.id) / "threads.json").parent.mkdir(parents=True)
+    (run_folder(run.id) / "threads.json").write_text("{broken")
+    assert worker.execute(run.id, store) == "failed"
+    error = store.runs.get(run.id).error
+    assert error.startswith("Something unexpected went wrong (JSONDecodeError")
+    assert "Traceback" not in error
+    assert "Traceback" in caplog.text
+
+
+def test_out_of_memory_is_named(tmp_path):
+    sentence = worker.plain_sentence(torch.OutOfMemoryError("CUDA out of memory"), tmp_path)
+    assert "micro_batch_size" in sentence
+
+
+def test_lost_metrics_are_counted_and_training_goes_on(store, configure, caplog):
+    run = store.runs.create(configure(updates=2))
+    with store.engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE TRIGGER sick BEFORE INSERT ON metrics WHEN NEW.step = 1 "
+                "BEGIN SELECT RAISE(FAIL, 'the disk is sick'); END"
+            )
+        )
+    assert worker.execute(run.id, store) == "finished"
+    assert store.runs.get(run.id).summary["lost_writes"] == 1
+    assert 1 not in set(store.metrics.since(run.id)["step"])
+    assert "the disk is sick" in caplog.text
+
+
+def test_a_stop_saves_and_a_resume_finishes(store, configure):
+    run = store.runs.create(configure(updates=4))
+    store.commands.add(run.id, "stop", who="ann")
+    assert worker.execute(run.id, store) == "stopped"
+    assert store.runs.get(run.id).step == 0
+    assert [e.who for e in store.events.since(run.id, kinds=("stop",))] == ["ann"]
+    orders.resume(store, run.id)
+    assert worker.execute(run.id, store) == "finished"
+    assert store.runs.get(run.id).step == 4
+
+
+def test_a_run_has_one_worker_at_a_time(store, configure):
+    run = store.runs.create(configure(updates=400))
+    thread = threading.Thread(target=worker.execute, args=(run.id, store))
+    thread.start()
+    wait_until(store, run.id, lambda run: run.status == "running")
+    with pytest.raises(RunError, match="has a worker already"):
+        worker.execute(run.id, store)
+    orders.stop(store, run.id)
+    thread.join()
+    assert store.runs.get(run.id).status == "stopped"
+
+
+def test_pause_knob_and_resume_are_obeyed_between_updates(store, configure):
+    run = store.runs.create(configure(updates=400))
+    thread = threading.Thread(target=worker.execute, args=(run.id, store))
+    thread.start()
+    wait_until(store, run.id, lambda run: run.step >= 1)
+    orders.pause(store, run.id, "ann")
+    paused = wait_until(store, run.id, lambda run: run.status == "paused")
+    orders.turn(store, run.id, {"kl_coef": "0.7"}, "bob")
+    orders.resume(store, run.id, "ann")
+    wait_until(store, run.id, lambda run: run.status == "running" and run.step > paused.step + 2)
+    orders.stop(store, run.id, "ann")
+    thread.join()
+    knob = store.events.since(run.id, kinds=("knob",))[0]
+    assert (knob.who, knob.payload["new"]) == ("bob", 0.7)
+    frame = store.metrics.since(run.id, names=["objective/kl_coef"])
+    after = frame[frame["step"] > knob.step]["value"]
+    assert not after.empty
+    assert set(after) == {0.7}
+    assert set(frame[frame["step"] <= knob.step]["value"]) == {0.1}
+    kinds = [event.kind for event in store.events.since(run.id, kinds=("pause", "resume"))]
+    assert kinds == ["pause", "resume"]
+
+
+def test_a_knob_turned_after_the_checkpoint_is_turned_again_on_resume(store, configure):
+    run = store.runs.create(configure())
+    payload = {"name": "kl_coef", "old": 0.1, "new": 0.5, "live": True}
+    store.events.add(run.id, 3, "knob", "kl_coef 0.1 -> 0.5", payload, "ann")
+    recorder = Recorder(store, run.id)
+    recorder.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
+    assert store.events.since(run.id, kinds=("knob",)) == []
+    assert recorder.control(2).settings == {}
+    assert recorder.control(3).settings == {"kl_coef": 0.5}
+    recorder.event(3, "knob", "kl_coef 0.1 -> 0.5", payload)
+    assert store.events.since(run.id, kinds=("knob",))[0].who == "ann"
+
+
+def test_a_knob_that_the_checkpoint_holds_is_not_turned_twice(store, configure):
+    run = store.runs.create(configure())
+    payload = {"name": "kl_coef", "old": 0.1, "new": 0.5, "live": True}
+    store.events.add(run.id, 2, "knob", "kl_coef 0.1 -> 0.5", payload, "ann")
+    recorder = Recorder(store, run.id)
+    recorder.rewind(2, {"kl_coef": 0.5, "reset_prob": 0.5})
+    assert recorder.control(2).settings == {}
+    assert len(store.events.since(run.id, kinds=("knob",))) == 1
+
+
+def test_nothing_to_export_is_said(store, configure, tmp_path):
+    run = store.runs.create(configure())
+    with pytest.raises(CheckpointError):
+        worker.export(run.id, tmp_path / "out", store)
+
+
+def test_heldout_prompts_do_not_depend_on_the_seed(tmp_path, configure):
+    from drpo.materials import gather
+
+    data = str(write_pairs(tmp_path / "all.jsonl", 40))
+    first, second = (
+        gather(configure(data=data, heldout=None, heldout_fraction=0.25, seed=seed), None)
+        for seed in (1, 2)
+    )
+    assert [p.prompt for p in first.heldout] == [p.prompt for p in second.heldout]
+    assert not {p.prompt for p in first.heldout} & {p.prompt for p in first.train}
