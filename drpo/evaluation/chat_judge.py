@@ -114,7 +114,7 @@ class ChatJudge:
         self.tally = Tally()
         self._endpoint = endpoint
         self._cache = cache
-        self._workers = workers
+        self.workers = workers
         self._progress = progress
         self._failures = _Failures()
 
@@ -144,7 +144,7 @@ class ChatJudge:
                 is kept; the same call later asks only the rest.
         """
         verdicts: list[Verdict | None] = []
-        with ThreadPoolExecutor(self._workers) as pool:
+        with ThreadPoolExecutor(self.workers) as pool:
             futures = [pool.submit(self._match, match) for match in matches]
             try:
                 for done, future in enumerate(futures, 1):

@@ -70,7 +70,9 @@ def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), n, n, "wilson", level)
+    # Rounding must not push a bound past the share itself, at 0 or 1.
+    low, high = min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+    return Interval(share, low, high, n, n, "wilson", level)
 
 
 def win_rate(

@@ -173,6 +173,8 @@ def answers_of(store: Store, source: Source, place: int) -> dict[str, SourceAnsw
     found: dict[str, SourceAnswer] = {}
     for row in store.samples.at(source.run_id, source.step):
         if source.answers == "chosen":
+            if not row.offline:
+                continue
             answer = SourceAnswer(place, row.offline, row.offline_score, row.offline_gold)
         else:
             answer = SourceAnswer(place, row.response, row.score, row.gold, row.finished)
@@ -180,7 +182,7 @@ def answers_of(store: Store, source: Source, place: int) -> dict[str, SourceAnsw
     body = store.documents.get(EVALUATION_KIND, f"{source.run_id}@{source.step}")
     for kept in (body or {}).get("answers", ()):
         found.setdefault(kept["prompt"], _evaluated(kept, source, place))
-    return {prompt: answer for prompt, answer in found.items() if answer.text.strip()}
+    return found
 
 
 def _evaluated(kept: dict[str, Any], source: Source, place: int) -> SourceAnswer:

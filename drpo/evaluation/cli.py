@@ -1,0 +1,116 @@
+"""`drpo eval RUN...`: finished runs on the same footing, win rates with their intervals."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drpo.cli.output import ProgressLine, figure, print_json, print_table
+from drpo.errors import RunError
+from drpo.evaluation.chat_endpoint import ChatEndpoint
+from drpo.evaluation.chat_judge import ChatJudge
+from drpo.store import Store
+
+if TYPE_CHECKING:
+    from drpo.evaluation.outcome import Evaluation
+
+COLUMNS = ("scores", "gold", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
+
+app = typer.Typer(help="Evaluate finished runs side by side.", invoke_without_command=True)
+
+
+@app.callback(context_settings={"allow_interspersed_args": True})
+def evaluate_runs(
+    runs: Annotated[
+        list[str],
+        typer.Argument(help="Runs, each an id or its beginning; RUN@STEP for an earlier policy."),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
+    prompts: Annotated[int | None, typer.Option(min=2, help="Held-out prompts.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=5, help="Randomness of answers; 0 is greedy.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampling noise.")] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="Base URL of an OpenAI-compatible chat endpoint that judges, too."),
+    ] = None,
+    judge_model: Annotated[str | None, typer.Option(help="Model name there.")] = None,
+    judge_workers: Annotated[int, typer.Option(min=1, help="Questions in flight at once.")] = 4,
+) -> None:
+    """Evaluate runs on the same held-out prompts with the same sampling noise.
+
+    The first run's held-out prompts, answer length, reward model and gold score serve for all.
+    The judge's key is read from DRPO_JUDGE_API_KEY (for api.openai.com also OPENAI_API_KEY).
+    """
+    store = Store()
+    from transformers.utils.logging import disable_progress_bar
+
+    from drpo.evaluation.contestants import contestant  # loads torch
+    from drpo.evaluation.evaluate import Terms, evaluate
+
+    disable_progress_bar()  # the one line of progress is ours
+    contestants = [contestant(store, run) for run in runs]
+    if len({one.key for one in contestants}) < len(contestants):
+        raise RunError("A run is named twice at the same step; name each once.")
+    line = ProgressLine()
+    settings = contestants[0].config.evaluation
+    chat = _chat(store, judge or settings.judge, judge_model or settings.judge_model, line)
+    if chat is not None:
+        chat.workers = judge_workers
+
+    def progress(what: str, done: int, total: int) -> None:
+        line.show(f"{what} {done}/{total}" if total else what)
+
+    found = evaluate(
+        store, contestants, terms=Terms(prompts, temperature, seed),
+        judges=[] if chat is None else [chat], progress=progress,
+    )  # fmt: skip
+    line.end()
+    document = found.to_dict()
+    if chat is not None:
+        document["judge"] = chat.tally.to_dict()
+    if as_json:
+        print_json(document)
+        return
+    _print(found)
+    if chat is not None:
+        said = ", ".join(f"{name} {count}" for name, count in chat.tally.to_dict().items())
+        sys.stderr.write(f"judge {chat.name}: {said}\n")
+
+
+def _chat(store: Store, url: str | None, model: str | None, line: ProgressLine) -> ChatJudge | None:
+    if url is None:
+        return None
+    if model is None:
+        raise RunError(f"The judge at {url} needs a model name; give --judge-model.")
+    return ChatJudge(
+        ChatEndpoint(url, model),
+        store.documents,
+        progress=lambda done, total: line.show(f"judge {done}/{total}"),
+    )
+
+
+def _print(found: Evaluation) -> None:
+    rows = []
+    for one in found.contestants:
+        for label, values in (("start", one.start_figures), (one.contestant.key, one.figures)):
+            cells = [_with_error(values, name) for name in COLUMNS]
+            rows.append([label if label != "start" else "  its start policy", *cells])
+    print_table(rows, ["run", *(name.replace("_", " ") for name in COLUMNS)])
+    typer.echo("Figures are means over prompts +- standard error; kl in nats, length in tokens.")
+    for one in found.contestants:
+        names = {"start": "its start policy", "chosen": "the chosen answers"}
+        for opponent, rate in one.win_rates:
+            typer.echo(rate.sentence(one.contestant.key, names[opponent]))
+    for subject, other, rate in found.duels:
+        typer.echo(rate.sentence(subject, other))
+
+
+def _with_error(values: dict[str, float], name: str) -> str:
+    error = values.get(f"{name}_se")
+    return figure(values.get(name)) + (f" +- {figure(error)}" if error is not None else "")

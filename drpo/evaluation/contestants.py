@@ -1,0 +1,100 @@
+"""From a run to what takes part in an evaluation: a policy at a step, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from drpo.checkpoint import policies
+from drpo.config import RunConfig
+from drpo.errors import RunError
+from drpo.store import Store, run_folder
+
+TRAINED_STEP = 1
+"""The step that methods without updates (SFT, DPO, best-of-n) file their result under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One policy to evaluate."""
+
+    run_id: str
+    name: str
+    config: RunConfig
+    step: int
+    policy: str
+    """Folder or name of the model that answers; for best-of-n the start policy."""
+    origin: str
+    """The start policy: what KL is measured to."""
+    reward_model: str | None
+
+    @property
+    def key(self) -> str:
+        """What its evaluation is filed under."""
+        return f"{self.run_id}@{self.step}"
+
+    @property
+    def draws(self) -> int:
+        """Answers drawn for each one that is kept."""
+        picks = self.config.run.method == "best_of_n" and self.step > 0
+        return self.config.stages.best_of_n if picks else 1
+
+
+def contestant(store: Store, text: str) -> Contestant:
+    """Find what to evaluate.
+
+    Args:
+        store: Where the run is.
+        text: A run's id or the beginning of it, `@STEP` behind it for another step than the last.
+
+    Raises:
+        RunError: There is no such run, it trains no policy, or keeps none of that step.
+    """
+    name, _, wanted = text.partition("@")
+    run = store.runs.find(name)
+    config = RunConfig.from_nested(run.config)
+    folder = run_folder(run.id)
+    if wanted and not wanted.isdigit():
+        raise RunError(f"{text!r}: expected a step number behind @, got {wanted!r}.")
+    kept = _kept(config, folder)
+    if not kept:
+        raise RunError(
+            f"{run.id} has kept no policy to evaluate (method {config.run.method}, status "
+            f"{run.status}); wait for its first evaluation, or choose another run."
+        )
+    step = int(wanted) if wanted else max(kept)
+    if step not in kept:
+        raise RunError(
+            f"{run.id} kept its policy at steps {', '.join(map(str, sorted(kept)))}; got {step}."
+        )
+    return Contestant(
+        run.id, run.name, config, step, kept[step], _origin(config, folder), _reward(config, folder)
+    )
+
+
+def _origin(config: RunConfig, folder: Path) -> str:
+    tuned = folder / "models" / "sft"
+    if config.run.method != "sft" and tuned.is_dir():
+        return str(tuned)
+    return config.models.policy
+
+
+def _reward(config: RunConfig, folder: Path) -> str | None:
+    trained = folder / "models" / "reward_model"
+    if config.models.reward_model is None and trained.is_dir():
+        return str(trained)
+    return config.models.reward_model
+
+
+def _kept(config: RunConfig, folder: Path) -> dict[int, str]:
+    """Every policy that can answer, by step; step 0 is the start policy."""
+    origin = _origin(config, folder)
+    if config.run.method in ("drpo", "ppo"):
+        kept = {step: str(path) for step, path in policies(folder / "checkpoints").items()}
+        return {0: origin, **kept} if kept else {}
+    if config.run.method == "best_of_n":
+        return {0: origin, TRAINED_STEP: origin}
+    trained = folder / "models" / config.run.method
+    if config.run.method in ("sft", "dpo") and trained.is_dir():
+        return {0: origin, TRAINED_STEP: str(trained)}
+    return {}

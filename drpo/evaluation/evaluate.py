@@ -1,0 +1,258 @@
+"""Evaluate finished runs on the same footing, whatever their method.
+
+All runs answer the same held-out prompts under the same sampling noise, are scored by the same
+reward model and gold score, and meet the same opponents: the start policy, the data's chosen
+answers, and each other. Results are kept in the store, so that screens show them without a model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from drpo.baselines import best_of
+from drpo.config import RunConfig
+from drpo.data.pairs import Pair
+from drpo.episodes import gold_of, offline_answer
+from drpo.errors import DataError
+from drpo.evaluation.contestants import Contestant
+from drpo.evaluation.heldout import Drawn, HeldOut, figures, standard_error
+from drpo.evaluation.judges import Answer, Judge, Match, recorded_judge
+from drpo.evaluation.outcome import Duel, Evaluated, Evaluation, Row, keep_duels, keep_evaluated
+from drpo.evaluation.texts import RougeL
+from drpo.evaluation.winrate import WinRate, play
+from drpo.gold import GoldScorer
+from drpo.materials import gather
+from drpo.models import Models, load_causal, load_models
+from drpo.resets import generator_for
+from drpo.scoring import Answer as Scored
+from drpo.store import Store
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is the same for all: None takes the first run's own setting."""
+
+    prompts: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+
+
+def evaluate(
+    store: Store,
+    contestants: Sequence[Contestant],
+    *,
+    terms: Terms | None = None,
+    judges: Sequence[Judge] = (),
+    progress: Progress = lambda _what, _done, _total: None,
+) -> Evaluation:
+    """Evaluate policies side by side and keep the results.
+
+    Args:
+        store: Where data sets are looked up and results kept.
+        contestants: What to evaluate; the first one's held-out prompts, lengths, reward model and
+            gold score serve for all.
+        terms: Settings other than the first run's.
+        judges: Further judges, beside the reward model and the gold score.
+        progress: Told what is being done, how much of it, of how much.
+
+    Raises:
+        DataError: Too few held-out prompts are left that no other contestant was trained on.
+    """
+    first = contestants[0]
+    pairs, gold = _common_prompts(store, contestants)
+    settings = _settings(first, terms or Terms())
+    evaluated: list[Evaluated] = []
+    said = _terms_of(settings, first)
+    for one in contestants:
+        evaluated.append(_evaluate_one(one, first, settings, pairs, gold, judges, progress))
+        keep_evaluated(store, evaluated[-1], said)
+    duels = _duels(evaluated, judges)
+    keep_duels(store, duels)
+    return Evaluation(said, tuple(evaluated), tuple(duels))
+
+
+def _common_prompts(
+    store: Store, contestants: Sequence[Contestant]
+) -> tuple[list[Pair], GoldScorer | None]:
+    """The first contestant's held-out pairs, less those whose prompt another was trained on."""
+    own = gather(contestants[0].config, store)
+    trained: set[str] = set()
+    seen = [contestants[0].config.data]
+    for other in contestants[1:]:
+        if other.config.data not in seen:
+            seen.append(other.config.data)
+            trained |= {pair.prompt for pair in gather(other.config, store).train}
+    pairs = [pair for pair in own.heldout if pair.prompt not in trained]
+    if len(pairs) < 2:
+        raise DataError(
+            f"Of {len(own.heldout)} held-out prompts of {contestants[0].run_id}, the other runs "
+            f"were trained on {len(own.heldout) - len(pairs)}; expected at least 2 that nobody "
+            "was trained on. Compare runs of the same data, or give them one held-out file."
+        )
+    return pairs, own.gold
+
+
+def _settings(first: Contestant, terms: Terms) -> RunConfig:
+    wanted = {
+        "eval_prompts": terms.prompts,
+        "eval_temperature": terms.temperature,
+        "eval_seed": terms.seed,
+    }
+    changed = {name: value for name, value in wanted.items() if value is not None}
+    return first.config.replace(
+        lora_rank=0,
+        critic_init="policy",
+        long_prompts="drop",
+        reward_source="gold" if first.reward_model is None else "model",
+        **changed,
+    )
+
+
+def _evaluate_one(
+    one: Contestant,
+    first: Contestant,
+    settings: RunConfig,
+    pairs: Sequence[Pair],
+    gold: GoldScorer | None,
+    judges: Sequence[Judge],
+    progress: Progress,
+) -> Evaluated:
+    progress(f"loading {one.key}", 0, 0)
+    models = load_models(settings, policy=one.origin, reward_model=first.reward_model, gold=gold)
+    held = HeldOut(models, pairs, settings)
+    start = held.draw(models.policy, tick=lambda done, total: progress("start policy", done, total))
+    if one.policy != one.origin:
+        models.policy = load_causal(one.policy).to(models.precision.device).eval()
+    drawn = start
+    if one.policy != one.origin or one.draws > 1:
+        drawn = _draw(models, held, one, start, progress)
+    rows = _rows(models, held, drawn, start)
+    values = _figures(drawn, rows)
+    if one.draws > 1:
+        values |= {"kl": math.log(one.draws) - (one.draws - 1) / one.draws, "kl_se": 0.0}
+    return Evaluated(
+        contestant=one,
+        figures=values,
+        start_figures=_figures(start, [replace(row, policy=row.start) for row in rows]),
+        rows=tuple(rows),
+        weights=models.weights_hash(),
+        win_rates=tuple(_opponents(rows, pairs, judges)),
+    )
+
+
+def _draw(
+    models: Models, held: HeldOut, one: Contestant, start: Drawn, progress: Progress
+) -> Drawn:
+    """Answers under the evaluation's noise; best-of-n draws further ones from noise of its own."""
+    if one.draws == 1:
+        return held.draw(models.policy, tick=lambda done, total: progress(one.key, done, total))
+    draws, noise = [start], held.noise
+    for number in range(1, one.draws):
+        progress(one.key, number, one.draws)
+        generator = generator_for(held.config.evaluation.eval_seed, number, "evaluation")
+        held.noise = torch.rand(noise.shape, generator=generator, dtype=torch.float64)
+        draws.append(held.draw(models.policy))
+    held.noise = noise
+    return best_of(draws)
+
+
+def _rows(models: Models, held: HeldOut, drawn: Drawn, start: Drawn) -> list[Row]:
+    offline = [offline_answer(models, held.pairs[t.item], t) for t in held.offline]
+    # Without a reward model the scores are the gold ones, and no learned score is known.
+    learned = models.learned is not None
+    chosen = _answers(
+        offline, models.reward.score(offline).tolist(), gold_of(models.gold, offline).tolist(),
+        learned=learned,
+    )  # fmt: skip
+    policy, before = (
+        _answers(one.answers, one.scores.tolist(), one.gold.tolist(), learned=learned)
+        for one in (drawn, start)
+    )
+    return [
+        Row(held.pairs[trajectory.item].prompt, trajectory.item, mine, theirs, reference, kl)
+        for trajectory, mine, theirs, reference, kl in zip(
+            held.prompts, policy, before, chosen, drawn.kl.tolist(), strict=True
+        )
+    ]
+
+
+def _answers(
+    answers: Sequence[Scored], scores: Sequence[float], gold: Sequence[float], *, learned: bool
+) -> list[Answer]:
+    return [
+        Answer(
+            answer.text,
+            answer.finished,
+            score if learned else None,
+            None if math.isnan(true) else true,
+        )
+        for answer, score, true in zip(answers, scores, gold, strict=True)
+    ]
+
+
+def _figures(drawn: Drawn, rows: Sequence[Row]) -> dict[str, float]:
+    values = {name.removeprefix("eval/"): value for name, value in figures(drawn).items()}
+    rouge = RougeL()
+    overlap = torch.tensor([rouge(row.policy.text, row.chosen.text) for row in rows])
+    return values | {
+        "rouge_l": float(overlap.mean()),
+        "rouge_l_se": standard_error(overlap),
+    }
+
+
+def _judges(rows: Sequence[Row], further: Sequence[Judge]) -> list[Judge]:
+    """The reward model and the gold score where all rows know them, and the further judges."""
+    judges: list[Judge] = []
+    if all(row.policy.score is not None for row in rows):
+        judges.append(recorded_judge("score"))
+    if all(row.policy.gold is not None and row.chosen.gold is not None for row in rows):
+        judges.append(recorded_judge("gold"))
+    return [*judges, *further]
+
+
+def _opponents(
+    rows: Sequence[Row], pairs: Sequence[Pair], judges: Sequence[Judge]
+) -> list[tuple[str, WinRate]]:
+    facts = {pair.prompt: pair.facts for pair in pairs}
+    against = {
+        "start": [Match(row.prompt, row.policy, row.start, facts[row.prompt]) for row in rows],
+        "chosen": [Match(row.prompt, row.policy, row.chosen, facts[row.prompt]) for row in rows],
+    }
+    return [
+        (opponent, play(judge, matches))
+        for opponent, matches in against.items()
+        for judge in _judges(rows, judges)
+    ]
+
+
+def _duels(evaluated: Sequence[Evaluated], judges: Sequence[Judge]) -> list[Duel]:
+    """Every pair of contestants on the prompts that both answered; the later one is the subject."""
+    duels = []
+    for other, subject in itertools.combinations(evaluated, 2):
+        theirs = {row.prompt: row for row in other.rows}
+        both = [row for row in subject.rows if row.prompt in theirs]
+        matches = [Match(row.prompt, row.policy, theirs[row.prompt].policy) for row in both]
+        duels += [
+            (subject.contestant.key, other.contestant.key, play(judge, matches))
+            for judge in _judges(both, judges)
+        ]
+    return duels
+
+
+def _terms_of(settings: RunConfig, first: Contestant) -> dict[str, Any]:
+    return {
+        "prompts": settings.evaluation.eval_prompts,
+        "temperature": settings.evaluation.eval_temperature,
+        "seed": settings.evaluation.eval_seed,
+        "response_length": settings.sampling.response_length,
+        "data": settings.data.heldout or settings.data.data,
+        "reward_model": first.reward_model,
+    }

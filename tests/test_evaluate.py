@@ -1,0 +1,205 @@
+"""Runs of several methods, really trained on a tiny model, evaluated on the same footing."""
+
+import json
+import math
+
+import pytest
+from toy import WORDS, toy_config
+
+from drpo import worker
+from drpo.cli import main
+from drpo.errors import DataError, RunError
+from drpo.evaluation.contestants import contestant
+from drpo.evaluation.evaluate import Terms, evaluate
+from drpo.review import Source, create_review
+from drpo.store import Store
+
+
+def write_pairs(path, first, count):
+    rows = []
+    for i in range(first, first + count):
+        word, other = WORDS[i % 4], WORDS[(i + 1) % 4]
+        rows.append(
+            {
+                "prompt": f"case {i} {word}:", "chosen": f" {word}", "rejected": f" {other}",
+                "facts": {"colour": word},
+            }
+        )  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    gold = {"kind": "facts", "strict": False, "slots": {"colour": list(WORDS)}}
+    path.with_name(path.name + ".gold.json").write_text(json.dumps(gold))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, model_folder, reward_folder):
+    """A workspace with finished runs, made once."""
+    folder = tmp_path_factory.mktemp("home")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DRPO_HOME", str(folder))
+    patch.setenv("OMP_NUM_THREADS", "1")
+    patch.delenv("DRPO_DATABASE_URL", raising=False)
+    write_pairs(folder / "train.jsonl", 0, 24)
+    write_pairs(folder / "heldout.jsonl", 100, 10)
+    store = Store()
+    runs = {}
+    for name, settings in {
+        "drpo": {},
+        "strong": {"learning_rate": 0.05},
+        "bon": {"method": "best_of_n", "best_of_n": 4},
+        "leaky": {"data": str(folder / "heldout.jsonl"), "heldout": str(folder / "train.jsonl")},
+    }.items():
+        config = toy_config(model_folder(), reward_folder).replace(
+            **{
+                "name": name, "data": str(folder / "train.jsonl"), "updates": 2,
+                "heldout": str(folder / "heldout.jsonl"), "eval_prompts": 10, **settings,
+            }
+        )  # fmt: skip
+        run = store.runs.create(config)
+        assert worker.execute(run.id, store) == "finished", store.runs.get(run.id).error
+        runs[name] = run.id
+    yield folder, store, runs
+    store.close()
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def evaluation(home):
+    _, store, runs = home
+    contestants = [contestant(store, runs[name]) for name in ("drpo", "strong", "bon")]
+    return evaluate(store, contestants)
+
+
+def test_all_methods_answer_the_same_prompts(evaluation):
+    prompts = [[row.prompt for row in one.rows] for one in evaluation.contestants]
+    assert prompts[0] == prompts[1] == prompts[2]
+    assert len(prompts[0]) == 10
+
+
+def test_the_figures_are_those_the_run_saw_at_its_last_evaluation(home, evaluation):
+    _, store, _ = home
+    for one in evaluation.contestants:
+        last = store.runs.get(one.contestant.run_id).summary["last"]
+        assert last["step"] == one.contestant.step
+        for name in ("scores", "gold", "kl", "mean_length"):
+            assert one.figures[name] == pytest.approx(last[name], abs=1e-5), name
+
+
+def test_every_method_starts_from_the_same_answers(evaluation):
+    starts = [[row.start.text for row in one.rows] for one in evaluation.contestants]
+    assert starts[0] == starts[1] == starts[2]
+    assert evaluation.contestants[0].start_figures["kl"] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_weights_are_named_as_the_samples_of_the_run_name_them(home, evaluation):
+    _, store, runs = home
+    samples = store.samples.at(runs["strong"], 2)
+    assert {sample.weights for sample in samples} == {evaluation.contestants[1].weights}
+    assert evaluation.contestants[0].weights != evaluation.contestants[1].weights
+
+
+def test_best_of_n_never_scores_below_the_start_policy_and_states_the_known_kl(evaluation):
+    bon = evaluation.contestants[2]
+    assert all(row.policy.score >= row.start.score for row in bon.rows)
+    assert bon.figures["kl"] == pytest.approx(math.log(4) - 3 / 4)
+    rates = {(opponent, rate.judge): rate for opponent, rate in bon.win_rates}
+    assert rates["start", "reward_model"].losses == 0
+
+
+def test_win_rates_come_from_every_judge_against_every_opponent(evaluation):
+    for one in evaluation.contestants:
+        kinds = {(opponent, rate.judge) for opponent, rate in one.win_rates}
+        assert kinds == {
+            ("start", "reward_model"), ("start", "gold"),
+            ("chosen", "reward_model"), ("chosen", "gold"),
+        }  # fmt: skip
+        for _, rate in one.win_rates:
+            assert rate.interval.low <= rate.interval.value <= rate.interval.high
+    # The chosen answers state their colour, and the random model's never do.
+    gold = {o: r for o, r in evaluation.contestants[0].win_rates if r.judge == "gold"}
+    assert gold["chosen"].losses >= 9
+
+
+def test_duels_are_counted_by_hand(evaluation):
+    first, second = evaluation.contestants[:2]
+    wins = sum(
+        b.policy.score > a.policy.score for a, b in zip(first.rows, second.rows, strict=True)
+    )
+    (duel,) = [
+        rate
+        for subject, other, rate in evaluation.duels
+        if (subject, other) == (second.contestant.key, first.contestant.key)
+        and rate.judge == "reward_model"
+    ]
+    assert duel.wins == wins
+    assert len(evaluation.duels) == 3 * 2
+
+
+def test_results_are_kept_for_the_screens_and_can_be_reviewed(home, evaluation):
+    _, store, runs = home
+    body = store.documents.get("evaluation", f"{runs['drpo']}@2")
+    assert body["figures"] == evaluation.contestants[0].figures
+    assert len(body["answers"]) == 10
+    json.dumps(body, allow_nan=False)
+    # Training kept 2 answers for reading; the evaluation kept all, so all can be judged.
+    sources = [Source("start", runs["strong"], 0), Source("strong", runs["strong"], 2)]
+    review = create_review(store, "r", sources, items=10)
+    assert len(review.items) + review.identical == 10
+    comparison = store.documents.all("comparison")
+    assert len(comparison) == 6
+
+
+def test_an_earlier_step_can_be_evaluated_and_step_0_is_the_start_policy(home):
+    _, store, runs = home
+    start = contestant(store, f"{runs['drpo']}@0")
+    found = evaluate(store, [start], terms=Terms(prompts=4)).contestants[0]
+    assert len(found.rows) == 4
+    assert [row.policy.text for row in found.rows] == [row.start.text for row in found.rows]
+    with pytest.raises(RunError, match="kept its policy at steps 0, 2"):
+        contestant(store, f"{runs['drpo']}@1")
+    with pytest.raises(RunError, match="behind @"):
+        contestant(store, f"{runs['drpo']}@last")
+
+
+def test_another_seed_draws_other_answers_and_the_same_seed_the_same(home):
+    _, store, runs = home
+    one = contestant(store, runs["drpo"])
+    drawn = [
+        [
+            row.policy.text
+            for row in evaluate(store, [one], terms=Terms(seed=seed)).contestants[0].rows
+        ]
+        for seed in (5, 5, 6)
+    ]
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]
+
+
+def test_prompts_that_another_run_was_trained_on_are_not_used(home):
+    _, store, runs = home
+    with pytest.raises(DataError, match="nobody was trained on"):
+        # `leaky` was trained on the held-out prompts of `drpo`.
+        evaluate(store, [contestant(store, runs["drpo"]), contestant(store, runs["leaky"])])
+
+
+def test_the_command_prints_the_win_rate_with_its_interval(home, capsys):
+    _, _, runs = home
+    with pytest.raises(SystemExit) as ended:
+        main(["eval", runs["drpo"], runs["strong"]])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert f"{runs['strong']}@2 preferred to {runs['drpo']}@2 in" in said
+    assert "95 % interval" in said
+    with pytest.raises(SystemExit):
+        main(["eval", runs["drpo"], runs["strong"], "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert [run["run"] for run in document["runs"]] == [runs["drpo"], runs["strong"]]
+    for duel in document["duels"]:
+        assert 0 <= duel["low"] <= duel["value"] <= duel["high"] <= 1
+
+
+def test_a_run_without_a_policy_is_a_sentence(home):
+    _, store, _ = home
+    config = toy_config("nowhere", "nowhere", name="queued")
+    run = store.runs.create(config)
+    with pytest.raises(RunError, match="kept no policy"):
+        contestant(store, run.id)
