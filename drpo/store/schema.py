@@ -18,6 +18,11 @@ STATUSES = (*LIVE_STATUSES, "finished", "stopped", "failed", "interrupted")
 """`stopped` was asked for and saved; `interrupted` lost its worker and can be resumed."""
 
 
+NEVER_REUSED = {"sqlite_autoincrement": True}
+"""SQLite gives the ids of erased rows away again, and a reader's cursor would step over the new
+rows that a resumed run writes in their place; with this it does not."""
+
+
 class Base(DeclarativeBase):
     """Base of all tables."""
 
@@ -73,6 +78,7 @@ class Metric(Base):
     __table_args__ = (
         Index("ix_metrics_run_cursor", "run_id", "id"),
         Index("ix_metrics_run_name", "run_id", "name"),
+        NEVER_REUSED,
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
@@ -89,6 +95,7 @@ class SampleRow(Base):
     __table_args__ = (
         Index("ix_samples_run_step", "run_id", "kind", "step"),
         Index("ix_samples_run_cursor", "run_id", "id"),
+        NEVER_REUSED,
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
@@ -118,7 +125,7 @@ class EventRow(Base):
     """Something that happened at a step: a knob turned, an alarm, a pause, a stage's end."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_run_cursor", "run_id", "id"),)
+    __table_args__ = (Index("ix_events_run_cursor", "run_id", "id"), NEVER_REUSED)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))

@@ -1,0 +1,88 @@
+"""The screens' reading of the store: by cursor, once for all, true after a resume."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import screen_material
+
+from drpo.dashboard import frames
+from drpo.dashboard.frames import Feed, Series, merge
+from drpo.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+    yield opened
+    opened.close()
+
+
+def fresh(feed):
+    """Read now, whatever was read a moment ago."""
+    feed.read_at = 0.0
+    return feed.refresh()
+
+
+def test_a_feed_reads_only_rows_above_its_cursor(store):
+    run = screen_material.add_run(store, "one", updates=4)
+    feed = fresh(Feed(store, run.id))
+    before = feed.metric_cursor
+    store.metrics.append(run.id, 5, {"objective/kl": 0.5})
+    fresh(feed)
+    assert feed.metric_cursor == before + 1
+    assert feed.get("objective/kl").steps.tolist() == [1, 2, 3, 4, 5]
+    assert feed.last("objective/kl") == 0.5
+
+
+def test_a_second_look_within_the_same_tick_does_not_read_again(store):
+    run = screen_material.add_run(store, "one", updates=2)
+    feed = Feed(store, run.id).refresh()
+    store.metrics.append(run.id, 3, {"objective/kl": 9.0})
+    assert feed.refresh().get("objective/kl").steps.tolist() == [1, 2]
+
+
+def test_after_a_resume_the_values_written_again_replace_the_old_ones(store):
+    run = screen_material.add_run(store, "one", updates=6)
+    feed = fresh(Feed(store, run.id))
+    store.metrics.truncate(run.id, after_step=3)
+    store.metrics.append(run.id, 4, {"objective/kl": 4.5})
+    fresh(feed)
+    assert feed.get("objective/kl").steps.tolist() == [1, 2, 3, 4]
+    assert feed.last("objective/kl") == 4.5
+
+
+def test_events_appear_once_and_in_order(store):
+    run = screen_material.add_run(store, "one", updates=15)
+    feed = fresh(Feed(store, run.id))
+    store.events.add(run.id, 15, "pause", "Paused.")
+    fresh(feed)
+    assert [event.kind for event in fresh(feed).events] == ["knob", "pause"]
+
+
+def test_merging_keeps_steps_ascending_and_the_later_of_two_values():
+    old = {"a": Series(np.array([1, 2], np.int32), np.array([1.0, 2.0], np.float32))}
+    rows = pd.DataFrame(
+        [(3, 2, "a", 2.5), (4, 3, "a", 3.0), (5, 1, "b", 7.0)],
+        columns=["id", "step", "name", "value"],
+    )
+    merged = merge(old, rows)
+    assert merged["a"].steps.tolist() == [1, 2, 3]
+    assert merged["a"].values.tolist() == [1.0, 2.5, 3.0]
+    assert merged["b"].values.tolist() == [7.0]
+
+
+def test_the_table_of_runs_gives_gains_over_the_start_policy(store):
+    run = screen_material.add_run(store, "one", updates=10)
+    table = frames.runs_table([run])
+    first, last = run.summary["first"], run.summary["last"]
+    assert table.loc[0, "gold_gain"] == pytest.approx(last["gold"] - first["gold"])
+    assert table.loc[0, "reset_prob"] == 0.5
+
+
+def test_only_settings_that_differ_are_listed(store):
+    runs = [
+        screen_material.add_run(store, "weak", updates=2, kl_coef=0.02),
+        screen_material.add_run(store, "right", updates=2, kl_coef=0.2),
+    ]
+    assert list(frames.settings_that_differ(runs).index) == ["kl_coef"]
+    assert frames.settings_that_differ(runs[:1]).empty
