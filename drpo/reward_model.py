@@ -1,0 +1,346 @@
+"""A learned reward: any Hugging Face sequence classifier with one label, and one addition.
+
+A classifier's usual score is read off the last token, which has to remember everything. With the
+`config.json` entry `drpo_pooling` the same head scores every token of the answer instead, and the
+scores are added up ("sum") or the worst one counts ("min"), so a wrong word costs where it stands.
+Small models judge far better so. Without the entry ("last") the score is exactly Hugging Face's
+own.
+
+Two ways in. `score_texts` takes strings and tokenises them with the reward model's own tokenizer;
+it always works. `score` takes token ids and saves the detour; it is right only when the policy's
+tokenizer is the reward model's too, which `shares_tokenizer` tells.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from drpo.errors import ModelError, ShapeError
+
+Pooling = Literal["last", "sum", "min"]
+POOLINGS: tuple[Pooling, ...] = ("last", "sum", "min")
+
+
+class RewardModel(nn.Module):
+    """A classifier with its tokenizer and its way of making one score out of many.
+
+    Attributes:
+        classifier: The Hugging Face model.
+        tokenizer: Its tokenizer; None when the folder holds none (then only ids can be scored).
+        pooling: "last", "sum" or "min".
+    """
+
+    def __init__(
+        self,
+        classifier: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase | None,
+        pooling: Pooling = "last",
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.tokenizer = tokenizer
+        self.pooling = pooling
+        if pooling != "last":
+            self._token_head()  # fail now rather than at the first batch
+
+    def score(
+        self,
+        input_ids: Int[Tensor, "batch time"],
+        attention_mask: Bool[Tensor, "batch time"] | Int[Tensor, "batch time"],
+        response_mask: Bool[Tensor, "batch time"],
+    ) -> Float[Tensor, " batch"]:
+        """Score whole answers, prompt in front, padded left or right.
+
+        Args:
+            input_ids: Token ids of prompt, answer and, where the answer ended, its EOS.
+            attention_mask: True on real tokens.
+            response_mask: True on the answer's tokens, EOS included; "last" does not look at it.
+
+        Returns:
+            One score an answer, in the model's own units, float32.
+        """
+        if self.pooling == "last" and not hasattr(self.classifier, "score"):
+            # Encoders and others with a head of their own for the whole text.
+            output = self.classifier(input_ids=input_ids, attention_mask=attention_mask.long())
+            return cast(Tensor, output.logits).squeeze(-1).float()
+        by_token = self.token_scores(input_ids, attention_mask)
+        return self.pool(by_token, input_ids, attention_mask, response_mask)
+
+    def pool(
+        self,
+        by_token: Float[Tensor, "batch time"],
+        input_ids: Int[Tensor, "batch time"],
+        attention_mask: Bool[Tensor, "batch time"] | Int[Tensor, "batch time"],
+        response_mask: Bool[Tensor, "batch time"],
+    ) -> Float[Tensor, " batch"]:
+        """Make one score of the tokens' scores, as this model does it.
+
+        Raises:
+            ShapeError: A row holds no token to score.
+        """
+        if self.pooling == "last":
+            # Hugging Face reads the last token that is not the pad id, whatever the attention mask
+            # says; a model trained with pad equal to EOS was so trained to be read before EOS.
+            pad = self.classifier.config.get_text_config().pad_token_id
+            counted = attention_mask.bool() & (True if pad is None else input_ids != pad)
+        else:
+            counted = response_mask.bool()
+        if not bool(counted.any(dim=-1).all()):
+            raise ShapeError("Expected at least one token to score in every row, got none in one.")
+        if self.pooling == "sum":
+            return torch.where(counted, by_token, 0.0).sum(dim=-1)
+        if self.pooling == "min":
+            return torch.where(counted, by_token, torch.inf).amin(dim=-1)
+        positions = torch.arange(input_ids.shape[1], device=input_ids.device)
+        last = (positions * counted).argmax(dim=-1)
+        return by_token.gather(1, last[:, None]).squeeze(1)
+
+    def token_scores(
+        self,
+        input_ids: Int[Tensor, "batch time"],
+        attention_mask: Bool[Tensor, "batch time"] | Int[Tensor, "batch time"],
+    ) -> Float[Tensor, "batch time"]:
+        """Score every token by what was read up to it; meaningless on padding.
+
+        Raises:
+            ModelError: The classifier has no head that can be applied token by token.
+        """
+        return self.apply_head(self.hidden_states(input_ids, attention_mask))
+
+    def hidden_states(
+        self,
+        input_ids: Int[Tensor, "batch time"],
+        attention_mask: Bool[Tensor, "batch time"] | Int[Tensor, "batch time"],
+    ) -> Float[Tensor, "batch time width"]:
+        """The last layer's output, with positions counted from each row's first real token."""
+        attended = attention_mask.long()
+        positions = (attended.cumsum(-1) - 1).clamp(min=0)
+        extra: dict[str, Any] = {"use_cache": False, "position_ids": positions}
+        known = inspect.signature(self.classifier.base_model.forward).parameters
+        output = self.classifier.base_model(
+            input_ids=input_ids,
+            attention_mask=attended,
+            **{name: value for name, value in extra.items() if name in known},
+        )
+        return cast(Tensor, output.last_hidden_state)
+
+    def apply_head(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time"]:
+        """Score hidden states with the classifier's head."""
+        return cast(Tensor, self._token_head()(hidden)).squeeze(-1).float()
+
+    def shares_tokenizer(self, other: PreTrainedTokenizerBase) -> bool:
+        """Whether ids made by `other` mean the same here, so that `score` may take them."""
+        return self.tokenizer is not None and same_tokenizer(self.tokenizer, other)
+
+    @torch.no_grad()
+    def score_texts(
+        self,
+        prompts: Sequence[str],
+        responses: Sequence[str],
+        batch_size: int = 32,
+        finished: Sequence[bool] | None = None,
+    ) -> list[float]:
+        """Score answers given as text, in batches of like length.
+
+        Args:
+            prompts: One prompt an answer.
+            responses: The answers, joined to their prompts with nothing between.
+            batch_size: Answers scored at once; changes memory and speed only.
+            finished: Whether each answer came to its end, and so is scored with its EOS; all did
+                when None.
+
+        Returns:
+            One score an answer. A text longer than the model's context loses the beginning of its
+            prompt.
+
+        Raises:
+            ModelError: The model has no tokenizer.
+        """
+        if self.tokenizer is None:
+            raise ModelError(
+                "Expected a tokenizer in the reward model's folder, got none; save one there."
+            )
+        ended = [True] * len(prompts) if finished is None else list(finished)
+        limit = context_length(self.classifier)
+        rows = [
+            _keep_end(encode(self.tokenizer, prompt, response, finished=end), limit)
+            for prompt, response, end in zip(prompts, responses, ended, strict=True)
+        ]
+        order = sorted(range(len(rows)), key=lambda at: len(rows[at][0]))
+        scores = [0.0] * len(rows)
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            ids, attended, response = pad_rows([rows[at] for at in batch], self.tokenizer)
+            device = self.classifier.device
+            values = self.score(ids.to(device), attended.to(device), response.to(device))
+            for at, value in zip(batch, values.tolist(), strict=True):
+                scores[at] = value
+        return scores
+
+    def _token_head(self) -> nn.Module:
+        head = getattr(self.classifier, "score", None)
+        if not isinstance(head, nn.Module):
+            raise ModelError(
+                f"Pooling '{self.pooling}' needs a classifier whose `score` head reads one token "
+                f"at a time, got {type(self.classifier).__name__}; use pooling 'last'."
+            )
+        return head
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, response: str, *, finished: bool
+) -> tuple[list[int], int]:
+    """Tokenise `prompt + response` as one text.
+
+    Args:
+        tokenizer: Any tokenizer; a slow one, which knows no offsets, is taken to split at the
+            boundary.
+        prompt: The prompt.
+        response: The answer.
+        finished: Append EOS.
+
+    Returns:
+        The ids, and where the answer begins: its first token is the first that holds a character
+        of the answer.
+    """
+    if tokenizer.is_fast:
+        encoded = tokenizer(prompt + response, return_offsets_mapping=True)
+        ids = list(encoded["input_ids"])
+        ends = [end for _, end in encoded["offset_mapping"]]
+        start = next((at for at, end in enumerate(ends) if end > len(prompt)), len(ids))
+    else:
+        ids = list(tokenizer(prompt + response)["input_ids"])
+        start = min(len(tokenizer(prompt)["input_ids"]), len(ids))
+    eos = tokenizer.eos_token_id
+    if finished and eos is not None and (not ids or ids[-1] != eos):
+        ids.append(eos)
+    return ids, start
+
+
+def pad_rows(
+    rows: Sequence[tuple[list[int], int]], tokenizer: PreTrainedTokenizerBase
+) -> tuple[Int[Tensor, "batch time"], Bool[Tensor, "batch time"], Bool[Tensor, "batch time"]]:
+    """Right-pad encoded rows; returns ids, attention mask and answer mask."""
+    longest = max(len(ids) for ids, _ in rows)
+    padded = torch.full((len(rows), longest), tokenizer.pad_token_id or 0)
+    attended = torch.zeros(padded.shape, dtype=torch.bool)
+    response = torch.zeros(padded.shape, dtype=torch.bool)
+    for at, (ids, start) in enumerate(rows):
+        padded[at, : len(ids)] = torch.tensor(ids)
+        attended[at, : len(ids)] = True
+        response[at, start : len(ids)] = True
+    return padded, attended, response
+
+
+def same_tokenizer(one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> bool:
+    """Whether two tokenizers give the same ids for the same text, the EOS included."""
+    if one is other:
+        return True
+    if one.eos_token_id != other.eos_token_id or one.get_vocab() != other.get_vocab():
+        return False
+    if one.is_fast and other.is_fast:
+        return bool(_pipeline(one) == _pipeline(other))
+    return type(one) is type(other)
+
+
+def _pipeline(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """How text becomes ids, padding and truncation settings aside."""
+    backend = tokenizer.backend_tokenizer
+    parts = (backend.normalizer, backend.pre_tokenizer, backend.model, backend.post_processor)
+    return tuple(repr(part) for part in parts)
+
+
+def context_length(model: PreTrainedModel) -> int | None:
+    """Most tokens the model has positions for; None when its config does not say."""
+    config = model.config.get_text_config()
+    names = ("max_position_embeddings", "n_positions")
+    length = next((getattr(config, name) for name in names if getattr(config, name, None)), None)
+    return int(length) if length else None
+
+
+def _keep_end(row: tuple[list[int], int], limit: int | None) -> tuple[list[int], int]:
+    ids, start = row
+    cut = 0 if limit is None else max(0, len(ids) - limit)
+    return ids[cut:], max(0, start - cut)
+
+
+def load_reward_model(
+    folder: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> RewardModel:
+    """Load a reward model from a Hugging Face folder or name, ready to score.
+
+    Args:
+        folder: A sequence classifier with one label.
+        device: Where to put it.
+        dtype: Number format of its weights.
+
+    Raises:
+        ModelError: There is nothing loadable there, it has another number of labels than one, its
+            head has no weights, or `drpo_pooling` is unknown.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder}: expected a Hugging Face model folder or name with a config.json, got none "
+            f"that can be read ({_first_line(error)}); give another reward model."
+        ) from error
+    if config.num_labels != 1:
+        raise ModelError(
+            f"{folder}: expected a classifier with one label, got {config.num_labels}; train one "
+            "with num_labels=1, or leave the reward model out and it is trained from the pairs."
+        )
+    pooling = getattr(config, "drpo_pooling", "last")
+    if pooling not in POOLINGS:
+        raise ModelError(
+            f"{folder}/config.json: expected drpo_pooling to be one of {', '.join(POOLINGS)}, got "
+            f"{pooling!r}; correct it."
+        )
+    classifier = _load_classifier(folder, dtype)
+    model = RewardModel(classifier, _load_tokenizer(folder), pooling)
+    return model.to(device).eval().requires_grad_(requires_grad=False)
+
+
+def _load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    try:
+        classifier, report = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"{folder}: expected the weights of a sequence classifier, got none that can be read "
+            f"({_first_line(error)}); save the model again with save_pretrained."
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{folder}: expected a trained reward model, but {len(missing)} of its weights are "
+            f"missing ({missing[0]} first); is this a language model without a score head?"
+        )
+    return cast(PreTrainedModel, classifier)
+
+
+def _load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase | None:
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,0 +1,282 @@
+"""What the stages share: arguments for TRL, loading, progress and stop, saving in one piece."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig, PeftModel
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from drpo.config import RunConfig
+from drpo.errors import DataError, ModelError
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+"""Called as `progress(stage, steps done, steps in all, figures of the last step)`."""
+
+
+class Preference(Protocol):
+    """What a stage needs of a pair."""
+
+    @property
+    def prompt(self) -> str:
+        """The prompt, as trained on."""
+
+    @property
+    def chosen(self) -> str:
+        """The preferred answer, with its own leading whitespace."""
+
+    @property
+    def rejected(self) -> str:
+        """The other answer, likewise."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage leaves behind."""
+
+    folder: Path
+    """A Hugging Face folder, complete."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Figures on held-out pairs, without them the last of training; `pairs`, `pairs_too_long`."""
+    stopped: bool = False
+    """Whether a person stopped it early; the folder then holds what was learned so far."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How the outside listens and interrupts."""
+
+    stage: str
+    progress: Progress | None = None
+    should_stop: Callable[[], bool] | None = None
+
+
+class _Report(TrainerCallback):  # type: ignore[misc]
+    """Tells the outside after every step, and stops the trainer when asked."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self.hooks = hooks
+        self.stopped = False
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,  # noqa: ARG002 - the signature is transformers'
+        state: TrainerState,  # noqa: ARG002
+        control: TrainerControl,
+        **kwargs: Any,  # noqa: ANN401, ARG002
+    ) -> None:
+        if self.hooks.should_stop is not None and self.hooks.should_stop():
+            self.stopped = True
+            control.should_training_stop = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        logs: Mapping[str, float] | None = None,
+        **kwargs: Any,  # noqa: ANN401, ARG002
+    ) -> None:
+        if self.hooks.progress is None or logs is None or "loss" not in logs:
+            return  # the summary after the last step and evaluations are not steps
+        values = {name: float(value) for name, value in logs.items() if name != "epoch"}
+        self.hooks.progress(self.hooks.stage, state.global_step, state.max_steps, values)
+
+
+def run_trainer(trainer: Trainer, hooks: Hooks) -> bool:
+    """Train; returns whether a person stopped it."""
+    report = _Report(hooks)
+    trainer.remove_callback(PrinterCallback)  # it prints to standard output
+    trainer.add_callback(report)
+    trainer.train()
+    return report.stopped
+
+
+def last_step(trainer: Trainer) -> dict[str, float]:
+    """Figures of the last training step; empty when there was none."""
+    return next((log for log in reversed(trainer.state.log_history) if "loss" in log), {})
+
+
+def arguments(
+    config: RunConfig, *, epochs: float, learning_rate: float, batch_size: int, folder: str
+) -> dict[str, Any]:
+    """Arguments every TRL trainer here is given.
+
+    One process, one device; nothing is reported, uploaded or checkpointed. The rate warms up over
+    5 % of the steps and falls to zero on a cosine.
+    """
+    return {
+        "output_dir": folder,
+        "num_train_epochs": epochs,
+        "learning_rate": learning_rate,
+        "per_device_train_batch_size": batch_size,
+        "per_device_eval_batch_size": batch_size,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.05,
+        "max_grad_norm": config.ppo.max_grad_norm,
+        "seed": config.run.seed,
+        "data_seed": config.run.seed,
+        "use_cpu": on_cpu(config),
+        "bf16": mixed_precision(config),
+        "activation_checkpointing": config.models.gradient_checkpointing,
+        "dataloader_pin_memory": not on_cpu(config),
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        "report_to": [],
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "max_length": None,  # rows that do not fit were left out beforehand, and counted
+    }
+
+
+def on_cpu(config: RunConfig) -> bool:
+    """Whether the run trains on the processor."""
+    wanted = config.models.device
+    return wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available())
+
+
+def mixed_precision(config: RunConfig) -> bool:
+    """Whether matrices are multiplied in bfloat16; weights stay in float32 either way."""
+    if on_cpu(config):
+        return False
+    return config.models.dtype == "bfloat16" or (
+        config.models.dtype == "auto" and torch.cuda.is_bf16_supported()
+    )
+
+
+def lora(config: RunConfig, task: str, heads: Sequence[str] = ()) -> LoraConfig | None:
+    """Low-rank adapters as configured; `heads` are trained whole and saved."""
+    if config.models.lora_rank == 0:
+        return None
+    return LoraConfig(
+        task_type=task,
+        r=config.models.lora_rank,
+        lora_alpha=config.models.lora_alpha,
+        target_modules="all-linear",
+        modules_to_save=list(heads) or None,
+    )
+
+
+@contextmanager
+def quiet_workspace(config: RunConfig) -> Iterator[str]:
+    """A folder for what TRL insists on writing, removed afterwards, with random state restored.
+
+    The trainers seed torch's global generators; whoever called has draws of their own.
+    """
+    devices = [] if on_cpu(config) else list(range(torch.cuda.device_count()))
+    with (
+        torch.random.fork_rng(devices=devices),
+        warnings.catch_warnings(),
+        tempfile.TemporaryDirectory(prefix="drpo-stage-") as folder,
+    ):
+        # TRL 1.16 still asks for names that transformers 5.23 has renamed.
+        warnings.filterwarnings("ignore", ".*gradient_checkpointing", FutureWarning)
+        torch.manual_seed(config.run.seed)
+        yield folder
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """Load a tokenizer and see that it can pad and end an answer.
+
+    A missing pad token is taken to be the unknown token, and EOS only where there is no other:
+    Hugging Face's classifiers look for the last token that is not padding, so with EOS as padding
+    they would never read it.
+
+    Raises:
+        ModelError: There is no tokenizer, or it has no EOS token.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{folder}: expected a tokenizer beside the model, got none that can be read; save it "
+            "there with save_pretrained."
+        ) from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"{folder}: expected a tokenizer with an EOS token, got none; without one an answer "
+            "can never end. Set eos_token in its tokenizer_config.json."
+        )
+    if tokenizer.pad_token_id is None:
+        unknown = tokenizer.unk_token
+        usable = unknown is not None and tokenizer.unk_token_id != tokenizer.eos_token_id
+        tokenizer.pad_token = unknown if usable else tokenizer.eos_token
+    return tokenizer
+
+
+def load_causal(folder: str | Path) -> PreTrainedModel:
+    """Load a causal language model in float32.
+
+    Raises:
+        ModelError: There are no weights that can be read.
+    """
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"{folder}: expected the weights of a causal language model, got none that can be "
+            "read; give a folder saved with save_pretrained, or a Hub name."
+        ) from error
+
+
+def rows_that_fit(
+    rows: Sequence[dict[str, Any]], lengths: Sequence[int], limit: int | None
+) -> tuple[Dataset, int]:
+    """Leave out rows longer than the model's context, rather than train on their beginnings.
+
+    Returns:
+        The rest, and how many were left out.
+
+    Raises:
+        DataError: Nothing is left.
+    """
+    kept = [
+        row for row, length in zip(rows, lengths, strict=True) if limit is None or length <= limit
+    ]
+    if not kept:
+        shortest = min(lengths, default=0)
+        raise DataError(
+            f"Expected pairs of at most {limit} tokens, the model's context, got {len(rows)} pairs "
+            f"of which the shortest has {shortest}; use a model with a longer context or shorter "
+            "texts."
+        )
+    return Dataset.from_list(kept), len(rows) - len(kept)
+
+
+def save(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
+    """Save a whole Hugging Face folder or nothing: written beside, then renamed.
+
+    Low-rank adapters are merged into the weights first.
+    """
+    whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    whole.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    if out.exists():
+        shutil.rmtree(out)
+    partial.rename(out)

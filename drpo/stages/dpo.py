@@ -1,0 +1,124 @@
+"""Direct preference optimisation, the baseline without a reward model (arXiv:2305.18290)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+from trl import DPOConfig, DPOTrainer
+
+from drpo.config import RunConfig
+from drpo.reward_model import context_length, encode
+from drpo.stages.common import (
+    Hooks,
+    Preference,
+    Progress,
+    StageResult,
+    arguments,
+    last_step,
+    load_causal,
+    load_tokenizer,
+    lora,
+    quiet_workspace,
+    rows_that_fit,
+    run_trainer,
+    save,
+)
+
+_FIGURES = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins")
+
+
+class _TokenisedDPO(DPOTrainer):  # type: ignore[misc]
+    """TRL's trainer on rows that are tokens already, so that all stages cut texts alike."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:  # noqa: ANN401
+        return dataset
+
+
+def train_dpo(
+    config: RunConfig,
+    pairs: Sequence[Preference],
+    out: Path,
+    *,
+    model: str | Path | None = None,
+    heldout: Sequence[Preference] = (),
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> StageResult:
+    """Fit a language model to the pairs directly; the reference is where it starts.
+
+    Args:
+        config: Settings; `stages.dpo_*`, device, LoRA and seed are used.
+        pairs: What to learn from.
+        out: Folder to write; replaced if it exists.
+        model: Where to start; `models.policy` when None.
+        heldout: Pairs to measure implicit rewards on.
+        progress: Told after every step.
+        should_stop: Asked after every step.
+
+    Returns:
+        The folder, with `rewards/chosen`, `rewards/rejected`, `rewards/accuracies` and
+        `rewards/margins` on the held-out pairs (without them, of the last step).
+
+    Raises:
+        DataError: No pair fits the model's context.
+        ModelError: The start model or its tokenizer cannot be used.
+    """
+    start = model or config.models.policy
+    tokenizer = load_tokenizer(start)
+    policy = load_causal(start)
+    limit = context_length(policy)
+    rows, too_long = _rows(tokenizer, pairs, limit)
+    adapters = lora(config, "CAUSAL_LM")
+    hooks = Hooks("dpo", progress, should_stop)
+    with quiet_workspace(config) as folder:
+        settings = arguments(
+            config,
+            epochs=config.stages.dpo_epochs,
+            learning_rate=config.stages.dpo_learning_rate,
+            batch_size=config.stages.dpo_batch_size,
+            folder=folder,
+        )
+        trainer = _TokenisedDPO(
+            model=policy,
+            # With adapters TRL switches them off to get the reference: no second copy needed.
+            ref_model=None if adapters else load_causal(start),
+            args=DPOConfig(**settings, beta=config.stages.dpo_beta),
+            train_dataset=rows,
+            eval_dataset=_rows(tokenizer, heldout, limit)[0] if heldout else None,
+            processing_class=tokenizer,
+            peft_config=adapters,
+        )
+        stopped = run_trainer(trainer, hooks)
+        figures = trainer.evaluate() if heldout else last_step(trainer)
+        save(trainer.model, tokenizer, out)
+    prefix = "eval_" if heldout else ""
+    metrics = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
+    metrics |= {
+        name: float(figures[prefix + name]) for name in _FIGURES if prefix + name in figures
+    }
+    return StageResult(out, metrics, stopped)
+
+
+def _rows(
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], limit: int | None
+) -> tuple[Dataset, int]:
+    rows, lengths = [], []
+    for pair in pairs:
+        chosen, start = encode(tokenizer, pair.prompt, pair.chosen, finished=True)
+        rejected, other = encode(tokenizer, pair.prompt, pair.rejected, finished=True)
+        # A tokenizer may merge the prompt's end with an answer's beginning; both answers then
+        # begin at the earlier of the two places.
+        start = min(start, other)
+        rows.append(
+            {
+                "prompt_ids": chosen[:start],
+                "chosen_ids": chosen[start:],
+                "rejected_ids": rejected[start:],
+            }
+        )
+        lengths.append(max(len(chosen), len(rejected)))
+    return rows_that_fit(rows, lengths, limit)

@@ -1,0 +1,261 @@
+"""The reward model, fitted to the pairs by Bradley-Terry likelihood (arXiv:2404.08495, step 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, cast
+
+import torch
+from datasets import Dataset
+from jaxtyping import Bool, Float, Int
+from peft import PeftModel
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, logsigmoid
+from transformers import (
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from trl import RewardConfig, RewardTrainer
+
+from drpo.config import RunConfig
+from drpo.errors import ModelError
+from drpo.reward_model import Pooling, RewardModel, context_length, encode, pad_rows
+from drpo.stages.common import (
+    Hooks,
+    Preference,
+    Progress,
+    StageResult,
+    arguments,
+    last_step,
+    load_causal,
+    load_tokenizer,
+    lora,
+    quiet_workspace,
+    rows_that_fit,
+    run_trainer,
+    save,
+)
+
+# Ranking leaves the level of rewards open; this pulls it to zero, so that a fixed penalty for
+# unfinished answers means the same with every reward model.
+_CENTRE = 0.01
+
+
+def train_reward_model(
+    config: RunConfig,
+    pairs: Sequence[Preference],
+    out: Path,
+    *,
+    model: str | Path | None = None,
+    heldout: Sequence[Preference] = (),
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> StageResult:
+    """Fit a reward model to the pairs, from a language model or an earlier reward model.
+
+    Args:
+        config: Settings; `stages.rm_*`, device, LoRA and seed are used.
+        pairs: What to learn from.
+        out: Folder to write; replaced if it exists.
+        model: Where to start; `models.policy` when None.
+        heldout: Pairs to measure on.
+        progress: Told after every step.
+        should_stop: Asked after every step.
+
+    Returns:
+        The folder, with `accuracy`, `margin` and `mean_reward` on the held-out pairs (without them,
+        of the last step).
+
+    Raises:
+        DataError: No pair fits the model's context.
+        ModelError: The start model or its tokenizer cannot be used.
+    """
+    start = model or config.models.policy
+    tokenizer = load_tokenizer(start)
+    stages = config.stages
+    hooks = Hooks("reward_model", progress, should_stop)
+    with quiet_workspace(config) as folder:
+        classifier = _load_classifier(start, tokenizer)  # draws a head, from the run's seed
+        rows, too_long = _rows(tokenizer, pairs, context_length(classifier))
+        settings = arguments(
+            config,
+            epochs=stages.rm_epochs,
+            learning_rate=stages.rm_learning_rate,
+            batch_size=stages.rm_batch_size,
+            folder=folder,
+        )
+        trainer = _PooledRewardTrainer(
+            pooling=stages.rm_pooling,
+            lm_weight=stages.rm_lm_weight,
+            lm_head=_lm_head(start, classifier) if stages.rm_lm_weight else None,
+            model=classifier,
+            args=RewardConfig(**settings, center_rewards_coefficient=_CENTRE),
+            data_collator=_Collator(tokenizer),
+            train_dataset=rows,
+            processing_class=tokenizer,
+            peft_config=lora(config, "SEQ_CLS", ["score"]),
+        )
+        stopped = run_trainer(trainer, hooks)
+        last = last_step(trainer)
+        whole = _unwrapped(trainer.model)
+        whole.config.drpo_pooling = stages.rm_pooling
+        figures = _measure(RewardModel(whole, tokenizer, stages.rm_pooling), heldout)
+        save(trainer.model, tokenizer, out)
+    metrics = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
+    for name in ("accuracy", "margin", "mean_reward"):
+        if name in figures or name in last:
+            metrics[name] = float(figures.get(name, last.get(name, 0.0)))
+    return StageResult(out, metrics, stopped)
+
+
+class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
+    """TRL's trainer with a choice of pooling and the language-modelling loss beside the ranking.
+
+    The second loss keeps the network reading and writing: without it a small one forgets how to
+    copy within a few hundred steps, and with it forgets what the facts were.
+    """
+
+    def __init__(
+        self,
+        *,
+        pooling: Pooling,
+        lm_weight: float,
+        lm_head: nn.Module | None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pooling = pooling
+        self.lm_weight = lm_weight
+        self.lm_head = None if lm_head is None else lm_head.to(self.args.device)
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:  # noqa: ANN401
+        return dataset  # rows are tokens already
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = ["chosen_ids", "chosen_start", "rejected_ids", "rejected_start"]
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        ids, attended = inputs["input_ids"], inputs["attention_mask"]
+        response = inputs["response_mask"]
+        reward = RewardModel(_unwrapped(model), None, self.pooling)
+        if self.lm_head is None:
+            scores = reward.score(ids, attended, response)
+        else:  # one pass through the network serves both losses
+            hidden = reward.hidden_states(ids, attended)
+            scores = reward.pool(reward.apply_head(hidden), ids, attended, response)
+        chosen, rejected = scores.chunk(2)
+        loss = -logsigmoid(chosen - rejected).mean() + _CENTRE * (chosen + rejected).square().mean()
+        if self.lm_head is not None:
+            half = len(chosen)
+            writing = _lm_loss(self.lm_head, hidden[:half], ids[:half], response[:half])
+            loss = loss + self.lm_weight * writing
+        self._note(chosen.detach(), rejected.detach())
+        return (loss, {"logits": scores}) if return_outputs else loss
+
+    def _note(self, chosen: Float[Tensor, " pairs"], rejected: Float[Tensor, " pairs"]) -> None:
+        """Leave the step's figures where TRL's `log` picks them up."""
+        figures = self._metrics["train"]
+        figures["accuracy"].append((chosen > rejected).float().mean().item())
+        figures["margin"].append((chosen - rejected).mean().item())
+        figures["mean_reward"].append(torch.cat([chosen, rejected]).mean().item())
+
+
+class _Collator:
+    """Chosen answers in the first half of the batch, rejected in the second, as TRL expects."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        both = [(row["chosen_ids"], row["chosen_start"]) for row in rows]
+        both += [(row["rejected_ids"], row["rejected_start"]) for row in rows]
+        ids, attended, response = pad_rows(both, self.tokenizer)
+        return {"input_ids": ids, "attention_mask": attended, "response_mask": response}
+
+
+def _lm_loss(
+    head: nn.Module,
+    hidden: Float[Tensor, "batch time width"],
+    ids: Int[Tensor, "batch time"],
+    response: Bool[Tensor, "batch time"],
+) -> Float[Tensor, ""]:
+    """Nats a token of the answers, each predicted from what stands before it."""
+    wanted = response[:, 1:]
+    return cross_entropy(head(hidden[:, :-1][wanted]), ids[:, 1:][wanted])
+
+
+def _lm_head(start: str | Path, classifier: PreTrainedModel) -> nn.Module:
+    """The start model's output layer: the live embeddings where it is tied to them, else frozen."""
+    head = cast(nn.Linear, load_causal(start).get_output_embeddings())
+    if classifier.config.get_text_config().tie_word_embeddings:
+        head.weight = cast(nn.Embedding, classifier.get_input_embeddings()).weight
+        return head
+    return head.requires_grad_(requires_grad=False)
+
+
+def _unwrapped(model: nn.Module) -> PreTrainedModel:
+    """The classifier below adapters and accelerate's wrapping."""
+    inner = getattr(model, "module", model)
+    base = inner.get_base_model() if isinstance(inner, PeftModel) else inner
+    return cast(PreTrainedModel, base)
+
+
+def _measure(reward: RewardModel, heldout: Sequence[Preference]) -> Mapping[str, float]:
+    if not heldout:
+        return {}
+    reward.eval()
+    prompts = [pair.prompt for pair in heldout]
+    chosen = reward.score_texts(prompts, [pair.chosen for pair in heldout])
+    rejected = reward.score_texts(prompts, [pair.rejected for pair in heldout])
+    gaps = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
+    return {
+        "accuracy": fmean(gap > 0 for gap in gaps),
+        "margin": fmean(gaps),
+        "mean_reward": fmean([*chosen, *rejected]),
+    }
+
+
+def _load_classifier(start: str | Path, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    try:
+        classifier = AutoModelForSequenceClassification.from_pretrained(
+            start,
+            num_labels=1,
+            dtype=torch.float32,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"{start}: expected a model that can be made into a sequence classifier, got one that "
+            "cannot be read as such; start the reward model from another one."
+        ) from error
+    classifier.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    return cast(PreTrainedModel, classifier)
+
+
+def _rows(
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], limit: int | None
+) -> tuple[Dataset, int]:
+    rows, lengths = [], []
+    for pair in pairs:
+        chosen, chosen_start = encode(tokenizer, pair.prompt, pair.chosen, finished=True)
+        rejected, rejected_start = encode(tokenizer, pair.prompt, pair.rejected, finished=True)
+        rows.append(
+            {
+                "chosen_ids": chosen,
+                "chosen_start": chosen_start,
+                "rejected_ids": rejected,
+                "rejected_start": rejected_start,
+            }
+        )
+        lengths.append(max(len(chosen), len(rejected)))
+    return rows_that_fit(rows, lengths, limit)

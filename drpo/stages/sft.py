@@ -1,0 +1,95 @@
+"""Supervised fine-tuning on the chosen answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from drpo.config import RunConfig
+from drpo.reward_model import context_length, encode
+from drpo.stages.common import (
+    Hooks,
+    Preference,
+    Progress,
+    StageResult,
+    arguments,
+    load_causal,
+    load_tokenizer,
+    lora,
+    quiet_workspace,
+    rows_that_fit,
+    run_trainer,
+    save,
+)
+
+
+def train_sft(
+    config: RunConfig,
+    pairs: Sequence[Preference],
+    out: Path,
+    *,
+    model: str | Path | None = None,
+    heldout: Sequence[Preference] = (),
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> StageResult:
+    """Teach a language model to write the chosen answers.
+
+    Only the answers' tokens, EOS included, enter the loss.
+
+    Args:
+        config: Settings; `stages.sft_*`, device, LoRA and seed are used.
+        pairs: What to learn from.
+        out: Folder to write; replaced if it exists.
+        model: Where to start; `models.policy` when None.
+        heldout: Pairs to measure the loss on.
+        progress: Told after every step.
+        should_stop: Asked after every step.
+
+    Returns:
+        The folder, with `loss` in nats a token on the held-out pairs.
+
+    Raises:
+        DataError: No pair fits the model's context.
+        ModelError: The start model or its tokenizer cannot be used.
+    """
+    start = model or config.models.policy
+    tokenizer = load_tokenizer(start)
+    policy = load_causal(start)
+    limit = context_length(policy)
+    rows, too_long = _rows(tokenizer, pairs, limit)
+    hooks = Hooks("sft", progress, should_stop)
+    with quiet_workspace(config) as folder:
+        settings = arguments(
+            config,
+            epochs=config.stages.sft_epochs,
+            learning_rate=config.stages.sft_learning_rate,
+            batch_size=config.stages.sft_batch_size,
+            folder=folder,
+        )
+        trainer = SFTTrainer(
+            model=policy,
+            args=SFTConfig(**settings, dataset_kwargs={"skip_prepare_dataset": True}),
+            train_dataset=rows,
+            eval_dataset=_rows(tokenizer, heldout, limit)[0] if heldout else None,
+            processing_class=tokenizer,
+            peft_config=lora(config, "CAUSAL_LM"),
+        )
+        stopped = run_trainer(trainer, hooks)
+        metrics = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
+        if heldout:
+            metrics["loss"] = float(trainer.evaluate()["eval_loss"])
+        save(trainer.model, tokenizer, out)
+    return StageResult(out, metrics, stopped)
+
+
+def _rows(
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], limit: int | None
+) -> tuple[Dataset, int]:
+    encoded = [encode(tokenizer, pair.prompt, pair.chosen, finished=True) for pair in pairs]
+    rows = [{"input_ids": ids, "labels": [-100] * at + ids[at:]} for ids, at in encoded]
+    return rows_that_fit(rows, [len(ids) for ids, _ in encoded], limit)

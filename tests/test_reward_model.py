@@ -1,0 +1,230 @@
+import json
+
+import pytest
+import torch
+from conftest import tiny_model
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+)
+
+from drpo.errors import ModelError, ShapeError
+from drpo.reward_model import RewardModel, encode, load_reward_model, same_tokenizer
+
+KINDS = ["gpt2", "llama", "gpt_neox"]
+TEXTS = [[5, 9, 200, 31, 7, 1], [40, 41, 1], [99, 100, 101, 102, 103, 104, 105, 1]]
+STARTS = [2, 1, 5]
+
+
+def classifier(folder, **settings):
+    """A classifier with a random head made from the folder of a language model."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=1, **settings
+        ).eval()
+
+
+def padded(side):
+    width = max(map(len, TEXTS)) + 2
+    ids = torch.zeros(len(TEXTS), width, dtype=torch.long)
+    attended, response = torch.zeros_like(ids).bool(), torch.zeros_like(ids).bool()
+    for row, (text, start) in enumerate(zip(TEXTS, STARTS, strict=True)):
+        first = width - len(text) if side == "left" else 0
+        ids[row, first : first + len(text)] = torch.tensor(text)
+        attended[row, first : first + len(text)] = True
+        response[row, first + start : first + len(text)] = True
+    return ids, attended, response
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("pooling", ["last", "sum", "min"])
+def test_padding_on_either_side_gives_the_score_of_the_text_alone(model_folder, kind, pooling):
+    reward = RewardModel(classifier(model_folder(kind)), None, pooling)
+    with torch.no_grad():
+        alone = [
+            reward.score(
+                torch.tensor([text]),
+                torch.ones(1, len(text)).bool(),
+                torch.arange(len(text))[None] >= start,
+            ).item()
+            for text, start in zip(TEXTS, STARTS, strict=True)
+        ]
+        right, left = reward.score(*padded("right")), reward.score(*padded("left"))
+    assert right.tolist() == pytest.approx(alone, abs=1e-5)
+    assert left.tolist() == pytest.approx(alone, abs=1e-5)
+    assert len({round(score, 3) for score in alone}) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_last_is_exactly_what_hugging_face_computes(model_folder, kind):
+    model = classifier(model_folder(kind))
+    ids, attended, response = padded("right")
+    with torch.no_grad():
+        theirs = model(input_ids=ids, attention_mask=attended.long()).logits.squeeze(-1)
+        ours = RewardModel(model, None).score(ids, attended, response)
+    assert torch.equal(ours, theirs)
+
+
+def test_last_follows_hugging_face_also_where_padding_is_the_end_token(model_folder):
+    model = classifier(model_folder("llama"), pad_token_id=1)
+    ids, attended, response = padded("right")
+    ids = ids.masked_fill(~attended, 1)
+    with torch.no_grad():
+        theirs = model(input_ids=ids, attention_mask=attended.long()).logits.squeeze(-1)
+        ours = RewardModel(model, None).score(ids, attended, response)
+    assert torch.equal(ours, theirs)
+
+
+def test_sum_and_min_count_the_tokens_of_the_answer_and_no_others(model_folder):
+    model = classifier(model_folder("llama"))
+    ids, attended, response = padded("right")
+    with torch.no_grad():
+        tokens = RewardModel(model, None, "sum").token_scores(ids, attended).tolist()
+        total = RewardModel(model, None, "sum").score(ids, attended, response).tolist()
+        worst = RewardModel(model, None, "min").score(ids, attended, response).tolist()
+    for row, (text, start) in enumerate(zip(TEXTS, STARTS, strict=True)):
+        assert total[row] == pytest.approx(sum(tokens[row][start : len(text)]), abs=1e-5)
+        assert worst[row] == min(tokens[row][start : len(text)])
+
+
+def test_an_answer_without_tokens_is_an_error(model_folder):
+    reward = RewardModel(classifier(model_folder("llama")), None, "sum")
+    ids, attended, response = padded("right")
+    response[1] = False
+    with pytest.raises(ShapeError, match="at least one token"):
+        reward.score(ids, attended, response)
+
+
+@pytest.fixture
+def encoder():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=258, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=32, max_position_embeddings=64, num_labels=1,
+        )  # fmt: skip
+        return BertForSequenceClassification(config).eval()
+
+
+def test_an_encoder_scores_the_whole_text_in_its_own_way(encoder):
+    ids, attended, response = padded("right")
+    with torch.no_grad():
+        theirs = encoder(input_ids=ids, attention_mask=attended.long()).logits.squeeze(-1)
+        assert torch.equal(RewardModel(encoder, None).score(ids, attended, response), theirs)
+
+
+def test_an_encoder_cannot_be_pooled(encoder):
+    with pytest.raises(ModelError, match="use pooling 'last'"):
+        RewardModel(encoder, None, "min")
+
+
+def test_texts_score_like_their_ids_in_any_batching(reward_folder):
+    reward = load_reward_model(reward_folder)
+    prompts, responses = ["ab", "hello there", "x", "ab"], [" cd", "!", " quite a long answer", ""]
+    one_by_one = [
+        reward.score_texts([prompt], [response])[0]
+        for prompt, response in zip(prompts, responses, strict=True)
+    ]
+    assert reward.score_texts(prompts, responses, 3) == pytest.approx(one_by_one, abs=1e-5)
+    ids, _ = encode(reward.tokenizer, "ab", " cd", finished=True)
+    attended = torch.ones(1, len(ids)).bool()
+    assert reward.score(torch.tensor([ids]), attended, attended).item() == pytest.approx(
+        one_by_one[0], abs=1e-5
+    )
+
+
+def test_a_finished_answer_is_scored_with_its_end_token(reward_folder):
+    reward = load_reward_model(reward_folder)
+    ended, cut = reward.score_texts(["ab"] * 2, [" cd"] * 2, finished=[True, False])
+    assert ended != cut
+    ids, start = encode(reward.tokenizer, "ab", " cd", finished=True)
+    assert ids[-1] == reward.tokenizer.eos_token_id
+    assert reward.tokenizer.decode(ids[start:-1]) == " cd"
+
+
+def test_a_text_too_long_for_the_model_keeps_its_end(reward_folder):
+    reward = load_reward_model(reward_folder)  # 128 positions
+    long, short = "a" * 500, "a" * (128 - 3 - 1)
+    assert reward.score_texts([long], [" bc"]) == pytest.approx(
+        reward.score_texts([short], [" bc"]), abs=1e-5
+    )
+
+
+def test_the_folder_says_how_scores_are_pooled(reward_folder, tmp_path):
+    model = AutoModelForSequenceClassification.from_pretrained(reward_folder)
+    model.config.drpo_pooling = "min"
+    model.save_pretrained(tmp_path)
+    assert load_reward_model(tmp_path).pooling == "min"
+    assert load_reward_model(reward_folder).pooling == "last"
+    assert load_reward_model(tmp_path).tokenizer is None
+    with pytest.raises(ModelError, match="Expected a tokenizer"):
+        load_reward_model(tmp_path).score_texts(["a"], ["b"])
+
+
+def test_a_loaded_model_is_frozen(reward_folder):
+    reward = load_reward_model(reward_folder)
+    assert not reward.training
+    assert not any(weight.requires_grad for weight in reward.parameters())
+
+
+def edit_config(folder, **settings):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+
+
+@pytest.fixture
+def copied(reward_folder, tmp_path):
+    AutoModelForSequenceClassification.from_pretrained(reward_folder).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_more_than_one_label_is_refused(copied):
+    edit_config(copied, id2label={"0": "a", "1": "b"}, label2id={"a": 0, "b": 1})
+    with pytest.raises(ModelError, match="one label, got 2"):
+        load_reward_model(copied)
+
+
+def test_an_unknown_pooling_is_refused(copied):
+    edit_config(copied, drpo_pooling="mean")
+    with pytest.raises(ModelError, match=r"drpo_pooling to be one of last, sum, min, got 'mean'"):
+        load_reward_model(copied)
+
+
+def test_missing_weights_are_refused(copied):
+    (copied / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="expected the weights"):
+        load_reward_model(copied)
+
+
+def test_truncated_weights_are_refused(copied):
+    weights = copied / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:200])
+    with pytest.raises(ModelError, match="expected the weights"):
+        load_reward_model(copied)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"config\.json"):
+        load_reward_model(tmp_path / "nowhere")
+
+
+def test_a_language_model_is_no_reward_model(tmp_path):
+    model = tiny_model("llama")
+    model.config.num_labels = 1
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="without a score head"):
+        load_reward_model(tmp_path)
+
+
+def test_ids_are_shared_only_between_equal_tokenizers(byte_tokenizer, model_folder):
+    from transformers import AutoTokenizer
+
+    again = AutoTokenizer.from_pretrained(model_folder("llama"))
+    assert same_tokenizer(byte_tokenizer, again)
+    again.eos_token = "a"
+    assert not same_tokenizer(byte_tokenizer, again)
+    other = AutoTokenizer.from_pretrained(model_folder("llama"))
+    other.add_tokens(["hello"])
+    assert not same_tokenizer(byte_tokenizer, other)

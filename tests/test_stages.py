@@ -1,0 +1,206 @@
+import json
+import random
+from dataclasses import dataclass
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from drpo.config import RunConfig
+from drpo.errors import DataError, ModelError
+from drpo.reward_model import load_reward_model
+from drpo.stages import train_dpo, train_reward_model, train_sft
+
+
+@dataclass(frozen=True)
+class Pair:
+    prompt: str
+    chosen: str
+    rejected: str
+
+
+def digit_pairs(count, seed):
+    """Preferred: the prompt's letter again. The other one: a wrong letter."""
+    rng = random.Random(seed)
+    rows = []
+    for _ in range(count):
+        right, wrong = rng.sample("abcd", 2)
+        rows.append(Pair(f"{right}:", f" {right}", f" {wrong}"))
+    return rows
+
+
+PAIRS, HELDOUT = digit_pairs(96, 0), digit_pairs(40, 1)
+
+
+def settings(folder, **values):
+    return RunConfig.of(data="none", policy=str(folder), device="cpu", seed=3, **values)
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_sft_learns_the_chosen_answers_and_leaves_a_whole_folder(model_folder, tmp_path):
+    config = settings(model_folder(), sft_epochs=25, sft_learning_rate=1e-2, sft_batch_size=32)
+    result = train_sft(config, PAIRS, tmp_path / "sft", heldout=HELDOUT)
+    assert result.metrics["loss"] < 0.35  # four letters at chance: ln 4 / 3 tokens = .46
+    model = AutoModelForCausalLM.from_pretrained(result.folder)
+    tokenizer = AutoTokenizer.from_pretrained(result.folder)
+    ids = tokenizer("c:", return_tensors="pt")
+    written = model.generate(
+        input_ids=ids["input_ids"], attention_mask=ids["attention_mask"], do_sample=False,
+        max_new_tokens=4,
+    )  # fmt: skip
+    assert tokenizer.decode(written[0]) == "c: c<end>"
+    assert [path.name for path in tmp_path.iterdir()] == ["sft"]
+
+
+@pytest.mark.parametrize("pooling", ["last", "sum", "min"])
+def test_the_reward_model_learns_to_rank_unseen_pairs(model_folder, tmp_path, pooling):
+    config = settings(
+        model_folder(), rm_epochs=30, rm_learning_rate=5e-3, rm_batch_size=32, rm_pooling=pooling
+    )
+    result = train_reward_model(config, PAIRS, tmp_path / "rm", heldout=HELDOUT)
+    reward = load_reward_model(result.folder)
+    assert reward.pooling == pooling
+    chosen = reward.score_texts([p.prompt for p in HELDOUT], [p.chosen for p in HELDOUT])
+    rejected = reward.score_texts([p.prompt for p in HELDOUT], [p.rejected for p in HELDOUT])
+    wins = [better > worse for better, worse in zip(chosen, rejected, strict=True)]
+    assert result.metrics["accuracy"] == pytest.approx(sum(wins) / len(wins))
+    assert result.metrics["accuracy"] >= 0.9
+    margin = (sum(chosen) - sum(rejected)) / len(HELDOUT)
+    assert result.metrics["margin"] == pytest.approx(margin, abs=1e-4)
+
+
+def test_the_language_modelling_loss_keeps_the_network_able_to_write(model_folder, tmp_path):
+    losses = {}
+    for weight in (0.0, 2.0):
+        config = settings(
+            model_folder(), rm_epochs=8, rm_learning_rate=5e-3, rm_batch_size=32,
+            rm_pooling="sum", rm_lm_weight=weight,
+        )  # fmt: skip
+        steps = []
+        train_reward_model(
+            config, PAIRS, tmp_path / f"rm-{weight}",
+            progress=lambda *call, steps=steps: steps.append(call),
+        )  # fmt: skip
+        # A frozen look from outside: how well the trained body still predicts, by its own output.
+        body = load_reward_model(tmp_path / f"rm-{weight}").classifier.base_model
+        head = AutoModelForCausalLM.from_pretrained(model_folder()).get_output_embeddings()
+        tokenizer = AutoTokenizer.from_pretrained(model_folder())
+        ids = torch.tensor([tokenizer("a: a")["input_ids"]])
+        logits = head(body(input_ids=ids).last_hidden_state)
+        losses[weight] = torch.nn.functional.cross_entropy(logits[0, 1:-1], ids[0, 2:]).item()
+    assert losses[2.0] < losses[0.0] - 1
+
+
+def test_dpo_raises_chosen_over_rejected_and_reports_it(model_folder, tmp_path):
+    config = settings(
+        model_folder(), dpo_epochs=10, dpo_learning_rate=5e-3, dpo_batch_size=32, dpo_beta=0.1
+    )
+    result = train_dpo(config, PAIRS, tmp_path / "dpo", heldout=HELDOUT)
+    assert result.metrics["rewards/accuracies"] >= 0.8
+    assert result.metrics["rewards/margins"] == pytest.approx(
+        result.metrics["rewards/chosen"] - result.metrics["rewards/rejected"], abs=1e-3
+    )
+    start = AutoModelForCausalLM.from_pretrained(model_folder())
+    trained = AutoModelForCausalLM.from_pretrained(result.folder)
+    assert not torch.equal(start.lm_head.weight, trained.lm_head.weight)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(model_folder, tmp_path):
+    config = settings(model_folder(), rm_epochs=1, rm_batch_size=16)
+    before = torch.random.get_rng_state()
+    first = train_reward_model(config, PAIRS, tmp_path / "one")
+    second = train_reward_model(config, PAIRS, tmp_path / "two")
+    third = train_reward_model(config.replace(seed=4), PAIRS, tmp_path / "three")
+    assert weights(first.folder) == weights(second.folder)
+    assert weights(first.folder) != weights(third.folder)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_progress_counts_every_step_and_says_nothing_on_standard_output(
+    model_folder, tmp_path, capsys
+):
+    calls = []
+    train_reward_model(
+        settings(model_folder(), rm_epochs=2, rm_batch_size=32),
+        PAIRS,
+        tmp_path / "rm",
+        progress=lambda *call: calls.append(call),
+    )
+    assert [(stage, done, total) for stage, done, total, _ in calls] == [
+        ("reward_model", step, 6) for step in range(1, 7)
+    ]
+    assert {"loss", "accuracy", "margin", "mean_reward"} <= calls[-1][3].keys()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_stopped_stage_saves_what_it_has(model_folder, tmp_path):
+    steps = []
+    result = train_sft(
+        settings(model_folder(), sft_epochs=50, sft_batch_size=32),
+        PAIRS,
+        tmp_path / "sft",
+        progress=lambda _, done, *__: steps.append(done),
+        should_stop=lambda: len(steps) >= 2,
+    )
+    assert result.stopped
+    assert max(steps) <= 3
+    assert AutoModelForCausalLM.from_pretrained(result.folder) is not None
+
+
+@pytest.mark.parametrize(
+    "train", [train_sft, train_dpo, train_reward_model], ids=lambda train: train.__name__
+)
+def test_low_rank_training_leaves_a_plain_folder_that_learned(model_folder, tmp_path, train):
+    config = settings(
+        model_folder(), lora_rank=2, sft_epochs=1, dpo_epochs=1, rm_epochs=1,
+        sft_learning_rate=1e-2, dpo_learning_rate=1e-2, rm_learning_rate=1e-2,
+    )  # fmt: skip
+    result = train(config, PAIRS, tmp_path / "out")
+    assert not (result.folder / "adapter_config.json").exists()
+    assert weights(result.folder) != weights(model_folder())
+    if train is train_reward_model:
+        load_reward_model(result.folder)
+    else:
+        AutoModelForCausalLM.from_pretrained(result.folder)
+
+
+def test_a_tokenizer_without_pad_token_pads_with_unknown_or_end(model_folder, tmp_path):
+    folder = tmp_path / "start"
+    AutoModelForCausalLM.from_pretrained(model_folder()).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(model_folder())
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(folder)
+    config = settings(folder, sft_epochs=1, rm_epochs=1, dpo_epochs=1)
+    for train in (train_sft, train_reward_model, train_dpo):
+        assert train(config, PAIRS, tmp_path / train.__name__).metrics["pairs"] == len(PAIRS)
+
+
+def test_a_tokenizer_without_end_token_is_refused(model_folder, tmp_path):
+    folder = tmp_path / "start"
+    AutoModelForCausalLM.from_pretrained(model_folder()).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(model_folder())
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ModelError, match="EOS token, got none"):
+        train_sft(settings(folder, sft_epochs=1), PAIRS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_pairs_longer_than_the_context_are_left_out_and_counted(model_folder, tmp_path):
+    long = Pair("a" * 200, " a", " b")
+    config = settings(model_folder(), rm_epochs=1)
+    result = train_reward_model(config, [long, *PAIRS[:8]], tmp_path / "rm")
+    assert result.metrics["pairs"] == 8
+    assert result.metrics["pairs_too_long"] == 1
+    with pytest.raises(DataError, match="at most 128 tokens"):
+        train_reward_model(config, [long], tmp_path / "none")
+
+
+def test_an_unreadable_start_model_is_named(tmp_path, byte_tokenizer):
+    byte_tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    with pytest.raises(ModelError, match="expected the weights of a causal language model"):
+        train_sft(settings(tmp_path, sft_epochs=1), PAIRS, tmp_path / "out")
