@@ -118,13 +118,7 @@ class Models:
 
     def weights_hash(self) -> str:
         """Name the policy's weights, so that every answer can say which ones wrote it."""
-        digest = hashlib.sha256()
-        for name, weight in sorted(self.policy.named_parameters()):
-            if weight.requires_grad:
-                digest.update(name.encode())
-                flat = weight.detach().float().cpu().contiguous()
-                digest.update(flat.numpy().tobytes())
-        return digest.hexdigest()[:12]
+        return weights_hash(self.policy)
 
     def policy_bytes(self) -> int:
         """How much a policy snapshot takes."""
@@ -185,7 +179,7 @@ def load_models(
             "expected a reward model, or data with a gold score; name one, or change reward_source."
         )
     for module in (trained, critic):
-        _prepare(module, checkpointing=config.models.gradient_checkpointing)
+        settle(module, checkpointing=config.models.gradient_checkpointing)
     return Models(
         policy=trained.to(precision.device),
         frozen=frozen,
@@ -207,7 +201,8 @@ def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Pr
     """
     try:
         if (Path(folder) / "adapter_config.json").is_file():
-            return _merged(folder, dtype)
+            merged: PreTrainedModel = load_adapted(folder, dtype=dtype).merge_and_unload()
+            return merged
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, output_loading_info=True,
             trust_remote_code=False,
@@ -251,7 +246,8 @@ def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
     return Vocabulary.of(tokenizer, more)
 
 
-def _merged(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+def load_adapted(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PeftModel:
+    """Load a trained adapter on the base that it names, not merged."""
     from peft import PeftConfig
 
     name = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
@@ -260,10 +256,19 @@ def _merged(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
             f"{folder}: expected base_model_name_or_path in adapter_config.json, got none; name "
             "the model that the adapter belongs to, or merge it into that model first."
         )
-    merged: PreTrainedModel = PeftModel.from_pretrained(
-        load_causal(name, dtype=dtype), str(folder)
-    ).merge_and_unload()
-    return merged
+    base = load_causal(name, dtype=dtype)
+    return PeftModel.from_pretrained(base, str(folder), is_trainable=True)
+
+
+def weights_hash(policy: nn.Module) -> str:
+    """Name the weights of a policy that training changes; the rest is as it was found."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(policy.named_parameters()):
+        if weight.requires_grad:
+            digest.update(name.encode())
+            flat = weight.detach().float().cpu().contiguous()
+            digest.update(flat.numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _critic_from(folder: str | Path | None, dtype: torch.dtype, from_reward: bool) -> Critic | None:
@@ -337,7 +342,7 @@ def _precision(device: str, dtype: str) -> Precision:
     return Precision(where, getattr(torch, dtype))
 
 
-def _prepare(module: nn.Module, *, checkpointing: bool) -> None:
+def settle(module: nn.Module, *, checkpointing: bool) -> None:
     """Switch dropout off for good: acting and learning must see the same network."""
     for part in module.modules():
         if isinstance(part, nn.Dropout):

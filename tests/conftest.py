@@ -27,6 +27,10 @@ def generator() -> torch.Generator:
 
 @pytest.fixture(scope="session")
 def byte_tokenizer() -> Any:
+    return make_byte_tokenizer()
+
+
+def make_byte_tokenizer() -> Any:
     """Every byte is a token of its own; pad, begin and end are three tokens apart."""
     from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE

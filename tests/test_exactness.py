@@ -1,0 +1,306 @@
+"""What must hold to the last bit, or for every way to cut a batch."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import make_byte_tokenizer, tiny_model
+from toy import Listener, toy_config, toy_pairs
+
+from drpo.forward import Precision
+from drpo.models import Critic, Models, load_models, settle
+from drpo.ppo import accumulate_gradients, assign_credit, judge, learn, plan_passes
+from drpo.resets import batch_rows, generator_for
+from drpo.rollout import Rollout, Sampling, pack
+from drpo.tokens import Vocabulary
+from drpo.trainer import train
+
+KINDS = ["gpt2", "llama", "gpt_neox"]
+SAMPLING = Sampling(length=9, temperature=1.0, stops=(1,), pad=0, batch_size=8)
+
+
+class CountScorer:
+    """A reward that needs no model: half a point for each even byte."""
+
+    def score(self, answers):
+        return torch.tensor([0.5 * sum(i % 2 == 0 for i in a.ids) for a in answers])
+
+
+def tiny_models(kind="llama", seed=0) -> Models:
+    critic = Critic(tiny_model(kind, seed + 1).base_model, 16)
+    with torch.no_grad():  # a head of zeros would hide what the critic's backbone does
+        critic.head.weight.normal_(generator=torch.Generator().manual_seed(3))
+    policy = tiny_model(kind, seed)
+    for network in (policy, critic):
+        settle(network, checkpointing=False)
+    return Models(
+        policy=policy, frozen=tiny_model(kind, seed + 2), critic=critic,
+        reward=CountScorer(), learned=None, gold=None,
+        vocabulary=Vocabulary.of(make_byte_tokenizer()),
+        precision=Precision(torch.device("cpu")), context=128,
+    )  # fmt: skip
+
+
+def episodes(generator, contexts=(3, 9, 1, 5, 12, 2, 7, 4), answers=(9, 1, 4, 9, 2, 6, 3, 8)):
+    """Episodes of random tokens: contexts padded on the left, answers on the right."""
+
+    def tokens(n: int) -> list[int]:
+        return torch.randint(2, 258, (n,), generator=generator).tolist()
+
+    written = [[*tokens(n - 1), 1 if n < 9 else 40] for n in answers]
+    return pack([tokens(n) for n in contexts], written, SAMPLING)
+
+
+def config(**settings):
+    from pathlib import Path
+
+    values = {"episodes_per_update": 8, "learning_rate": 1e-3, "vf_coef": 0.5}
+    return toy_config(Path("p"), Path("r"), **(values | settings))
+
+
+def prepared(models: Models, rollout: Rollout, asked):
+    plan = plan_passes(rollout, asked, 0)
+    judged = judge(models, rollout, plan, asked)
+    scores = torch.linspace(-1, 1, len(rollout.tokens))
+    return plan, judged, assign_credit(scores, judged, rollout, asked, 0.1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+def test_the_first_ratio_is_exactly_one(kind, chunk, generator):
+    asked = config(micro_batch_size=chunk, num_ppo_epochs=1, temperature=0.7)
+    models = tiny_models(kind)
+    for shape in (
+        {},  # padded on both sides
+        {"answers": (4,) * 8},  # on the left only
+        {"contexts": (4,) * 8},  # on the right only
+    ):
+        rollout = episodes(generator, **shape)
+        plan, judged, credit = prepared(models, rollout, asked)
+        frozen = torch.optim.SGD(models.trained().values(), lr=0.0)
+        told = learn(models, frozen, rollout, judged, credit, plan, asked)
+        assert told["val/ratio"] == 1.0
+        assert told["val/ratio_var"] == 0.0
+        assert told["policy/approxkl_avg"] == 0.0
+        assert told["policy/clipfrac_avg"] == told["val/clipfrac_avg"] == 0.0
+
+
+def test_the_first_ratio_is_exactly_one_in_every_minibatch(generator):
+    asked = config(micro_batch_size=3, num_ppo_epochs=1, num_mini_batches=4)
+    models, rollout = tiny_models(), episodes(generator)
+    plan, judged, credit = prepared(models, rollout, asked)
+    assert len(plan[0]) == 4
+    frozen = torch.optim.SGD(models.trained().values(), lr=0.0)
+    assert learn(models, frozen, rollout, judged, credit, plan, asked)["val/ratio"] == 1.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prefix_padding_and_what_follows_the_end_get_exactly_no_gradient(kind, generator):
+    models, rollout, asked = tiny_models(kind), episodes(generator), config(micro_batch_size=8)
+    plan, judged, credit = prepared(models, rollout, asked)
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(name):
+        def hook(_module, _inputs, output):
+            output.retain_grad()
+            seen[name] = output
+
+        return hook
+
+    head = models.policy.get_output_embeddings()
+    hooks = [
+        head.register_forward_hook(keep("logits")),
+        models.critic.head.register_forward_hook(keep("values")),
+    ]
+    accumulate_gradients(models, rollout, judged, credit, plan[0][0], asked)
+    for hook in hooks:
+        hook.remove()
+    acted = rollout.select(plan[0][0][0]).acted
+    for name, output in seen.items():
+        gradient = output.grad.abs().sum(-1)
+        # One column more than chosen tokens, and none of a prompt or prefix, enters the loss.
+        assert gradient.shape == (8, acted.shape[1] + 1), name
+        assert (gradient[:, -1] == 0).all()
+        assert (gradient[:, :-1][~acted] == 0).all()
+        assert (gradient[:, :-1][acted] > 0).all()
+
+
+def test_what_stands_in_masked_places_changes_nothing(generator):
+    """KL, GAE and whitening see the chosen tokens only: junk after the end leaves no trace."""
+    models, rollout, asked = tiny_models(), episodes(generator), config(whiten_rewards=True)
+    _, judged, credit = prepared(models, rollout, asked)
+    scores = torch.linspace(-1, 1, 8)
+    junk = torch.where(rollout.acted, 0.0, math.nan)
+    spoiled = replace(
+        judged, log_probs=judged.log_probs + junk, kl=judged.kl + junk, values=judged.values + junk
+    )
+    again = assign_credit(scores, spoiled, rollout, asked, 0.1)
+    for name in ("rewards", "advantages", "returns"):
+        assert torch.equal(getattr(again, name), getattr(credit, name)), name
+    assert (judged.kl[~rollout.acted] == 0).all()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5])
+def test_the_gradient_is_the_same_for_every_micro_batch_split(chunk, generator):
+    models, rollout = tiny_models(), episodes(generator)
+    whole = config(micro_batch_size=8)
+    plan, judged, credit = prepared(models, rollout, whole)
+
+    def gradient(asked):
+        for weight in models.trained().values():
+            weight.grad = None
+        split = plan_passes(rollout, asked, 0)[0][0]
+        accumulate_gradients(models, rollout, judged, credit, split, asked)
+        return {name: weight.grad.clone() for name, weight in models.trained().items()}
+
+    expected = gradient(whole)
+    for name, value in gradient(config(micro_batch_size=chunk)).items():
+        scale = float(expected[name].abs().max())
+        torch.testing.assert_close(value, expected[name], atol=1e-5 * scale, rtol=1e-4)
+
+
+def test_every_chosen_token_weighs_the_same(generator):
+    """The minibatch loss is the mean over tokens, not over rows or chunks."""
+    models, rollout = tiny_models(), episodes(generator)
+    asked = config(micro_batch_size=2)
+    plan, judged, credit = prepared(models, rollout, asked)
+    sums = accumulate_gradients(models, rollout, judged, credit, plan[0][0], asked)
+    assert sums["tokens"] == 9 + 1 + 4 + 9 + 2 + 6 + 3 + 8
+    # On the first pass the ratio is 1, so the loss is minus the mean advantage: zero, whitened.
+    assert sums["policy_loss"] / sums["tokens"] == pytest.approx(0.0, abs=1e-6)
+
+
+def plain_ppo(models: Models, prompts, asked, updates):
+    """PPO from the textbook: no resets, no chunks, no options. Returns the policy it ends with."""
+    policy, start, critic = models.policy, models.frozen, models.critic
+    parameters = [*policy.parameters(), *critic.parameters()]
+    adam = torch.optim.AdamW(parameters, lr=1.0, eps=1e-5, weight_decay=0.0)
+    for step in range(updates):
+        rows = [prompts[i] for i in batch_rows(len(prompts), 8, asked.run.seed, step)]
+        draws = torch.rand(
+            8, 8, dtype=torch.float64, generator=generator_for(asked.run.seed, step, "sampling")
+        )
+        answers = [write(policy, row, draws[i]) for i, row in enumerate(rows)]
+        scores = torch.tensor([0.5 * sum(t % 2 == 0 for t in a) for a in answers])
+        scores = torch.where(torch.tensor([a[-1] == 1 for a in answers]), scores, -1.0)
+
+        # A rectangle, rows in order of length.
+        order = sorted(range(8), key=lambda i: (len(rows[i]) + len(answers[i]), i))
+        left, right = max(map(len, rows)), max(map(len, answers))
+        tokens = torch.zeros(8, left + right, dtype=torch.long)
+        mask = torch.zeros_like(tokens)
+        for line, i in enumerate(order):
+            whole = [*rows[i], *answers[i]]
+            tokens[line, left - len(rows[i]) :][: len(whole)] = torch.tensor(whole)
+            mask[line, left - len(rows[i]) :][: len(whole)] = 1
+        acted = mask[:, left:].bool()
+
+        def logs(model, tokens=tokens, mask=mask, left=left):
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            logits = model(
+                input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False,
+                logits_to_keep=tokens.shape[1] - left + 1,
+            ).logits[:, :-1]  # fmt: skip
+            picked = logits.gather(-1, tokens[:, left:, None])[..., 0]
+            return picked - logits.logsumexp(-1)
+
+        def foresee(tokens=tokens, mask=mask, left=left):
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            hidden = critic.backbone(
+                input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False
+            ).last_hidden_state
+            return critic.head(hidden[:, left - 1 :])[:, :-1, 0]
+
+        with torch.no_grad():
+            old = logs(policy)
+            log_ratio = torch.where(acted, old - logs(start), 0.0)
+            values = torch.where(acted, foresee(), 0.0)
+            rewards = torch.where(acted, -asked.kl.kl_coef * log_ratio, 0.0)
+            for line, i in enumerate(order):
+                rewards[line, len(answers[i]) - 1] += scores[i]
+            advantages = torch.zeros_like(rewards)
+            running = next_value = torch.zeros(8)
+            for t in reversed(range(right)):
+                error = rewards[:, t] + 1.0 * next_value - values[:, t]
+                running = torch.where(acted[:, t], error + 1.0 * 0.95 * running, 0.0)
+                next_value = values[:, t]
+                advantages[:, t] = running
+            returns = torch.where(acted, advantages + values, 0.0)
+            # Whitened in the order in which the episodes were drawn.
+            drawn = torch.tensor(order).argsort()
+            mean = advantages[drawn].sum() / acted.sum()
+            spread = torch.where(acted, (advantages - mean) ** 2, 0.0)[drawn]
+            variance = spread.sum() / (acted.sum() - 1)
+            gains = torch.where(acted, (advantages - mean) * torch.rsqrt(variance + 1e-8), 0.0)
+
+        for group in adam.param_groups:
+            group["lr"] = asked.ppo.learning_rate * (1 - step / updates)
+        for _ in range(2):
+            adam.zero_grad()
+            ratio = torch.where(acted, logs(policy) - old, 0.0).exp()
+            worse = torch.maximum(-gains * ratio, -gains * ratio.clamp(1 - 0.2, 1 + 0.2))
+            now = torch.where(acted, foresee(), 0.0)
+            near = values + (now - values).clamp(-0.2, 0.2)
+            missed = torch.maximum((now - returns) ** 2, (near - returns) ** 2)
+            policy_part = torch.where(acted, worse, 0.0).sum()
+            value_part = 0.5 * torch.where(acted, missed, 0.0).sum()
+            ((policy_part + 0.1 * value_part) / int(acted.sum())).backward()
+            torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(critic.parameters(), 1.0)
+            adam.step()
+    return policy
+
+
+def write(policy, prompt, draws):
+    """Sample one answer, one token at a time, everything recomputed."""
+    tokens = list(prompt)
+    for uniform in draws:
+        with torch.no_grad():
+            logits = policy(torch.tensor([tokens])).logits[0, -1]
+        probs = logits.double().softmax(-1)
+        tokens.append(int((probs.cumsum(-1) <= uniform).sum()))
+        if tokens[-1] == 1:
+            break
+    return tokens[len(prompt) :]
+
+
+@pytest.mark.parametrize("method", ["ppo", "drpo"])
+def test_without_resets_it_is_plain_ppo_bit_for_bit(method, byte_tokenizer, tmp_path):
+    asked = config(
+        method=method, reset_prob=0.0, updates=3, micro_batch_size=8, num_ppo_epochs=2, vf_coef=0.1
+    )
+    pairs = toy_pairs(10)
+    ours, theirs = tiny_models(), tiny_models()
+    for models in (ours, theirs):
+        with torch.no_grad():  # end tokens must be drawn now and then
+            models.policy.lm_head.weight[1] *= 4.0
+    listener = Listener()
+    train(ours, pairs, pairs, asked, listener, checkpoint_dir=tmp_path)
+    prompts = [byte_tokenizer(pair.prompt)["input_ids"] for pair in pairs]
+    plain = plain_ppo(theirs, prompts, asked, updates=3)
+    assert sum(listener.told[step]["val/num_eos_tokens"] for step in (1, 2, 3)) > 0
+    begun = tiny_model("llama").state_dict()
+    for (name, ours_now), theirs_now in zip(
+        ours.policy.state_dict().items(), plain.state_dict().values(), strict=True
+    ):
+        assert torch.equal(ours_now, theirs_now), name
+        assert not torch.equal(ours_now, begun[name]), name
+
+
+def test_the_logged_kl_is_the_trained_kl(tmp_path, model_folder, reward_folder):
+    for estimator in ("k1", "k3"):
+        asked = toy_config(
+            model_folder(), reward_folder, kl_estimator=estimator, learning_rate=1e-2, kl_coef=0.3
+        )
+        listener = Listener()
+        models = load_models(asked)
+        folder = tmp_path / estimator
+        train(models, toy_pairs(12), toy_pairs(6, 90), asked, listener, checkpoint_dir=folder)
+        told = listener.told[4]
+        assert told["objective/kl"] != 0
+        cost = -0.3 * told["objective/kl"]
+        assert told["objective/non_score_reward"] == pytest.approx(cost, rel=1e-5)
+        kept = [s.kl for s in listener.kept if s.kind == "episode" and s.step == 4]
+        assert sum(kept) / len(kept) == pytest.approx(told["objective/kl"], rel=1e-4)
+        assert told["objective/rlhf_reward"] == pytest.approx(told["objective/scores"] + cost)

@@ -1,0 +1,160 @@
+"""Acting and scoring, against a naive loop that recomputes everything one row at a time."""
+
+import pytest
+import torch
+from conftest import tiny_model
+from scipy.stats import chisquare
+
+from drpo.forward import Precision
+from drpo.rollout import (
+    Sampling,
+    action_logits,
+    by_length,
+    choose,
+    entropy_of,
+    finish,
+    log_probs_of,
+    pack,
+)
+
+KINDS = ["gpt2", "llama", "gpt_neox"]
+CPU = Precision(torch.device("cpu"))
+STOPS = (1, *range(2, 30))
+"""Many end tokens, so that random models finish some answers early."""
+CONTEXTS = [[40, 41, 42], [50], [60, 61, 62, 63, 64, 65], [70, 71], [80, 81, 82, 83]]
+GIVEN = [1, 0, 4, 0, 2]
+
+
+def sampling(**changes):
+    values = {"length": 9, "temperature": 0.7, "stops": STOPS, "pad": 0, "batch_size": 2}
+    return Sampling(**(values | changes))
+
+
+def noise(generator):
+    return torch.rand(len(CONTEXTS), 9, generator=generator, dtype=torch.float64)
+
+
+def naive_finish(model, context, room, draws, temperature):
+    """One row, no cache, no padding; also the log-probability of each token as it is drawn."""
+    tokens, logs = list(context), []
+    for t in range(room):
+        with torch.no_grad():
+            logits = model(torch.tensor([tokens])).logits[0, -1].double()
+        probs = (logits / temperature).softmax(-1)
+        token = int((probs.cumsum(-1) <= draws[t]).sum())
+        logs.append(float(probs[token].log()))
+        tokens.append(token)
+        if token in STOPS:
+            break
+    return tokens[len(context) :], logs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_and_log_probs_are_those_of_a_naive_loop(kind, generator):
+    model, draws = tiny_model(kind), noise(generator)
+    rollout = finish(model, CONTEXTS, GIVEN, sampling(), draws, precision=CPU)
+    with torch.no_grad():
+        scored = log_probs_of(action_logits(model, rollout, CPU), rollout.actions, 0.7)
+    ended = []
+    for row, (context, given) in enumerate(zip(CONTEXTS, GIVEN, strict=True)):
+        expected, logs = naive_finish(model, context, 9 - given, draws[row], 0.7)
+        acted = rollout.acted[row]
+        assert rollout.actions[row][acted].tolist() == expected
+        assert scored[row][acted].tolist() == pytest.approx(logs, abs=1e-4)
+        assert bool(rollout.finished[row]) == (expected[-1] in STOPS)
+        ended.append(len(expected) < 9 - given)
+    assert any(ended)  # or the test shows nothing about rows that leave the batch
+    assert not all(ended)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_an_answer_does_not_depend_on_its_batch(generator, batch_size):
+    model, draws = tiny_model("llama"), noise(generator)
+    base = finish(model, CONTEXTS, GIVEN, sampling(), draws, precision=CPU)
+    other = finish(
+        model, CONTEXTS, GIVEN, sampling(batch_size=batch_size), draws, precision=CPU
+    )  # fmt: skip
+    assert torch.equal(base.tokens, other.tokens)
+    assert torch.equal(base.real, other.real)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_on_either_side_changes_no_score(kind):
+    model = tiny_model(kind)
+    written = [[31, 32, 33], [34, 1], [35], [36, 37], [38, 39, 1]]
+    together = pack(CONTEXTS, written, sampling())
+    logits = action_logits(model, together, CPU)
+    for row, (context, answer) in enumerate(zip(CONTEXTS, written, strict=True)):
+        alone = action_logits(model, pack([context], [answer], sampling()), CPU)
+        torch.testing.assert_close(
+            logits[row, : len(answer)], alone[0], atol=2e-5, rtol=1e-4
+        )  # fmt: skip
+
+
+def test_greedy_answers_are_those_of_transformers():
+    model = tiny_model("llama")
+    rollout = finish(
+        model, [CONTEXTS[2]], [0], sampling(temperature=0.0, stops=(1,)),
+        torch.zeros(1, 9, dtype=torch.float64), precision=CPU,
+    )  # fmt: skip
+    expected = model.generate(
+        torch.tensor([CONTEXTS[2]]), max_new_tokens=9, do_sample=False, pad_token_id=0
+    )
+    assert rollout.actions[0].tolist() == expected[0, 6:].tolist()
+
+
+def test_the_prefix_counts_against_the_length(generator):
+    rollout = finish(
+        tiny_model("llama"), CONTEXTS, [8, 0, 7, 3, 5], sampling(stops=(1,)), noise(generator),
+        precision=CPU,
+    )  # fmt: skip
+    assert rollout.acted.sum(dim=1).tolist() == [1, 9, 2, 6, 4]
+
+
+def test_an_end_token_in_the_last_slot_counts_as_finished():
+    room = pack([[40], [41], [42]], [[50, 51, 1], [50, 51, 52], [1]], sampling(length=3))
+    assert room.finished.tolist() == [True, False, True]
+
+
+def test_nothing_is_acted_outside_the_chosen_tokens():
+    rollout = pack([[40, 41], [42]], [[50], [51, 52, 1]], sampling())
+    assert rollout.real.tolist() == [
+        [True, True, True, False, False],
+        [False, True, True, True, True],
+    ]
+    assert rollout.acted.tolist() == [[True, False, False], [True, True, True]]
+    assert rollout.actions[1].tolist() == [51, 52, 1]
+
+
+def test_selecting_rows_trims_padding_and_keeps_the_columns_aligned():
+    rollout = pack([[40, 41, 42], [43], [44, 45]], [[50, 51, 52, 1], [53], [54, 1]], sampling())
+    part = rollout.select([2, 1])
+    assert part.tokens.tolist() == [[44, 45, 54, 1], [0, 43, 53, 0]]
+    assert part.context == 2
+    assert part.actions[part.acted].tolist() == [54, 1, 53]
+
+
+def test_micro_batches_hold_every_row_once_sorted_by_length():
+    rollout = pack([[9] * n for n in (5, 2, 4, 1, 3)], [[50]] * 5, sampling())
+    assert list(by_length(rollout, [4, 3, 2, 1, 0], 2)) == [[3, 1], [4, 2], [0]]
+
+
+def test_tokens_are_drawn_with_their_probabilities(generator):
+    logits = torch.tensor([0.0, 1.0, -1.0, 2.0]).expand(20_000, 4)
+    uniform = torch.rand(20_000, generator=generator, dtype=torch.float64)
+    counts = choose(logits, uniform, 0.5).bincount(minlength=4)
+    expected = (logits[0].double() / 0.5).softmax(-1) * 20_000
+    assert chisquare(counts.numpy(), expected.numpy()).pvalue > 0.01
+
+
+def test_impossible_tokens_are_never_drawn():
+    logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]] * 3)
+    uniform = torch.tensor([0.0, 0.5, 1 - 2**-53], dtype=torch.float64)
+    assert choose(logits, uniform, 1.0).tolist() == [1, 3, 3]
+
+
+def test_entropy_is_that_of_the_tempered_distribution():
+    logits = torch.tensor([[[0.0, 0.0, -torch.inf], [1.0, 2.0, 3.0]]])
+    p = (logits[0, 1] / 2).softmax(-1)
+    expected = [torch.log(torch.tensor(2.0)), -(p * p.log()).sum()]
+    torch.testing.assert_close(entropy_of(logits, 2.0)[0], torch.stack(expected))
