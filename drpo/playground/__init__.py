@@ -1,0 +1,10 @@
+"""The playground: prompts of one's own to up to four checkpoints, in a process of its own.
+
+`client` and `asking` are what a screen uses and load no torch; `engine` is the process that holds
+the models, started on first use and gone again after some idle time.
+"""
+
+from drpo.playground.asking import Sampling, Source, sources_of
+from drpo.playground.client import Playground
+
+__all__ = ["Playground", "Sampling", "Source", "sources_of"]

@@ -1,0 +1,164 @@
+"""Talk to the playground's engine, starting it when it is not there. No torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from drpo import processes
+from drpo.errors import RunError
+from drpo.playground.asking import Sampling, Source, socket_note
+from drpo.store import workspace
+
+START_SECONDS = 120.0
+"""How long loading torch may take on a busy machine."""
+_started: list[subprocess.Popen[bytes]] = []
+"""Engines that this process started; looked at again so that none stays behind as a zombie."""
+SILENT_SECONDS = 300.0
+"""How long one line may take: a large checkpoint is loaded before its first token."""
+
+
+class Playground:
+    """The playground of this workspace.
+
+    Args:
+        idle_seconds: After how long without a request a newly started engine ends; None leaves it
+            to the engine.
+    """
+
+    def __init__(self, idle_seconds: float | None = None) -> None:
+        self._idle_seconds = idle_seconds
+
+    def running(self) -> bool:
+        """Whether an engine serves this workspace now."""
+        return self._lock().holder() is not None and socket_note(workspace()).exists()
+
+    def ask(
+        self, sources: Sequence[Source], prompt: str, sampling: Sampling, *, prefix: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """Let checkpoints answer a prompt, and yield what they write as they write it.
+
+        Args:
+            sources: One to four checkpoints.
+            prompt: The prompt, exactly as the policy should read it.
+            sampling: How to draw.
+            prefix: The beginning of the answer, when it is given.
+
+        Yields:
+            Lines as `drpo.playground.asking` lists them. Closing the iterator ends the writing.
+
+        Raises:
+            ConfigError: A sampling setting is out of range.
+            RunError: The engine cannot be started, or broke off.
+        """
+        request = {
+            "op": "write",
+            "sources": [source.to_json() for source in sources],
+            "prompt": prompt,
+            "prefix": prefix,
+            "sampling": {
+                "temperature": sampling.checked().temperature,
+                "top_p": sampling.top_p,
+                "max_tokens": sampling.max_tokens,
+                "seed": sampling.seed,
+            },
+        }
+        self.start()
+        yield from self._lines(request)
+
+    def start(self) -> None:
+        """Start the engine unless it is there; returns when it answers.
+
+        Raises:
+            RunError: It does not come up.
+        """
+        if self.running() and self._answers():
+            return
+        deadline = time.monotonic() + START_SECONDS
+        child = self._spawn()
+        while time.monotonic() < deadline:
+            if self.running() and self._answers():
+                return
+            if child.poll() is not None and not self.running():
+                break
+            time.sleep(0.1)
+        log = workspace() / "playground.log"
+        raise RunError(f"The playground could not be started; {log} tells why.")
+
+    def stop(self) -> None:
+        """End the engine and give its memory back; nothing happens when there is none."""
+        pid = self._lock().holder()
+        if pid and pid != os.getpid():
+            os.kill(pid, signal.SIGTERM)
+        while self._lock().holder() is not None:
+            time.sleep(0.05)
+        for child in _started:
+            child.wait()
+
+    def hello(self) -> dict[str, Any]:
+        """What a running engine says of itself: device, checkpoints in memory."""
+        return next(self._lines({"op": "hello"}))
+
+    def _answers(self) -> bool:
+        try:
+            return str(self.hello()["kind"]) == "done"
+        except (RunError, OSError, ValueError):
+            return False
+
+    def _lock(self) -> processes.Lock:
+        return processes.Lock(workspace() / "playground.lock")
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        workspace().mkdir(parents=True, exist_ok=True)
+        # A short path of its own, open to its owner only: a socket's name has at most 108 bytes.
+        folder = Path(tempfile.mkdtemp(prefix="drpo-"))
+        words = [sys.executable, "-m", "drpo.playground.engine", str(folder)]
+        if self._idle_seconds is not None:
+            words.append(str(self._idle_seconds))
+        with (workspace() / "playground.log").open("ab") as output:
+            child = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True, env=os.environ | {"DRPO_HOME": str(workspace())},
+            )  # fmt: skip
+        _started[:] = [one for one in _started if one.poll() is None] + [child]
+        if child.stdin is not None:
+            child.stdin.write(secrets.token_hex(32).encode() + b"\n")
+            child.stdin.close()
+        return child
+
+    def _lines(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        try:
+            note = json.loads(socket_note(workspace()).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError("The playground is not running; ask again to start it.") from error
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(SILENT_SECONDS)
+            try:
+                connection.connect(note["socket"])
+                text = json.dumps({**request, "secret": note["secret"]})
+                connection.sendall(text.encode() + b"\n")
+                yield from _read(connection)
+            except OSError as error:
+                raise RunError("The playground broke off; ask again to start it anew.") from error
+
+
+def _read(connection: socket.socket) -> Iterator[dict[str, Any]]:
+    with connection.makefile("rb") as stream:
+        for text in stream:
+            line = json.loads(text)
+            if line["kind"] == "error" and line["at"] is None:
+                raise RunError(line["message"])
+            yield line
+            if line["kind"] == "done":
+                return
+    raise RunError("The playground broke off; ask again to start it anew.")
