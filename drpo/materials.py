@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from drpo.config import RunConfig
 from drpo.data import PairSet, load_demonstrations, load_pairs, split
 from drpo.data.pairs import Pair
+from drpo.data.similar import normalise
 from drpo.errors import DataError
 from drpo.gold import GoldScorer, load_gold
 from drpo.store import Store
@@ -37,7 +38,29 @@ def gather(config: RunConfig, store: Store | None) -> Materials:
         train, heldout = split(
             pairs.pairs, config.data.heldout_fraction, config.evaluation.eval_seed
         )
+    train = trainable(train, heldout, config.data.data)
     return Materials(train, heldout, demonstrations(config, store), gold_of(config, pairs))
+
+
+def trainable(train: list[Pair], heldout: list[Pair], name: str) -> list[Pair]:
+    """Leave out pairs whose prompt is evaluated on, here or in the reviews they come from.
+
+    Raises:
+        DataError: Nothing is left.
+    """
+    evaluated = {normalise(pair.prompt) for pair in heldout}
+    kept = [
+        pair
+        for pair in train
+        if not pair.evaluation_prompt and normalise(pair.prompt) not in evaluated
+    ]
+    if not kept:
+        raise DataError(
+            f"All {len(train)} pairs of {name} to train on have prompts that runs are evaluated "
+            "on, so nothing is left; expected some with other prompts. Such pairs can serve as "
+            "held-out data."
+        )
+    return kept
 
 
 def demonstrations(config: RunConfig, store: Store | None) -> list[Pair]:

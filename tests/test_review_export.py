@@ -4,13 +4,17 @@ import pandas as pd
 import pytest
 from review_material import prefers, two_sources, vote_all
 
+from drpo.data import Pair, load_pairs
+from drpo.data.versions import save_version
 from drpo.errors import DataError
+from drpo.materials import trainable
 from drpo.review import Desk, create_review, preference_rows, write_preferences
 from drpo.store import Store
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
     store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
     yield store
     store.close()
@@ -65,6 +69,28 @@ def test_files_hold_the_rows_whole(store, review, tmp_path, name):
         read = pd.read_parquet(path).to_dict("records")
     assert read == rows
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["votes.jsonl", "votes.parquet"])
+def test_exported_votes_import_again_and_stay_out_of_training(store, review, tmp_path, name):
+    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    path = tmp_path / name
+    write_preferences(preference_rows(store, review.id), path)
+    loaded = load_pairs(str(path))
+    assert len(loaded.pairs) == 20
+    assert all("tuned" in pair.chosen for pair in loaded.pairs)
+    version = save_version(store, loaded.pairs, "votes")
+    saved = load_pairs(f"votes:{version.version}", store=store).pairs
+    assert saved == loaded.pairs
+    with pytest.raises(DataError, match="evaluated on"):
+        trainable(saved, [], "votes")
+    fresh = Pair("an unseen prompt", "a", "b")
+    assert trainable([*saved, fresh], [], "votes") == [fresh]
+
+
+def test_a_held_out_prompt_is_never_trained_on():
+    train = [Pair("One prompt", "a", "b"), Pair("another", "a", "b")]
+    assert trainable(train, [Pair("one  PROMPT", "c", "d")], "data") == train[1:]
 
 
 def test_another_kind_of_file_is_refused(tmp_path):

@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from drpo.data.columns import messages_in_text
 from drpo.data.labels import Agreement, majority
 from drpo.data.layout import Layout, Outcome, code_of
 from drpo.data.pairs import Pair
 from drpo.data.problems import Problems
 from drpo.data.readers import RawRow
-from drpo.data.recognise import messages_in_text
 from drpo.data.transcripts import (
     ROLE_LABEL,
     Dialogue,
@@ -73,6 +73,7 @@ class Converter:
             gold_rejected=_number(row.get("gold_rejected")),
             row=number,
             margin=margin,
+            evaluation_prompt=_flag(row.get("evaluation_prompt")),
         )
 
     def _dialogue(self, row: Mapping[str, Any], chosen: str, rejected: str) -> Dialogue:
@@ -266,6 +267,11 @@ def _facts(value: Any) -> dict[str, str] | None:  # noqa: ANN401
         return None
     # Arrow fills the slots a row does not have with nulls.
     return {str(slot): str(word) for slot, word in value.items() if word is not None}
+
+
+def _flag(value: Any) -> bool | None:  # noqa: ANN401
+    """True for true in any of its spellings; anything else says nothing."""
+    return True if value is True or str(value).strip().casefold() in ("true", "1") else None
 
 
 def _number(value: Any) -> float | None:  # noqa: ANN401

@@ -45,7 +45,7 @@ def _row(pair: Pair) -> dict[str, Any]:
     row: dict[str, Any] = {
         "prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected,
     }  # fmt: skip
-    for name in ("facts", "gold_chosen", "gold_rejected", "margin"):
+    for name in ("facts", "gold_chosen", "gold_rejected", "margin", "evaluation_prompt"):
         value = getattr(pair, name)
         if value is not None:
             row[name] = dict(value) if name == "facts" else value

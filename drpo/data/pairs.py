@@ -25,3 +25,6 @@ class Pair:
     """1-based row in the source, for messages."""
     margin: float | None = None
     """How clearly chosen was preferred, where the source says so."""
+    evaluation_prompt: bool | None = None
+    """True where people judged runs on this prompt: training leaves the row out, or those runs
+    could no longer be judged on it."""

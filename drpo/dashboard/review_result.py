@@ -1,0 +1,287 @@
+"""What the votes of a review say: sentences, a picture, tables, and the votes to take along."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from drpo.dashboard import services
+from drpo.dashboard.charts import Panel, panels
+from drpo.dashboard.compare_charts import plain
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.look import count, number, share
+from drpo.dashboard.notices import notice, show_problem
+from drpo.dashboard.words import t
+from drpo.errors import DrpoError
+from drpo.evaluation.statistics import Interval
+from drpo.review import Results, Review, preference_rows, results, write_preferences
+from drpo.review.results import Duel, slices
+
+JUDGES = {"human": "by_people", "reward_model": "by_reward_model", "gold": "by_gold"}
+COLOURS = {"human": "gold", "reward_model": "learned", "gold": "muted"}
+SYMBOLS = {"human": "diamond", "reward_model": "circle", "gold": "square-open"}
+
+
+def result(review: Review) -> None:
+    """Show everything the votes say."""
+    found = results(services.store(), review.id)
+    if not found.reviewers:
+        st.write(t("review.no_votes"))
+        return
+    st.caption(t("review.sway"))
+    for duel in found.duels:
+        _sentences(duel)
+    live_chart(
+        whiskers(found.duels), key="review_rates", revision=review.id,
+        height=150 + 96 * len(found.duels), alt=t("review.chart_alt"),
+    )  # fmt: skip
+    if found.identical:
+        st.caption(t("review.identical", count=count(found.identical)))
+    if len(review.sources) > 2:
+        st.subheader(t("review.ranking"))
+        st.caption(t("review.ranking_help"))
+        table(ranking_table(found, review), "ranking", review)
+    st.subheader(t("review.reviewers"))
+    st.text(agreement_told(found))
+    for person in found.reviewers:
+        if person.bias.status == "biased":
+            told = t("review.biased", name=person.name, share=share(person.bias.left.value))
+            notice("warning", told)
+    table(reviewers_table(found), "reviewers", review)
+    _slices(review)
+    _take_along(review)
+
+
+def _sentences(duel: Duel) -> None:
+    st.text(said(duel), width="stretch")
+    st.caption(needed(duel))
+    if duel.gap.value is not None:
+        hacked = duel.gap.excludes(0) and duel.gap.value > 0
+        notice("warning" if hacked else "note", gap_told(duel))
+
+
+def gap_told(duel: Duel) -> str:
+    """How far the reward model's word is from people's, in percentage points."""
+    gap, subject = duel.gap, duel.subject.label
+    value, low, high = (number(100 * (part or 0.0)) for part in (gap.value, gap.low, gap.high))
+    if not gap.excludes(0):
+        return t("review.gap_none", gap=value, low=low, high=high)
+    if (gap.value or 0.0) > 0:
+        return t("review.gap_likes", subject=subject, gap=value, low=low, high=high)
+    return t("review.gap_dislikes", subject=subject, gap=value, low=low, high=high)
+
+
+def said(duel: Duel) -> str:
+    """The human win rate of a pair, in a sentence."""
+    if duel.human.value is None:
+        return t("review.against", subject=duel.subject.label, other=duel.other.label)
+    return t(
+        "review.said", subject=duel.subject.label, other=duel.other.label,
+        rate=share(duel.human.value), n=count(duel.votes), low=share(duel.human.low),
+        high=share(duel.human.high),
+    )  # fmt: skip
+
+
+def needed(duel: Duel) -> str:
+    """How far a decision still is."""
+    status = duel.needed.status
+    if status == "open":
+        return t("review.needed_open", more=count(duel.needed.more or 0))
+    if status == "too_close":
+        return t("review.needed_too_close", cap=count(duel.needed.cap))
+    return t("review.needed_decided" if status == "decided" else "review.needed_no_votes")
+
+
+def agreement_told(found: Results) -> str:
+    """How far the reviewers agree."""
+    agreement = found.agreement
+    if agreement.status == "known":
+        alpha = agreement.alpha
+        return t(
+            "review.agreement", alpha=number(alpha.value), low=number(alpha.low),
+            high=number(alpha.high),
+        )  # fmt: skip
+    if agreement.status == "no_overlap":
+        return t("review.agreement_no_overlap")
+    return t("review.agreement_no_variation")
+
+
+def whiskers(duels: tuple[Duel, ...]) -> dict[str, Any]:
+    """Win rates with intervals: a row for each pair, a mark for each judge."""
+    traces = []
+    for judge, word in JUDGES.items():
+        rates = [(place, getattr(duel, judge)) for place, duel in enumerate(duels)]
+        known = [(place, rate) for place, rate in rates if rate.value is not None]
+        if known:
+            traces.append(_marks(judge, t(f"review.{word}"), known))
+    figure = panels(
+        [Panel(t("review.chart"), t("review.chart_unit"), traces)], x_title="%", legend=True
+    )
+    layout = figure["layout"]
+    layout["hovermode"] = "closest"
+    layout["margin"]["l"] = 24
+    layout["xaxis"] |= {"range": [-2, 102], "tickvals": [0, 25, 50, 75, 100]}
+    layout["yaxis"] |= {
+        "range": [len(duels) - 0.4, -0.75], "showticklabels": False, "showgrid": False,
+        "zeroline": False,
+    }  # fmt: skip
+    layout["shapes"].append(
+        {
+            "type": "line", "x0": 50, "x1": 50, "y0": 0, "y1": 1, "yref": "paper",
+            "layer": "below", "line": {"color": "@muted", "width": 1, "dash": "dash"},
+        }
+    )  # fmt: skip
+    for place, duel in enumerate(duels):
+        subject, other = plain(duel.subject.label, 40), plain(duel.other.label, 40)
+        text = t("review.against", subject=subject, other=other)
+        layout["annotations"].append(
+            {
+                "text": text, "x": 0, "xref": "paper", "xanchor": "left", "y": place - 0.45,
+                "yref": "y", "showarrow": False, "font": {"color": "@ink", "size": 13},
+            }
+        )  # fmt: skip
+    return figure
+
+
+def _marks(judge: str, label: str, known: list[tuple[int, Interval]]) -> dict[str, Any]:
+    shift = {"human": -0.15, "reward_model": 0.05, "gold": 0.25}[judge]
+    values = [100 * (rate.value or 0.0) for _, rate in known]
+    highs = [100 * (rate.high or 0.0) for _, rate in known]
+    lows = [100 * (rate.low or 0.0) for _, rate in known]
+    colour = f"@{COLOURS[judge]}"
+    return {
+        "type": "scatter", "mode": "markers", "name": label, "uid": judge,
+        "x": values, "y": [place + shift for place, _ in known],
+        "error_x": {
+            "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 6,
+            "array": [high - value for high, value in zip(highs, values, strict=True)],
+            "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
+        },
+        "marker": {"color": colour, "size": 11, "symbol": SYMBOLS[judge]},
+        "showlegend": True, "cliponaxis": False,
+        "hovertemplate": f"{label}: %{{x:.0f}} %<extra></extra>",
+    }  # fmt: skip
+
+
+def ranking_table(found: Results, review: Review) -> pd.DataFrame:
+    """Strengths of all sources with intervals, strongest first."""
+    labels = {source.key: source.label for source in review.sources}
+    rows = [
+        (labels[s.name], s.strength.value, s.strength.low, s.strength.high, s.comparisons)
+        for s in found.ranking.scores
+    ]
+    names = [t(f"review.col_{name}") for name in ("name", "score", "low", "high", "votes")]
+    return pd.DataFrame(rows, columns=names)
+
+
+def reviewers_table(found: Results) -> pd.DataFrame:
+    """One row for each person."""
+    rows = [
+        (
+            person.name, person.judged, person.skipped, _percent(person.consistency.same.value),
+            _percent(person.bias.left.value), person.seconds,
+        )
+        for person in found.reviewers
+    ]  # fmt: skip
+    columns = ("name", "votes", "skipped", "same", "left", "seconds")
+    return pd.DataFrame(rows, columns=[t(f"review.col_{name}") for name in columns])
+
+
+def slices_table(review: Review, subject: int, other: int) -> pd.DataFrame:
+    """The human win rate by length and prompt."""
+    rows = []
+    for part in slices(services.store(), review.id, subject, other):
+        name = part.name if part.kind == "prompt" else t(f"review.{part.name}")
+        rate = part.human
+        figures = (_percent(rate.value), _percent(rate.low), _percent(rate.high), rate.n)
+        rows.append((t(f"review.slice_{part.kind}"), name, *figures))
+    columns = ("kind", "name", "rate", "low", "high", "votes")
+    return pd.DataFrame(rows, columns=[t(f"review.col_{name}") for name in columns])
+
+
+def table(frame: pd.DataFrame, key: str, review: Review) -> None:
+    """Show a table and let it be downloaded."""
+    st.dataframe(frame, hide_index=True, key=key, alt=key)
+    st.download_button(
+        "CSV", frame.to_csv(index=False).encode(), f"{review.id}-{key}.csv", "text/csv",
+        key=f"{key}_csv", on_click="ignore", icon=":material/download:", type="tertiary",
+    )  # fmt: skip
+
+
+def _slices(review: Review) -> None:
+    st.subheader(t("review.slices"))
+    places = range(len(review.sources))
+    pairs = [(subject, other) for subject in places for other in range(subject)]
+    labels = [source.label for source in review.sources]
+    names = [t("review.against", subject=labels[one], other=labels[two]) for one, two in pairs]
+    chosen = st.selectbox(
+        t("review.pair"), list(range(len(pairs))), key="pair", format_func=lambda at: names[at]
+    )
+    table(slices_table(review, *pairs[chosen or 0]), "slices", review)
+
+
+def _take_along(review: Review) -> None:
+    st.subheader(t("review.take"))
+    st.write(t("review.take_help"))
+    try:
+        rows = preference_rows(services.store(), review.id)
+    except DrpoError as error:
+        st.text(str(error))
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for suffix in (".jsonl", ".parquet"):
+            st.download_button(
+                suffix[1:].upper(), _file(rows, suffix), f"{review.id}{suffix}",
+                key=f"votes{suffix}", on_click="ignore", icon=":material/download:",
+            )  # fmt: skip
+        whole = json.dumps(results(services.store(), review.id).to_dict(), ensure_ascii=False)
+        st.download_button(
+            "JSON", whole.encode(), f"{review.id}-result.json", key="result_json",
+            on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+    with st.form("save_votes", border=False):
+        name = st.text_input(t("review.save_as"), value=review.name, max_chars=100)
+        if st.form_submit_button(t("review.save")):
+            _save(rows, name, review)
+
+
+def _save(rows: list[dict[str, Any]], name: str, review: Review) -> None:
+    from drpo.data.versions import save_version
+
+    try:
+        pairs = _pairs(rows)
+        version = save_version(
+            services.store(), pairs, name, source=f"{review.id}.jsonl",
+            recipe={"review": review.id, "votes": len(rows), "evaluation_prompts": True},
+        )  # fmt: skip
+    except DrpoError as error:
+        show_problem(error)
+        return
+    told = t("review.saved", name=version.name, version=version.version, rows=count(version.rows))
+    notice("done", told)
+
+
+def _pairs(rows: list[dict[str, Any]]) -> list[Any]:
+    """The exported rows as the data desk reads them: one way in for files and votes."""
+    from drpo.data import load_pairs
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "votes.jsonl"
+        write_preferences(rows, path)
+        return load_pairs(str(path)).pairs
+
+
+def _file(rows: list[dict[str, Any]], suffix: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"votes{suffix}"
+        write_preferences(rows, path)
+        return path.read_bytes()
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else round(100 * value, 1)

@@ -1,0 +1,121 @@
+"""The review screen: what it shows before and after the vote, in both languages."""
+
+import json
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from review_material import prefers, two_sources, vote_all
+from streamlit.testing.v1 import AppTest
+
+from drpo.dashboard.review_result import ranking_table, reviewers_table, slices_table, whiskers
+from drpo.data import load_pairs
+from drpo.review import Desk, create_review, results, reviews
+from drpo.store import Store
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
+    st.cache_resource.clear()
+    opened = Store()
+    yield opened
+    opened.close()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def review(store):
+    sources = two_sources(store, prompts=12)
+    for source in sources:
+        store.runs.change(source.run_id, status="finished")
+    return create_review(store, "first look", sources, items=12, repeats=2)
+
+
+def visit(**query):
+    app = AppTest.from_file(str(ROOT / "drpo" / "dashboard" / "main.py"), default_timeout=120)
+    for _ in range(2):
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+        app.switch_page(str(ROOT / "pages" / "review.py"))
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def press(app, label):
+    next(button for button in app.button if button.label == label).click()
+    app.run()
+    assert not app.exception
+
+
+@pytest.mark.usefixtures("store")
+def test_without_answers_it_says_what_to_do_first():
+    assert any("no" in text.value.lower() for text in visit().markdown)
+
+
+def test_a_vote_is_taken_and_undone(store, review):
+    app = visit(review=review.id, reviewer="ann")
+    press(app, "A is better")
+    (vote,) = store.votes.all(review.id)
+    assert (vote.reviewer, vote.payload["side"]) == ("ann", "left")
+    press(app, "Both bad")
+    press(app, "Undo")
+    assert len(store.votes.all(review.id)) == 1
+
+
+def test_before_the_vote_the_page_names_no_source(store, review):
+    app = visit(review=review.id, reviewer="ann")
+    held = [repr(element) for element in app.main]
+    held += [str(vars(element)) for element in app.get("bidi_component")]
+    page = "\n".join(held)
+    item = Desk(store, review.id, "ann").next()
+    assert item.prompt.strip() in page or "drpo_answers" in page
+    for source in review.sources:
+        assert source.run_id not in page
+        assert f"{source.label}'" not in page
+
+
+def test_the_result_says_the_rate_and_offers_the_votes(store, review):
+    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    app = visit(review=review.id, view="result", lang="en")
+    said = "\n".join(text.value for text in app.text)
+    assert "tuned preferred to start in 100" in said
+    press(app, "Save")
+    saved = load_pairs("first look", store=store)
+    assert len(saved.pairs) == 12
+    assert all(pair.evaluation_prompt for pair in saved.pairs)
+
+
+def test_the_result_speaks_japanese(store, review):
+    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    app = visit(review=review.id, view="result", lang="ja")
+    assert any("票" in text.value for text in app.text)
+
+
+@pytest.mark.usefixtures("review")
+def test_a_review_can_be_drawn_on_the_screen(store):
+    app = visit(view="new")
+    name = next(box for box in app.text_input if box.label == "Name of the review")
+    name.input("second look")
+    press(app, "Draw the review")
+    assert {one.name for one in reviews(store)} == {"first look", "second look"}
+
+
+def test_tables_and_picture_hold_the_figures(store, review):
+    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    found = results(store, review.id)
+    assert list(ranking_table(found, review)["Name"]) == ["tuned", "start"]
+    people = reviewers_table(found)
+    assert list(people["Votes"]) == [14]
+    figure = whiskers(found.duels)
+    assert [trace["x"] for trace in figure["data"]] == [[100.0]] * 3
+    json.dumps(figure, allow_nan=False)
+    st.cache_resource.clear()
+    assert len(slices_table(review, 1, 0)) >= 12
