@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from drpo.data.labels import decide_codes
+from drpo.data.columns import HISTORY, Column, find_prompt, named
+from drpo.data.judgement import judged
 from drpo.data.layout import Layout, Shape, name_words
 from drpo.data.limits import AmbiguousError
-from drpo.data.recognise import HISTORY, Column, find_labels, find_prompt, named
 from drpo.errors import DataError
 
 REQUIRED: dict[Shape, tuple[str, ...]] = {
@@ -45,25 +46,14 @@ def fill_layout(
         if not filled["prompt"] and shape in ("explicit", "demonstrations"):
             raise AmbiguousError(f"{name}: no prompt column; say which with --map prompt=COLUMN.")
     if shape == "answers":
-        _fill_judgement(columns, rest, filled)
+        first, second = columns[filled["first"]], columns[filled["second"]]
+        layout = judged(
+            first, second, markers_of(first.name, second.name),
+            {n: c for n, c in columns.items() if n not in (first.name, second.name)},
+            filled["prompt"], given=parts,
+        )  # fmt: skip
+        return replace(layout, **filled)
     return Layout(shape, reason="As given by hand.", **filled)
-
-
-def _fill_judgement(
-    columns: Mapping[str, Column], rest: Mapping[str, Column], filled: dict[str, Any]
-) -> None:
-    if filled.get("scores") or filled.get("one_hot"):
-        return
-    labels = filled.get("labels") or tuple(column.name for column in find_labels(rest))
-    if not labels:
-        raise AmbiguousError(
-            "No column says which answer is better; say which does with --map labels=COLUMN."
-        )
-    filled["labels"] = labels
-    if not filled.get("codes") and not filled.get("names"):
-        values = {code for label in labels for code in columns[label].codes}
-        answers = (filled["first"], filled["second"])
-        filled["codes"] = decide_codes(values, answers, markers_of(*answers), labels[0])
 
 
 def markers_of(first: str, second: str) -> tuple[str, str]:

@@ -33,7 +33,8 @@ def columnar_rows(source: Source) -> Iterator[dict[str, Any]]:
         with source.open() as stream:
             shutil.copyfileobj(stream, unpacked, 1 << 20)
         unpacked.seek(0)
-        command = [sys.executable, "-m", "drpo.data.decode_columnar", str(source.limits.text_bytes)]
+        bounds = (str(source.limits.text_bytes), str(source.limits.decode_bytes))
+        command = [sys.executable, "-m", "drpo.data.decode_columnar", *bounds]
         environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
         with subprocess.Popen(
             command,

@@ -8,16 +8,14 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
-MEMORY_BYTES = 700_000_000
-"""What the child may hold beyond its libraries."""
 BATCH_ROWS = 64
 
 
-def _child(most_bytes: int) -> int:
+def _child(most_bytes: int, most_memory: int) -> int:
     """Decode standard input and write rows to standard output, one JSON text a line."""
     import pyarrow as pa
 
-    _limit_memory()
+    _limit_memory(most_memory)
     total = 0
     out = sys.stdout.buffer
     try:
@@ -65,14 +63,14 @@ def _slices(batch: Any) -> Iterator[Any]:  # noqa: ANN401
         yield batch.slice(start, BATCH_ROWS)
 
 
-def _limit_memory() -> None:
+def _limit_memory(most: int) -> None:
     # Not every system has limits on memory; the bound on decoded bytes holds everywhere.
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         with open("/proc/self/statm") as statm:  # noqa: PTH123 - a kernel table, not a file
             used = int(statm.read().split()[0]) * resource.getpagesize()
-        limit = used + MEMORY_BYTES
+        limit = used + most
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
@@ -82,4 +80,4 @@ def _plain(value: Any) -> str:  # noqa: ANN401
 
 
 if __name__ == "__main__":
-    sys.exit(_child(int(sys.argv[1])))
+    sys.exit(_child(int(sys.argv[1]), int(sys.argv[2])))

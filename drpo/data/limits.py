@@ -28,6 +28,8 @@ class Limits:
     ratio: int = 200
     """Decompressed over compressed size; honest text stays below 50."""
     rows: int = 200_000
+    decode_bytes: int = 700 * MEGABYTE
+    """Memory that decoding Parquet or Arrow may take beyond the decoder itself."""
     row_chars: int = 4 * MEGABYTE
     """One line, one JSON element, one CSV cell."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from drpo.data.by_hand import fill_layout
+from drpo.data.columns import describe_columns
 from drpo.data.convert import Converter, RowError, demonstration
 from drpo.data.layout import SHAPES, Layout, Shape
 from drpo.data.limits import DESK, Limits, UnreadableError
@@ -17,7 +17,7 @@ from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet, content_hash
 from drpo.data.problems import KINDS, Problems
 from drpo.data.readers import Format, RawRow, detect_format, read_rows
-from drpo.data.recognise import describe_columns, recognise
+from drpo.data.recognise import recognise
 from drpo.data.source import Source
 from drpo.errors import CancelledByUserError, DataError
 from drpo.gold import sidecar_of
@@ -156,8 +156,7 @@ def _layout(
     parts = dict(mapping)
     given = _shape_of(parts, shape)
     if given is None:
-        layout = recognise(values, name)
-        return replace(layout, **parts) if parts else layout
+        return recognise(values, name, parts)
     return fill_layout(describe_columns(values), parts, given, name)
 
 

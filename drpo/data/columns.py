@@ -1,0 +1,150 @@
+"""A file's columns: their names as words, and what a sample of their cells holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from drpo.data.layout import code_of, name_words, normal_name
+from drpo.data.limits import AmbiguousError
+
+Content = Literal["text", "number", "messages", "other"]
+
+PROMPT = ("prompt", "instruction", "question", "query", "question_text", "user_input", "context",
+          "history", "post", "user", "human", "input", "user_prompt", "user_query", "problem",
+          "article", "document", "source_text", "message", "text")  # fmt: skip
+HISTORY = ("prompt", "conversations", "conversation", "messages", "history", "context")
+ANSWER = {"answer", "response", "output", "completion", "reply", "summary", "generation",
+          "responses", "conversation", "candidate", "continuation", "responce", "ref",
+          "option", "text", "message"}  # fmt: skip
+ASIDE = {"id", "ids", "model", "models", "score", "rating", "source", "reason", "explanation",
+         "tokens", "token", "length", "avg", "metadata", "name", "logprob", "policy", "rationale",
+         "lang", "language", "annotator", "reviewer", "count", "index", "hash"}  # fmt: skip
+SIDES = (("1", "2"), ("0", "1"), ("a", "b"), ("left", "right"), ("first", "second"), ("j", "k"),
+         ("x", "y"))  # fmt: skip
+MOST_CODES = 24
+
+
+@dataclass
+class Column:
+    """One column as the sample shows it."""
+
+    name: str
+    content: Content = "other"
+    codes: set[str] = field(default_factory=set)
+    strings: bool = False
+    """Whether some values are texts, if only of digits."""
+    words: list[str] = field(default_factory=list)
+
+
+def describe_columns(sample: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
+    """Sum up each column of the sample."""
+    columns: dict[str, Column] = {}
+    seen: dict[str, dict[Content, int]] = {}
+    for row in sample:
+        for name, value in row.items():
+            column = columns.setdefault(name, Column(name, words=name_words(name)))
+            if value is None or value == "":
+                continue
+            column.strings |= isinstance(value, str)
+            content = _content(value)
+            counts = seen.setdefault(name, {})
+            counts[content] = counts.get(content, 0) + 1
+            if len(column.codes) <= MOST_CODES and not isinstance(value, list | dict):
+                column.codes.add(code_of(value))
+    for name, counts in seen.items():
+        columns[name].content = max(counts, key=lambda content: counts[content])
+    return columns
+
+
+def _content(value: Any) -> Content:  # noqa: ANN401
+    if isinstance(value, bool):
+        return "other"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        if value.startswith("[") and messages_in_text(value) is not None:
+            return "messages"
+        return "number" if len(value) < 24 and _is_number(value) else "text"
+    first = value[0] if isinstance(value, list) and value else value
+    if isinstance(first, dict) and {"role", "from", "content"} & first.keys():
+        return "messages"
+    return "other"
+
+
+def messages_in_text(value: str) -> list[Any] | None:
+    """Read a message list that a table holds as JSON text."""
+    if not value.startswith("["):
+        return None
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, list) and parsed and isinstance(parsed[0], dict) else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def texts(columns: Mapping[str, Column]) -> list[Column]:
+    """Return the columns that may hold answers or prompts."""
+    return [
+        column
+        for column in columns.values()
+        if column.content in ("text", "messages") or (column.content == "number" and column.strings)
+    ]
+
+
+def named(
+    columns: Mapping[str, Column],
+    names: Sequence[str],
+    contents: Sequence[Content] = ("text", "number"),
+) -> str:
+    """Return the first column that has one of the names and fitting content."""
+    normal = {normal_name(name): name for name, c in columns.items() if c.content in contents}
+    return next((normal[name] for name in names if name in normal), "")
+
+
+def find_prompt(columns: Mapping[str, Column]) -> str:
+    """Return the column with the prompt, empty if there is none."""
+    exact = named(columns, PROMPT)
+    if exact:
+        return exact
+    wanted = {"prompt", "instruction", "question", "query"}
+    found = [c for c in texts(columns) if wanted & set(c.words) and not ASIDE & set(c.words)]
+    if len(found) > 1:
+        raise AmbiguousError(
+            f"{' and '.join(repr(column.name) for column in found[:4])} could each be the prompt. "
+            "Say which with --map prompt=COLUMN, or in the form on the Data screen."
+        )
+    return found[0].name if found else ""
+
+
+def input_of(columns: Mapping[str, Column], prompt: str) -> str:
+    """Return the second part of an instruction, empty if there is none."""
+    if normal_name(prompt) != "instruction":
+        return ""
+    return named(columns, ("input", "context"))
+
+
+def marked_pairs(
+    columns: Sequence[Column], markers: tuple[str, str]
+) -> list[tuple[Column, Column, list[str]]]:
+    """Return columns whose names differ by the markers only, with the words they share."""
+    pairs = []
+    by_words = {tuple(column.words): column for column in columns}
+    for column in columns:
+        for index, word in enumerate(column.words):
+            if word == markers[0]:
+                twin = by_words.get((*column.words[:index], markers[1], *column.words[index + 1 :]))
+                if twin is not None:
+                    stem = [*column.words[:index], *column.words[index + 1 :]]
+                    pairs.append((column, twin, stem))
+    return pairs
