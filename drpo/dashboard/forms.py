@@ -148,7 +148,12 @@ def _number(
         )  # fmt: skip
         return None if whole is None and optional else int(whole or 0)
     entered = st.number_input(
-        value=value, min_value=low, max_value=high, format="%g", step=_step(value, high), **common
+        value=None if value is None else float(value),
+        min_value=None if low is None else float(low),
+        max_value=None if high is None else float(high),
+        format="%g",
+        step=_step(value, high),
+        **common,
     )
     return None if entered is None else float(entered)
 

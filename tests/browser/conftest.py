@@ -1,0 +1,132 @@
+"""A real server on a free port, a real Chromium, a workspace of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from drpo.store import Store
+
+ROOT = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--no-proxy-server",
+]  # fmt: skip
+PATIENCE = 90_000
+"""Milliseconds; a test machine may be busy with other things."""
+
+
+@dataclass
+class Server:
+    """The dashboard as people run it."""
+
+    url: str
+    home: Path
+    store: Store
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = home / "server.log"
+    environment = os.environ | {"DRPO_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment.pop("DRPO_DATABASE_URL", None)
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(f"{url}/_stcore/health"), "the server to answer")
+        store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
+        yield Server(url, home, store, log)
+        store.close()
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def wait_until(holds, what, seconds=PATIENCE / 1000):
+    """Wait for something to become true; returns what `holds` returned."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"waited {seconds:.0f} s for {what}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Debian's chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """Open a screen in a window of its own; `open_page("/live?run=x", width=390)`."""
+    contexts = []
+
+    def _open(path="/", *, width=1440, height=1000, scheme="light", language="en"):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, locale=language,
+            reduced_motion="reduce",
+        )  # fmt: skip
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.failures = []
+        page.on("pageerror", lambda error: page.failures.append(str(error)))
+        page.foreign = []
+        page.on(
+            "request",
+            lambda request: (
+                page.foreign.append(request.url)
+                if request.url.startswith("http") and not request.url.startswith(server.url)
+                else None
+            ),
+        )
+        page.goto(server.url + path)
+        page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']")
+        page.get_by_role("heading", level=1).first.wait_for()
+        return page
+
+    yield _open
+    kept = os.environ.get("DRPO_KEEP_WINDOWS")
+    for number, context in enumerate(contexts):
+        if kept:
+            # For finding out why a test failed: what the window showed at its end.
+            context.pages[0].screenshot(path=f"{kept}/window-{number}.png")
+        context.close()

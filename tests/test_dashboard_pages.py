@@ -1,0 +1,162 @@
+"""The screens run from beginning to end, in both languages, with and without runs."""
+
+from pathlib import Path
+
+import pytest
+import screen_material
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from drpo.store import Store
+
+ROOT = Path(__file__).parent.parent
+MAIN = ROOT / "drpo" / "dashboard" / "main.py"
+PAGES = ("home", "launch", "live", "compare")
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
+    st.cache_resource.clear()
+    opened = Store()
+    yield opened
+    opened.close()
+    st.cache_resource.clear()
+
+
+def visit(name, **query):
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    if name != "home":
+        app.switch_page(str(ROOT / "pages" / f"{name}.py"))
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+    return app
+
+
+def shown(app):
+    """All text on the screen."""
+    kinds = ("title", "subheader", "markdown", "caption", "text", "code")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+
+def problems(app):
+    """What the screen says went wrong; its own sentences, never an exception's box."""
+    assert not app.exception
+    boxes = [element.proto.body for element in app.get("html")]
+    return [box for box in boxes if 'role="alert"' in box]
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.usefixtures("store")
+def test_an_empty_workspace_says_what_to_do_next(name, language):
+    app = visit(name, lang=language)
+    assert problems(app) == []
+    assert app.title
+    japanese = any("\u3040" <= letter <= "\u30ff" for letter in shown(app))
+    assert japanese == (language == "ja")
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_workspace_with_runs_is_shown_without_an_error(store, name, language):
+    for seed in range(3):
+        screen_material.add_run(store, f"run {seed}", updates=15, seed=seed)
+    app = visit(name, lang=language)
+    assert problems(app) == []
+
+
+def test_a_link_names_the_run_the_step_and_the_detail(store):
+    screen_material.add_run(store, "other", updates=10)
+    run = screen_material.add_run(store, "mine", updates=10)
+    app = visit("live", run=run.id, step="5", view="config", kind="episode")
+    assert problems(app) == []
+    assert app.selectbox(key="run").value == run.id
+    assert app.select_slider(key="step").value == "5"
+    assert app.session_state["view"] == "config"
+    assert app.session_state["kind"] == "episode"
+
+
+def test_a_link_to_a_run_that_is_gone_shows_another_one_instead_of_failing(store):
+    run = screen_material.add_run(store, "mine", updates=5)
+    app = visit("live", run="gone-123456")
+    assert problems(app) == []
+    assert app.selectbox(key="run").value == run.id
+
+
+def test_stop_asks_the_live_run_to_save_and_stop(store):
+    run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
+    app = visit("live", run=run.id)
+    app.button(key="stop_one").click().run()
+    assert [command.kind for command in store.commands.pending(run.id)] == ["stop"]
+
+
+def test_turning_a_knob_sends_the_new_value_with_the_name_of_who_turned_it(store):
+    run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
+    app = visit("live", run=run.id)
+    app.slider(key="reset_prob_one").set_value(0.25)
+    app.button(key="apply_one").click().run()
+    [command] = store.commands.pending(run.id)
+    assert command.kind == "set"
+    assert command.payload["reset_prob"] == 0.25
+    assert command.who
+
+
+@pytest.mark.parametrize("view", ["path", "resets", "lengths", "losses", "all", "events", "log",
+                                  "machine", "config"])  # fmt: skip
+def test_every_detail_of_a_run_opens(store, view):
+    run = screen_material.add_run(store, "mine", updates=15)
+    app = visit("live", run=run.id, view=view)
+    assert problems(app) == []
+    assert app.session_state["view"] == view
+
+
+def test_two_runs_side_by_side(store):
+    runs = [screen_material.add_run(store, name, updates=10) for name in ("left", "right")]
+    app = visit("live", run=runs[0].id, beside=runs[1].id)
+    assert problems(app) == []
+    assert {"left", "right"} <= {text.value for text in app.text}
+
+
+def test_a_failed_run_says_why_as_text(store):
+    run = screen_material.add_run(store, "mine", updates=10, upto=5, status="failed")
+    store.runs.change(run.id, error="row 7: **not** an answer <b>")
+    app = visit("live", run=run.id)
+    [problem] = problems(app)
+    assert "row 7: **not** an answer &lt;b&gt;" in problem
+
+
+def test_launch_refuses_material_that_is_not_there_and_queues_nothing(store, tmp_path):
+    app = visit("launch", start="blank", data=str(tmp_path / "gone.jsonl"),
+                policy=str(tmp_path / "model"))  # fmt: skip
+    app.button(key="launch").click().run()
+    [problem] = problems(app)
+    assert str(tmp_path / "model") in problem
+    assert store.runs.all() == []
+
+
+@pytest.mark.usefixtures("store")
+def test_settings_asked_for_in_a_link_fill_the_form():
+    app = visit("launch", start="blank", updates="7", kl_coef="0.05", reset_source="both")
+    assert app.number_input(key="blank_updates").value == 7
+    assert app.select_slider(key="blank_kl_coef").value == 0.05
+    assert app.selectbox(key="blank_reset_source").value == "both"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_value_out_of_range_in_a_link_is_left_out():
+    app = visit("launch", start="blank", updates="-3")
+    assert problems(app) == []
+    assert app.number_input(key="blank_updates").value >= 1
+
+
+def test_compare_takes_its_runs_from_the_link(store):
+    runs = [screen_material.add_run(store, f"run {i}", updates=5) for i in range(3)]
+    app = visit("compare", runs=f"{runs[0].id},{runs[2].id}")
+    assert problems(app) == []
+    assert app.multiselect(key="runs").value == [runs[0].id, runs[2].id]
