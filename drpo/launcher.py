@@ -26,6 +26,9 @@ from drpo.store.schema import Run
 
 log = logging.getLogger(__name__)
 
+_children: dict[str, subprocess.Popen[bytes]] = {}
+"""Workers that this process started, whichever supervisor did: only their parent can reap them."""
+
 POLL_SECONDS = 0.5
 SILENT_SECONDS = 300.0
 """A living worker that has not beaten for so long is stuck; ten missed beats may be a busy disk."""
@@ -60,7 +63,6 @@ class Supervisor:
         self.silent_seconds = silent_seconds
         self.lock = processes.Lock(workspace() / "supervisor.lock")
         self._gpus = processes.gpus()
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._beats: dict[str, tuple[float | None, float]] = {}
         self._end = threading.Event()
@@ -125,9 +127,9 @@ class Supervisor:
                 log.exception("the supervisor could not do its round")
 
     def _reap(self) -> None:
-        for run_id, child in list(self._children.items()):
+        for run_id, child in list(_children.items()):
             if child.poll() is not None:
-                del self._children[run_id]
+                del _children[run_id]
         for run_id, thread in list(self._threads.items()):
             if not thread.is_alive():
                 del self._threads[run_id]
@@ -171,7 +173,7 @@ class Supervisor:
             if RunConfig.from_nested(run.config).run.executor == "thread":
                 self._start_thread(run.id)
             else:
-                self._children[run.id] = start_worker(self.store, run.id, device)
+                _children[run.id] = start_worker(self.store, run.id, device)
         except OSError as error:
             self.store.runs.change(
                 run.id, status="failed", error=f"The worker could not be started: {error}."
@@ -246,7 +248,7 @@ def start_detached() -> None:
         return
     workspace().mkdir(parents=True, exist_ok=True)
     with (workspace() / "supervisor.log").open("ab") as output:
-        subprocess.Popen(
+        _children["supervisor"] = subprocess.Popen(
             [sys.executable, "-m", "drpo.launcher"],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -12,7 +12,7 @@ from toy import toy_config, toy_pairs
 
 from drpo.config import RunConfig
 from drpo.store import Store
-from drpo.store.schema import LIVE_STATUSES, Run
+from drpo.store.schema import Run
 
 
 def write_pairs(path: Path, count: int = 24, first: int = 0) -> Path:
@@ -38,13 +38,13 @@ def small_config(folder: Path, policy: Path, reward: Path | None, **settings: An
 def wait_until(
     store: Store, run_id: str, wanted: Callable[[Run], bool], seconds: float = 180
 ) -> Run:
-    """Poll until the run is as wanted; a run that ended otherwise fails the test at once."""
+    """Poll until the run is as wanted; a run that failed fails the test at once."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         run = store.runs.get(run_id)
         if wanted(run):
             return run
-        if run.status not in LIVE_STATUSES:
+        if run.status in ("failed", "interrupted"):
             raise AssertionError(f"{run.status}: {run.error}")
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s; status {run.status}, step {run.step}")

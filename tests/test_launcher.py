@@ -1,0 +1,235 @@
+"""The supervisor starts, watches and finds workers again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import torch
+from runs import small_config, wait_until
+
+from drpo import orders, processes
+from drpo.config import RunConfig
+from drpo.errors import ConfigError, RunError
+from drpo.launcher import Supervisor, free_device
+from drpo.store import Store, run_folder
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+    yield opened
+    opened.close()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def sleeper():
+    """A process that stands in for a worker that has hung: it lives and does nothing."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
+                             start_new_session=True)  # fmt: skip
+    yield child
+    child.kill()
+    child.wait()
+
+
+def config(**values):
+    return RunConfig.of(**{"data": "pairs.jsonl", "policy": "model", **values})
+
+
+def as_running(store, run, child, heartbeat):
+    store.runs.change(
+        run.id, status="running", pid=child.pid, pid_started=processes.start_time(child.pid),
+        host=processes.hostname(), heartbeat_at=heartbeat,
+    )  # fmt: skip
+
+
+def test_a_dead_worker_makes_its_run_interrupted(store, sleeper):
+    run = store.runs.create(config())
+    as_running(store, run, sleeper, time.time())
+    supervisor = Supervisor(store)
+    supervisor.tick()
+    assert store.runs.get(run.id).status == "running"
+    sleeper.kill()
+    sleeper.wait()
+    supervisor.tick()
+    found = store.runs.get(run.id)
+    assert found.status == "interrupted"
+    assert "can be resumed" in found.error
+    supervisor.stop()
+
+
+def test_a_pid_that_belongs_to_another_process_now_is_not_the_worker(store):
+    run = store.runs.create(config())
+    store.runs.change(
+        run.id, status="running", pid=os.getppid(), pid_started=1.0, heartbeat_at=time.time()
+    )
+    supervisor = Supervisor(store)
+    supervisor.tick()
+    assert store.runs.get(run.id).status == "interrupted"
+    supervisor.stop()
+
+
+def test_a_worker_that_stopped_beating_is_ended(store, sleeper):
+    run = store.runs.create(config())
+    as_running(store, run, sleeper, time.time())
+    supervisor = Supervisor(store, silent_seconds=0.2)
+    supervisor.tick()
+    store.runs.heartbeat(run.id)
+    supervisor.tick()
+    time.sleep(0.3)
+    store.runs.heartbeat(run.id)
+    supervisor.tick()
+    assert sleeper.poll() is None, "a beating worker was killed"
+    time.sleep(0.3)
+    supervisor.tick()
+    assert sleeper.wait(timeout=10) == -signal.SIGKILL
+    assert store.runs.get(run.id).status == "interrupted"
+    supervisor.stop()
+
+
+def test_an_old_heartbeat_alone_kills_nothing(store, sleeper):
+    """A laptop that slept wakes with every beat old; only silence while awake counts."""
+    run = store.runs.create(config())
+    as_running(store, run, sleeper, time.time() - 86_400)
+    supervisor = Supervisor(store, silent_seconds=30)
+    supervisor.tick()
+    supervisor.tick()
+    assert store.runs.get(run.id).status == "running"
+    assert sleeper.poll() is None
+    supervisor.stop()
+
+
+def test_only_one_supervisor_acts_and_the_next_takes_over(store):
+    first, second = Supervisor(store), Supervisor(store)
+    assert first.acting()
+    assert not second.acting()
+    first.stop()
+    assert second.acting()
+    second.stop()
+
+
+def test_a_supervisor_that_stands_by_leaves_the_queue_alone(store):
+    run = store.runs.create(config())
+    first, second = Supervisor(store), Supervisor(store)
+    assert first.acting()
+    second.tick()
+    assert store.runs.get(run.id).status == "queued"
+    first.stop()
+    second.stop()
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "taken", "given"),
+    [
+        ("auto", [], [], "cpu"),
+        ("auto", [], ["cpu"], "cpu"),
+        ("auto", [], ["cpu", "cpu"], None),
+        ("auto", ["0", "1"], [], "cuda:0"),
+        ("auto", ["0", "1"], ["cuda:0"], "cuda:1"),
+        ("auto", ["0"], ["cuda:0"], None),
+        ("cpu", ["0"], ["cuda:0"], "cpu"),
+        ("cuda", ["0"], ["cpu"], "cuda:0"),
+        ("cuda:1", ["0", "1"], ["cuda:0"], "cuda:1"),
+        ("cuda:1", ["0", "1"], ["cuda:1"], None),
+    ],
+)
+def test_each_gpu_takes_one_run_and_the_processor_two(device, gpus, taken, given):
+    assert free_device(config(device=device), gpus, taken) == given
+
+
+def test_the_number_of_runs_on_the_processor_can_be_set(monkeypatch):
+    monkeypatch.setenv("DRPO_CPU_SLOTS", "1")
+    assert free_device(config(), [], ["cpu"]) is None
+
+
+def test_a_queued_run_that_is_stopped_never_starts(store):
+    run = store.runs.create(config())
+    assert orders.stop(store, run.id, "ann") == "stopped"
+    supervisor = Supervisor(store)
+    supervisor.tick()
+    assert store.runs.get(run.id).status == "stopped"
+    supervisor.stop()
+
+
+def test_orders_to_an_ended_run_are_refused_with_its_status(store):
+    run = store.runs.create(config())
+    store.runs.change(run.id, status="finished")
+    for order in (orders.stop, orders.pause, orders.resume):
+        with pytest.raises(RunError, match="is finished"):
+            order(store, run.id)
+    with pytest.raises(RunError, match="is finished"):
+        orders.turn(store, run.id, {"kl_coef": 0.1})
+
+
+def test_a_queued_run_cannot_be_paused(store):
+    run = store.runs.create(config())
+    with pytest.raises(RunError, match="has not started"):
+        orders.pause(store, run.id)
+
+
+@pytest.mark.parametrize("knobs", [{"gamma": 0.5}, {}, {"kl_coef": -1}, {"reset_prob": "many"}])
+def test_only_the_two_knobs_turn_and_only_within_their_range(store, knobs):
+    run = store.runs.create(config())
+    with pytest.raises(ConfigError):
+        orders.turn(store, run.id, knobs)
+    assert store.commands.pending(run.id) == []
+
+
+def test_a_resumed_run_does_not_hear_what_was_asked_of_the_ended_one(store):
+    run = store.runs.create(config())
+    store.commands.add(run.id, "stop")
+    store.runs.change(run.id, status="interrupted", error="gone")
+    orders.resume(store, run.id)
+    assert store.commands.pending(run.id) == []
+    assert store.runs.get(run.id).status == "queued"
+    assert store.runs.get(run.id).error == ""
+
+
+def test_a_worker_can_be_ended_at_once(store, sleeper):
+    run = store.runs.create(config())
+    as_running(store, run, sleeper, time.time())
+    assert orders.kill(store, run.id, "ann")
+    assert sleeper.wait(timeout=10) == -signal.SIGKILL
+    assert store.runs.get(run.id).status == "interrupted"
+    assert not orders.kill(store, run.id)
+
+
+def test_a_run_in_a_thread_of_this_process_finishes(store, tmp_path, model_folder, reward_folder):
+    made = small_config(tmp_path, model_folder(), reward_folder, executor="thread", updates=1)
+    run = store.runs.create(made)
+    supervisor = Supervisor(store, poll_seconds=0.05)
+    supervisor.start()
+    wait_until(store, run.id, lambda run: run.status == "finished")
+    supervisor.stop()
+    assert store.runs.get(run.id).pid == os.getpid()
+
+
+@pytest.mark.slow
+def test_a_worker_outlives_its_supervisor_and_sigterm_saves(
+    store, tmp_path, model_folder, reward_folder
+):
+    made = small_config(tmp_path, model_folder(), reward_folder, updates=2000, eval_every=50)
+    run = store.runs.create(made)
+    first = Supervisor(store, poll_seconds=0.05)
+    first.start()
+    live = wait_until(store, run.id, lambda run: run.step >= 1)
+    first.stop()
+    assert os.getsid(live.pid) == live.pid, "the worker shares a session with its starter"
+    seen = store.runs.get(run.id).step
+    second = Supervisor(store, poll_seconds=0.05)
+    second.start()
+    wait_until(store, run.id, lambda run: run.step > seen)
+    assert store.runs.get(run.id).pid == live.pid
+    os.kill(live.pid, signal.SIGTERM)
+    wait_until(store, run.id, lambda run: run.status == "stopped")
+    wait_until(store, run.id, lambda _: not psutil.pid_exists(live.pid))  # no zombie is left
+    second.stop()
+    step = store.runs.get(run.id).step
+    assert (run_folder(run.id) / "checkpoints" / f"step-{step:06d}" / "state.json").is_file()

@@ -1,0 +1,58 @@
+"""A run that was killed and resumed is the straight run, bit for bit."""
+
+import pytest
+import torch
+from runs import small_config, wait_until
+
+from drpo import orders, worker
+from drpo.launcher import Supervisor, start_worker
+from drpo.store import Store
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+    yield opened
+    opened.close()
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+def test_a_killed_and_resumed_run_exports_the_straight_runs_bytes(
+    store, tmp_path, model_folder, reward_folder
+):
+    made = small_config(
+        tmp_path, model_folder(), reward_folder, updates=20, eval_every=7, checkpoint_every=5,
+        reset_schedule="adaptive", kl_schedule="adaptive",
+    )  # fmt: skip
+    straight, broken = store.runs.create(made), store.runs.create(made)
+    assert worker.execute(straight.id, store) == "finished"
+    store.runs.move(broken.id, from_statuses=["queued"], to="running")
+    child = start_worker(store, broken.id, "cpu")
+    wait_until(store, broken.id, lambda run: run.step >= 7)
+    child.kill()
+    child.wait()
+    assert store.runs.get(broken.id).step < 20, "it finished before it could be killed"
+    supervisor = Supervisor(store)
+    supervisor.tick()
+    assert store.runs.get(broken.id).status == "interrupted"
+    supervisor.stop()
+    orders.resume(store, broken.id)
+    assert worker.execute(broken.id, store) == "finished"
+    for run in (straight, broken):
+        worker.export(run.id, tmp_path / run.id, store)
+    files = sorted(path.name for path in (tmp_path / straight.id).iterdir())
+    assert "model.safetensors" in files
+    for name in files:
+        same = (tmp_path / straight.id / name).read_bytes()
+        assert (tmp_path / broken.id / name).read_bytes() == same, name
+    curves = [
+        store.metrics.since(run.id, names=["objective/scores", "eval/kl"])[
+            ["step", "name", "value"]
+        ]
+        for run in (straight, broken)
+    ]
+    assert curves[0].equals(curves[1])
