@@ -6,7 +6,9 @@ What is drawn as HTML here is made of our own words and of numbers, escaped all 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -18,44 +20,9 @@ from drpo.dashboard.words import LANGUAGES, language, spoken, t
 from drpo.evaluation.statistics import Interval
 from drpo.verdict import Comparison, Verdict
 
-STYLE = """<style>
-.drpo-hero { border-left: 6px solid var(--drpo-call); padding: .2rem 0 .2rem 1.4rem; }
-.drpo-hero .call { font-size: 1.15rem; font-weight: 650; color: var(--drpo-call-ink); margin: 0; }
-.drpo-hero .said { font-size: clamp(1.5rem, 2.6vw, 2.5rem); font-weight: 650; line-height: 1.25;
-  margin: .3rem 0 .5rem; max-width: 34em; text-wrap: balance; }
-.drpo-hero .other { font-size: 1.05rem; color: var(--drpo-muted); margin: 0 0 .3rem; }
-.drpo-hero .by { color: var(--drpo-muted); margin: 0; max-width: 70ch; }
-.drpo-gauge { margin: 1.4rem 0 .6rem; }
-.drpo-gauge .bar { position: relative; height: 1.6rem; border-radius: .8rem;
-  background: var(--st-secondary-background-color); }
-.drpo-gauge .half { position: absolute; left: 50%; top: -.35rem; bottom: -.35rem; width: 2px;
-  background: var(--drpo-muted); }
-.drpo-gauge .band { position: absolute; top: 0; bottom: 0; border-radius: .8rem; opacity: .35;
-  min-width: 6px; background: var(--drpo-call); }
-.drpo-gauge .dot { position: absolute; top: 50%; width: 1.1rem; height: 1.1rem; margin: -.55rem;
-  border-radius: 50%; background: var(--drpo-call); border: 3px solid var(--st-background-color);
-  box-sizing: content-box; transform: translate(-3px, -3px); }
-.drpo-gauge .ends { display: flex; justify-content: space-between; gap: 1rem; font-size: .85rem;
-  color: var(--drpo-muted); margin-top: .35rem; }
-.drpo-gauge .ends span:last-child { text-align: right; }
-.drpo-numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr));
-  gap: 1rem; }
-.drpo-numbers dl, .drpo-numbers dd, .drpo-numbers dt { margin: 0; }
-.drpo-numbers > div { border: 1px solid var(--st-border-color); border-radius: 8px;
-  padding: .9rem 1.1rem; }
-.drpo-numbers .label { font-size: .9rem; font-weight: 600; }
-.drpo-numbers .value { font-size: 2.1rem; font-weight: 650; line-height: 1.2;
-  font-variant-numeric: tabular-nums; color: var(--drpo-figure, inherit); }
-.drpo-numbers .light { font-weight: 350; }
-.drpo-numbers .note { font-size: .88rem; color: var(--drpo-muted); }
-.drpo-list { margin: 0; padding: 0; list-style: none; max-width: 70ch; }
-.drpo-list li { padding: .35rem 0 .35rem 1.6rem; position: relative; }
-.drpo-list li::before { content: attr(data-mark); position: absolute; left: 0; font-weight: 700; }
-.drpo-list li.alarm::before { color: var(--st-orange-text-color); }
-</style>"""
+STYLE = f"<style>{(Path(__file__).parent / 'assets' / 'overview.css').read_text('utf-8')}</style>"
 
-MUTED = "color-mix(in srgb, var(--st-text-color) 72%, var(--st-background-color))"
-_CALL_COLOUR = {"better": "green", "worse": "orange", "open": "gray", None: "gray"}
+_CALL_MEANING = {"better": "gold", "worse": "alarm", "open": "start", None: "start"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +32,8 @@ class Card:
     label: str
     value: str
     note: str
-    colour: str = ""
-    """A theme colour's name; empty for plain ink."""
+    meaning: str = ""
+    """Whose colour it is written in; empty for plain ink."""
     sure: bool = True
     """Whether it has an interval; a number without one is set lighter."""
 
@@ -93,7 +60,7 @@ def state(verdict: Verdict) -> None:
 def hero(verdict: Verdict) -> None:
     """The verdict in one large sentence, the same in the other language, and its interval."""
     call = verdict.main.call if verdict.main else None
-    colour = _CALL_COLOUR[call]
+    meaning = _CALL_MEANING[call]
     parts = [
         f'<p class="call"><span aria-hidden="true">{say.SYMBOL[call]}</span> '
         f"{html.escape(say.headline(verdict))}</p>",
@@ -106,9 +73,19 @@ def hero(verdict: Verdict) -> None:
             f"{html.escape(say.tally(verdict.main))}.</p>",
             gauge(verdict.main),
         ]
+    draw_hero(meaning, parts)
+
+
+def draw_hero(meaning: str, parts: Sequence[str]) -> None:
+    """Draw paragraphs large beside a bar in the colour of what they mean.
+
+    Args:
+        meaning: A colour of `look.COLOURS`.
+        parts: HTML, already escaped.
+    """
     st.html(
-        f"{STYLE}<div class='drpo-hero' style='--drpo-call:var(--st-{colour}-color);"
-        f"--drpo-call-ink:var(--st-{colour}-text-color);--drpo-muted:{MUTED}'>{''.join(parts)}</div>"
+        f"{STYLE}<div class='drpo-hero' style='--drpo-call:var(--drpo-{meaning});"
+        f"--drpo-call-ink:var(--drpo-{meaning}-ink)'>{''.join(parts)}</div>"
     )
 
 
@@ -117,8 +94,16 @@ def _in_other_language(verdict: Verdict, lang: str) -> str:
         return f'<p class="other" lang="{lang}">{html.escape(say.sentence(verdict))}</p>'
 
 
-def gauge(comparison: Comparison) -> str:
-    """The win rate and its interval on a bar from 0 to 100 %, as HTML."""
+def gauge(comparison: Comparison, left: str = "", right: str = "") -> str:
+    """The win rate and its interval on a bar from 0 to 100 %, as HTML.
+
+    Args:
+        comparison: What is shown.
+        left: What stands at 0 %; the start policy when empty.
+        right: What stands at 100 %; the trained policy when empty.
+    """
+    at_left = html.escape(left or t("overview.gauge_left"))
+    at_right = html.escape(right or t("overview.gauge_right"))
     rate = comparison.rate
     low, high, value = (100 * (part or 0.0) for part in (rate.low, rate.high, rate.value))
     told = t(
@@ -129,8 +114,8 @@ def gauge(comparison: Comparison) -> str:
         f'<div class="drpo-gauge"><div class="bar" role="img" aria-label="{html.escape(told)}">'
         f'<div class="half"></div><div class="band" style="left:{low:.1f}%;'
         f'width:{high - low:.1f}%"></div><div class="dot" style="left:{value:.1f}%"></div></div>'
-        f'<div class="ends" aria-hidden="true"><span>0 % {html.escape(t("overview.gauge_left"))}'
-        f"</span><span>50 %</span><span>{html.escape(t('overview.gauge_right'))} 100 %</span></div>"
+        f'<div class="ends" aria-hidden="true"><span>0 % {at_left}'
+        f"</span><span>50 %</span><span>{at_right} 100 %</span></div>"
         "</div>"
     )
 
@@ -154,7 +139,7 @@ def cards(verdict: Verdict) -> list[Card]:
                 t("overview.number_gold" if gold else "overview.number_reward_model"),
                 number(change.gain.value, sign=True),
                 f"{say.changed(change)}; {say.between(change.gain, sign=True)}",
-                colour="green" if gold else "blue",
+                meaning="gold" if gold else "learned",
                 sure=change.gain.low is not None,
             )
         )
@@ -162,7 +147,7 @@ def cards(verdict: Verdict) -> list[Card]:
         found.append(
             Card(
                 t("overview.number_kl"), number(verdict.risk.kl), say.kl_told(verdict.risk),
-                colour="orange" if verdict.risk.over_budget else "violet",
+                meaning="alarm" if verdict.risk.over_budget else "kl",
             )
         )  # fmt: skip
     return found
@@ -172,14 +157,14 @@ def numbers(shown: list[Card]) -> None:
     """Draw numbers side by side, or under each other where it is narrow."""
     boxes = []
     for card in shown:
-        colour = f"--drpo-figure:var(--st-{card.colour}-text-color)" if card.colour else ""
+        ink = f"color:var(--drpo-{card.meaning}-ink)" if card.meaning else ""
         light = "" if card.sure else " light"
         boxes.append(
-            f'<div style="{colour}"><div class="label">{html.escape(card.label)}</div>'
-            f'<div class="value{light}">{html.escape(card.value)}</div>'
+            f'<div><div class="label">{html.escape(card.label)}</div>'
+            f'<div class="value{light}" style="{ink}">{html.escape(card.value)}</div>'
             f'<div class="note">{html.escape(card.note)}</div></div>'
         )
-    st.html(f'{STYLE}<div class="drpo-numbers" style="--drpo-muted:{MUTED}">{"".join(boxes)}</div>')
+    st.html(f'{STYLE}<div class="drpo-numbers">{"".join(boxes)}</div>')
 
 
 def risk_lines(verdict: Verdict) -> list[tuple[str, bool]]:

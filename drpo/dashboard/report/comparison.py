@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drpo.dashboard import charts, frames
+from drpo.dashboard import compare_charts, frames
 from drpo.dashboard import verdict_words as say
 from drpo.dashboard.answers import Answer, Card, offline, written
-from drpo.dashboard.charts import Figure, Panel, Trace
+from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.frames import Feed
-from drpo.dashboard.look import DASHES, count
+from drpo.dashboard.look import count
 from drpo.dashboard.report import parts
 from drpo.dashboard.report.blocks import Answers, Block, Picture, Report, Section, Table, Text
 from drpo.dashboard.report.single import headline_row
-from drpo.dashboard.run_charts import together
 from drpo.dashboard.words import language, t
 from drpo.evaluation.frontier import points
 from drpo.store import Store
@@ -105,18 +104,24 @@ def _verdicts(store: Store, verdicts: Sequence[Verdict], names: Sequence[str]) -
 
 
 def _curves(feeds: Sequence[Feed], names: Sequence[str]) -> list[Block]:
-    figure = overlay(feeds, names)
     rows = []
     for name, feed in zip(names, feeds, strict=True):
         rows += [[name, *row] for row in parts.evaluations(feed).rows]
-    heads = [parts.evaluations(feed).head for feed in feeds]
-    if not figure["data"] or not rows:
+    if not rows:
         return [Text(t("report.no_metrics"))]
+    heads = [parts.evaluations(feed).head for feed in feeds]
     numbers = Table(
         [t("report.run"), *max(heads, key=len)], _even(rows), caption=t("report.evaluations"),
         folded=True,
     )  # fmt: skip
-    return [Picture(figure, t("report.alt_overlay"), numbers, 640), numbers]
+    blocks: list[Block] = []
+    for metric, title, unit in FIGURES:
+        if any(len(feed.get(metric)) for feed in feeds):
+            figure = compare_charts.over_steps(
+                _compared(feeds, names), metric, title=t(title), unit=t(unit)
+            )
+            blocks.append(Picture(figure, t("report.alt_overlay", what=t(title)), numbers, 320))
+    return [*blocks, numbers]
 
 
 def _even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -125,56 +130,17 @@ def _even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[*row, *(["–"] * (width - len(row)))] for row in rows]
 
 
-def overlay(feeds: Sequence[Feed], names: Sequence[str]) -> Figure:
-    """Reward and KL of several runs over each other; line style tells them apart before colour."""
-    shown = [spec for spec in FIGURES if any(len(feed.get(spec[0])) for feed in feeds)]
-    panels = []
-    for index, (metric, title, unit) in enumerate(shown):
-        axis = "" if index == 0 else str(index + 1)
-        traces: list[Trace] = []
-        for place, (feed, name) in enumerate(zip(feeds, names, strict=True)):
-            series = feed.get(metric)
-            if not len(series):
-                continue
-            meaning = f"run-{place}"
-            traces += charts.band(series, feed.get(f"{metric}_se"), name, meaning, axis=axis)
-            traces.append(
-                charts.line(
-                    series, name, meaning, dash=DASHES[place % len(DASHES)], markers=True,
-                    axis=axis, legend=index == 0,
-                )
-            )  # fmt: skip
-        panels.append(Panel(t(title), t(unit), traces))
-    return charts.panels(panels, x_title=t("charts.updates"))
-
-
 def _frontier(
     store: Store, runs: Sequence[Run], feeds: Sequence[Feed], names: Sequence[str]
 ) -> list[Block]:
     gold = all(len(feed.get("eval/gold")) for feed in feeds)
-    metric = "eval/gold" if gold else "eval/scores"
-    traces: list[Trace] = []
-    for place, (feed, name) in enumerate(zip(feeds, names, strict=True)):
-        steps, x, y = together(feed.get("eval/kl"), feed.get(metric))
-        if len(steps):
-            colour = f"@run-{place}"
-            dash = DASHES[place % len(DASHES)]
-            traces.append(
-                {
-                    "type": "scatter", "mode": "lines+markers", "x": charts.packed(x),
-                    "y": charts.packed(y), "customdata": steps.tolist(), "name": name,
-                    "line": {"color": colour, "width": 2, "dash": dash},
-                    "marker": {"color": colour, "size": 7},
-                    "hovertemplate": f"{t('charts.update')} %{{customdata}}: %{{y:.3~g}}",
-                }
-            )  # fmt: skip
-    if not traces:
-        return []
     title = t("charts.gold_reward" if gold else "charts.learned_reward")
-    figure = charts.panels(
-        [Panel(title, t("charts.unit_score"), traces)], x_title=t("charts.kl_axis")
-    )
-    figure["layout"]["hovermode"] = "closest"
+    figure = compare_charts.frontier(
+        _compared(feeds, names), "eval/gold" if gold else "eval/scores", title=title,
+        unit=t("charts.unit_score"),
+    )  # fmt: skip
+    if not figure["data"]:
+        return []
     by_id = {run.id: name for run, name in zip(runs, names, strict=True)}
     numbers = parts.frontier_table(points(store, list(by_id)), by_id)
     return [
@@ -182,6 +148,10 @@ def _frontier(
         Picture(figure, t("report.alt_overlay_frontier"), numbers, 440),
         numbers,
     ]
+
+
+def _compared(feeds: Sequence[Feed], names: Sequence[str]) -> list[Compared]:
+    return [Compared(name, [feed]) for name, feed in zip(names, feeds, strict=True)]
 
 
 def _answers(store: Store, runs: Sequence[Run], names: Sequence[str]) -> list[Block]:

@@ -1,0 +1,270 @@
+"""A pilot's last two steps: effect, risk and cost with intervals, and the decision."""
+
+from __future__ import annotations
+
+import html
+
+import pandas as pd
+import streamlit as st
+
+from drpo import pilot
+from drpo.dashboard import compare_charts, frames, navigation, overview_view
+from drpo.dashboard import verdict_words as say
+from drpo.dashboard.compare_charts import Compared
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.look import count, duration, number
+from drpo.dashboard.notices import notice
+from drpo.dashboard.pilot_view import clock
+from drpo.dashboard.words import t
+from drpo.evaluation.statistics import Interval, PairedDifference, mean_over_seeds
+from drpo.pilot import ARMS, CHOICES, Pilot
+from drpo.pilot_result import ArmResult, PilotResult, read, scale_cost
+from drpo.store import Store
+
+_MEANING = {"better": "gold", "worse": "alarm", "open": "start"}
+
+
+def verdict(store: Store, one: Pilot) -> None:
+    """Step 3: what resets brought, what they risked, what they cost."""
+    result = read(store, one)
+    if not result.seeds or result.judge is None:
+        st.write(t("pilot.no_pairs"))
+        return
+    if len(result.seeds) < len(one.seeds):
+        notice(
+            "note",
+            t("pilot.some_pairs", done=count(len(result.seeds)), planned=count(len(one.seeds))),
+        )
+    _hero(result)
+    for text in cautions(result):
+        notice("note", text)
+    _curves(one, result)
+    st.subheader(f"{t('pilot.effect')} · {t('pilot.risk')} · {t('pilot.cost')}")
+    table = result_table(result)
+    st.dataframe(table, hide_index=True)
+    with st.container(horizontal=True):
+        st.download_button(
+            t("pilot.download"), table.to_csv(index=False).encode(), f"pilot-{one.id}.csv",
+            "text/csv", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+        ids = [run.id for arm in (result.resets, result.plain) for run in arm.runs][:6]
+        st.page_link(
+            navigation.path("report"), label=t("pilot.report"), icon=":material/description:",
+            query_params={"runs": ",".join(ids)},
+        )  # fmt: skip
+
+
+def _hero(result: PilotResult) -> None:
+    meaning = _MEANING[result.call]
+    head = f"{say.SYMBOL[result.call]} {t(f'pilot.effect_{result.call}')}"
+    parts = [
+        f'<p class="call">{html.escape(head)}</p>',
+        f'<p class="said">{html.escape(effect_sentence(result))}</p>',
+    ]
+    if result.head_to_head is not None:
+        told = say.preferred(result.head_to_head, "plain")
+        parts += [
+            f'<p class="by">{html.escape(told)}</p>',
+            overview_view.gauge(result.head_to_head, t("pilot.arm_plain"), t("pilot.arm_resets")),
+        ]
+    overview_view.draw_hero(meaning, parts)
+
+
+def effect_sentence(result: PilotResult) -> str:
+    """The difference that resets made, with its interval, as one sentence."""
+    effect = result.effect.t
+    ranged = say.between(effect, sign=True)
+    return t(
+        f"pilot.effect_{result.judge}", gain=number(effect.value, sign=True),
+        n=count(len(result.seeds)), range=ranged,
+    )  # fmt: skip
+
+
+def cautions(result: PilotResult) -> list[str]:
+    """What keeps the result from being taken at face value."""
+    found = []
+    if len(result.seeds) == 1:
+        found.append(t("pilot.one_pair"))
+    elif result.call == "open":
+        found.append(t("pilot.open_help"))
+    if result.judge == "reward_model":
+        found.append(t("pilot.effect_caution"))
+    return found
+
+
+def _curves(one: Pilot, result: PilotResult) -> None:
+    metric = "eval/gold" if result.judge == "gold" else "eval/scores"
+    title = t("charts.gold_reward" if result.judge == "gold" else "charts.learned_reward")
+    lines = [
+        Compared(t(f"pilot.arm_{arm}"), [frames.feed(run.id) for run in of_arm(result, arm).runs])
+        for arm in ARMS
+    ]
+    st.caption(t("pilot.curves"))
+    live_chart(
+        compare_charts.over_steps(lines, metric, title=title, unit=t("charts.unit_score")),
+        key="pilot_curves", revision=one.id, alt=t("pilot.curves_alt"), height=360,
+    )  # fmt: skip
+
+
+def of_arm(result: PilotResult, arm: pilot.Arm) -> ArmResult:
+    """One arm's side of the result."""
+    return result.resets if arm == "resets" else result.plain
+
+
+def result_table(result: PilotResult) -> pd.DataFrame:
+    """Both arms side by side with their paired differences, as text with intervals."""
+    arms = (result.resets, result.plain)
+    rows = [
+        (
+            t("pilot.row_final"),
+            *(_mean(mean_over_seeds(arm.finals)) for arm in arms),
+            _gap(result.effect),
+        ),
+        (
+            t("pilot.row_start"),
+            *(_rate(arm) for arm in arms),
+            "–" if result.head_to_head is None else say.preferred(result.head_to_head, "plain"),
+        ),
+        (
+            t("pilot.row_kl"),
+            *(
+                _mean(mean_over_seeds([r.kl for r in arm.risks if r.kl is not None]))
+                for arm in arms
+            ),
+            _gap(result.kl_difference),
+        ),
+        (
+            t("pilot.row_alarms"),
+            *(count(sum(len(risk.alarms) for risk in arm.risks)) for arm in arms),
+            "",
+        ),
+        (
+            t("pilot.row_seconds"),
+            *(duration(mean_over_seeds(arm.seconds).value) for arm in arms),
+            _gap(result.seconds_difference, " s"),
+        ),
+        (
+            t("pilot.row_episodes"),
+            *(count(max(arm.episodes, default=0)) for arm in arms),
+            "",
+        ),
+    ]
+    columns = [t("pilot.measure"), *(t(f"pilot.arm_{arm}") for arm in ARMS), t("pilot.difference")]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _mean(interval: Interval) -> str:
+    return f"{number(interval.value)} ({say.between(interval)})"
+
+
+def _rate(arm: ArmResult) -> str:
+    one = arm.against_start
+    if one is None:
+        return "–"
+    return f"{say.percent(one.rate.value)} ({say.between_shares(one.rate)})"
+
+
+def _gap(difference: PairedDifference, unit: str = "") -> str:
+    interval = difference.t
+    return f"{number(interval.value, sign=True)}{unit} ({say.between(interval, sign=True)})"
+
+
+def decision(store: Store, one: Pilot) -> None:
+    """Step 4: what to scale, what that would take, and who decided why."""
+    st.write(t("pilot.decide_lead"))
+    result = read(store, one)
+    if result.seeds and result.judge is not None:
+        st.text(f"{t(f'pilot.effect_{result.call}')}. {effect_sentence(result)}", width="stretch")
+    made = one.decision
+    if made.choice:
+        told = t(
+            "pilot.decided", time=clock(made.decided_at), choice=t(f"pilot.choice_{made.choice}")
+        )
+        by = f" {t('pilot.decided_by', who=made.who)}" if made.who else ""
+        notice("done", f"{told}{by}\n{made.note}".strip())
+    choice = st.radio(
+        t("pilot.choice"), CHOICES, key=f"{one.id}_choice",
+        index=CHOICES.index(made.choice) if made.choice else None,
+        format_func=lambda name: t(f"pilot.choice_{name}"),
+    )  # fmt: skip
+    scale = _scale(one, result, plain=choice == "scale_plain")
+    note = st.text_area(
+        t("pilot.note"), made.note, key=f"{one.id}_note", max_chars=1000,
+        placeholder=t("pilot.note_placeholder"),
+    )  # fmt: skip
+    who = st.text_input(t("pilot.who"), made.who, key=f"{one.id}_who", max_chars=60)
+    with st.container(horizontal=True):
+        if st.button(t("pilot.decide"), type="primary", key="decide", icon=":material/gavel:"):
+            if choice is None:
+                notice("warning", t("pilot.choose_first"))
+            else:
+                pilot.decide(store, one, choice, who=who, note=note, scale=scale)
+                st.rerun()
+        _what_now(one, made.choice, made.scale)
+
+
+def _scale(one: Pilot, result: PilotResult, *, plain: bool) -> dict[str, float]:
+    made, pilots = one.decision.scale, one.settings
+    with st.grid(3, min_column_width=200):
+        updates = st.number_input(
+            t("pilot.scale_updates"), 1, 1_000_000,
+            int(made.get("updates", 10 * pilots["updates"])),
+            key=f"{one.id}_scale_updates",
+        )  # fmt: skip
+        episodes = st.number_input(
+            t("pilot.scale_episodes"), 1, 100_000,
+            int(made.get("episodes_per_update", pilots["episodes_per_update"])),
+            key=f"{one.id}_scale_episodes",
+        )  # fmt: skip
+        seeds = st.number_input(
+            t("pilot.scale_seeds"), 1, 100, int(made.get("seeds", 1)), key=f"{one.id}_scale_seeds"
+        )
+        model = st.number_input(
+            t("pilot.scale_model"), 0.1, 1e6, float(made.get("model_times", 1.0)),
+            key=f"{one.id}_scale_model",
+        )  # fmt: skip
+        length = st.number_input(
+            t("pilot.scale_length"), 0.1, 100.0, float(made.get("length_times", 1.0)),
+            key=f"{one.id}_scale_length",
+        )  # fmt: skip
+    cost = scale_cost(
+        result.plain if plain else result.resets, updates=int(updates),
+        episodes_per_update=int(episodes), seeds=int(seeds), model_times=float(model),
+        length_times=float(length),
+    )  # fmt: skip
+    if cost is None:
+        st.caption(t("pilot.no_speed"))
+    else:
+        ranged = t(
+            "pilot.scale_range", low=duration(cost.low), high=duration(cost.high),
+            episodes=count(cost.episodes),
+        )  # fmt: skip
+        overview_view.numbers(
+            [overview_view.Card(t("pilot.scale_cost"), duration(cost.seconds), ranged)]
+        )
+        st.caption(t("pilot.scale_help"))
+    return {
+        "updates": float(updates), "episodes_per_update": float(episodes), "seeds": float(seeds),
+        "model_times": float(model), "length_times": float(length),
+    }  # fmt: skip
+
+
+def _what_now(one: Pilot, choice: str, scale: dict[str, float]) -> None:
+    """The next screen for a decision that was kept."""
+    if choice not in ("scale_resets", "scale_plain"):
+        return
+    prob = one.reset_prob if choice == "scale_resets" else 0.0
+    asked = {
+        "start": "blank", "data": str(one.settings["data"]), "policy": str(one.settings["policy"]),
+        "reset_prob": f"{prob:g}", "kl_coef": f"{one.settings['kl_coef']:g}",
+        "learning_rate": f"{one.settings['learning_rate']:g}",
+        "updates": f"{scale['updates']:.0f}",
+        "episodes_per_update": f"{scale['episodes_per_update']:.0f}",
+    }  # fmt: skip
+    for leaf in ("heldout", "reward_model"):
+        if one.settings.get(leaf):
+            asked[leaf] = str(one.settings[leaf])
+    st.page_link(
+        navigation.path("launch"), label=t("pilot.to_launch"), icon=":material/rocket_launch:",
+        query_params=asked,
+    )  # fmt: skip

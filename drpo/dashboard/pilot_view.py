@@ -1,0 +1,337 @@
+"""A pilot's first two steps on the screen, and how one begins: data checked, runs queued."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from drpo import estimate, orders, pilot
+from drpo.dashboard import forms, frames, launch_form, navigation, overview_view
+from drpo.dashboard.look import count, duration, number
+from drpo.dashboard.notices import guarded, notice, show_problem
+from drpo.dashboard.overview_view import Card
+from drpo.dashboard.words import has, t
+from drpo.data.report import Settings, check_source
+from drpo.data.source import Source
+from drpo.data.versions import find_version
+from drpo.errors import DrpoError
+from drpo.pilot import Member, Pilot
+from drpo.store import Store
+
+OWN = ("name", "seed", "reset_prob")
+"""Settings that a pilot gives its runs itself."""
+MOST_SAMPLES = 200
+LEAST_RESETS = 0.05
+TICK = 2.0
+
+
+def begin(store: Store) -> None:
+    """Pilots there are, and the form for a new one."""
+    known = pilot.every(store)
+    st.subheader(t("pilot.existing"))
+    if not known:
+        st.write(t("pilot.none_yet"))
+    for one in known:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.page_link(
+                navigation.path("pilot"), label=f"{t('pilot.open')} {clock(one.created_at)}",
+                icon=":material/explore:", query_params={"pilot": one.id},
+            )  # fmt: skip
+            st.text(f"{one.name} · {_state(store, one)}")
+    st.subheader(t("pilot.begin"))
+    every = launch_form.starting_points(store)
+    samples = {point: name for point, name in every.items() if point.startswith("sample-")}
+    points = samples or every
+    with st.form("begin"):
+        name = st.text_input(t("pilot.name"), t("pilot.name_default"), max_chars=60)
+        point = st.selectbox(
+            t("pilot.start"), list(points), format_func=points.__getitem__,
+            help=t("pilot.start_help"),
+        )  # fmt: skip
+        begun = st.form_submit_button(t("pilot.begin"), type="primary")
+    if begun:
+        try:
+            made = pilot.create(store, name, shared_settings(launch_form.settings_of(point, store)))
+        except DrpoError as error:
+            show_problem(error)
+            return
+        st.query_params["pilot"] = made.id
+        st.rerun()
+
+
+def shared_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """What both arms share; every held-out answer is kept, since the verdict compares answers."""
+    kept = min(int(values["eval_prompts"]), MOST_SAMPLES)
+    shared = {leaf: value for leaf, value in values.items() if leaf not in OWN}
+    return {**shared, "sample_prompts": kept}
+
+
+def _state(store: Store, one: Pilot) -> str:
+    if one.decision.choice:
+        return t(f"pilot.choice_{one.decision.choice}")
+    done, total = pilot.progress(pilot.members(store, one))
+    return (
+        t("pilot.progress", done=count(done), total=count(total)) if total else t("pilot.planned")
+    )
+
+
+def clock(seconds: float) -> str:
+    """A moment, in universal time."""
+    return t("pilot.hour", time=time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)))
+
+
+def stepper(one: Pilot, step: int) -> None:
+    """The four steps as links; the present one is marked, all can be reached."""
+    with st.container(horizontal=True, key="steps"):
+        for place, name in enumerate(pilot.STEPS, start=1):
+            label = f"{place}. {t(f'pilot.step_{name}')}"
+            st.page_link(
+                navigation.path("pilot"), label=label, disabled=place == step,
+                icon=":material/radio_button_checked:" if place == step else
+                ":material/radio_button_unchecked:",
+                query_params={"pilot": one.id, "step": str(place)},
+            )  # fmt: skip
+
+
+def next_step(one: Pilot, step: int) -> None:
+    """The link to what comes after."""
+    if step < len(pilot.STEPS):
+        name = t(f"pilot.step_{pilot.STEPS[step]}")
+        st.page_link(
+            navigation.path("pilot"), label=t("pilot.next", step=name),
+            icon=":material/arrow_forward:",
+            query_params={"pilot": one.id, "step": str(step + 1)},
+        )  # fmt: skip
+
+
+def data(store: Store, one: Pilot) -> None:
+    """Step 1: which pairs and models, and what is in the pairs."""
+    st.write(t("pilot.data_lead"))
+    fixed = any(member.run for member in pilot.members(store, one))
+    known = launch_form.material(store)
+    if fixed:
+        st.caption(t("pilot.data_fixed"))
+        values = {
+            forms.label(leaf): launch_form.short_name(str(one.settings[leaf]))
+            for leaf in launch_form.MATERIAL
+            if one.settings.get(leaf)
+        }
+        st.dataframe(pd.DataFrame([values]), hide_index=True)
+    else:
+        one = _choose(store, one, known)
+        if navigation.exists("data"):
+            st.page_link(
+                navigation.path("data"), label=t("pilot.to_data"), icon=":material/upload:"
+            )
+    report = _report_of(store, one)
+    if report is not None:
+        _show_report(report)
+
+
+def _choose(store: Store, one: Pilot, known: dict[str, list[str]]) -> Pilot:
+    chosen: dict[str, Any] = {}
+    with st.grid(2, min_column_width=280):
+        for leaf in launch_form.MATERIAL:
+            chosen[leaf] = launch_form.choose_material(
+                leaf, one.settings.get(leaf), known[leaf], key=f"{one.id}_{leaf}"
+            )
+    if not chosen["data"] or not chosen["policy"]:
+        return one
+    if all(one.settings.get(leaf) == value for leaf, value in chosen.items()):
+        return one
+    if chosen["data"] != one.settings["data"] and chosen["heldout"] == one.settings["heldout"]:
+        # A held-out file belongs to its data: other pairs set their own prompts apart.
+        chosen["heldout"] = None
+    return pilot.plan(store, one, settings={**one.settings, **chosen})
+
+
+def _report_of(store: Store, one: Pilot) -> dict[str, Any] | None:
+    """The report that was saved with the data, else one made now of a file that is here."""
+    named = str(one.settings["data"])
+    saved = find_version(store, named)
+    if saved is not None and saved.report:
+        return dict(saved.report)
+    path = Path(named)
+    if not path.is_file():
+        return None
+    with st.spinner(t("pilot.checking")):
+        try:
+            return _checked(
+                named, path.stat().st_mtime, str(one.settings["policy"]),
+                int(one.settings["response_length"]),
+            )  # fmt: skip
+        except DrpoError as error:
+            show_problem(error)
+            return None
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _checked(path: str, _changed: float, policy: str, response_length: int) -> dict[str, Any]:
+    folder = Path(policy)
+    settings = Settings(model=folder if folder.is_dir() else None, response_length=response_length)
+    _, report = check_source(Source.from_path(Path(path)), settings)
+    return report
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    level = report["verdict"]["level"].replace(" ", "_")
+    kind = {"fit": "done", "fit_with_care": "warning"}.get(level, "problem")
+    reasons = "\n".join(_reason(reason) for reason in report["verdict"]["reasons"])
+    notice(kind, reasons, title=t(f"pilot.fitness_{level}"))  # type: ignore[arg-type]
+    counts, resets = report["counts"], report["resets"] or {}
+    cards = [
+        Card(t("pilot.pairs"), count(counts["pairs"]), ""),
+        Card(t("pilot.prompts"), count(counts["prompts"]), ""),
+        Card(
+            t("pilot.problems"), count(len(report["blockers"]) + len(report["warnings"])),
+            t("pilot.problems_help"), meaning="alarm" if report["blockers"] else "",
+        ),
+    ]  # fmt: skip
+    if resets:
+        per = resets["positions"] / max(1, resets["answers"])
+        unit = t("pilot.unit_tokens" if resets["unit"] == "tokens" else "pilot.unit_words")
+        cards.append(
+            Card(
+                t("pilot.starts"), count(resets["positions"]),
+                t("pilot.starts_help", per=number(per), unit=unit), meaning="reset",
+            )
+        )  # fmt: skip
+    overview_view.numbers(cards)
+    problems = [*report["blockers"], *report["warnings"]]
+    if problems:
+        rows = [(entry["title"], entry["count"], entry["what_to_do"]) for entry in problems]
+        st.dataframe(
+            pd.DataFrame(rows, columns=[t(f"report.problem_{name}") for name in
+                                        ("what", "rows", "remedy")]), hide_index=True,
+        )  # fmt: skip
+
+
+def _reason(reason: dict[str, Any]) -> str:
+    """A reason of the data's verdict in the visitor's language, where the data desk has words."""
+    key = f"data.reason_{reason['code']}"
+    try:
+        return t(key, **reason["values"]) if has(key) else str(reason["sentence"])
+    except (KeyError, FileNotFoundError):
+        return str(reason["sentence"])
+
+
+def runs(store: Store, one: Pilot) -> None:
+    """Step 2: the plan, the button, and how far the runs are."""
+    st.write(t("pilot.runs_lead"))
+    planned = pilot.members(store, one)
+    if not any(member.run for member in planned):
+        one = _plan(store, one)
+        planned = pilot.members(store, one)
+    live = any(member.run and frames.is_live(member.run) for member in planned)
+
+    @st.fragment(run_every=TICK if live else None, key="pilot_runs")
+    @guarded
+    def tick() -> None:
+        now = pilot.members(store, one)
+        _show_members(now)
+        if live and not any(member.run and frames.is_live(member.run) for member in now):
+            st.rerun()
+
+    if any(member.run for member in planned):
+        tick()
+    _orders(store, one, planned, live=live)
+
+
+def _plan(store: Store, one: Pilot) -> Pilot:
+    values = {**one.settings, "reset_prob": one.reset_prob}
+    chosen: dict[str, Any] = {}
+    with st.grid(3, min_column_width=220):
+        for leaf in ("updates", "episodes_per_update", "response_length", "learning_rate"):
+            chosen[leaf] = forms.field(leaf, values[leaf], key=f"{one.id}_{leaf}")
+        seeds = st.number_input(
+            t("pilot.seeds"),
+            1,
+            20,
+            len(one.seeds),
+            key=f"{one.id}_seeds",
+            help=t("pilot.seeds_help"),
+        )
+    left, right = st.columns(2, gap="large")
+    with left:
+        prob = forms.knob("reset_prob", one.reset_prob, key=f"{one.id}_reset_prob")
+    with right:
+        chosen["kl_coef"] = forms.knob("kl_coef", float(values["kl_coef"]), key=f"{one.id}_kl_coef")
+    wanted = replace(
+        one, settings={**one.settings, **chosen}, seeds=tuple(range(int(seeds))),
+        # At 0 the two arms would be the same runs.
+        reset_prob=max(prob, LEAST_RESETS),
+    )  # fmt: skip
+    if wanted != one:
+        one = pilot.plan(
+            store, one, settings=wanted.settings, seeds=wanted.seeds, reset_prob=wanted.reset_prob
+        )
+    try:
+        seconds = 2 * len(one.seeds) * estimate.plan(one.config("resets", 0), store).seconds
+    except DrpoError as error:
+        st.text(str(error))
+    else:
+        st.caption(t("pilot.estimate", runs=count(2 * len(one.seeds)), time=duration(seconds)))
+    return one
+
+
+def _show_members(planned: Sequence[Member]) -> None:
+    done, total = pilot.progress(planned)
+    st.progress(
+        min(1.0, done / max(1, total)),
+        text=t("pilot.progress", done=count(done), total=count(total)),
+    )
+    st.dataframe(members_table(planned), hide_index=True)
+
+
+def members_table(planned: Sequence[Member]) -> pd.DataFrame:
+    """One row a run of the pilot."""
+    rows = []
+    for member in planned:
+        run = member.run
+        last = (run.summary.get("last") or {}) if run else {}
+        rows.append(
+            {
+                t("pilot.col_seed"): member.seed,
+                t("pilot.col_arm"): t(f"pilot.arm_{member.arm}"),
+                t("pilot.col_status"): t(f"live.status_{run.status}" if run else "pilot.planned"),
+                t("pilot.col_step"): f"{run.step} / {run.config['ppo']['updates']}" if run else "",
+                t("pilot.col_gold"): last.get("gold"),
+                t("pilot.col_score"): last.get("scores"),
+                t("pilot.col_kl"): last.get("kl"),
+                t("pilot.col_seconds"): round(run.summary.get("wall_seconds", 0)) if run else None,
+                t("pilot.col_problem"): run.error if run else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _orders(store: Store, one: Pilot, planned: Sequence[Member], *, live: bool) -> None:
+    missing = any(member.run is None or member.run.status in orders.RESUMABLE for member in planned)
+    begun = any(member.run for member in planned)
+    with st.container(horizontal=True):
+        if missing and st.button(
+            t("pilot.run_rest" if begun else "pilot.run"), key="run_pilot", type="primary",
+            icon=":material/rocket_launch:",
+        ):  # fmt: skip
+            try:
+                with st.spinner(t("pilot.queued")):
+                    pilot.launch(store, one)
+            except DrpoError as error:
+                show_problem(error)
+            else:
+                st.rerun()
+        if live and st.button(t("pilot.stop"), key="stop_pilot", icon=":material/stop:"):
+            pilot.stop(store, one)
+            st.rerun()
+        first = next((m.run for m in planned if m.run and frames.is_live(m.run)), None)
+        if first is not None:
+            st.page_link(
+                navigation.path("live"), label=t("pilot.watch"), icon=":material/monitoring:",
+                query_params={"run": first.id},
+            )  # fmt: skip

@@ -1,0 +1,38 @@
+"""Pilot: four steps from one's own pairs to a decision on resets."""
+
+import streamlit as st
+
+from drpo import pilot
+from drpo.dashboard import navigation, pilot_verdict, pilot_view, services
+from drpo.dashboard.notices import notice
+from drpo.dashboard.words import t
+
+store = services.store()
+known = {one.id: one for one in pilot.every(store)}
+asked = st.query_params.get("pilot")
+one = known.get(asked or "")
+
+st.title(t("pilot.title"))
+if one is None:
+    st.write(t("pilot.lead"))
+    if asked:
+        notice("warning", t("pilot.unknown"))
+    pilot_view.begin(store)
+    st.stop()
+
+place = st.query_params.get("step", "1")
+step = int(place) if place in ("1", "2", "3", "4") else 1
+st.text(one.name)
+st.page_link(navigation.path("pilot"), label=t("pilot.all"), icon=":material/arrow_back:")
+pilot_view.stepper(one, step)
+st.header(t(f"pilot.step_{pilot.STEPS[step - 1]}"))
+match pilot.STEPS[step - 1]:
+    case "data":
+        pilot_view.data(store, one)
+    case "runs":
+        pilot_view.runs(store, one)
+    case "verdict":
+        pilot_verdict.verdict(store, one)
+    case "decision":
+        pilot_verdict.decision(store, one)
+pilot_view.next_step(one, step)
