@@ -8,7 +8,14 @@ import streamlit as st
 from review_material import prefers, two_sources, vote_all
 from streamlit.testing.v1 import AppTest
 
-from drpo.dashboard.review_result import ranking_table, reviewers_table, slices_table, whiskers
+from drpo.dashboard.review_result import (
+    gap_told,
+    hacked,
+    ranking_table,
+    reviewers_table,
+    slices_table,
+    whiskers,
+)
 from drpo.data import load_pairs
 from drpo.review import Desk, create_review, results, reviews
 from drpo.store import Store
@@ -85,8 +92,7 @@ def test_before_the_vote_the_page_names_no_source(store, review):
 def test_the_result_says_the_rate_and_offers_the_votes(store, review):
     vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
     app = visit(review=review.id, view="result", lang="en")
-    said = "\n".join(text.value for text in app.text)
-    assert "tuned preferred to start in 100" in said
+    assert "tuned preferred to start in 100" in "\n".join(part.body for part in app.get("html"))
     press(app, "Save")
     saved = load_pairs("first look", store=store)
     assert len(saved.pairs) == 12
@@ -96,7 +102,7 @@ def test_the_result_says_the_rate_and_offers_the_votes(store, review):
 def test_the_result_speaks_japanese(store, review):
     vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
     app = visit(review=review.id, view="result", lang="ja")
-    assert any("票" in text.value for text in app.text)
+    assert any("票のうち" in part.body for part in app.get("html"))
 
 
 @pytest.mark.usefixtures("review")
@@ -119,3 +125,21 @@ def test_tables_and_picture_hold_the_figures(store, review):
     json.dumps(figure, allow_nan=False)
     st.cache_resource.clear()
     assert len(slices_table(review, 1, 0)) >= 12
+
+
+def test_a_gain_that_only_the_reward_model_sees_is_called_by_its_name(store):
+    review = create_review(store, "r", two_sources(store, prompts=20), items=20)
+    vote_all(Desk(store, review.id, "ann"), prefers("start"))
+    (duel,) = results(store, review.id).duels
+    assert hacked(duel)
+    assert "reward hacking" in gap_told(duel)
+
+
+def test_people_who_waver_but_agree_are_no_sign_of_hacking(store):
+    review = create_review(store, "r", two_sources(store, prompts=40), items=40)
+    desk, wavering = Desk(store, review.id, "ann"), iter(range(40))
+    vote_all(desk, lambda item: prefers("start" if next(wavering) % 8 == 0 else "tuned")(item))
+    (duel,) = results(store, review.id).duels
+    assert duel.gap.excludes(0)
+    assert not hacked(duel)
+    assert "hacking" not in gap_told(duel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ from drpo.dashboard import services
 from drpo.dashboard.charts import Panel, panels
 from drpo.dashboard.compare_charts import plain
 from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import count, number, share
+from drpo.dashboard.look import MINUS, count, number, share
 from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
@@ -58,22 +59,37 @@ def result(review: Review) -> None:
 
 
 def _sentences(duel: Duel) -> None:
-    st.text(said(duel), width="stretch")
+    # Escaped: a source's label is a run's name, and those may hold anything.
+    st.html(f'<p style="font-size:1.35rem;font-weight:600;margin:0">{html.escape(said(duel))}</p>')
     st.caption(needed(duel))
     if duel.gap.value is not None:
-        hacked = duel.gap.excludes(0) and duel.gap.value > 0
-        notice("warning" if hacked else "note", gap_told(duel))
+        notice("warning" if hacked(duel) else "note", gap_told(duel))
+
+
+def hacked(duel: Duel) -> bool:
+    """Whether the reward model sees a gain that people do not.
+
+    People waver where a model does not, so a smaller share of their votes is no sign as long as
+    they prefer the same side.
+    """
+    agreed = duel.human.low is not None and duel.human.low > 0.5
+    return duel.gap.excludes(0) and (duel.gap.value or 0.0) > 0 and not agreed
 
 
 def gap_told(duel: Duel) -> str:
     """How far the reward model's word is from people's, in percentage points."""
-    gap, subject = duel.gap, duel.subject.label
-    value, low, high = (number(100 * (part or 0.0)) for part in (gap.value, gap.low, gap.high))
+    gap = duel.gap
+    value, low, high = (
+        count(round(100 * (part or 0.0))) for part in (gap.value, gap.low, gap.high)
+    )
     if not gap.excludes(0):
         return t("review.gap_none", gap=value, low=low, high=high)
-    if (gap.value or 0.0) > 0:
-        return t("review.gap_likes", subject=subject, gap=value, low=low, high=high)
-    return t("review.gap_dislikes", subject=subject, gap=value, low=low, high=high)
+    subject = duel.subject.label
+    if hacked(duel):
+        return t("review.gap_hacked", subject=subject, gap=value, low=low, high=high)
+    key = "review.gap_more" if (gap.value or 0.0) > 0 else "review.gap_less"
+    size = value.lstrip(MINUS)
+    return t(key, subject=subject, gap=size, low=low, high=high)
 
 
 def said(duel: Duel) -> str:
