@@ -106,7 +106,7 @@ def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterato
 
 
 def news(said: str, whole: str) -> str:
-    """What a text adds to what was shown of it; a character spread over tokens waits for its end."""
+    """What a text adds to what was shown; a character spread over tokens waits for its end."""
     return "" if whole.endswith("\N{REPLACEMENT CHARACTER}") else whole[len(said) :]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.records import Sample
@@ -136,6 +136,37 @@ class Samples:
 
         with self._session() as session:
             return pd.DataFrame(session.execute(query).all(), columns=list(columns))
+
+    def by_depth(
+        self, run_id: str, *, parts: int = 10
+    ) -> list[tuple[int, int, int, float | None, float | None, float | None]]:
+        """Return how training episodes went, by step and by how deep in an answer they started.
+
+        Args:
+            run_id: The run.
+            parts: How many classes of depth an offline answer is divided into.
+
+        Returns:
+            (step, depth, episodes, mean score, mean gold, mean KL), where depth -1 is the bare
+            prompt and 0 to `parts - 1` the part of the answer that the reset fell into.
+        """
+        reset = (SampleRow.start == "reset") & (SampleRow.offline_tokens > 0)
+        # No division by zero, whichever branch the database computes.
+        length = func.coalesce(func.nullif(SampleRow.offline_tokens, 0), 1)
+        depth = case((reset, SampleRow.prefix_tokens * parts // length), else_=-1)
+        query = (
+            select(
+                SampleRow.step, depth, func.count(), func.avg(SampleRow.score),
+                func.avg(SampleRow.gold), func.avg(SampleRow.kl),
+            )
+            .where(SampleRow.run_id == run_id, SampleRow.kind == "episode")
+            .group_by(SampleRow.step, depth)
+            .order_by(SampleRow.step, depth)
+        )  # fmt: skip
+        with self._session() as session:
+            rows = session.execute(query).all()
+        return [(step, min(deep, parts - 1), n, score, gold, kl)
+                for step, deep, n, score, gold, kl in rows]  # fmt: skip
 
     def last_step(self, run_id: str, kind: str = "heldout") -> int | None:
         """Return the newest step with samples."""

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from scipy import stats
-
+from drpo.evaluation.statistics import mean_over_seeds
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.sweep.plan import AUTO, SweepPlan, Values, key_of, unique
@@ -80,11 +79,10 @@ class Cell:
     @property
     def interval(self) -> tuple[float, float] | None:
         """95 % interval of the mean over seeds (Student's t); None with fewer than two."""
-        if self.mean is None or self.n < 2:
+        if self.mean is None:
             return None
-        spread = statistics.stdev(self.finals) / math.sqrt(self.n)
-        half = float(stats.t.ppf(0.975, self.n - 1)) * spread
-        return self.mean - half, self.mean + half
+        found = mean_over_seeds(self.finals)
+        return None if found.low is None or found.high is None else (found.low, found.high)
 
     @property
     def state(self) -> State:

@@ -1,0 +1,86 @@
+// Answers word by word: the shade of a token says where the policy departs or what it earns.
+// A click, or Enter, on a token asks to go on from there. Texts only ever become text nodes.
+
+const isDark = (host) => {
+  const code = getComputedStyle(host).getPropertyValue("--st-background-color").trim()
+  if (!/^#[0-9a-f]{6}$/i.test(code)) return false
+  const [r, g, b] = [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128
+}
+
+const make = (tag, className, parent) => {
+  const node = document.createElement(tag)
+  if (className) node.className = className
+  parent?.appendChild(node)
+  return node
+}
+
+const write = (node, text) => {
+  if (node.textContent !== text) node.textContent = text
+}
+
+const build = (host) => {
+  const box = make("section", "answer", host)
+  const head = make("div", "head", box)
+  make("h4", "", head)
+  make("dl", "figures", head)
+  make("p", "body", box)
+  make("p", "error", box)
+  make("p", "note", box)
+  return box
+}
+
+const fillFigures = (list, figures) => {
+  const wanted = JSON.stringify(figures)
+  if (list.dataset.shown === wanted) return
+  list.dataset.shown = wanted
+  list.replaceChildren(
+    ...figures.map(({ label, value, ink }) => {
+      const pair = make("div")
+      make("dt", "", pair).textContent = label
+      const number = make("dd", "", pair)
+      number.textContent = value
+      number.style.color = `var(--${ink})`
+      return pair
+    })
+  )
+}
+
+const fillTokens = (body, item, at, words, ask) => {
+  while (body.children.length > item.tokens.length) body.lastChild.remove()
+  item.tokens.forEach((token, index) => {
+    let node = body.children[index]
+    if (!node) {
+      node = make("button", "token", body)
+      node.type = "button"
+    }
+    node.onclick = () => ask({ at, index, nonce: Date.now() })
+    write(node, token.text)
+    const hover = `${token.hover}\n${words.continue_from}`
+    if (node.title !== hover) node.title = hover
+    const [meaning, strength] = token.shade
+    const shade = strength ? `color-mix(in srgb, var(--${meaning}) ${60 * strength}%, transparent)` : ""
+    if (node.style.background !== shade) node.style.background = shade
+    node.classList.toggle("given", index < item.given)
+  })
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const host = parentElement.querySelector(".tokens")
+  if (!host) return
+  const colours = data.colours[isDark(host) ? "dark" : "light"]
+  for (const [meaning, code] of Object.entries(colours)) {
+    host.style.setProperty(`--${meaning}`, code)
+  }
+  while (host.children.length > data.answers.length) host.lastChild.remove()
+  data.answers.forEach((item, at) => {
+    const box = host.children[at] ?? build(host)
+    write(box.querySelector("h4"), item.title)
+    fillFigures(box.querySelector(".figures"), item.figures)
+    fillTokens(box.querySelector(".body"), item, at, data.words, (cut) => setTriggerValue("cut", cut))
+    const error = box.querySelector(".error")
+    write(error, item.error || (item.finished ? "" : data.words.unfinished))
+    error.hidden = !error.textContent
+    write(box.querySelector(".note"), item.note)
+  })
+}

@@ -1,0 +1,127 @@
+"""The figures of the reset view: reward by depth over training, and one update's episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from drpo.dashboard import charts
+from drpo.dashboard.charts import Figure, Panel
+from drpo.dashboard.words import t
+from drpo.store.schema import SampleRow
+
+PARTS = 10
+"""Classes of depth; a tenth of the answer each."""
+COLUMNS = 40
+"""Most columns of the heat map; more updates are put together."""
+Value = Literal["score", "gold", "kl"]
+VALUES: tuple[Value, ...] = ("score", "gold", "kl")
+_MEANING = {"score": "learned", "gold": "gold", "kl": "kl"}
+_COLUMNS = ["step", "depth", "episodes", *VALUES]
+
+
+def depths(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+    """What `Samples.by_depth` returns, as a table."""
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def heat(table: pd.DataFrame, value: Value) -> Figure:
+    """Mean of a value by step and depth; the bare prompt is the lowest row."""
+    known = table.dropna(subset=[value])
+    if known.empty:
+        return charts.panels([Panel("", "", [])], x_title=t("charts.updates"), legend=False)
+    width = max(1, -(-int(known["step"].max()) // COLUMNS))
+    column = (known["step"] - 1) // width
+    grouped = (
+        known.assign(column=column, total=known[value] * known["episodes"])
+        .groupby(["depth", "column"])[["total", "episodes"]]
+        .sum()
+    )
+    span = range(int(column.min()), int(column.max()) + 1)
+    rows = range(-1, PARTS)
+    index = pd.MultiIndex.from_product([rows, span], names=["depth", "column"])
+    whole = grouped.reindex(index)
+    shape = (len(rows), len(span))
+    means = (whole["total"] / whole["episodes"]).to_numpy().reshape(shape)
+    counts = whole["episodes"].fillna(0).to_numpy(int).reshape(shape)
+    meaning = _MEANING[value]
+    trace = {
+        "type": "heatmap", "uid": value,
+        "x": [column_name(c, width) for c in span], "y": [depth_name(row) for row in rows],
+        "z": [[None if np.isnan(cell) else float(cell) for cell in row] for row in means],
+        "customdata": counts.tolist(), "hoverongaps": False, "xgap": 1, "ygap": 1,
+        "colorscale": [[0, f"@{meaning}/0.08"], [1, f"@{meaning}"]],
+        "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"color": "@muted"}},
+        "hovertemplate": f"{t('resets.map_hover')}<extra></extra>",
+    }  # fmt: skip
+    panel = Panel(t(f"resets.value_{value}"), t("resets.depth"), [trace])
+    figure = charts.panels([panel], x_title=t("charts.updates"), legend=False)
+    figure["layout"]["margin"] |= {"l": 92}
+    figure["layout"]["annotations"][0] |= {"xshift": -84}
+    figure["layout"]["yaxis"] |= {"type": "category", "tickformat": "", "nticks": len(rows)}
+    figure["layout"]["xaxis"] |= {"type": "category", "nticks": 10}
+    figure["layout"]["hovermode"] = "closest"
+    return figure
+
+
+def column_name(column: int, width: int) -> str:
+    """The update, or the updates, that one column of the heat map stands for."""
+    first = column * width + 1
+    return str(first) if width == 1 else f"{first}–{first + width - 1}"
+
+
+def depth_name(depth: int) -> str:
+    """A class of depth in words."""
+    if depth < 0:
+        return t("resets.at_prompt")
+    return f"{100 * depth // PARTS}–{100 * (depth + 1) // PARTS} %"
+
+
+def spread(episodes: Sequence[SampleRow]) -> Figure:
+    """One update's episodes: reward over depth, beside the data's own answers."""
+    resets = [e for e in episodes if e.start == "reset" and e.score is not None]
+    prompts = [e for e in episodes if e.start == "prompt" and e.score is not None]
+    own = [e for e in resets if e.offline_score is not None]
+    traces = [
+        _points(
+            [share_given(e) for e in [*resets, *prompts]],
+            [e.score or 0.0 for e in [*resets, *prompts]],
+            t("resets.finished_by_policy"), {"color": "@learned", "size": 7, "opacity": 0.75},
+        ),
+        _points(
+            [share_given(e) for e in own], [e.offline_score or 0.0 for e in own],
+            t("resets.own"), {"color": "@reset", "size": 9, "symbol": "circle-open"},
+        ),
+    ]  # fmt: skip
+    if prompts:
+        mean = float(np.mean([e.score for e in prompts]))
+        traces.append({
+            "type": "scatter", "mode": "lines", "x": [-3, 103], "y": [mean, mean],
+            "name": t("resets.prompt_mean"), "uid": "mean", "hoverinfo": "skip",
+            "showlegend": True, "line": {"color": "@start", "dash": "dash", "width": 1.5},
+        })  # fmt: skip
+    panel = Panel(t("charts.learned_reward"), t("charts.unit_score"), traces)
+    figure = charts.panels([panel], x_title=f"{t('resets.depth')} (%)")
+    figure["layout"]["hovermode"] = "closest"
+    figure["layout"]["xaxis"] |= {"range": [-3, 103], "rangemode": "normal"}
+    return figure
+
+
+def share_given(episode: SampleRow) -> float:
+    """How much of the offline answer an episode was given, in per cent; 0 at the prompt."""
+    if episode.start == "prompt" or not episode.offline_tokens:
+        return 0.0
+    return 100 * episode.prefix_tokens / episode.offline_tokens
+
+
+def _points(
+    x: Sequence[float], y: Sequence[float], name: str, marker: dict[str, Any]
+) -> charts.Trace:
+    return {
+        "type": "scatter", "mode": "markers", "x": charts.packed(x), "y": charts.packed(y),
+        "name": name, "uid": name, "marker": marker, "showlegend": True,
+        "hovertemplate": "%{x:.0f} %: %{y:.3~g}",
+    }  # fmt: skip

@@ -1,0 +1,155 @@
+"""The figures of a sweep: the heat map of its cells, importance, parallel coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drpo.dashboard import charts
+from drpo.dashboard.charts import Figure, Panel
+from drpo.dashboard.look import MINUS, number
+from drpo.dashboard.words import t
+from drpo.sweep import Cell
+
+INK_FROM = 0.55
+"""Cells darker than this carry light text."""
+
+
+def said(value: object) -> str:
+    """A setting's value as axes and labels write it."""
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def state_words(cell: Cell) -> str:
+    """How a cell stands."""
+    return t(f"sweep.state_{cell.state.replace(' ', '_')}")
+
+
+def heat(cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str) -> Figure:
+    """Cells as a table in colour: mean, half the interval, seeds; what was not run says so.
+
+    Args:
+        cells: Cells that differ in `x` and `y` only.
+        x: The setting across.
+        y: The setting upwards.
+        title: What the means are means of.
+        unit: Its unit.
+    """
+    across, up = levels(cells, x), levels(cells, y)
+    by_place = {(cell.values[x], cell.values[y]): cell for cell in cells}
+    means = [[_mean(by_place.get((a, b))) for a in across] for b in up]
+    known = [mean for row in means for mean in row if mean is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    trace: dict[str, Any] = {
+        "type": "heatmap", "uid": "cells", "x": [said(v) for v in across],
+        "y": [said(v) for v in up], "z": means, "xgap": 3, "ygap": 3, "showscale": False,
+        "colorscale": [[0, "@gold/0.08"], [1, "@gold/0.85"]], "hoverinfo": "skip",
+        "hoverongaps": False, "zmin": low, "zmax": high if high > low else low + 1,
+    }  # fmt: skip
+    figure = charts.panels([Panel(title, unit, [trace])], x_title=x, legend=False)
+    layout = figure["layout"]
+    layout["hovermode"] = False
+    layout["xaxis"] |= {"type": "category", "tickformat": "", "showticklabels": True}
+    layout["yaxis"] |= {
+        "type": "category", "tickformat": "",
+        "title": {"text": y, "font": {"color": "@muted", "size": 13}, "standoff": 8},
+    }  # fmt: skip
+    layout["margin"] |= {"l": 84}
+    layout["annotations"] += [
+        _label(by_place.get((a, b)), said(a), said(b)) for a in across for b in up
+    ]
+    return figure
+
+
+def levels(cells: Sequence[Cell], name: str) -> list[Any]:
+    """The values that cells have on an axis, numbers in their order."""
+    values = list(dict.fromkeys(cell.values[name] for cell in cells))
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return sorted(values) if numbers else values
+
+
+def importance(shares: Mapping[str, float]) -> Figure:
+    """The settings' weights as bars, the largest on top."""
+    ordered = sorted(shares.items(), key=lambda pair: pair[1])
+    names = [t("sweep.interaction") if n == "interaction" else n for n, _ in ordered]
+    trace = {
+        "type": "bar", "orientation": "h", "uid": "importance", "y": names,
+        "x": [100 * share for _, share in ordered], "marker": {"color": "@ink/0.65"},
+        "text": [f"{100 * share:.0f} %" for _, share in ordered], "textposition": "auto",
+        "hoverinfo": "skip",
+    }  # fmt: skip
+    panel = Panel(t("sweep.importance"), "", [trace])
+    figure = charts.panels([panel], x_title=f"{t('sweep.share')} (%)", legend=False)
+    figure["layout"]["yaxis"] |= {"type": "category", "tickformat": "", "automargin": True}
+    figure["layout"]["xaxis"] |= {"range": [0, 100]}
+    figure["layout"]["hovermode"] = False
+    figure["layout"]["annotations"].pop(0)
+    return figure
+
+
+def parallel(cells: Sequence[Cell], names: Sequence[str], *, title: str) -> Figure:
+    """Every cell with a mean as a line through its settings, ending at its mean."""
+    shown = [cell for cell in cells if cell.mean is not None]
+    means = [cell.mean or 0.0 for cell in shown]
+    axes = [_axis(shown, name) for name in names if len(levels(shown, name)) > 1]
+    trace = {
+        "type": "parcoords", "uid": "cells",
+        "dimensions": [*axes, {"label": title, "values": means, "tickformat": ".3~g"}],
+        "line": {
+            "color": means, "colorscale": [[0, "@gold/0.15"], [1, "@gold"]],
+            "cmin": min(means, default=0), "cmax": max(means, default=1),
+        },
+        "labelfont": {"color": "@ink"}, "tickfont": {"color": "@muted"},
+        "rangefont": {"color": "rgba(0,0,0,0)"},
+    }  # fmt: skip
+    return {
+        "data": [trace] if shown and axes else [],
+        "layout": {"margin": {"l": 70, "r": 50, "t": 56, "b": 24}, "showlegend": False},
+    }
+
+
+def _axis(cells: Sequence[Cell], name: str) -> dict[str, Any]:
+    known = levels(cells, name)
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in known):
+        values = [float(cell.values[name]) for cell in cells]
+        # A coefficient of .01 and one of 1 belong apart from .02: a logarithm where it can be.
+        if min(values) > 0 and max(values) / min(values) > 20:
+            return {
+                "label": name, "values": [math.log10(v) for v in values],
+                "tickvals": [math.log10(v) for v in known], "ticktext": [said(v) for v in known],
+            }  # fmt: skip
+        return {"label": name, "values": values, "tickformat": "~g"}
+    return {
+        "label": name, "values": [known.index(cell.values[name]) for cell in cells],
+        "tickvals": list(range(len(known))), "ticktext": [said(v) for v in known],
+    }  # fmt: skip
+
+
+def _mean(cell: Cell | None) -> float | None:
+    return None if cell is None else cell.mean
+
+
+def _label(cell: Cell | None, x: str, y: str) -> dict[str, Any]:
+    """The text in a cell; the middle line is the number, the others are small."""
+    return {
+        "x": x, "y": y, "xref": "x", "yref": "y", "showarrow": False, "name": "cell",
+        "text": cell_text(cell), "font": {"color": "@ink", "size": 13}, "align": "center",
+        **({} if cell is not None and cell.mean is not None else {"opacity": 0.75}),
+    }  # fmt: skip
+
+
+def cell_text(cell: Cell | None) -> str:
+    """A cell in words: its mean with the interval and seeds, or why it has none."""
+    if cell is None:
+        return t("sweep.state_not_run")
+    if cell.mean is None:
+        return state_words(cell)
+    lines = [f"<b>{number(cell.mean)}</b>"]
+    if cell.interval is not None:
+        half = (cell.interval[1] - cell.interval[0]) / 2
+        lines.append(f"± {number(half)}")
+    lines.append(t("sweep.cell_seeds", n=cell.n))
+    if cell.state != "done":
+        lines.append(f"<i>{state_words(cell)}</i>")
+    return "<br>".join(lines).replace("-", MINUS)

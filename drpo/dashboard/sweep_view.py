@@ -1,0 +1,279 @@
+"""What the sweep screen shows of one sweep: its answer, its cells, and what to do next."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from drpo import sweep as engine
+from drpo.dashboard import address, navigation, services, sweep_charts
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.look import duration, number
+from drpo.dashboard.notices import guarded, show_problem
+from drpo.dashboard.run_charts import metric_title
+from drpo.dashboard.run_controls import visitor
+from drpo.dashboard.words import t
+from drpo.errors import DrpoError
+from drpo.evaluation.statistics import paired_difference
+from drpo.sweep import Board, Cell
+from drpo.sweep.search import importance
+
+TICK = 2.0
+OPENED = "opened_cell"
+
+
+def follow(sweep_id: str) -> None:
+    """Show a sweep, and keep it up to date while it goes on."""
+    live = Board.read(services.store(), sweep_id).status == "running"
+    st.fragment(guarded(_show), run_every=TICK if live else None)(sweep_id, live)
+    # Asked for inside the fragment, obeyed here: a fragment may not leave the page.
+    opened = st.session_state.pop(OPENED, None)
+    if opened:
+        st.switch_page(navigation.path("compare"), query_params={"runs": opened})
+
+
+def _show(sweep_id: str, live: bool) -> None:
+    board = Board.read(services.store(), sweep_id)
+    if live and board.status != "running":
+        st.rerun()
+    _status(board)
+    title, unit = metric_title(board.metric)
+    if board.best() is None:
+        st.caption(t("sweep.nothing_yet"))
+    else:
+        _answer(board, title)
+    _map(board, title, unit)
+    _missing(board)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _importance(board)
+    with right:
+        _parallel(board, title)
+    _table(board)
+
+
+def _status(board: Board) -> None:
+    why = str(board.notes.get("error", ""))
+    status = t(f"sweep.status_{board.status}", why=why)
+    known = sum(cell.planned for cell in board.cells)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.text(t(
+            "sweep.progress", status=status, ended=len(board.runs) - len(board.live),
+            planned=known, live=len(board.live), hours=duration(3600 * board.hours),
+        ))  # fmt: skip
+        if board.status == "running":
+            st.button(
+                t("sweep.stop"), key="sweep_stop", icon=":material/stop:",
+                help=t("sweep.stop_help"), on_click=_ask, args=("stop", board.id),
+            )  # fmt: skip
+        elif board.status == "stopped":
+            st.button(
+                t("sweep.resume"), key="sweep_resume", icon=":material/resume:",
+                on_click=_ask, args=("resume", board.id),
+            )  # fmt: skip
+    for problem in st.session_state.pop("sweep_said", []):
+        show_problem(problem)
+
+
+def _ask(order: str, sweep_id: str, key: str = "") -> None:
+    store = services.store()
+    try:
+        if order == "stop":
+            engine.stop(store, sweep_id, visitor())
+        elif order == "resume":
+            engine.resume(store, sweep_id, visitor())
+        else:
+            seeds = engine.queue_cell(store, sweep_id, key, visitor())
+            st.toast(t("sweep.queued_seeds", count=len(seeds)), icon=":material/queue:")
+    except DrpoError as error:
+        # It may have ended between the drawing of the button and the click.
+        st.session_state["sweep_said"] = [error]
+
+
+def _answer(board: Board, title: str) -> None:
+    """The best cell, what it reaches, and what resets add to it."""
+    best = board.best()
+    if best is None:
+        return
+    with st.grid(3, min_column_width=220):
+        st.metric(t("sweep.best"), cell_name(best), border=True)
+        st.metric(
+            t("sweep.best_value", metric=title), number(best.mean), border=True,
+            delta=_interval(best.interval, best.n), delta_color="off", delta_arrow="off",
+        )  # fmt: skip
+        gain, note = against_control(board, best)
+        st.metric(
+            t("sweep.against_control"), number(gain, sign=True), border=True, delta=note,
+            delta_color="off", delta_arrow="off",
+        )  # fmt: skip
+
+
+def against_control(board: Board, cell: Cell) -> tuple[float | None, str]:
+    """What a cell gains over the same settings without resets, paired by seed."""
+    if cell.is_control:
+        return None, t("sweep.is_control")
+    control = board.control_of(cell)
+    if control is None:
+        return None, t("sweep.state_not_run")
+    with_resets = {run.seed: run.final for run in cell.runs if run.final is not None}
+    without = {run.seed: run.final for run in control.runs if run.final is not None}
+    common = sorted(set(with_resets) & set(without))
+    if len(common) < 2:
+        return None, t("sweep.unpaired")
+    found = paired_difference([with_resets[s] for s in common], [without[s] for s in common])
+    low, high = found.t.low, found.t.high
+    interval = None if low is None or high is None else (low, high)
+    return found.t.value, _interval(interval, len(common))
+
+
+def cell_name(cell: Cell) -> str:
+    """A cell's settings in short."""
+    return ", ".join(f"{name} {sweep_charts.said(v)}" for name, v in cell.values.items())
+
+
+def _interval(interval: tuple[float, float] | None, n: int) -> str:
+    if interval is None:
+        return t("sweep.one_seed")
+    return t("sweep.interval", low=number(interval[0]), high=number(interval[1]), n=n)
+
+
+def _map(board: Board, title: str, unit: str) -> None:
+    st.subheader(t("sweep.map"))
+    names = [n for n in board.plan.names if len(sweep_charts.levels(board.cells, n)) > 1]
+    if len(names) < 2:
+        names = list(board.plan.names) if len(board.plan.names) > 1 else names * 2
+    if board.plan.kind != "grid" or not names:
+        return  # drawn cells lie nowhere on a grid; the table and the lines show them
+    x, y, cells = names[0], names[1], board.cells
+    if len(names) > 2:
+        x, y, cells = _slice(board, names)
+    rows = len(sweep_charts.levels(cells, y))
+    live_chart(
+        sweep_charts.heat(cells, x, y, title=title, unit=unit), key="cells",
+        revision=f"{board.id}{x}{y}", height=120 + 92 * rows,
+        alt=t("sweep.map_alt", metric=title, x=x, y=y),
+    )  # fmt: skip
+
+
+def _slice(board: Board, names: Sequence[str]) -> tuple[str, str, list[Cell]]:
+    """Choose two of several axes, and one value of each other."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        x = str(st.selectbox(t("sweep.x_axis"), names, key="sweep_x"))
+        rest = [name for name in names if name != x]
+        y = str(st.selectbox(t("sweep.y_axis"), rest, key="sweep_y"))
+        cells = board.cells
+        for name in rest:
+            if name != y:
+                values = sweep_charts.levels(board.cells, name)
+                chosen = st.selectbox(
+                    t("sweep.slice", name=name), values, key=f"slice_{name}",
+                    format_func=sweep_charts.said,
+                )  # fmt: skip
+                cells = [cell for cell in cells if cell.values[name] == chosen]
+    return x, y, cells
+
+
+def _missing(board: Board) -> None:
+    """Cells without a full result, each with a button that queues what is missing."""
+    due = [c for c in board.cells if c.state in ("not run", "part", "failed", "stopped early")]
+    if not due:
+        return
+    st.markdown(f"**{t('sweep.fill')}**", help=t("sweep.fill_help"))
+    with st.container(horizontal=True, gap="small"):
+        for cell in due:
+            st.button(
+                t("sweep.fill_cell", cell=cell_name(cell), state=sweep_charts.state_words(cell)),
+                key=f"fill_{cell.key}", icon=":material/add:", on_click=_ask,
+                args=("queue", board.id, cell.key),
+            )  # fmt: skip
+
+
+def _importance(board: Board) -> None:
+    st.subheader(t("sweep.importance"))
+    shares = _shares(board.id, tuple((c.key, c.mean, c.state) for c in board.cells), board)
+    if not shares:
+        st.caption(t("sweep.importance_none"))
+        return
+    live_chart(
+        sweep_charts.importance(shares), key="importance", revision=board.id, height=260,
+        alt=t("sweep.importance_help"),
+    )  # fmt: skip
+    st.caption(t("sweep.importance_help"))
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _shares(
+    _sweep_id: str,
+    results: tuple[tuple[str, float | None, str], ...],  # noqa: ARG001 - the key of the cache
+    _board: Board,
+) -> dict[str, float]:
+    return importance(_board)
+
+
+def _parallel(board: Board, title: str) -> None:
+    st.subheader(t("sweep.parallel"))
+    figure = sweep_charts.parallel(board.cells, board.plan.names, title=title)
+    if not figure["data"]:
+        st.caption(t("sweep.nothing_yet"))
+        return
+    live_chart(figure, key="parallel", revision=board.id, height=260, alt=t("sweep.parallel_help"))
+    st.caption(t("sweep.parallel_help"))
+
+
+def _table(board: Board) -> None:
+    st.subheader(t("sweep.table"))
+    frame = pd.DataFrame(board.rows())
+    names = list(board.plan.names)
+    frame["state"] = [sweep_charts.state_words(cell) for cell in board.cells]
+    frame["open"] = [t("sweep.compare")] * len(frame)
+    number_column = st.column_config.NumberColumn
+    st.dataframe(
+        frame[["open", *names, "state", "seeds", "mean", "low", "high", "control"]],
+        hide_index=True, key="cells_table", alt=t("sweep.table"),
+        column_config={
+            "open": st.column_config.ButtonColumn(
+                "", type="tertiary", key="open_cell", on_click=_open, args=(board,),
+                help=t("sweep.compare_help"), width="small",
+            ),
+            "state": st.column_config.TextColumn(t("sweep.col_state")),
+            "seeds": number_column(t("sweep.col_seeds")),
+            "control": st.column_config.CheckboxColumn(t("sweep.col_control")),
+            **{
+                name: number_column(t(f"sweep.col_{name}"), format="%.3f")
+                for name in ("mean", "low", "high")
+            },
+        },
+    )  # fmt: skip
+    st.download_button(
+        t("sweep.download"), lambda: _csv(board), f"{board.id}.csv", "text/csv",
+        icon=":material/download:", on_click="ignore", key="sweep_csv",
+    )  # fmt: skip
+
+
+def _open(board: Board) -> None:
+    cell = board.cells[st.session_state["open_cell"]["row"]]
+    control = board.control_of(cell)
+    runs = [*cell.runs, *(control.runs if control and control is not cell else ())]
+    st.session_state[OPENED] = ",".join(run.id for run in runs[:6])
+
+
+def _csv(board: Board) -> str:
+    frame = pd.DataFrame(board.rows())
+    frame["runs"] = frame["runs"].map(" ".join)
+    text = io.StringIO()
+    frame.to_csv(text, index=False)
+    return text.getvalue()
+
+
+def choose(sweeps: Sequence[tuple[str, str]]) -> str:
+    """Choose a sweep; the choice stands in the URL."""
+    names = dict(sweeps)
+    address.recall("sweep", list(names), next(iter(names)))
+    chosen = st.selectbox(
+        t("sweep.choose"), list(names), key="sweep", format_func=lambda key: names[key]
+    )
+    address.record("sweep", str(chosen))
+    return str(chosen)

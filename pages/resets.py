@@ -1,0 +1,57 @@
+"""Resets: where each episode of an update started, and how reward depends on the depth."""
+
+import streamlit as st
+
+from drpo.dashboard import address, navigation, reset_charts, reset_view, services
+from drpo.dashboard.generations import step_slider
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.words import t
+
+store = services.store()
+runs = {run.id: run for run in store.runs.all(limit=500)}
+st.title(t("resets.title"))
+st.write(t("resets.lead"))
+if not runs:
+    st.caption(t("resets.no_runs"))
+    st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
+    st.stop()
+
+names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
+address.recall("run", list(runs), next(iter(runs)))
+run_id = st.selectbox(t("resets.run"), list(runs), key="run", format_func=names.get)
+address.record("run", run_id)
+steps = store.samples.steps(run_id, "episode")
+if not steps:
+    st.caption(t("resets.none"))
+    st.stop()
+
+st.subheader(t("resets.map"))
+table = reset_view.depth_table(run_id, steps[-1])
+known = [value for value in reset_charts.VALUES if table[value].notna().any()]
+if known:
+    address.recall("colour", known, known[0])
+    value = st.segmented_control(
+        t("resets.which"), known, key="colour", required=True,
+        format_func=lambda name: t(f"resets.value_{name}"),
+    )  # fmt: skip
+    address.record("colour", str(value), known[0])
+    live_chart(
+        reset_charts.heat(table, value), key="depths", revision=f"{run_id}{value}", height=400,
+        alt=t("resets.map_help"),
+    )  # fmt: skip
+    st.caption(t("resets.map_help"))
+
+st.subheader(t("resets.episodes"))
+step = step_slider(steps)
+episodes = store.samples.at(run_id, step, "episode")
+reset_view.figures(episodes)
+st.markdown(f"**{t('resets.spread')}**")
+live_chart(
+    reset_charts.spread(episodes), key="spread", revision=f"{run_id}{step}", height=340,
+    alt=t("resets.spread_help"),
+)  # fmt: skip
+st.caption(t("resets.spread_help"))
+chosen = reset_view.chosen_episodes(episodes)
+reset_view.cards(chosen)
+with st.expander(t("resets.table")):
+    reset_view.table(chosen)

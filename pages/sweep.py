@@ -1,0 +1,21 @@
+"""Sweep: many runs from one plan, what they say together, and how sure that is."""
+
+import streamlit as st
+
+from drpo.dashboard import services, sweep_form, sweep_view
+from drpo.dashboard.words import t
+
+store = services.store()
+sweeps = [(sweep.id, f"{sweep.name} · {sweep.id[-4:]}") for sweep in store.sweeps.all()]
+st.title(t("sweep.title"))
+st.write(t("sweep.lead"))
+
+with st.expander(t("sweep.new"), expanded=not sweeps, icon=":material/add:", key="plan"):
+    started = sweep_form.plan_form()
+if started:
+    st.query_params["sweep"] = started
+    st.rerun()
+if not sweeps:
+    st.caption(t("sweep.empty"))
+    st.stop()
+sweep_view.follow(sweep_view.choose(sweeps))
