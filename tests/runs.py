@@ -24,15 +24,15 @@ def write_pairs(path: Path, count: int = 24, first: int = 0) -> Path:
     return path
 
 
-def small_config(folder: Path, policy: Path, reward: Path | None, **settings: Any) -> RunConfig:
+def small_config(folder: Path, model: Path, scorer: Path | None, **settings: Any) -> RunConfig:
     """A run of a few updates on toy pairs written into `folder`."""
     data = write_pairs(folder / "pairs.jsonl")
     heldout = write_pairs(folder / "heldout.jsonl", 6, first=100)
     values = {
         "data": str(data), "heldout": str(heldout),
-        "reward_model": None if reward is None else str(reward), **settings,
+        "policy": str(model), "reward_model": None if scorer is None else str(scorer), **settings,
     }  # fmt: skip
-    return toy_config(policy, reward or policy, **values)
+    return toy_config(model, scorer or model).replace(**values)
 
 
 def wait_until(

@@ -46,7 +46,8 @@ def train(
     values = given(settings)
     if preset is not None:
         values = presets.settings(preset, variant) | values
-    _start(RunConfig.of(**values), dry_run=dry_run, detach=detach, as_json=as_json)
+    notes = () if preset is None else presets.find(preset).notes
+    _start(RunConfig.of(**values), dry_run=dry_run, detach=detach, as_json=as_json, notes=notes)
 
 
 def run_demo(
@@ -71,9 +72,16 @@ def resume(run: str, detach: Detach = False, as_json: Json = False) -> None:
     _carry_out(store, found.id, detach=detach or found.status == "paused", as_json=as_json)
 
 
-def _start(config: RunConfig, *, dry_run: bool, detach: bool, as_json: bool) -> None:
+def _start(
+    config: RunConfig,
+    *,
+    dry_run: bool,
+    detach: bool,
+    as_json: bool,
+    notes: tuple[str, ...] = (),
+) -> None:
     if dry_run:
-        _print_plan(config, as_json)
+        _print_plan(config, as_json, notes)
         return
     store = Store()
     preflight.check(config, store)
@@ -150,12 +158,15 @@ def _print_end(run: Run) -> None:
     typer.echo(f"`drpo samples {run.id}` shows what it writes.")
 
 
-def _print_plan(config: RunConfig, as_json: bool) -> None:
-    plan = estimate.plan(config)
+def _print_plan(config: RunConfig, as_json: bool, notes: tuple[str, ...]) -> None:
+    plan = estimate.plan(config, Store())
     if as_json:
-        print_json({**plan.document(), "config": config.model_dump(mode="json")})
+        settings = config.model_dump(mode="json")
+        print_json({**plan.document(), "notes": notes, "config": settings})
         return
     typer.echo(plan.text())
+    for note in notes:
+        typer.echo(f"- {note}")
     changed = {leaf: value for leaf, value in config.flat().items() if value != default_of(leaf)}
     typer.echo(command_line(changed))
 

@@ -1,0 +1,225 @@
+"""What cannot work is refused before anything is launched, in a sentence with a remedy."""
+
+import json
+import shutil
+
+import pytest
+from runs import small_config, write_pairs
+
+from drpo import estimate, preflight, presets
+from drpo.config import RunConfig
+from drpo.errors import ConfigError, DataError, DrpoError, ModelError
+from drpo.model_files import count_tokens, read_card
+
+
+@pytest.fixture
+def configure(tmp_path, model_folder, reward_folder):
+    def make(**settings):
+        return small_config(tmp_path, model_folder(), reward_folder, **settings)
+
+    return make
+
+
+@pytest.fixture
+def copy_of(tmp_path):
+    def make(folder, name="copy"):
+        return shutil.copytree(folder, tmp_path / name)
+
+    return make
+
+
+def test_a_sound_run_passes(configure):
+    preflight.check(configure())
+
+
+def test_the_card_agrees_with_the_model_itself(model_folder):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = model_folder("gpt2")
+    card = read_card(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert card.parameters == sum(weight.numel() for weight in model.parameters())
+    assert (card.layers, card.hidden, card.vocabulary, card.context) == (2, 16, 258, 128)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    texts = ["red blue", "日本語", ""]
+    assert count_tokens(card, texts) == [len(tokenizer(text)["input_ids"]) for text in texts]
+
+
+def test_a_folder_without_weights_is_named(configure, copy_of, model_folder):
+    folder = copy_of(model_folder())
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"has no weights; expected model\.safetensors"):
+        preflight.check(configure(policy=str(folder)))
+
+
+def test_pickled_weights_are_refused_by_name(configure, copy_of, model_folder):
+    folder = copy_of(model_folder())
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin is a pickle"):
+        preflight.check(configure(policy=str(folder)))
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_weights_that_are_cut_short_are_seen(configure, copy_of, model_folder, keep):
+    folder = copy_of(model_folder())
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:keep])
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        preflight.check(configure(policy=str(folder)))
+
+
+def test_a_header_that_lies_about_its_length_costs_no_memory(configure, copy_of, model_folder):
+    folder = copy_of(model_folder())
+    (folder / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        preflight.check(configure(policy=str(folder)))
+
+
+def test_a_tokenizer_without_eos_is_named(configure, copy_of, model_folder):
+    folder = copy_of(model_folder())
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "special_tokens_map.json").unlink(missing_ok=True)
+    with pytest.raises(ModelError, match="no EOS token"):
+        preflight.check(configure(policy=str(folder)))
+
+
+def test_a_missing_pad_token_is_no_obstacle(configure, copy_of, model_folder):
+    folder = copy_of(model_folder())
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings.pop("pad_token")
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    preflight.check(configure(policy=str(folder)))
+
+
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json"])
+def test_a_missing_file_of_a_model_is_named(configure, copy_of, model_folder, missing):
+    folder = copy_of(model_folder())
+    (folder / missing).unlink()
+    with pytest.raises(ModelError, match=missing):
+        preflight.check(configure(policy=str(folder)))
+
+
+def test_policy_and_reward_model_swapped_is_said(configure, model_folder, reward_folder):
+    with pytest.raises(ModelError, match="meant as the reward model"):
+        preflight.check(configure(policy=str(reward_folder)))
+    with pytest.raises(ModelError, match="no classification head"):
+        preflight.check(configure(reward_model=str(model_folder())))
+
+
+def test_a_classifier_with_two_labels_is_no_reward_model(configure, copy_of, reward_folder):
+    folder = copy_of(reward_folder)
+    settings = json.loads((folder / "config.json").read_text())
+    settings["id2label"] = {"0": "bad", "1": "good"}
+    (folder / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match="has 2 labels"):
+        preflight.check(configure(reward_model=str(folder)))
+
+
+def test_a_name_that_is_nowhere_is_refused_without_a_network(configure, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match="neither a folder here nor a name"):
+        preflight.check(configure(policy="someone/something"))
+    with pytest.raises(ModelError, match="does not exist"):
+        preflight.check(configure(policy="../no such folder"))
+
+
+def test_a_prompt_over_the_limit_names_its_row_and_the_remedy(configure, tmp_path):
+    rows = [json.loads(line) for line in write_pairs(tmp_path / "l.jsonl").read_text().splitlines()]
+    rows[4]["prompt"] = "word " * 30
+    long = tmp_path / "long.jsonl"
+    long.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match=r"row 5: the prompt has 150 tokens, expected at most 40"):
+        preflight.check(configure(data=str(long)))
+    preflight.check(configure(data=str(long), long_prompts="drop"))
+
+
+def test_an_answer_longer_than_the_context_is_refused(configure):
+    with pytest.raises(ConfigError, match="context is 128"):
+        preflight.check(configure(response_length=128))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x00\xff\x00", b"[1, 2", b'{"prompt": "x"}\n', b'{"chosen": "a", "rejected": 1}\n'],
+)
+def test_unusable_data_is_one_sentence(configure, tmp_path, content):
+    file = tmp_path / "bad.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(DrpoError) as said:
+        preflight.check(configure(data=str(file)))
+    assert "bad.jsonl" in str(said.value)
+
+
+def test_one_prompt_cannot_be_split(configure, tmp_path):
+    rows = [{"prompt": "same:", "chosen": f" {i}", "rejected": " no"} for i in range(5)]
+    file = tmp_path / "one.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match="single prompt"):
+        preflight.check(configure(data=str(file), heldout=None))
+
+
+def test_gold_reward_needs_a_gold_score(configure):
+    with pytest.raises(DataError, match="carries no gold score"):
+        preflight.check(configure(reward_source="gold"))
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cuda:9"])
+def test_a_device_that_is_not_there_is_refused(configure, monkeypatch, device):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ConfigError, match="device is"):
+        preflight.check(configure(device=device))
+
+
+def test_the_estimate_grows_with_what_costs(configure):
+    base = estimate.plan(configure())
+    for costly in ({"updates": 40}, {"episodes_per_update": 64}, {"num_ppo_epochs": 20}):
+        assert estimate.plan(configure(**costly)).seconds > base.seconds, costly
+    for costly in ({"micro_batch_size": 64, "episodes_per_update": 64}, {"response_length": 80}):
+        assert estimate.plan(configure(**costly)).memory_bytes > base.memory_bytes, costly
+
+
+def test_the_estimate_prefers_what_was_measured(configure, tmp_path):
+    from drpo.store import Store
+
+    store = Store(f"sqlite:///{tmp_path / 'e.sqlite'}")
+    config = configure()
+    run = store.runs.create(config)
+    store.runs.change(run.id, status="finished", step=4, summary={"seconds_per_update": 7.0})
+    doubled = configure(episodes_per_update=16)
+    assert estimate.plan(config, store).seconds_per_update == 7.0
+    assert estimate.plan(doubled, store).seconds_per_update == 14.0
+    assert estimate.plan(config, store).source == "measured"
+    store.close()
+
+
+def test_the_plan_names_the_stages(configure):
+    full = configure(reward_model=None, sft_epochs=1.0)
+    assert estimate.stages(full) == ["sft", "reward model", "drpo", "evaluation"]
+    assert estimate.stages(configure(method="rm", reward_model=None))[0] == "reward model"
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_presets_are_the_papers_figures(name):
+    config = RunConfig.of(**presets.settings(name))
+    assert (config.kl.kl_coef, config.ppo.vf_coef, config.ppo.lam) == (0.05, 0.1, 0.95)
+    assert (config.models.lora_rank, config.models.lora_alpha) == (1024, 2048)
+    assert (config.ppo.episodes_per_update, config.ppo.num_ppo_epochs) == (512, 4)
+    assert (config.ppo.learning_rate, config.ppo.adam_eps) == (3e-6, 1e-5)
+    assert config.reset.reset_min_prefix == 0
+    code = RunConfig.of(**presets.settings(name, "code"))
+    assert code.reset.reset_min_prefix == 1
+
+
+def test_a_preset_runs_on_a_tiny_model_with_a_slice_of_such_data(configure, tmp_path):
+    """The same settings but for model, data and size pass the same checks."""
+    small = {
+        name: value for name, value in presets.settings("tldr-pythia-2.8b").items()
+        if name not in ("data", "demonstrations", "policy", "updates", "episodes_per_update",
+                        "max_prompt_length", "response_length", "name")
+    }  # fmt: skip
+    demonstrations = tmp_path / "demonstrations.jsonl"
+    rows = [{"prompt": f"{i} red:", "response": " red"} for i in range(8)]
+    demonstrations.write_text("\n".join(map(json.dumps, rows)))
+    preflight.check(configure(**small, demonstrations=str(demonstrations), response_length=53))
