@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from drpo.data.fixing import Contradictions, Recipe, Repeats, fix
 from drpo.data.html import write_html
 from drpo.data.layout import parse_map
 from drpo.data.limits import DESK, STREAM, AmbiguousError, UnreadableError
+from drpo.data.pairs import Pair
 from drpo.data.report import Settings, check_source
 from drpo.data.source import Source
 from drpo.data.streaming import import_stream
@@ -63,16 +65,26 @@ def check(
     model: ModelOption = None,
     max_prompt_length: Annotated[int, typer.Option(help="Token limit of prompts.")] = 512,
     response_length: Annotated[int, typer.Option(help="Token limit of answers.")] = 53,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Also measure how likely --model finds the answers.")
+    ] = False,
 ) -> None:
     """Say what a file is, what is wrong with it, and whether it can carry DR-PO.
 
     Exit code 0: every row is usable; 1: some rows are not; 2: the file cannot be read.
     """
     settings = Settings(model, max_prompt_length, response_length)
+    if coverage and model is None:
+        raise DataError("--coverage needs --model, the folder of the start policy.")
     try:
         source = Source.from_path(file, limits=DESK)
         _, report = check_source(
-            source, settings, mapping=parse_map(mapping), shape=shape or None, progress=_progress()
+            source,
+            settings,
+            mapping=parse_map(mapping),
+            shape=shape or None,
+            progress=_progress(),
+            covered_by=_coverage if coverage else None,
         )
     except DataError as error:
         _stop(error, as_json=as_json)
@@ -241,6 +253,13 @@ def describe(version: Dataset) -> dict[str, Any]:
         "content_hash": version.content_hash, "source": version.source, "recipe": version.recipe,
         "created_at": version.created_at,
     }  # fmt: skip
+
+
+def _coverage(pairs: Sequence[Pair], model: Path) -> dict[str, Any]:
+    # Imported only when asked for: it loads torch.
+    from drpo.data.coverage import measure_coverage
+
+    return measure_coverage(pairs, model, _progress())
 
 
 def _progress() -> Any:  # noqa: ANN401 - a function, or nothing to call

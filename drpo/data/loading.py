@@ -123,7 +123,7 @@ def read_pairs(
             progress("read", loaded.rows, 0)
     loaded.agreement = converter.agreement.summary()
     loaded.content_hash = content_hash(loaded.pairs)
-    loaded.source_hash = source.sha256()
+    loaded.source_hash, loaded.size = source.sha256(), source.size
     return loaded
 
 

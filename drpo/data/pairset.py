@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from drpo.data.layout import Layout
 from drpo.data.pairs import Pair
@@ -36,7 +35,8 @@ class PairSet:
     """The file the pairs were read from."""
     source_hash: str = ""
     """SHA-256 of that file as it lies."""
-    details: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+    """Bytes of that file."""
 
     def __len__(self) -> int:
         return len(self.pairs)

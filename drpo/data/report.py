@@ -7,7 +7,7 @@ and the HTML file all show this and compute nothing of their own.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,17 @@ def check_source(
     mapping: Mapping[str, Any] | None = None,
     shape: str | None = None,
     progress: Progress | None = None,
+    covered_by: Callable[[Sequence[Pair], Path], Mapping[str, Any]] | None = None,
 ) -> tuple[PairSet, dict[str, Any]]:
     """Read a file and report on it.
+
+    Args:
+        source: The file.
+        settings: What to measure against.
+        mapping: Parts of the layout given by hand.
+        shape: The layout's shape given by hand.
+        progress: Told how far it is.
+        covered_by: Measures coverage under the settings' model, where that is wanted.
 
     Raises:
         DataError: The file cannot be read, or it is not clear how.
@@ -60,8 +69,10 @@ def check_source(
     """
     began = time.perf_counter()
     loaded = read_pairs(source, mapping=mapping, shape=shape, progress=progress)
-    report = build_report(loaded, settings, progress=progress)
-    report["file"]["bytes"] = source.size
+    coverage = None
+    if covered_by is not None and settings.model is not None:
+        coverage = covered_by(loaded.pairs, settings.model)
+    report = build_report(loaded, settings, coverage=coverage, progress=progress)
     report["seconds"] = round(time.perf_counter() - began, 3)
     return loaded, report
 
@@ -84,7 +95,10 @@ def build_report(
     tell("figures", 0, 0)
     report: dict[str, Any] = {
         "format": FORMAT,
-        "file": {"name": loaded.name, "kind": loaded.format, "sha256": loaded.source_hash},
+        "file": {
+            "name": loaded.name, "kind": loaded.format, "sha256": loaded.source_hash,
+            "bytes": loaded.size,
+        },
         "recognised": _recognised(loaded),
         "counts": _counts(loaded, alike.prompt_groups),
         "blockers": _entries(problems, "blocker"),

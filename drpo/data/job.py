@@ -1,0 +1,103 @@
+"""One task on an upload, run by the desk as `python -m drpo.data.job FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from drpo.data.desk import TaskFolder, source_of
+from drpo.data.fixing import Recipe, fix
+from drpo.data.layout import parse_map
+from drpo.data.limits import AmbiguousError, UnreadableError
+from drpo.data.loading import read_pairs
+from drpo.data.pairset import PairSet
+from drpo.data.report import Settings, build_report
+from drpo.data.versions import save_version
+from drpo.errors import DrpoError
+from drpo.gold import sidecar_of
+from drpo.store import Store
+
+
+def read_upload(task: TaskFolder) -> PairSet:
+    """Read the pairs of the upload a task belongs to."""
+    source, path = source_of(task.folder)
+    loaded = read_pairs(
+        source, mapping=parse_map(task.options.get("map", "")),
+        shape=task.options.get("shape") or None, progress=task.progress,
+    )  # fmt: skip
+    sidecar = sidecar_of(path)
+    loaded.gold = sidecar if sidecar.is_file() else None
+    return loaded
+
+
+def report_on(
+    loaded: PairSet, task: TaskFolder, coverage: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Report on pairs against the settings a task was started with."""
+    began = time.perf_counter()
+    model = task.options.get("model")
+    settings = Settings(
+        Path(model) if model else None,
+        task.options.get("max_prompt_length"),
+        task.options.get("response_length"),
+    )
+    report = build_report(loaded, settings, coverage=coverage, progress=task.progress)
+    report["seconds"] = round(time.perf_counter() - began, 3)
+    return report
+
+
+def check(task: TaskFolder) -> dict[str, Any]:
+    """Read the upload and report on it."""
+    return report_on(read_upload(task), task)
+
+
+def save(task: TaskFolder) -> dict[str, Any]:
+    """Check the upload once more, apply the recipe, and save what stays as a version."""
+    loaded = read_upload(task)
+    report = report_on(loaded, task)
+    chosen = task.options["recipe"]
+    recipe = Recipe(tuple(chosen["exclude"]), chosen["contradictions"], chosen["repeats"])
+    task.progress("save", 0, 0)
+    fixed, account = fix(loaded, recipe)
+    store = Store()
+    try:
+        version = save_version(
+            store, fixed.pairs, task.options["name"], source=loaded.name, recipe=account,
+            report=report, gold=fixed.gold,
+        )  # fmt: skip
+    finally:
+        store.close()
+    return {
+        "id": version.id, "name": version.name, "version": version.version,
+        "rows": version.rows, "left_out": account["left_out"],
+    }  # fmt: skip
+
+
+def run_task(folder: Path, work: Callable[[TaskFolder], dict[str, Any]]) -> int:
+    """Do a task and write its result, or the sentence that says why not."""
+    task = TaskFolder(folder)
+    try:
+        task.finish(work(task))
+    except DrpoError as error:
+        kinds = {UnreadableError: "unreadable", AmbiguousError: "ambiguous"}
+        task.fail(str(error), kinds.get(type(error), "data"))
+        return 1
+    except MemoryError:
+        task.fail("This machine has not enough memory for the file; bring a smaller one.", "data")
+        return 1
+    except Exception:
+        # The log keeps the traceback; the screen says that it is a bug of ours.
+        traceback.print_exc()
+        task.fail("", "bug")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    tasks = {"check": check, "save": save}
+    sys.exit(run_task(place, tasks[place.name]))
