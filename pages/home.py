@@ -6,6 +6,7 @@ from drpo import demo
 from drpo.dashboard import navigation, services, starters
 from drpo.dashboard.drawing import show_reset_drawing
 from drpo.dashboard.run_table import run_table
+from drpo.dashboard.theory_view import why_resets_work
 from drpo.dashboard.words import t
 
 store = services.store()
@@ -36,6 +37,9 @@ for place, story in zip(st.columns(2, gap="medium"), demo.STORIES.values(), stri
                     navigation.path("live"), label=t("home.story_again"),
                     query_params={"run": earlier[0], "beside": earlier[1]},
                 )  # fmt: skip
+
+st.subheader(t("theory.title"))
+why_resets_work()
 
 st.subheader(t("home.latest"))
 latest = store.runs.all(limit=8)

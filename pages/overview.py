@@ -5,6 +5,7 @@ import streamlit as st
 from drpo import verdict as verdicts
 from drpo.dashboard import address, frames, navigation, overview_view, services
 from drpo.dashboard.replay import replay
+from drpo.dashboard.theory_view import why_resets_work
 from drpo.dashboard.words import t
 
 store = services.store()
@@ -75,6 +76,8 @@ with st.container(horizontal=True):
                 query_params={"run": run.id},
             )  # fmt: skip
 
+with st.expander(t("theory.title")):
+    why_resets_work()
 with st.expander(t("overview.figures")):
     table = overview_view.table(verdict)
     st.dataframe(table, hide_index=True)

@@ -20,11 +20,9 @@ if one is None:
     pilot_view.begin(store)
     st.stop()
 
-place = st.query_params.get("step", "1")
-step = int(place) if place in ("1", "2", "3", "4") else 1
 st.text(one.name)
 st.page_link(navigation.path("pilot"), label=t("pilot.all"), icon=":material/arrow_back:")
-pilot_view.stepper(one, step)
+step = pilot_view.stepper()
 st.header(t(f"pilot.step_{pilot.STEPS[step - 1]}"))
 match pilot.STEPS[step - 1]:
     case "data":
@@ -35,4 +33,4 @@ match pilot.STEPS[step - 1]:
         pilot_verdict.verdict(store, one)
     case "decision":
         pilot_verdict.decision(store, one)
-pilot_view.next_step(one, step)
+pilot_view.next_step(step)

@@ -20,6 +20,7 @@ from drpo.evaluation.statistics import Interval, PairedDifference, mean_over_see
 from drpo.pilot import ARMS, CHOICES, Pilot
 from drpo.pilot_result import ArmResult, PilotResult, read, scale_cost
 from drpo.store import Store
+from drpo.verdict import Comparison
 
 _MEANING = {"better": "gold", "worse": "alarm", "open": "start"}
 
@@ -122,8 +123,14 @@ def result_table(result: PilotResult) -> pd.DataFrame:
         ),
         (
             t("pilot.row_start"),
-            *(_rate(arm) for arm in arms),
-            "–" if result.head_to_head is None else say.preferred(result.head_to_head, "plain"),
+            *(_rate(arm.against_start) for arm in arms),
+            "",
+        ),
+        (
+            t("pilot.row_duel"),
+            "",
+            "",
+            _rate(result.head_to_head),
         ),
         (
             t("pilot.row_kl"),
@@ -157,8 +164,7 @@ def _mean(interval: Interval) -> str:
     return f"{number(interval.value)} ({say.between(interval)})"
 
 
-def _rate(arm: ArmResult) -> str:
-    one = arm.against_start
+def _rate(one: Comparison | None) -> str:
     if one is None:
         return "–"
     return f"{say.percent(one.rate.value)} ({say.between_shares(one.rate)})"

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from drpo import estimate, orders, pilot
-from drpo.dashboard import forms, frames, launch_form, navigation, overview_view
+from drpo.dashboard import address, forms, frames, launch_form, navigation, overview_view
 from drpo.dashboard.look import count, duration, number
 from drpo.dashboard.notices import guarded, notice, show_problem
 from drpo.dashboard.overview_view import Card
@@ -86,28 +86,29 @@ def clock(seconds: float) -> str:
     return t("pilot.hour", time=time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)))
 
 
-def stepper(one: Pilot, step: int) -> None:
-    """The four steps as links; the present one is marked, all can be reached."""
-    with st.container(horizontal=True, key="steps"):
-        for place, name in enumerate(pilot.STEPS, start=1):
-            label = f"{place}. {t(f'pilot.step_{name}')}"
-            st.page_link(
-                navigation.path("pilot"), label=label, disabled=place == step,
-                icon=":material/radio_button_checked:" if place == step else
-                ":material/radio_button_unchecked:",
-                query_params={"pilot": one.id, "step": str(place)},
-            )  # fmt: skip
+def stepper() -> int:
+    """The four steps; all can be reached at any time. Returns the present one, from 1."""
+    places = [str(place) for place in range(1, len(pilot.STEPS) + 1)]
+    address.recall("step", places, "1")
+    place = st.segmented_control(
+        t("pilot.steps"), places, key="step", required=True, label_visibility="collapsed",
+        format_func=lambda place: f"{place}. {t(f'pilot.step_{pilot.STEPS[int(place) - 1]}')}",
+    )  # fmt: skip
+    address.record("step", str(place), "1")
+    return int(str(place))
 
 
-def next_step(one: Pilot, step: int) -> None:
-    """The link to what comes after."""
+def next_step(step: int) -> None:
+    """The button to what comes after."""
     if step < len(pilot.STEPS):
-        name = t(f"pilot.step_{pilot.STEPS[step]}")
-        st.page_link(
-            navigation.path("pilot"), label=t("pilot.next", step=name),
-            icon=":material/arrow_forward:",
-            query_params={"pilot": one.id, "step": str(step + 1)},
+        st.button(
+            t("pilot.next", step=t(f"pilot.step_{pilot.STEPS[step]}")), key="next_step",
+            icon=":material/arrow_forward:", on_click=_go_to, args=(str(step + 1),),
         )  # fmt: skip
+
+
+def _go_to(place: str) -> None:
+    st.session_state["step"] = place
 
 
 def data(store: Store, one: Pilot) -> None:

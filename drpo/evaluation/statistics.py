@@ -185,7 +185,7 @@ def paired_difference(
         low, high = np.quantile(means, [tail, 1 - tail])
         resampled = Interval(by_t.value, float(low), float(high), n, n, "bootstrap", level)
     p_value = None
-    if n > 1 and gaps.std() > 0:
+    if n > 1 and gaps.std() > 1e-9 * np.abs(gaps).max():
         p_value = float(stats.ttest_1samp(gaps, 0.0).pvalue)
     return PairedDifference(by_t, resampled, p_value, int((gaps > 0).sum()))
 
