@@ -56,7 +56,7 @@ def add_run(
             {"name": "kl_coef", "old": kl_coef, "new": kl_coef * 1.5, "live": True}, "analyst",
         )  # fmt: skip
     store.runs.change(
-        run.id, status=status, stage="drpo", step=upto, stage_done=upto, stage_total=updates,
+        run.id, status=status, stage="training", step=upto, stage_done=upto, stage_total=updates,
         started_at=now - per_update * upto - 5, heartbeat_at=now,
         # The test's own process stands for the worker; a supervisor sees it alive.
         pid=os.getpid(), pid_started=processes.start_time(os.getpid()), host=processes.hostname(),

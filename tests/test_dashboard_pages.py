@@ -142,10 +142,17 @@ def test_launch_refuses_material_that_is_not_there_and_queues_nothing(store, tmp
 
 @pytest.mark.usefixtures("store")
 def test_settings_asked_for_in_a_link_fill_the_form():
-    app = visit("launch", start="blank", updates="7", kl_coef="0.05", reset_source="both")
+    app = visit("launch", start="blank", updates="7", kl_coef="0.05", reset_source="both",
+                more="reset")  # fmt: skip
     assert app.number_input(key="blank_updates").value == 7
     assert app.select_slider(key="blank_kl_coef").value == 0.05
     assert app.selectbox(key="blank_reset_source").value == "both"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_folded_setting_of_a_link_counts_although_its_field_is_not_drawn():
+    app = visit("launch", start="blank", data="pairs.jsonl", policy="org/model", vf_coef="0.25")
+    assert "--vf-coef 0.25" in app.code[0].value
 
 
 @pytest.mark.usefixtures("store")

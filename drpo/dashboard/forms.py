@@ -22,7 +22,7 @@ def label(leaf: str) -> str:
     """A setting's name on the form, with its unit."""
     unit = unit_of(leaf)
     name = t(f"settings.{leaf}")
-    return f"{name} ({unit})" if unit else name
+    return f"{name}, {unit}" if unit and unit.lower() not in name.lower() else name
 
 
 def help_of(leaf: str) -> str:
@@ -84,7 +84,10 @@ def field(leaf: str, value: Any, *, key: str) -> Any:  # noqa: ANN401 - as the s
     """
     _, declared = leaves()[leaf]
     kind, optional = kind_of(declared)
-    common: dict[str, Any] = {"label": label(leaf), "key": key, "help": help_of(leaf)}
+    # A field that is folded away keeps what was entered.
+    common: dict[str, Any] = {
+        "label": label(leaf), "key": key, "help": help_of(leaf), "persist_state": "page",
+    }  # fmt: skip
     if kind is bool:
         return st.toggle(value=bool(value), **common)
     if typing.get_origin(kind) is Literal:
@@ -132,8 +135,9 @@ def _choice(leaf: str, options: Sequence[str], value: str, common: dict[str, Any
 
 
 def _option_name(leaf: str, option: str) -> str:
-    key = f"options.{leaf}_{option}"
-    return f"{option} – {t(key)}" if has(key) else option
+    if not has(f"options.{leaf}_{option}"):
+        return option
+    return f"{option} – {t(f'options.{leaf}_{option}')}"
 
 
 def _number(

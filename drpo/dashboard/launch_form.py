@@ -115,15 +115,17 @@ def short_name(source: str) -> str:
 def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
     """The knobs and the settings that are shown unfolded."""
     chosen: dict[str, Any] = {}
-    for place, leaf in zip(st.columns(2, gap="large"), KNOBS, strict=True):
-        with place:
-            now = min(float(values[leaf]), LOG_HIGHEST)
-            chosen[leaf] = forms.knob(leaf, now, key=f"{key}_{leaf}")
+    with st.container(border=True, key="knobs"):
+        for place, leaf in zip(st.columns(2, gap="large"), KNOBS, strict=True):
+            with place:
+                now = min(float(values[leaf]), LOG_HIGHEST)
+                chosen[leaf] = forms.knob(leaf, now, key=f"{key}_{leaf}")
+                st.caption(t(f"launch.ends_{leaf}"))
     main = [
         leaf for leaf, (_, declared) in leaves().items()
         if forms.is_main(declared) and leaf not in (*MATERIAL, *KNOBS)
     ]  # fmt: skip
-    with st.grid(3, min_column_width=220):
+    with st.grid(4, min_column_width=200):
         for leaf in main:
             chosen[leaf] = forms.field(leaf, values[leaf], key=f"{key}_{leaf}")
     return chosen
@@ -132,16 +134,36 @@ def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
 def other_settings(
     values: Mapping[str, Any], chosen: Mapping[str, Any], *, key: str
 ) -> dict[str, Any]:
-    """The rest, folded away by group."""
+    """The rest, folded away by group; only the open group's fields are drawn."""
+    folded = {
+        group: [leaf for leaf in model.model_fields if leaf not in chosen and leaf not in MATERIAL]
+        for group, model in groups().items()
+    }
+    address.recall("more", ["", *folded], "")
+    opened = st.pills(
+        t("launch.more"), [group for group, rest in folded.items() if rest], key="more",
+        format_func=lambda group: t(f"launch.group_{group}"),
+    )  # fmt: skip
+    address.record("more", str(opened or ""))
     found: dict[str, Any] = {}
-    for group, model in groups().items():
-        rest = [leaf for leaf in model.model_fields if leaf not in chosen and leaf not in MATERIAL]
-        if not rest:
-            continue
-        with st.expander(t(f"launch.group_{group}")), st.grid(3, min_column_width=220):
+    with st.grid(4, min_column_width=200):
+        for group, rest in folded.items():
             for leaf in rest:
-                found[leaf] = forms.field(leaf, values[leaf], key=f"{key}_{leaf}")
+                name = f"{key}_{leaf}"
+                if group == opened:
+                    found[leaf] = forms.field(leaf, values[leaf], key=name)
+                else:
+                    found[leaf] = _as_entered(values[leaf], st.session_state.get(name))
     return found
+
+
+def _as_entered(value: Any, entered: Any) -> Any:  # noqa: ANN401 - a value of any setting
+    """What a folded field was given, else the value it would show."""
+    if entered is None:
+        return value
+    if isinstance(value, tuple):
+        return tuple(entered)
+    return value if entered == "" and value is None else entered
 
 
 def command_line_of(config: RunConfig) -> str:

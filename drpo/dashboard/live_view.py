@@ -63,7 +63,7 @@ def _one(run_id: str) -> None:
     if run.error:
         notice("problem", run.error)
     alarm_cards.alarms(run)
-    if not feed.series:
+    if not measured(feed):
         waiting(run)
         details(run, feed)
         return
@@ -103,7 +103,7 @@ def _two(left: str, right: str) -> None:
             controls(run, feed, key=run.id)
             if run.error:
                 notice("problem", run.error)
-            if not feed.series:
+            if not measured(feed):
                 waiting(run)
                 continue
             marks = run_charts.marks(feed.events)
@@ -119,6 +119,11 @@ def _two(left: str, right: str) -> None:
                 alt=t("live.alt_kl", last=number(feed.last("eval/kl"))),
             )  # fmt: skip
     generations(runs, [run.name for run in runs])
+
+
+def measured(feed: frames.Feed) -> bool:
+    """Whether the policy itself has been measured; a reward model's curves come before that."""
+    return bool(len(feed.get("eval/scores")) or len(feed.get("objective/scores")))
 
 
 def waiting(run: Run) -> None:

@@ -87,13 +87,15 @@ def _all(run: Run, feed: Feed) -> None:
     marks = run_charts.marks(feed.events)
     for group, members in groupby(panels, key=lambda panel: panel.group):
         st.markdown(f"**{group}**")
-        with st.grid(3, min_column_width=300):
-            for panel in members:
+        grid = st.grid(3, min_column_width=300)
+        for panel in members:
+            with grid.cell():
                 live_chart(
                     run_charts.metric(feed, panel, weight=weight, log=log, happened=marks),
                     key=f"metric_{panel.name}", revision=run.id, group=run.id, height=230,
                     alt=f"{panel.name}. {run_charts.metric_label(panel.name)}",
                 )  # fmt: skip
+                st.caption(run_charts.metric_label(panel.name))
     st.download_button(
         t("live.download_metrics"), lambda: _csv(feed), f"{run.id}-metrics.csv", "text/csv",
         icon=":material/download:", on_click="ignore", key="metrics_csv",

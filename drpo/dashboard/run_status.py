@@ -19,6 +19,8 @@ _ICONS = {
     "queued": "hourglass_empty", "running": "play_arrow", "paused": "pause", "finished": "check",
     "stopped": "stop", "failed": "error", "interrupted": "warning",
 }  # fmt: skip
+TRAINING = ("training", "evaluation", "paused")
+"""Stages in which the run's own updates are what counts."""
 _RECENT = 5
 """Updates whose mean duration foretells the rest; earlier ones may have had other lengths."""
 
@@ -36,11 +38,16 @@ class Status:
 
 def status_of(run: Run, source: Source, *, now: float | None = None) -> Status:
     """Read a run's status line off its row and its metrics."""
-    training = run.stage in ("drpo", "ppo") or not is_live(run)
+    training = counts_updates(run)
     total = run.config["ppo"]["updates"] if training else run.stage_total
     done = run.step if training else run.stage_done
     left = seconds_left(run, source, now=now) if run.status == "running" else None
     return Status(run.status, stage_name(run), done, total, left)
+
+
+def counts_updates(run: Run) -> bool:
+    """Whether progress is counted in policy updates, or in steps of a stage before them."""
+    return run.stage in TRAINING or not is_live(run)
 
 
 def stage_name(run: Run) -> str:
@@ -53,10 +60,14 @@ def stage_name(run: Run) -> str:
 
 def seconds_left(run: Run, source: Source, *, now: float | None = None) -> float | None:
     """Foretell how long the stage still takes; None while there is nothing to go by."""
-    if run.stage in ("drpo", "ppo"):
-        recent = source.get("timing_s/update").values[-_RECENT:]
-        if len(recent):
-            return float(np.mean(recent)) * float(max(0, run.config["ppo"]["updates"] - run.step))
+    if run.stage in TRAINING:
+        updates = source.get("timing_s/update").values[-_RECENT:]
+        if len(updates):
+            remaining = max(0, run.config["ppo"]["updates"] - run.step)
+            evaluations = remaining / run.config["evaluation"]["eval_every"]
+            each = source.get("timing_s/evaluation").values[-_RECENT:]
+            measuring = float(np.mean(each)) if len(each) else 0.0
+            return float(np.mean(updates)) * remaining + measuring * evaluations
     if run.started_at is None or run.stage_done <= 0 or run.stage_total <= 0:
         return None
     elapsed = (now or time.time()) - run.started_at
@@ -104,8 +115,7 @@ def knobs_now(run: Run, source: Source) -> str:
 def _progress_words(run: Run, status: Status) -> str:
     if not status.total:
         return ""
-    training = run.stage in ("drpo", "ppo") or not is_live(run)
-    key = "live.update_of" if training else "live.step_of"
+    key = "live.update_of" if counts_updates(run) else "live.step_of"
     return t(key, done=count(status.done), total=count(status.total))
 
 
