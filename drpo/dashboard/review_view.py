@@ -23,6 +23,8 @@ from drpo.store.schema import Run
 SHORTCUTS: dict[Pressed, str] = {
     "left": "A", "right": "B", "tie": "T", "both_bad": "X", "skip": "S",
 }  # fmt: skip
+THUMBS = "<style>.st-key-choices button { min-height: 44px }</style>"
+"""Large enough to be hit with a thumb."""
 _SINCE = "review@since"
 _PROBLEM = "review@problem"
 
@@ -77,6 +79,7 @@ def _show(item: BlindItem, number: int) -> None:
 
 
 def _buttons(desk: Desk, item: BlindItem) -> None:
+    st.html(THUMBS)
     with st.container(horizontal=True, key="choices"):
         for pressed, shortcut in SHORTCUTS.items():
             st.button(
