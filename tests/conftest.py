@@ -94,6 +94,11 @@ def model_folder(tmp_path_factory: Any, byte_tokenizer: Any) -> Callable[..., Pa
 @pytest.fixture(scope="session")
 def reward_folder(tmp_path_factory: Any, byte_tokenizer: Any) -> Path:
     """Return the folder of a tiny random reward model."""
+    return make_reward_folder(tmp_path_factory.mktemp("reward"), byte_tokenizer)
+
+
+def make_reward_folder(folder: Path, tokenizer: Any) -> Path:
+    """Save a tiny random reward model."""
     from transformers import LlamaConfig, LlamaForSequenceClassification
 
     with torch.random.fork_rng():
@@ -104,7 +109,6 @@ def reward_folder(tmp_path_factory: Any, byte_tokenizer: Any) -> Path:
             bos_token_id=None, eos_token_id=1, initializer_range=0.2,
         )  # fmt: skip
         model = LlamaForSequenceClassification(config)
-    folder = tmp_path_factory.mktemp("reward")
     model.save_pretrained(folder)
-    byte_tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

@@ -53,7 +53,7 @@ def heat(table: pd.DataFrame, value: Value) -> Figure:
         "x": [column_name(c, width) for c in span], "y": [depth_name(row) for row in rows],
         "z": [[None if np.isnan(cell) else float(cell) for cell in row] for row in means],
         "customdata": counts.tolist(), "hoverongaps": False, "xgap": 1, "ygap": 1,
-        "colorscale": [[0, f"@{meaning}/0.08"], [1, f"@{meaning}"]],
+        "colorscale": [[0, f"@{meaning}/0.15"], [1, f"@{meaning}"]],
         "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"color": "@muted"}},
         "hovertemplate": f"{t('resets.map_hover')}<extra></extra>",
     }  # fmt: skip

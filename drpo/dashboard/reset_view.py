@@ -41,6 +41,7 @@ def figures(episodes: Sequence[SampleRow]) -> None:
         )  # fmt: skip
         st.metric(
             t("resets.after_reset"), number(after), border=True, delta_color="off",
+            delta_arrow="off",
             delta=None if gap is None else t(
                 "resets.against_own", difference=number(gap, sign=True)
             ),

@@ -178,7 +178,9 @@ def _slice(board: Board, names: Sequence[str]) -> tuple[str, str, list[Cell]]:
 
 def _missing(board: Board) -> None:
     """Cells without a full result, each with a button that queues what is missing."""
-    due = [c for c in board.cells if c.state in ("not run", "part", "failed", "stopped early")]
+    # What a sweep that goes on will queue by itself needs no button.
+    open_states = ("not run", "part") if board.status != "running" else ()
+    due = [c for c in board.cells if c.state in (*open_states, "failed", "stopped early")]
     if not due:
         return
     st.markdown(f"**{t('sweep.fill')}**", help=t("sweep.fill_help"))
