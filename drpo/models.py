@@ -43,7 +43,8 @@ class Critic(nn.Module):
     def __init__(self, backbone: nn.Module, hidden_size: int) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Linear(hidden_size, 1)
+        # `skip_init`, because the usual draw would come from global state.
+        self.head = torch.nn.utils.skip_init(nn.Linear, hidden_size, 1)
         # Foresees 0 at first: anything else would be noise that the first updates must unlearn.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -308,11 +309,11 @@ def _with_adapters(model: nn.Module, config: RunConfig, *, purpose: str) -> Peft
         fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),
         task_type="CAUSAL_LM" if hasattr(model, "lm_head") else None,
     )
-    adapted: PeftModel = get_peft_model(model, settings)
+    with torch.random.fork_rng(devices=[]):  # PEFT draws from global state ...
+        adapted: PeftModel = get_peft_model(model, settings)
     generator = generator_for(config.run.seed, 0, purpose)
     for name, weight in adapted.named_parameters():
-        if "lora_A" in name:
-            # PEFT's own draw would come from global state.
+        if "lora_A" in name:  # ... so its draw is put back and replaced by ours.
             fresh = torch.empty(weight.shape)
             nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
             weight.data.copy_(fresh)
@@ -353,4 +354,4 @@ def settle(module: nn.Module, *, checkpointing: bool) -> None:
     module.eval()
     if checkpointing:
         target: Any = module.backbone if isinstance(module, Critic) else module
-        target.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        target.activation_checkpointing_enable({"use_reentrant": False})

@@ -84,7 +84,7 @@ def train(
         observer.samples(samples_of(update, state.step, episodes))
         if state.step % config.evaluation.eval_every == 0 or state.step == config.ppo.updates:
             _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
-        if state.step % config.run.checkpoint_every == 0:
+        if state.step % config.run.checkpoint_every == 0 and state.step < config.ppo.updates:
             _save(models, state, observer, checkpoint_dir)
 
     _save(models, state, observer, checkpoint_dir)
@@ -164,7 +164,7 @@ def _evaluate(
         weights=models.weights_hash(),
         tick=lambda done, total: observer.progress("evaluation", done, total),
     )
-    state.baseline = state.baseline or values
+    state.baseline = state.baseline or dict(values)
     values["timing_s/evaluation"] = time.perf_counter() - began
     observer.metrics(state.step, values)
     observer.samples(samples)

@@ -145,7 +145,7 @@ def test_what_stands_in_masked_places_changes_nothing(generator):
 def test_the_gradient_is_the_same_for_every_micro_batch_split(chunk, generator):
     models, rollout = tiny_models(), episodes(generator)
     whole = config(micro_batch_size=8)
-    plan, judged, credit = prepared(models, rollout, whole)
+    _, judged, credit = prepared(models, rollout, whole)
 
     def gradient(asked):
         for weight in models.trained().values():

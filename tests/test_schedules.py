@@ -1,5 +1,6 @@
 """Settings that move during a run."""
 
+import itertools
 import json
 
 import pytest
@@ -94,7 +95,7 @@ def test_resets_fade_as_the_prompt_catches_up():
         knob.learn(1.0, prompt)
         seen.append(knob.at(step, 100))
     assert seen[:20] == [0.5] * 20
-    assert all(later <= earlier for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(seen))
     assert seen[-1] < 0.01
 
 

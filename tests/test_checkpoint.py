@@ -1,0 +1,193 @@
+"""Saving and resuming, to the bit; exporting."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from toy import Listener, toy_config, toy_pairs
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from drpo import checkpoint
+from drpo.errors import CheckpointError
+from drpo.models import load_models
+from drpo.records import Control
+from drpo.trainer import train
+
+PAIRS, HELDOUT = toy_pairs(11), toy_pairs(4, 100)
+
+
+def carry_out(config, folder, listener=None, *, resume=False):
+    models = load_models(config)
+    newest = checkpoint.latest(folder) if resume else None
+    state = checkpoint.load(newest, models, config) if newest else None
+    state = train(
+        models, PAIRS, HELDOUT, config, listener or Listener(), checkpoint_dir=folder, state=state
+    )
+    return models, state
+
+
+def assert_same_checkpoint(one, other):
+    names = sorted(str(p.relative_to(one)) for p in one.rglob("*") if p.is_file())
+    assert names == sorted(str(p.relative_to(other)) for p in other.rglob("*") if p.is_file())
+    for name in names:
+        if name.endswith(".safetensors"):
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    assert json.loads((one / "state.json").read_text()) == json.loads(
+        (other / "state.json").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"lora_rank": 4},
+        {"kl_schedule": "adaptive", "kl_target": 0.01, "reset_schedule": "adaptive"},
+        {"reset_source": "rollin", "num_mini_batches": 2},
+    ],
+    ids=["plain", "lora", "adaptive", "rollin"],
+)
+def test_a_split_run_equals_a_straight_one_bit_for_bit(
+    settings, model_folder, reward_folder, tmp_path
+):
+    config = toy_config(model_folder(), reward_folder, **settings)
+    straight, split = tmp_path / "straight", tmp_path / "split"
+    first, second, whole = Listener(), Listener(), Listener()
+    carry_out(config, straight, whole)
+    first.orders = {3: Control(stop=True)}
+    _, stopped = carry_out(config, split, first)
+    assert stopped.step == 3
+    carry_out(config, split, second, resume=True)
+    assert_same_checkpoint(checkpoint.latest(straight), checkpoint.latest(split))
+    timeless = {k: v for k, v in whole.told[4].items() if "timing" not in k and k != "eps"}
+    for name, value in timeless.items():
+        assert second.told[4][name] == value or value != value, name
+    assert sorted(second.told) == [4]
+    drawn = [s for s in whole.kept if s.step == 4]
+    assert [s for s in second.kept if s.step == 4] == drawn
+
+
+def test_a_knob_turned_before_the_stop_holds_after_the_resume(
+    model_folder, reward_folder, tmp_path
+):
+    config = toy_config(model_folder(), reward_folder, updates=5)
+    turned = Control(settings={"kl_coef": 0.7, "reset_prob": 1.0})
+    straight, split = tmp_path / "straight", tmp_path / "split"
+    carry_out(config, straight, Listener(orders={1: turned}))
+    carry_out(config, split, Listener(orders={1: turned, 3: Control(stop=True)}))
+    again = Listener()
+    carry_out(config, split, again, resume=True)
+    assert again.told[4]["objective/kl_coef"] == 0.7
+    assert again.told[4]["reset/fraction"] == 1.0
+    assert_same_checkpoint(checkpoint.latest(straight), checkpoint.latest(split))
+
+
+def test_the_optimiser_comes_back_whole(model_folder, reward_folder, tmp_path):
+    config = toy_config(model_folder(), reward_folder, updates=2)
+    models, state = carry_out(config, tmp_path)
+    fresh = load_models(config)
+    loaded = checkpoint.load(checkpoint.latest(tmp_path), fresh, config)
+    ours, theirs = models.trained(), fresh.trained()
+    for name, weight in ours.items():
+        assert torch.equal(weight, theirs[name])
+        for kind, value in state.optimizer.state[weight].items():
+            assert torch.equal(loaded.optimizer.state[theirs[name]][kind], value), (name, kind)
+    assert loaded.baseline == state.baseline
+    assert "eval/scores" in loaded.baseline
+
+
+def test_two_full_checkpoints_are_kept_and_small_policies_of_every_evaluation(
+    model_folder, reward_folder, tmp_path
+):
+    config = toy_config(model_folder(), reward_folder, updates=7, eval_every=3, checkpoint_every=2)
+    carry_out(config, tmp_path)
+    full = [f.name for f in sorted(tmp_path.iterdir()) if (f / "state.json").is_file()]
+    assert full == ["step-000006", "step-000007"]
+    assert list(checkpoint.policies(tmp_path)) == [0, 2, 3, 4, 6, 7]
+    assert not list((tmp_path / "step-000004").glob("*.safetensors"))
+
+
+def test_large_policies_are_kept_only_where_they_can_be_resumed(
+    model_folder, reward_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(checkpoint, "SNAPSHOT_LIMIT", 100)
+    carry_out(toy_config(model_folder(), reward_folder, updates=5), tmp_path)
+    assert list(checkpoint.policies(tmp_path)) == [4, 5]
+
+
+def test_a_half_written_checkpoint_is_not_seen(model_folder, reward_folder, tmp_path):
+    config = toy_config(model_folder(), reward_folder)
+    carry_out(config, tmp_path)
+    good = checkpoint.latest(tmp_path)
+    shutil.copytree(good, tmp_path / ".step-000009.part")
+    broken = shutil.copytree(good, tmp_path / "step-000008")
+    (broken / "optimizer.safetensors").unlink()
+    assert checkpoint.latest(tmp_path) == good
+    with pytest.raises(CheckpointError, match=r"lacks optimizer\.safetensors"):
+        checkpoint.load(broken, load_models(config), config)
+
+
+def test_a_checkpoint_of_other_models_is_refused(model_folder, reward_folder, tmp_path):
+    carry_out(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
+    other = toy_config(model_folder("gpt2"), reward_folder)
+    with pytest.raises(CheckpointError, match="does not hold this run's policy"):
+        checkpoint.load(checkpoint.latest(tmp_path), load_models(other), other)
+
+
+def test_a_checkpoint_of_another_format_is_refused(model_folder, reward_folder, tmp_path):
+    config = toy_config(model_folder(), reward_folder, updates=1)
+    carry_out(config, tmp_path)
+    path = checkpoint.latest(tmp_path) / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    with pytest.raises(CheckpointError, match="another format"):
+        checkpoint.load(path.parent, load_models(config), config)
+
+
+def test_nothing_is_pickled(model_folder, reward_folder, tmp_path):
+    carry_out(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
+    kinds = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    assert kinds <= {".json", ".safetensors", ".jinja", ".txt"}
+
+
+def greedy(folder, prompt):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    ids = torch.tensor([tokenizer(prompt)["input_ids"]])
+    written = model.generate(ids, max_new_tokens=8, do_sample=False)
+    return tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_the_exported_folder_writes_what_the_run_s_last_sample_says(
+    rank, model_folder, reward_folder, tmp_path
+):
+    config = toy_config(
+        model_folder(), reward_folder, lora_rank=rank, eval_temperature=0.0, learning_rate=1e-2
+    )
+    listener = Listener()
+    carry_out(config, tmp_path / "run" / "checkpoints", listener)
+    out = checkpoint.export(tmp_path / "run", tmp_path / "out")
+    assert not (out / "adapter_config.json").exists()
+    last = [s for s in listener.kept if s.kind == "heldout" and s.step == 4]
+    assert len(last) == 2
+    for sample in last:
+        assert greedy(out, sample.prompt) == sample.response
+
+
+def test_export_says_what_is_kept_and_spoils_nothing(model_folder, reward_folder, tmp_path):
+    carry_out(
+        toy_config(model_folder(), reward_folder, updates=2), tmp_path / "run" / "checkpoints"
+    )
+    with pytest.raises(CheckpointError, match="kept steps: 0, 2"):
+        checkpoint.export(tmp_path / "run", tmp_path / "out", step=1)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "mine.txt").write_text("keep")
+    with pytest.raises(CheckpointError, match="exists already"):
+        checkpoint.export(tmp_path / "run", taken)
+    assert [p.name for p in taken.iterdir()] == ["mine.txt"]
+    begun = checkpoint.export(tmp_path / "run", tmp_path / "begun", step=0)
+    ours, start = (load_file(f / "model.safetensors") for f in (begun, model_folder()))
+    assert all(torch.equal(ours[name], start[name]) for name in start)

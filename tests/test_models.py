@@ -1,0 +1,243 @@
+"""Loading: what is refused, what is frozen, and what the start policy is."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from conftest import tiny_model
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
+from toy import Listener, toy_config, toy_pairs
+
+from drpo import checkpoint
+from drpo.errors import ConfigError, DataError, ModelError
+from drpo.gold import GoldScorer
+from drpo.models import load_causal, load_models
+from drpo.rollout import Sampling, action_logits, pack
+from drpo.trainer import train
+
+GOLD = GoldScorer({"colour": ("red", "blue", "green", "black")}, strict=False)
+
+
+def some_logits(model, precision):
+    sampling = Sampling(length=9, temperature=1.0, stops=(1,), pad=0, batch_size=8)
+    rollout = pack([[40, 41, 42], [50]], [[60, 61], [62, 63, 64]], sampling)
+    with torch.no_grad():
+        return action_logits(model, rollout, precision)
+
+
+def start_logits(models):
+    with models.start_policy() as start:
+        return some_logits(start, models.precision)
+
+
+def copied(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def change_json(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_policy_and_start_policy_agree_exactly_before_training(rank, model_folder, reward_folder):
+    models = load_models(toy_config(model_folder(), reward_folder, lora_rank=rank))
+    assert torch.equal(some_logits(models.policy, models.precision), start_logits(models))
+    assert torch.equal(
+        start_logits(models), some_logits(load_causal(model_folder()), models.precision)
+    )
+
+
+def test_the_start_policy_does_not_move_with_training(model_folder, reward_folder, tmp_path):
+    for rank in (0, 4):
+        config = toy_config(
+            model_folder(), reward_folder, lora_rank=rank, updates=1, learning_rate=1e-2
+        )
+        models = load_models(config)
+        before = start_logits(models)
+        folder = tmp_path / str(rank)
+        train(models, toy_pairs(8), toy_pairs(3, 90), config, Listener(), checkpoint_dir=folder)
+        assert torch.equal(start_logits(models), before)
+        assert not torch.equal(some_logits(models.policy, models.precision), before)
+
+
+def tuned_adapter(folder, base):
+    """An adapter that changes its base, saved as people save them."""
+    adapted = get_peft_model(tiny_model("llama"), LoraConfig(r=2, target_modules=["q_proj"]))
+    for name, weight in adapted.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(5))
+    adapted.peft_config["default"].base_model_name_or_path = str(base)
+    adapted.save_pretrained(folder)
+    for path in base.glob("token*"):
+        shutil.copy2(path, folder)
+    return folder
+
+
+def test_with_lora_the_start_policy_is_the_tuned_one_not_its_base(
+    model_folder, reward_folder, tmp_path
+):
+    tuned = tuned_adapter(tmp_path / "tuned", model_folder())
+    models = load_models(toy_config(tuned, reward_folder, lora_rank=4))
+    base = load_causal(model_folder())
+    whole = PeftModel.from_pretrained(tiny_model("llama"), str(tuned)).eval()
+    expected = some_logits(whole, models.precision)
+    torch.testing.assert_close(start_logits(models), expected, atol=1e-4, rtol=1e-4)
+    apart = start_logits(models) - some_logits(base, models.precision)
+    assert float(apart.abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox"])
+def test_with_lora_adapters_and_the_critic_head_are_trained_and_saved(
+    kind, model_folder, reward_folder, tmp_path
+):
+    config = toy_config(model_folder(kind), reward_folder, lora_rank=4, updates=1)
+    models = load_models(config)
+    before = {name: weight.detach().clone() for name, weight in models.trained().items()}
+    assert {name.split(".")[-1] for name in before if name.startswith("critic.head")} == {
+        "weight", "bias",
+    }  # fmt: skip
+    assert all("lora_" in name or name.startswith("critic.head") for name in before)
+    train(models, toy_pairs(8), toy_pairs(3, 90), config, Listener(), checkpoint_dir=tmp_path)
+    saved = load_file(checkpoint.latest(tmp_path) / "critic.safetensors")
+    for part in ("weight", "bias"):
+        name = f"head.{part}"
+        assert not torch.equal(saved[name], before[f"critic.{name}"])
+        assert torch.equal(saved[name], models.trained()[f"critic.{name}"])
+
+
+def test_lora_weights_are_drawn_from_the_run_s_seed(model_folder, reward_folder):
+    def adapters(seed):
+        models = load_models(toy_config(model_folder(), reward_folder, lora_rank=2, seed=seed))
+        return torch.cat([w.flatten() for n, w in models.trained().items() if "lora_A" in n])
+
+    torch.manual_seed(1)
+    first = adapters(0)
+    torch.manual_seed(2)
+    assert torch.equal(adapters(0), first)
+    assert not torch.equal(adapters(1), first)
+
+
+def test_the_critic_may_start_from_the_reward_model(model_folder, reward_folder):
+    config = toy_config(model_folder(), reward_folder, critic_init="reward_model")
+    critic = load_models(config).critic
+    judge = load_file(reward_folder / "model.safetensors")
+    assert torch.equal(critic.head.weight, judge["score.weight"])
+    assert torch.equal(critic.backbone.norm.weight, judge["model.norm.weight"])
+
+
+def test_a_fresh_critic_foresees_nothing(model_folder, reward_folder):
+    head = load_models(toy_config(model_folder(), reward_folder)).critic.head
+    assert not head.weight.any()
+    assert not head.bias.any()
+
+
+def test_dropout_is_off_while_learning(model_folder, reward_folder):
+    models = load_models(toy_config(model_folder("gpt2"), reward_folder))
+    assert json.loads((model_folder("gpt2") / "config.json").read_text())["resid_pdrop"] > 0
+    quiet = some_logits(models.policy, models.precision)
+    with models.learning():
+        assert torch.equal(some_logits(models.policy, models.precision), quiet)
+
+
+def test_recomputing_activations_changes_no_gradient(model_folder, reward_folder, tmp_path):
+    weights = []
+    for checkpointing in (False, True):
+        config = toy_config(
+            model_folder(), reward_folder, updates=1, gradient_checkpointing=checkpointing
+        )
+        models = load_models(config)
+        folder = tmp_path / str(checkpointing)
+        train(models, toy_pairs(8), toy_pairs(3, 90), config, Listener(), checkpoint_dir=folder)
+        weights.append(torch.cat([w.flatten() for w in models.trained().values()]))
+    torch.testing.assert_close(weights[0], weights[1], atol=1e-6, rtol=1e-5)
+
+
+def test_half_precision_keeps_trained_weights_whole(model_folder, reward_folder, tmp_path):
+    config = toy_config(model_folder(), reward_folder, dtype="bfloat16", updates=1)
+    models, listener = load_models(config), Listener()
+    assert {w.dtype for w in models.trained().values()} == {torch.float32}
+    train(models, toy_pairs(8), toy_pairs(3, 90), config, listener, checkpoint_dir=tmp_path)
+    assert listener.told[0]["eval/kl"] == 0.0
+    assert listener.told[1]["objective/kl"] == 0.0
+
+
+def test_the_gold_score_can_be_the_reward(model_folder, reward_folder):
+    config = toy_config(model_folder(), reward_folder, reward_source="gold")
+    models = load_models(config, gold=GOLD)
+    assert models.reward is models.gold
+    assert models.learned is not None
+    with pytest.raises(ConfigError, match="gold"):
+        load_models(config)
+
+
+def test_without_any_reward_the_sentence_says_so(model_folder):
+    with pytest.raises(ConfigError, match="reward model"):
+        load_models(toy_config(model_folder(), "unused", reward_model=None))
+
+
+def test_a_missing_pad_token_is_no_obstacle(model_folder, reward_folder, tmp_path):
+    folder = copied(model_folder(), tmp_path)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings.pop("pad_token")
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    models = load_models(toy_config(folder, reward_folder))
+    assert models.vocabulary.tokenizer.pad_token is None
+    assert models.vocabulary.pad == models.vocabulary.end == 1
+    original = load_causal(model_folder()).get_input_embeddings().weight
+    assert torch.equal(models.policy.get_input_embeddings().weight, original)
+
+
+def test_a_tokenizer_without_end_token_is_refused(model_folder, reward_folder, tmp_path):
+    folder = copied(model_folder(), tmp_path)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings.pop("eos_token")
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    for name in ("config.json", "generation_config.json"):
+        change_json(folder / name, eos_token_id=None)
+    with pytest.raises(ModelError, match="end-of-text"):
+        load_models(toy_config(folder, reward_folder))
+
+
+def test_a_folder_without_weights_is_refused_by_name(model_folder, reward_folder, tmp_path):
+    folder = copied(model_folder(), tmp_path)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=str(folder)):
+        load_models(toy_config(folder, reward_folder))
+
+
+def test_a_tokenizer_that_knows_more_than_the_model_is_refused(
+    model_folder, reward_folder, tmp_path
+):
+    folder = copied(model_folder(), tmp_path)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"<extra{i}>" for i in range(5)])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ModelError, match="263 tokens but the model knows 258"):
+        load_models(toy_config(folder, reward_folder))
+
+
+def test_a_device_that_is_not_there_is_refused(model_folder, reward_folder):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(ConfigError, match="no usable GPU"):
+        load_models(toy_config(model_folder(), reward_folder, device="cuda"))
+
+
+def test_a_prompt_longer_than_the_context_names_its_row(model_folder, reward_folder, tmp_path):
+    pairs = toy_pairs(3)
+    pairs[1] = type(pairs[1])("x" * 125, "a", "b", row=2)
+    for settings in ({}, {"long_prompts": "drop"}):
+        config = toy_config(
+            model_folder(), reward_folder, max_prompt_length=512, updates=1, **settings
+        )
+        models = load_models(config)
+        arguments = (models, pairs, toy_pairs(2, 90), config, Listener())
+        if settings:
+            assert train(*arguments, checkpoint_dir=tmp_path).step == 1
+            continue
+        with pytest.raises(DataError, match=r"row 2 is 125 tokens.*at most 120.*long_prompts"):
+            train(*arguments, checkpoint_dir=tmp_path)
