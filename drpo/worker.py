@@ -162,7 +162,9 @@ def plain_sentence(error: Exception, folder: Path) -> str:
 
 
 def export(run_id: str, out: Path, store: Store) -> None:
-    """Write a run's policy as a Hugging Face folder.
+    """Write a run's policy as a Hugging Face folder, with the run's record in drpo_run.json.
+
+    The record holds the settings and every knob turned on the way: what really happened.
 
     Raises:
         CheckpointError: The run has saved nothing yet.
@@ -174,6 +176,16 @@ def export(run_id: str, out: Path, store: Store) -> None:
         raise RunError(f"{out} exists and is not an empty folder; choose another.")
     run = store.runs.get(run_id)
     pipeline.export(RunConfig.from_nested(run.config), run_folder(run_id), out)
+    record = {
+        "run": run.id,
+        "updates": run.step,
+        "config": run.config,
+        "knobs": store.events.knobs(run_id),
+        "first": run.summary.get("first"),
+        "last": run.summary.get("last"),
+    }
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (out / "drpo_run.json").write_text(text, encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -159,7 +159,7 @@ def test_a_run_has_one_worker_at_a_time(store, configure):
     assert store.runs.get(run.id).status == "stopped"
 
 
-def test_pause_knob_and_resume_are_obeyed_between_updates(store, configure):
+def test_pause_knob_and_resume_are_obeyed_between_updates(store, configure, tmp_path):
     run = store.runs.create(configure(updates=400))
     thread = threading.Thread(target=worker.execute, args=(run.id, store))
     thread.start()
@@ -180,6 +180,12 @@ def test_pause_knob_and_resume_are_obeyed_between_updates(store, configure):
     assert set(frame[frame["step"] <= knob.step]["value"]) == {0.1}
     kinds = [event.kind for event in store.events.since(run.id, kinds=("pause", "resume"))]
     assert kinds == ["pause", "resume"]
+    worker.export(run.id, tmp_path / "out", store)
+    record = json.loads((tmp_path / "out" / "drpo_run.json").read_text())
+    assert record["config"]["kl"]["kl_coef"] == 0.1
+    assert [(knob["who"], knob["old"], knob["new"]) for knob in record["knobs"]] == [
+        ("bob", 0.1, 0.7)
+    ]
 
 
 def test_a_knob_turned_after_the_checkpoint_is_turned_again_on_resume(store, configure):

@@ -67,6 +67,7 @@ def full_document(store: Store, run: Run) -> dict[str, Any]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "config": run.config,
+        "knobs": store.events.knobs(run.id),
         "events": [
             {
                 "step": event.step, "kind": event.kind, "message": event.message,

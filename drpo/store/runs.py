@@ -180,6 +180,14 @@ class Events:
             session.add(row)
         return row.id
 
+    def knobs(self, run_id: str) -> list[dict[str, Any]]:
+        """Return what was turned in mid-run, in order: with the config, what really happened."""
+        return [
+            {"step": event.step, "who": event.who, "name": event.payload["name"],
+             "old": event.payload["old"], "new": event.payload["new"]}
+            for event in self.since(run_id, kinds=("knob",))
+        ]  # fmt: skip
+
     def amend(self, event_id: int, message: str, payload: Mapping[str, Any]) -> None:
         """Rewrite what an event says; a repeated alarm folds into its first event this way."""
         with self._session.begin() as session:
