@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -119,9 +119,9 @@ class Desk:
         if self.status(upload, task).state != "running":
             return
         _write_json(folder / "stopped.json", {})
-        pid = read_json(folder / "process.json").get("pid")
+        pid = int(read_json(folder / "process.json")["pid"])
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(int(pid), signal.SIGKILL)  # it leads a session of its own
+            os.killpg(pid, signal.SIGKILL)  # it leads a session of its own
         child = self._children.pop((upload, task), None)
         if child is not None:
             child.wait()
@@ -162,6 +162,10 @@ class Desk:
     def report(self, upload: str) -> dict[str, Any]:
         """Return the newest report on an upload: with coverage, if that was measured since."""
         return self.result(upload, "coverage") or self.result(upload, "check")
+
+    def columns(self, upload: str) -> list[str]:
+        """Return the columns of a file that was not understood, as far as they are known."""
+        return list(read_json(self._at(upload) / "check" / "error.json").get("columns", []))
 
     def _at(self, upload: str) -> Path:
         if not self.exists(upload):
@@ -204,14 +208,14 @@ class TaskFolder:
         now = time.monotonic()
         if now - self._told > 0.2:
             self._told = now
-            _write_json(
-                self.folder / "progress.json", {"stage": stage, "done": done, "total": total}
-            )
+            far = {"stage": stage, "done": done, "total": total}
+            _write_json(self.folder / "progress.json", far)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the result: the task is done."""
         _write_json(self.folder / "result.json", result)
 
-    def fail(self, error: str, kind: str) -> None:
-        """Write the sentence that says why it was not done."""
-        _write_json(self.folder / "error.json", {"error": error, "kind": kind})
+    def fail(self, error: str, kind: str, columns: Sequence[str] = ()) -> None:
+        """Write the sentence that says why it was not done, and the file's columns if known."""
+        about = {"error": error, "kind": kind, "columns": list(columns)}
+        _write_json(self.folder / "error.json", about)

@@ -11,9 +11,9 @@ from typing import Any
 
 from drpo.data.desk import TaskFolder, source_of
 from drpo.data.fixing import Recipe, fix
-from drpo.data.layout import parse_map
+from drpo.data.layout import build_parts
 from drpo.data.limits import AmbiguousError, UnreadableError
-from drpo.data.loading import read_pairs
+from drpo.data.loading import column_names, read_pairs
 from drpo.data.pairset import PairSet
 from drpo.data.report import Settings, build_report
 from drpo.data.versions import save_version
@@ -26,9 +26,10 @@ def read_upload(task: TaskFolder) -> PairSet:
     """Read the pairs of the upload a task belongs to."""
     source, path = source_of(task.folder)
     loaded = read_pairs(
-        source, mapping=parse_map(task.options.get("map", "")),
+        source, mapping=build_parts(task.options.get("parts", {})),
         shape=task.options.get("shape") or None, progress=task.progress,
     )  # fmt: skip
+    loaded.columns = column_names(source)
     sidecar = sidecar_of(path)
     loaded.gold = sidecar if sidecar.is_file() else None
     return loaded
@@ -83,8 +84,7 @@ def run_task(folder: Path, work: Callable[[TaskFolder], dict[str, Any]]) -> int:
     try:
         task.finish(work(task))
     except DrpoError as error:
-        kinds = {UnreadableError: "unreadable", AmbiguousError: "ambiguous"}
-        task.fail(str(error), kinds.get(type(error), "data"))
+        task.fail(str(error), _kind_of(error), _columns(task))
         return 1
     except MemoryError:
         task.fail("This machine has not enough memory for the file; bring a smaller one.", "data")
@@ -95,6 +95,20 @@ def run_task(folder: Path, work: Callable[[TaskFolder], dict[str, Any]]) -> int:
         task.fail("", "bug")
         return 1
     return 0
+
+
+def _columns(task: TaskFolder) -> list[str]:
+    """The columns a person can choose from when the file was not understood."""
+    try:
+        return column_names(source_of(task.folder)[0])
+    except (DrpoError, KeyError):
+        return []
+
+
+def _kind_of(error: DrpoError) -> str:
+    if isinstance(error, AmbiguousError):
+        return "ambiguous"
+    return "unreadable" if isinstance(error, UnreadableError) else "data"
 
 
 if __name__ == "__main__":

@@ -114,23 +114,40 @@ def parse_map(text: str) -> dict[str, Any]:
     Raises:
         DataError: A part is unknown or has no column.
     """
-    parts: dict[str, Any] = {}
-    codes: dict[str, Outcome] = {}
+    given: dict[str, Any] = {}
     for piece in filter(None, (piece.strip() for piece in text.split(","))):
         name, equals, value = (item.strip() for item in piece.partition("="))
-        name = _ALIASES.get(name, name)
         if not equals:
             raise DataError(f"--map: {piece!r} should be part=column, e.g. prompt=question.")
-        if name.endswith("_is") and name[:-3] in get_args(Outcome):
-            for code in value.split("+"):
-                codes[code_of(code)] = name[:-3]  # type: ignore[assignment]
+        name = _ALIASES.get(name, name)
+        several = name in _LIST_PARTS or name.endswith("_is")
+        given[name] = [item.strip() for item in value.split("+")] if several else value
+    return build_parts(given)
+
+
+def build_parts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn named parts, as a form or `parse_map` collects them, into parts of a layout.
+
+    Raises:
+        DataError: There is no such part.
+    """
+    parts: dict[str, Any] = {}
+    codes: dict[str, Outcome] = {}
+    for name, value in given.items():
+        outcome = next((o for o in get_args(Outcome) if name == f"{o}_is"), None)
+        if outcome is not None:
+            codes |= {code_of(code): outcome for code in _listed(value)}
         elif name in _TEXT_PARTS:
-            parts[name] = value
+            parts[name] = str(value)
         elif name in _LIST_PARTS:
-            parts[name] = tuple(item.strip() for item in value.split("+"))
+            parts[name] = tuple(_listed(value))
         else:
             known = ", ".join(sorted(_TEXT_PARTS | _LIST_PARTS | {"first_is", "second_is"}))
             raise DataError(f"--map: unknown part {name!r}; expected one of {known}, tie_is.")
     if codes:
         parts["codes"] = codes
     return parts
+
+
+def _listed(value: Any) -> list[str]:  # noqa: ANN401 - a text or several
+    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]

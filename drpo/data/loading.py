@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from contextlib import closing
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from drpo.store import Store
 
 SAMPLE_ROWS = 5_000
+NAMED_ROWS = 100
 SAMPLE_CHARS = 16_000_000
 TELL_EVERY = 2_000
 
@@ -145,6 +147,15 @@ def open_rows(
         reason = f"row {first.number}: {first.problem}" if first else "it has no rows"
         raise UnreadableError(f"{source.name}: no row could be read; {reason}.")
     return _layout(values, source.name, mapping or {}, shape), chain(sample, rows)
+
+
+def column_names(source: Source) -> list[str]:
+    """Return the names of a file's columns, from its first rows."""
+    names: dict[str, None] = {}
+    with closing(read_rows(source, detect_format(source))) as rows:
+        for raw in islice(rows, NAMED_ROWS):
+            names.update(dict.fromkeys(raw.value or ()))
+    return list(names)
 
 
 def _layout(

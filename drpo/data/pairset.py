@@ -25,6 +25,8 @@ class PairSet:
     rows: int = 0
     """Rows in the source, unusable ones included."""
     layout: Layout | None = None
+    columns: list[str] = field(default_factory=list)
+    """Names of the source's columns, for correcting the layout."""
     format: str = ""
     """What the file is, e.g. `JSON Lines, gzip, UTF-8`."""
     agreement: dict[str, float] | None = None

@@ -79,7 +79,7 @@ def detect_format(source: Source) -> Format:
     return Format("TSV" if delimiter == "\t" else "CSV", encoding, delimiter)
 
 
-def read_rows(source: Source, fmt: Format) -> Iterator[RawRow]:
+def read_rows(source: Source, fmt: Format) -> Generator[RawRow]:
     """Yield the rows of a file, unreadable ones included.
 
     Raises:

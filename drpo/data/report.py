@@ -30,6 +30,8 @@ SHOWN_ROWS = 1_000
 SHOWN_DETAILS = 20
 EXAMPLES = 3
 EXAMPLE_CHARS = 4_000
+PREVIEW = 50
+PREVIEW_CHARS = 400
 HELDOUT = 0.1
 
 
@@ -100,6 +102,8 @@ def build_report(
             "bytes": loaded.size,
         },
         "recognised": _recognised(loaded),
+        "columns": loaded.columns,
+        "preview": [_shown(pair, PREVIEW_CHARS) for pair in pairs[:PREVIEW]],
         "counts": _counts(loaded, alike.prompt_groups),
         "blockers": _entries(problems, "blocker"),
         "warnings": _entries(problems, "warning"),
@@ -142,16 +146,16 @@ def _recognised(loaded: PairSet) -> dict[str, Any] | None:
         "shape": layout.shape,
         "reason": layout.reason,
         "layout": layout.as_dict(),
-        "examples": [
-            {
-                "row": pair.row,
-                "prompt": pair.prompt[-EXAMPLE_CHARS:],
-                "chosen": pair.chosen[:EXAMPLE_CHARS],
-                "rejected": pair.rejected[:EXAMPLE_CHARS],
-            }
-            for pair in loaded.pairs[:EXAMPLES]
-        ],
+        "examples": [_shown(pair, EXAMPLE_CHARS) for pair in loaded.pairs[:EXAMPLES]],
     }
+
+
+def _shown(pair: Pair, most: int) -> dict[str, Any]:
+    """A pair's texts, cut where they are furthest from the answer's beginning."""
+    return {
+        "row": pair.row, "prompt": pair.prompt[-most:], "chosen": pair.chosen[:most],
+        "rejected": pair.rejected[:most],
+    }  # fmt: skip
 
 
 def _counts(loaded: PairSet, groups: Sequence[int]) -> dict[str, int]:

@@ -1,0 +1,249 @@
+"""The data report on the screen: verdict, problems by row, pictures, resets and split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from drpo.dashboard import data_charts, look
+from drpo.dashboard.answers import Answer, Card, show_answers
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.notices import Kind, notice
+from drpo.dashboard.words import t
+from drpo.data.html import render_html
+
+SHOWN_ROWS = 30
+_LEVELS: dict[str, tuple[str, Kind]] = {
+    "fit": ("fit", "done"), "fit with care": ("care", "warning"), "not fit": ("not", "problem"),
+}  # fmt: skip
+
+
+def show_verdict(report: Mapping[str, Any]) -> None:
+    """Say whether the data can carry DR-PO, and why."""
+    level, kind = _LEVELS[report["verdict"]["level"]]
+    reasons = [f"• {_reason(reason)}" for reason in report["verdict"]["reasons"]]
+    notice(kind, "\n".join(reasons), title=f"{t('data.verdict')} {t(f'data.level_{level}')}")
+
+
+def _reason(reason: Mapping[str, Any]) -> str:
+    shown = {name: _figure(value) for name, value in reason["values"].items()}
+    return t(f"data.reason_{reason['code']}").format(**shown)
+
+
+def _figure(value: float) -> str:
+    return look.count(int(value)) if value == int(value) else look.number(value)
+
+
+def show_counts(report: Mapping[str, Any]) -> None:
+    """Show the four figures that matter first."""
+    counts = report["counts"]
+    with st.grid(4, min_column_width=140):
+        st.metric(t("data.rows"), look.count(counts["rows"]))
+        st.metric(t("data.pairs"), look.count(counts["pairs"]))
+        st.metric(t("data.prompts"), look.count(counts["prompts"]))
+        st.metric(t("data.apart"), look.count(counts["set_apart"]), help=t("data.apart_help"))
+
+
+def show_problems(report: Mapping[str, Any]) -> None:
+    """List blockers and warnings apart, with rows and what to do."""
+    for severity in ("blockers", "warnings"):
+        st.subheader(t("data.blockers" if severity == "blockers" else "data.warnings"))
+        if not report[severity]:
+            st.caption(t("data.no_blockers" if severity == "blockers" else "data.no_warnings"))
+            continue
+        table = pd.DataFrame([_problem(entry) for entry in report[severity]])
+        st.dataframe(
+            table, hide_index=True, alt=t("data.problems_alt"), key=f"data_{severity}",
+            column_config={
+                "kind": st.column_config.TextColumn(t("data.what"), width="medium"),
+                "count": st.column_config.NumberColumn(t("data.count"), width="small"),
+                "rows": st.column_config.TextColumn(t("data.which"), width="medium"),
+                "todo": st.column_config.TextColumn(t("data.todo"), width="large"),
+            },
+        )  # fmt: skip
+
+
+def _problem(entry: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        f"{row} ({entry['details'][str(row)]})" if str(row) in entry["details"] else str(row)
+        for row in entry["rows"][:SHOWN_ROWS]
+    ]
+    more = " …" if entry["count"] > SHOWN_ROWS else ""
+    return {
+        "kind": t(f"data.kind_{entry['kind']}"), "count": entry["count"],
+        "rows": ", ".join(rows) + more, "todo": t(f"data.todo_{entry['kind']}"),
+    }  # fmt: skip
+
+
+def show_pictures(report: Mapping[str, Any]) -> None:
+    """Draw what the figures say, and say the one about length in words."""
+    if not report["counts"]["pairs"]:
+        st.caption(t("data.no_warnings"))
+        return
+    wins = report["length_bias"]["longer_wins"]
+    st.write(t(
+        "data.bias_said", share=look.share(wins["share"]), low=look.share(wins["low"]),
+        high=look.share(wins["high"]), count=look.count(wins["count"]),
+    ))  # fmt: skip
+    if report["agreement"]:
+        agreement = report["agreement"]
+        st.write(t(
+            "data.agreement_said", unanimous=look.share(agreement["unanimous"]),
+            rows=look.count(int(agreement["rows"])),
+            alpha=look.number(agreement["krippendorff_alpha"]),
+        ))  # fmt: skip
+    drawn: list[tuple[str, Callable[[Mapping[str, Any]], Any]]] = [
+        ("lengths", data_charts.answer_lengths), ("bias", data_charts.length_bias),
+        ("prompts", data_charts.prompt_lengths), ("margins", data_charts.margins),
+        ("duplicates", data_charts.duplicates), ("languages", data_charts.languages),
+        ("divergence", data_charts.divergence),
+    ]  # fmt: skip
+    with st.grid(2, min_column_width=300):
+        for name, draw in drawn:
+            _chart(name, draw(report), report)
+
+
+def _chart(name: str, figure: dict[str, Any] | None, report: Mapping[str, Any]) -> None:
+    if figure is not None:
+        title = figure["layout"]["title"]["text"]
+        live_chart(
+            figure, key=f"data_{name}", revision=report["content_hash"],
+            alt=t("data.chart_alt", title=title), height=300,
+        )  # fmt: skip
+
+
+def show_resets(report: Mapping[str, Any]) -> None:
+    """Say what the data offer to resets, and what each filter would keep."""
+    resets = report["resets"]
+    if not resets:
+        st.caption(t("data.reason_no_pairs"))
+        return
+    st.subheader(t("data.positions"))
+    st.write(t(
+        "data.positions_said", positions=look.count(resets["positions"]),
+        answers=look.count(resets["answers"]), unit=data_charts.unit_of(report),
+        median=look.count(round(resets["per_answer"]["median"])),
+    ))  # fmt: skip
+    st.subheader(t("data.filters"), help=t("data.filters_help"))
+    _filters(report["filters"])
+    if report.get("coverage"):
+        found = report["coverage"]
+        st.write(t(
+            "data.coverage_said", chosen=look.number(found["chosen"].get("mean")),
+            rejected=look.number(found["rejected"].get("mean")),
+            measured=look.count(found["measured"]), too_long=look.count(found["too_long"]),
+        ))  # fmt: skip
+        _chart("coverage", data_charts.coverage(report), report)
+    st.subheader(t("data.split"))
+    parts = report["splits"]
+    if parts:
+        st.write(t(
+            "data.split_said", train=look.count(parts["train"]),
+            heldout=look.count(parts["heldout"]), leaked=look.count(parts["leaked"]),
+            naive=look.count(parts["naive_leaked"]),
+        ))  # fmt: skip
+        if parts["templated"]:
+            st.caption(t("data.templated"))
+    else:
+        st.write(t("data.reason_one_prompt"))
+
+
+def _filters(filters: Mapping[str, Any]) -> None:
+    known = {name: found for name, found in filters.items() if found}
+    if known:
+        rows = [
+            {
+                "filter": t(f"data.filter_{name}"), "keep": look.share(part["keep"]),
+                "answers": part["answers"], "threshold": look.number(part["threshold"]),
+                "length": look.number(part["mean_length"]),
+            }
+            for name, found in known.items()
+            for part in found["kept"]
+        ]  # fmt: skip
+        text = st.column_config.TextColumn
+        st.dataframe(
+            pd.DataFrame(rows), hide_index=True, alt=t("data.filters_alt"),
+            column_config={
+                "filter": text("reset_filter"), "keep": text(t("data.keep")),
+                "answers": st.column_config.NumberColumn(t("data.answers")),
+                "threshold": text(t("data.threshold")), "length": text(t("data.mean_length")),
+            },
+        )  # fmt: skip
+    unknown = [t(f"data.filter_{name}") for name in filters if name not in known]
+    if unknown:
+        st.caption(t("data.filter_unknown", names=", ".join(unknown)))
+
+
+def show_examples(report: Mapping[str, Any]) -> None:
+    """Show how the file was read, and some rows as they will be trained on."""
+    known = report["recognised"]
+    if not known:
+        return
+    st.text(t(f"data.shape_{known['shape']}"))
+    layout = known["layout"]
+    parts = [
+        {"part": part, "column": _column(layout[part])}
+        for part in layout
+        if part not in ("shape", "reason")
+    ]
+    with st.expander(t("data.recognised")):
+        st.text(known["reason"])
+        st.dataframe(
+            pd.DataFrame(parts, columns=["part", "column"]), hide_index=True,
+            alt=t("data.recognised"),
+            column_config={
+                "part": st.column_config.TextColumn(t("data.part")),
+                "column": st.column_config.TextColumn(t("data.column")),
+            },
+        )  # fmt: skip
+    st.subheader(t("data.examples"))
+    show_answers([_card(row) for row in known["examples"]], key="data_examples")
+    if report["preview"]:
+        st.subheader(t("data.preview"))
+        st.dataframe(
+            pd.DataFrame(report["preview"]), hide_index=True, alt=t("data.preview"),
+            column_config={
+                "row": st.column_config.NumberColumn(t("data.row", row=""), width="small"),
+                "prompt": st.column_config.TextColumn(t("data.prompt"), width="large"),
+                "chosen": st.column_config.TextColumn(t("data.chosen"), width="large"),
+                "rejected": st.column_config.TextColumn(t("data.rejected"), width="large"),
+            },
+        )  # fmt: skip
+
+
+def _column(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{code} = {outcome}" for code, outcome in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(
+        value, str
+    ) else str(value)  # fmt: skip
+
+
+def _card(row: Mapping[str, Any]) -> Card:
+    answers = [
+        Answer(
+            id=f"{row['row']}{part}", title=t("data.chosen" if part == "chosen" else
+                                              "data.rejected"),
+            response=row[part], from_data=True,
+        )
+        for part in ("chosen", "rejected")
+    ]  # fmt: skip
+    title = t("data.row", row=row["row"])
+    return Card(id=str(row["row"]), title=title, prompt=row["prompt"], answers=answers)
+
+
+def offer_downloads(report: Mapping[str, Any]) -> None:
+    """Give the report away as a file."""
+    with st.container(horizontal=True):
+        st.download_button(
+            t("data.html"), data=lambda: render_html(report).encode(), key="data_html",
+            file_name="data-report.html", mime="text/html", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            t("data.json"), data=lambda: json.dumps(report, indent=2).encode(), key="data_json",
+            file_name="data-report.json", mime="application/json", on_click="ignore",
+        )  # fmt: skip

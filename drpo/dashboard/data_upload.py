@@ -1,0 +1,127 @@
+"""Bringing a file to the desk and watching what is done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from drpo import demo
+from drpo.dashboard import look
+from drpo.dashboard.notices import guarded, notice, show_problem
+from drpo.dashboard.words import t
+from drpo.data.desk import Desk, Task
+from drpo.errors import DrpoError
+
+ENDINGS = ["jsonl", "ndjson", "json", "csv", "tsv", "txt", "parquet", "arrow", "feather", "gz",
+           "zip"]  # fmt: skip
+UPLOAD = "upload"
+"""The upload's id in the URL."""
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """The desk of this workspace."""
+    return Desk()
+
+
+def current() -> str | None:
+    """The upload that the URL names, if it is still here."""
+    asked = st.query_params.get(UPLOAD)
+    if asked and not desk().exists(asked):
+        notice("note", t("data.gone"))
+        return None
+    return asked
+
+
+def choose_file() -> None:
+    """Take an upload or a sample set; either becomes the URL's upload and is checked at once."""
+    with st.grid(2, min_column_width=300):
+        with st.container():
+            brought = st.file_uploader(
+                t("data.upload"), type=ENDINGS, key="data_file", help=t("data.upload_help"),
+                max_upload_size=50,
+            )  # fmt: skip
+        with st.container():
+            files = sample_files()
+            chosen = st.selectbox(
+                t("data.sample"), list(files), index=None, key="data_sample",
+                placeholder=t("data.sample_choose"),
+            )  # fmt: skip
+            if st.button(t("data.sample_take"), key="data_take", disabled=chosen is None):
+                _take(lambda: desk().add_file(files[str(chosen)]))
+    if brought is not None and st.session_state.get("data_taken") != brought.file_id:
+        st.session_state["data_taken"] = brought.file_id
+        _take(lambda: desk().add(brought.name, brought.getvalue()))
+
+
+def sample_files() -> dict[str, Path]:
+    """The sample sets by name."""
+    folder = demo.SAMPLES / "files"
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): path
+        for path in found
+        if not path.name.endswith((".gold.json", ".md"))
+    }
+
+
+def _take(add: Any) -> None:  # noqa: ANN401 - a function that returns the new upload's id
+    try:
+        upload = add()
+        desk().start(upload, "check", {})
+    except DrpoError as error:
+        show_problem(error)
+        return
+    st.query_params[UPLOAD] = upload
+    st.rerun()
+
+
+def start(upload: str, task: Task, options: Mapping[str, Any]) -> None:
+    """Start a task and show the screen anew, which then watches it."""
+    try:
+        desk().start(upload, task, options)
+    except DrpoError as error:
+        show_problem(error)
+        return
+    st.rerun()
+
+
+def watch(upload: str, task: Task) -> bool:
+    """Show how a task stands; say whether its result is there.
+
+    While it runs, the progress renews itself and the screen is shown anew at its end.
+    """
+    status = desk().status(upload, task)
+    if status.state == "running":
+        _progress(upload, task)
+    elif status.state == "stopped":
+        notice("note", t("data.stopped"))
+    elif status.state == "failed":
+        notice("problem", t("data.bug") if status.kind == "bug" else status.error)
+    if status.state in ("stopped", "failed") and st.button(t("data.again"), key=f"again_{task}"):
+        start(upload, task, desk().options(upload, task))
+    return status.state == "done"
+
+
+@st.fragment(run_every=1)
+@guarded
+def _progress(upload: str, task: Task) -> None:
+    status = desk().status(upload, task)
+    if status.state != "running":
+        st.rerun()
+    stage = t(f"data.stage_{status.stage or 'start'}")
+    if status.total:
+        words = t("data.told", stage=stage, done=look.count(status.done),
+                  total=look.count(status.total))  # fmt: skip
+    elif status.done:
+        words = t("data.told_open", stage=stage, done=look.count(status.done))
+    else:
+        words = stage
+    share = min(1.0, status.done / status.total) if status.total else 0.0
+    st.progress(share, text=f"{words} · {t('data.elapsed', time=look.duration(status.seconds))}")
+    if st.button(t("data.stop"), key=f"stop_{task}", icon=":material/stop:"):
+        desk().stop(upload, task)
+        st.rerun()

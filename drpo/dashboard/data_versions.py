@@ -1,0 +1,102 @@
+"""Saved data sets: look through them, download, compare, delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from drpo.dashboard import look, navigation, services
+from drpo.dashboard.notices import notice, show_problem
+from drpo.dashboard.words import t
+from drpo.data.export import FORMATS, export_version
+from drpo.data.versions import compare_versions, delete_version
+from drpo.errors import DrpoError
+from drpo.store.schema import Dataset
+
+
+def show_versions() -> None:
+    """Show all versions; what is ticked can be acted on."""
+    st.subheader(t("data.versions"))
+    every = services.store().datasets.all()
+    if st.session_state.pop("data_deleted", False):
+        notice("done", t("data.deleted"))
+    if not every:
+        st.caption(t("data.versions_none"))
+        return
+    ticked = _table(every)
+    if not ticked:
+        st.caption(t("data.versions_pick"))
+    elif len(ticked) == 1:
+        _actions(ticked[0])
+    else:
+        _compare(ticked[0], ticked[1])
+
+
+def _table(every: Sequence[Dataset]) -> list[Dataset]:
+    rows = [
+        {
+            "name": version.name, "version": version.version, "rows": version.rows,
+            "hash": version.content_hash[:12], "source": version.source,
+            "created": pd.Timestamp(version.created_at, unit="s", tz="UTC"),
+        }
+        for version in every
+    ]  # fmt: skip
+    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+    event = st.dataframe(
+        pd.DataFrame(rows), hide_index=True, alt=t("data.versions_alt"), key="data_versions",
+        on_select="rerun", selection_mode="multi-row",
+        column_config={
+            "name": text(t("data.name"), width="medium"),
+            "version": number(t("data.version"), width="small"),
+            "rows": number(t("data.pairs")),
+            "hash": text(t("data.hash")), "source": text(t("data.source")),
+            "created": st.column_config.DatetimeColumn(t("data.created"), format="distance"),
+        },
+    )  # fmt: skip
+    return [every[index] for index in event["selection"]["rows"] if index < len(every)]
+
+
+def _actions(version: Dataset) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        form = st.selectbox(t("data.format"), FORMATS, key="data_format", width=160)
+        st.download_button(
+            t("data.download"), data=lambda: export_version(version, form), key="data_download",
+            file_name=f"pairs-{version.id}.{form}", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+        if st.button(t("data.launch"), key="version_launch"):
+            query = {"data": f"{version.name}:{version.version}"}
+            st.switch_page(navigation.path("launch"), query_params=query)
+        with st.popover(t("data.delete")):
+            if st.button(t("data.delete_sure"), key="data_delete"):
+                _delete(version)
+    with st.expander(t("data.recipe")):
+        st.code(json.dumps(version.recipe, indent=2, ensure_ascii=False), language="json")
+
+
+def _delete(version: Dataset) -> None:
+    try:
+        delete_version(services.store(), version.id)
+    except DrpoError as error:
+        show_problem(error)
+        return
+    st.session_state["data_deleted"] = True
+    st.rerun()
+
+
+def _compare(first: Dataset, second: Dataset) -> None:
+    try:
+        found = compare_versions(first, second)
+    except DrpoError as error:
+        show_problem(error)
+        return
+    if found["same_content"]:
+        notice("note", t("data.compare_same"))
+        return
+    notice("note", t(
+        "data.compared", shared=look.count(found["shared_pairs"]),
+        first=look.count(found["only_first"]), second=look.count(found["only_second"]),
+        swapped=look.count(found["swapped_pairs"]), prompts=look.count(found["shared_prompts"]),
+    ), title=f"{first.name} {first.version} / {second.name} {second.version}")  # fmt: skip

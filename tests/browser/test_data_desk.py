@@ -1,0 +1,84 @@
+"""The data desk in a real browser: upload, correct the mapping, clean, save, launch."""
+
+import json
+from itertools import product
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+pytestmark = pytest.mark.browser
+
+WORDS = (
+    ("red", "blue", "green", "grey"), ("kite", "bell", "lamp"), ("lost", "found", "sold"),
+    ("lake", "mill", "farm"),
+)  # fmt: skip
+POSTS = [
+    f"Post {number}: the {colour} {thing} was {done} near the {place}."
+    for number, (colour, thing, done, place) in enumerate(product(*WORDS))
+]
+
+
+def file_with(labels: tuple[int, int]) -> bytes:
+    """A hundred-odd rows, some of them twice; 0 and 1 as labels could mean either answer."""
+    rows = [
+        {"post": post, "answer_a": f"It says: {post[5:]}", "answer_b": f"I do not know {number}.",
+         "label": labels[number % 4 == 0]}
+        for number, post in enumerate(POSTS)
+    ]  # fmt: skip
+    return "".join(json.dumps(row) + "\n" for row in [*rows, *rows[:9]]).encode()
+
+
+def test_upload_correct_a_mapping_leave_out_duplicates_save_and_launch(open_page, server):
+    page = open_page("/data")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "../<b>odd & name.jsonl", "mimeType": "", "buffer": file_with((1, 0))}
+    )
+    # The file asks: which value says that the first answer is better?
+    page.get_by_text("could mean more than one thing").wait_for()
+    page.get_by_label("Value for “first is better”").fill("1")
+    page.get_by_label("Value for “second is better”").fill("0")
+    page.get_by_role("button", name="Read it this way").click()
+    page.get_by_text("Can it carry DR-PO?").wait_for()
+    assert page.locator("[data-testid=stMetricValue]").first.inner_text() == "117"
+    assert "upload=" in page.url
+
+    # A refresh shows the same report.
+    page.reload()
+    page.get_by_text("Can it carry DR-PO?").wait_for()
+    page.get_by_role("tab", name="Pictures").click()
+    page.locator(".st-key-data_lengths .js-plotly-plot").wait_for()
+
+    page.get_by_label("Name of the data set").fill("odd posts")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved as odd posts, version 1: 108 pairs.").wait_for()
+    [saved] = server.store.datasets.all()
+    assert (saved.name, saved.rows) == ("odd posts", 108)
+    assert saved.recipe["left_out"] == {"duplicate": 9}
+    assert saved.source == "<b>odd & name.jsonl"
+
+    page.get_by_role("button", name="Launch a run with it").first.click()
+    page.get_by_role("heading", name="Launch", level=1).wait_for()
+    page.get_by_text("odd posts:1").first.wait_for()
+    assert page.failures == []
+    assert page.foreign == []
+
+
+def test_a_broken_file_gets_one_sentence_and_the_page_goes_on(open_page):
+    page = open_page("/data")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "cut.json", "mimeType": "", "buffer": b'[{"prompt": "a", "chosen": "b'}
+    )
+    page.get_by_text("cut.json is cut off").wait_for()
+    page.get_by_role("button", name="Another file").click()
+    page.get_by_text("A file with preference pairs").wait_for()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_report_passes_the_accessibility_rules(open_page, language):
+    page = open_page("/data", language=language)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "x.jsonl", "mimeType": "", "buffer": file_with((2, 1))}
+    )  # fmt: skip
+    page.locator("[data-testid=stMetricValue]").first.wait_for()
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+    assert [violation["id"] for violation in found.response["violations"]] == []
