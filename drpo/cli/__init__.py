@@ -17,7 +17,12 @@ from drpo.cli import files, report, running, training
 from drpo.cli.output import print_json
 from drpo.errors import DrpoError
 
-GROUPS = {"data": "drpo.data.cli", "eval": "drpo.evaluation.cli", "sweep": "drpo.sweep.cli"}
+GROUPS = {
+    "data": "drpo.data.cli",
+    "eval": "drpo.evaluation.cli",
+    "sweep": "drpo.sweep.cli",
+    "study": "drpo.study.cli",
+}
 """Commands with a module of their own, imported only when asked for: they load slower parts."""
 
 app = typer.Typer(

@@ -1,0 +1,138 @@
+"""Get the study's runs done: through the ordinary queue and workers, and on after a stop."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drpo import orders
+from drpo.demo import SAMPLES
+from drpo.errors import RunError
+from drpo.launcher import Supervisor
+from drpo.store import Store
+from drpo.store.schema import LIVE_STATUSES, Run
+from drpo.study.plan import Planned, start_name
+
+POLL_SECONDS = 2.0
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the study is."""
+
+    finished: int
+    live: int
+    failed: int
+    missing: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.finished} finished, {self.live} queued or running, {self.failed} failed, "
+            f"{self.missing} to do"
+        )
+
+
+def run_of(store: Store, planned: Planned) -> Run | None:
+    """Return the newest run of a plan entry."""
+    found = store.runs.all(story=planned.story, archived=True)
+    return max(found, key=lambda run: run.created_at, default=None)
+
+
+def standing(store: Store, planned: Sequence[Planned]) -> Standing:
+    """Count where the runs stand."""
+    statuses = [run.status if (run := run_of(store, one)) else "" for one in planned]
+    live = sum(status in LIVE_STATUSES for status in statuses)
+    finished, failed = statuses.count("finished"), statuses.count("failed")
+    return Standing(finished, live, failed, len(statuses) - live - finished - failed)
+
+
+def queue(store: Store, planned: Sequence[Planned], policies: Path) -> None:
+    """Queue what is missing and let what was interrupted or stopped go on."""
+    for one in planned:
+        run = run_of(store, one)
+        if run is None:
+            store.runs.create(one.config(policies), story=one.story)
+        elif run.status in ("interrupted", "stopped", "paused"):
+            orders.resume(store, run.id, "study")
+
+
+def make_starts(planned: Sequence[Planned], policies: Path, progress: Progress) -> None:
+    """Train the further start policies that are not there yet.
+
+    Raises:
+        RunError: The script that makes them failed.
+    """
+    wanted = sorted({one.start for one in planned if one.start is not None})
+    for success in wanted:
+        folder = policies / start_name(success)
+        if (folder / "config.json").is_file():
+            continue
+        progress(f"training a start policy with {success:.1%} success")
+        script = SAMPLES / "make.py"
+        command = [sys.executable, str(script), "start-policy"]
+        done = subprocess.run(
+            [*command, "--success", str(success), "--out", str(folder)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise RunError(f"{script} could not make the start policy {folder.name}: {last}")
+
+
+def carry_out(
+    store: Store,
+    planned: Sequence[Planned],
+    policies: Path,
+    *,
+    hours: float,
+    progress: Progress,
+) -> Standing:
+    """Run the study until it is done or its time is up; then runs save and stop.
+
+    Args:
+        store: The workspace's store.
+        planned: The runs.
+        policies: Where further start policies are kept.
+        hours: Most time to take.
+        progress: Told where it stands.
+
+    Returns:
+        Where it stands at the end; the same call later goes on from there.
+    """
+    until = time.monotonic() + 3600 * hours
+    make_starts(planned, policies, progress)
+    queue(store, planned, policies)
+    supervisor = Supervisor(store)
+    supervisor.start()
+    try:
+        while True:
+            now = standing(store, planned)
+            progress(str(now))
+            if now.live == 0:
+                return now
+            if time.monotonic() > until:
+                return _stop(store, planned, progress)
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        _stop(store, planned, progress)
+        raise
+    finally:
+        supervisor.stop()
+
+
+def _stop(store: Store, planned: Sequence[Planned], progress: Progress) -> Standing:
+    """Let what runs save and stop; what waits leaves the queue."""
+    progress("stopping; runs save where they are")
+    for one in planned:
+        run = run_of(store, one)
+        if run is not None and run.status in LIVE_STATUSES:
+            orders.stop(store, run.id, "study")
+    until = time.monotonic() + 120
+    while (now := standing(store, planned)).live and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    return now

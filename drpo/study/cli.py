@@ -1,0 +1,90 @@
+"""`drpo study`: run the study, or go on with it, and write docs/study.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drpo.cli.output import ProgressLine, print_json
+from drpo.errors import ConfigError
+from drpo.store import Store, workspace
+from drpo.study import carry, report
+from drpo.study.plan import EXPERIMENTS, Planned, whole
+
+JUDGED = ("tldr", "methods")
+"""Experiments whose answers are held against the chosen ones."""
+
+app = typer.Typer(help="Run the study behind the claims and write it down.")
+
+
+@app.callback(invoke_without_command=True)
+def study(
+    only: Annotated[
+        str, typer.Option(help=f"Experiments, comma-separated: {', '.join(EXPERIMENTS)}.")
+    ] = ",".join(EXPERIMENTS),
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Fewer or more seeds than planned.")
+    ] = None,
+    hours: Annotated[float, typer.Option(min=0, help="Most time to take; then runs save.")] = 3.0,
+    out: Annotated[Path, typer.Option(help="Where study.md goes.")] = Path("docs"),
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Run nothing; write what there is.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
+) -> None:
+    """Run the study unattended; stopped, it goes on where it was when called again.
+
+    Runs go through the ordinary queue of this workspace, two at a time (DRPO_CPU_SLOTS).
+    """
+    names = [name.strip() for name in only.split(",")]
+    unknown = [name for name in names if name not in EXPERIMENTS]
+    if unknown:
+        raise ConfigError(
+            f"--only: unknown experiment {', '.join(unknown)}; expected some of "
+            f"{', '.join(EXPERIMENTS)}."
+        )
+    planned = whole(names, seeds=seeds)
+    store, line = Store(), ProgressLine()
+    if dry_run:
+        _say(planned, store, None, as_json=as_json)
+        return
+    if not report_only:
+        carry.carry_out(store, planned, workspace() / "policies", hours=hours, progress=line.show)
+        _judge(store, planned, line)
+    line.end()
+    _say(planned, store, report.write(store, planned, out), as_json=as_json)
+
+
+def _judge(store: Store, planned: list[Planned], line: ProgressLine) -> None:
+    """Hold finished runs' answers against the chosen ones, once each."""
+    from drpo.evaluation.contestants import contestant  # loads torch
+    from drpo.evaluation.evaluate import evaluate
+
+    for one in planned:
+        run = carry.run_of(store, one)
+        if one.experiment not in JUDGED or run is None or run.status != "finished":
+            continue
+        found = contestant(store, run.id)
+        if store.documents.get("evaluation", found.key) is None:
+            line.show(f"evaluating {one.story}")
+            evaluate(store, [found])
+
+
+def _say(planned: list[Planned], store: Store, path: Path | None, *, as_json: bool) -> None:
+    standing = carry.standing(store, planned)
+    document = {
+        "runs": len(planned), "finished": standing.finished, "live": standing.live,
+        "failed": standing.failed, "missing": standing.missing,
+        "report": None if path is None else str(path),
+    }  # fmt: skip
+    if as_json:
+        print_json({**document, "planned": [one.story for one in planned]})
+        return
+    typer.echo(f"{len(planned)} runs: {standing}")
+    if path is not None:
+        typer.echo(f"-> {path}")

@@ -1,0 +1,119 @@
+"""Which runs the study is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drpo.config import RunConfig
+from drpo.demo import demo_config
+
+RESET_PROBS = (0.0, 0.25, 0.5, 0.75, 1.0)
+STARTS = (0.002, 0.01, 0.03, 0.1)
+"""Success of the start policy; 1 % is the sample material's own."""
+SEEDS = 5
+START_SEEDS = 3
+
+STRICT: dict[str, Any] = {"task": "strict", "reward_source": "gold", "updates": 60}
+"""The true reward itself: the question is exploration, so no reward model may answer it."""
+TLDR: dict[str, Any] = {"task": "tldr", "updates": 40}
+ANNEALED: dict[str, Any] = {"reset_prob": 0.5, "reset_schedule": "adaptive"}
+TUNED: dict[str, Any] = {
+    "sft_epochs": 1.0, "sft_learning_rate": 3e-4, "sft_batch_size": 32,
+    "dpo_epochs": 1.0, "dpo_learning_rate": 1e-4, "dpo_batch_size": 32,
+}  # fmt: skip
+"""Step sizes at which a model of under a million parameters learns from 8,000 pairs."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of the study."""
+
+    experiment: str
+    arm: str
+    seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    start: float | None = None
+    """Success of the start policy where it is not the sample material's own."""
+
+    @property
+    def story(self) -> str:
+        """How the run is found again in the store."""
+        return f"study:{self.experiment}:{self.arm}:{self.seed}"
+
+    def config(self, policies: Path) -> RunConfig:
+        """The run's settings.
+
+        Args:
+            policies: Where further start policies are.
+        """
+        settings = dict(self.settings)
+        task = settings.pop("task")
+        if self.start is not None:
+            settings["policy"] = str(policies / start_name(self.start))
+        name = f"study {self.experiment} {self.arm} seed {self.seed}"
+        return demo_config(task, **{"name": name, "seed": self.seed, **settings})
+
+
+def start_name(success: float) -> str:
+    """The folder of a start policy by its success, as `start-0.03`."""
+    return f"start-{success:g}"
+
+
+def strict(seeds: int = SEEDS) -> list[Planned]:
+    """All-or-nothing reward, five reset probabilities, and annealing."""
+    grid = [
+        Planned("strict", f"p{prob:g}", seed, {**STRICT, "reset_prob": prob})
+        for seed in range(seeds)
+        for prob in RESET_PROBS
+    ]
+    return grid + [
+        Planned("strict", "annealed", seed, {**STRICT, **ANNEALED}) for seed in range(seeds)
+    ]
+
+
+def tldr(seeds: int = SEEDS) -> list[Planned]:
+    """Graded reward learned from the pairs, the same grid; p0 is PPO."""
+    return [
+        Planned("tldr", f"p{prob:g}", seed, {**TLDR, "reset_prob": prob})
+        for seed in range(seeds)
+        for prob in RESET_PROBS
+    ]
+
+
+def start(seeds: int = START_SEEDS) -> list[Planned]:
+    """Where resets stop to pay: other start policies; those at 1 % are the strict grid's."""
+    arms: dict[str, dict[str, Any]] = {
+        "p0": {"reset_prob": 0.0}, "p0.5": {"reset_prob": 0.5}, "annealed": ANNEALED,
+    }  # fmt: skip
+    return [
+        Planned("start", f"{success:g}-{arm}", seed, {**STRICT, **settings}, start=success)
+        for seed in range(seeds)
+        for success in STARTS
+        if success != 0.01
+        for arm, settings in arms.items()
+    ]
+
+
+def methods(seeds: int = SEEDS) -> list[Planned]:
+    """SFT and DPO beside the graded grid's PPO and DR-PO."""
+    return [
+        Planned("methods", method, seed, {**TLDR, **TUNED, "method": method})
+        for seed in range(seeds)
+        for method in ("sft", "dpo")
+    ]
+
+
+EXPERIMENTS = {"strict": strict, "tldr": tldr, "start": start, "methods": methods}
+
+
+def whole(names: Iterable[str] = EXPERIMENTS, *, seeds: int | None = None) -> list[Planned]:
+    """All runs of some experiments, seed by seed, so that a stopped study is balanced."""
+    planned = [
+        one
+        for name in names
+        for one in (EXPERIMENTS[name]() if seeds is None else EXPERIMENTS[name](seeds))
+    ]
+    return sorted(planned, key=lambda one: one.seed)

@@ -1,0 +1,224 @@
+"""What the study's runs come to, as rows with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from drpo.evaluation.statistics import Interval, mean_over_seeds, paired_difference
+from drpo.store import Store
+from drpo.study.carry import run_of
+from drpo.study.plan import Planned
+
+Floats = NDArray[np.float64]
+METRICS = ("eval/gold", "eval/scores", "eval/kl", "eval/mean_length", "eval/finished")
+
+
+@dataclass(frozen=True)
+class Course:
+    """One finished run's evaluations."""
+
+    planned: Planned
+    run_id: str
+    episodes: Floats
+    """Episodes seen at each evaluation."""
+    values: Mapping[str, Floats]
+    seconds: float
+    win_rates: Mapping[str, float]
+    """Share won against the chosen answers, by judge, as `drpo eval` found it."""
+
+    def final(self, name: str) -> float:
+        """The last value of a metric; NaN where it was never logged."""
+        values = self.values.get(name)
+        return float(values[-1]) if values is not None and len(values) else float("nan")
+
+    def over_training(self, name: str) -> float:
+        """Mean over all evaluations after the start: rewards being early as well as good."""
+        return float(self.values[name][1:].mean())
+
+
+def courses(store: Store, planned: Sequence[Planned]) -> list[Course]:
+    """Read all finished runs of a plan."""
+    found = []
+    for one in planned:
+        run = run_of(store, one)
+        if run is None or run.status != "finished":
+            continue
+        frame = store.metrics.since(run.id, names=METRICS)
+        table = frame.pivot_table(index="step", columns="name", values="value", aggfunc="last")
+        steps = table.index.to_numpy(dtype=float)
+        values = {str(name): table[name].to_numpy(dtype=float) for name in table.columns}
+        per_update = run.config["ppo"]["episodes_per_update"]
+        seconds = float(run.summary.get("wall_seconds", 0.0))
+        rates = _win_rates(store, run.id, int(steps[-1]) if len(steps) else 0)
+        found.append(Course(one, run.id, steps * per_update, values, seconds, rates))
+    return found
+
+
+def by_arm(found: Sequence[Course], experiment: str) -> dict[str, dict[int, Course]]:
+    """Group runs of an experiment: arm, then seed."""
+    arms: dict[str, dict[int, Course]] = {}
+    for course in found:
+        if course.planned.experiment == experiment:
+            arms.setdefault(course.planned.arm, {})[course.planned.seed] = course
+    return arms
+
+
+def episodes_to(course: Course, name: str, level: float) -> float | None:
+    """Episodes until a metric first reaches a level, read between evaluations; None: never."""
+    values, episodes = course.values[name], course.episodes
+    reached = np.flatnonzero(values >= level)
+    if not len(reached):
+        return None
+    first = int(reached[0])
+    if first == 0:
+        return float(episodes[0])
+    rise = values[first] - values[first - 1]
+    way = (level - values[first - 1]) / rise if rise > 0 else 1.0
+    return float(episodes[first - 1] + way * (episodes[first] - episodes[first - 1]))
+
+
+def speed(arms: Mapping[str, Mapping[int, Course]], name: str = "eval/gold") -> pd.DataFrame:
+    """How fast and how far each arm gets, beside the arm without resets.
+
+    Half of the best: half of the highest mean final rate of any arm. A run that never gets there
+    counts with all its episodes, so the mean is a lower bound for arms with such runs.
+    """
+    half = max((_finals(seeds, name).mean() for seeds in arms.values()), default=0.0) / 2
+    control = arms.get("p0", {})
+    rows = []
+    for arm, seeds in arms.items():
+        reached = [episodes_to(course, name, half) for course in seeds.values()]
+        counted = [
+            course.episodes[-1] if at is None else at
+            for at, course in zip(reached, seeds.values(), strict=True)
+        ]
+        rows.append(
+            {
+                "arm": arm, "seeds": len(seeds), "level": half,
+                "reached": sum(at is not None for at in reached),
+                **_cells("episodes", mean_over_seeds(counted)),
+                **_cells("final", mean_over_seeds(_finals(seeds, name))),
+                **_cells("against_none", against(seeds, control, name)),
+                "minutes": np.mean([course.seconds for course in seeds.values()]) / 60,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def outcome(arms: Mapping[str, Mapping[int, Course]], control: str) -> pd.DataFrame:
+    """Win rate against the chosen answers, score, gold and KL of each arm, as in the paper."""
+    rows = []
+    for arm, seeds in arms.items():
+        cells: dict[str, Any] = {"arm": arm, "seeds": len(seeds)}
+        for judge in ("gold", "reward_model"):
+            rates = [c.win_rates[judge] for c in seeds.values() if judge in c.win_rates]
+            cells |= _cells(f"win_{judge}", mean_over_seeds(rates))
+        for name in ("gold", "scores", "kl"):
+            cells |= _cells(name, mean_over_seeds(_finals(seeds, f"eval/{name}")))
+        cells |= _cells("gold_gain", against(seeds, arms.get(control, {}), "eval/gold"))
+        cells["minutes"] = np.mean([course.seconds for course in seeds.values()]) / 60
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def start_line(found: Sequence[Course], starts: Sequence[float]) -> pd.DataFrame:
+    """With and without resets, and annealed, by the start policy's success.
+
+    Differences are paired by seed: to no resets, and of annealing to the better of the two
+    constant arms on the same start, both at the end and over the whole of training.
+    """
+    name, rows = "eval/gold", []
+    for success in starts:
+        arms = _arms_at(found, success)
+        constant = [arms[arm] for arm in ("p0", "p0.5") if arms.get(arm)]
+        if len(constant) < 2:
+            continue
+        better = max(constant, key=lambda seeds: _finals(seeds, name).mean())
+        annealed = arms.get("annealed", {})
+        rows.append(
+            {
+                "start": success, "seeds": len(constant[0]),
+                **_cells("measured", mean_over_seeds(
+                    [course.values[name][0] for course in constant[0].values()]
+                )),
+                **_cells("none", mean_over_seeds(_finals(constant[0], name))),
+                **_cells("resets", mean_over_seeds(_finals(constant[1], name))),
+                **_cells("annealed", mean_over_seeds(_finals(annealed, name))),
+                **_cells("resets_gain", against(constant[1], constant[0], name)),
+                **_cells("annealed_gain", against(annealed, better, name)),
+                **_cells("annealed_gain_over", _over(annealed, constant, name)),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def against(seeds: Mapping[int, Course], control: Mapping[int, Course], name: str) -> Interval:
+    """Paired difference of the final value to another arm, over the seeds that both have."""
+    shared = sorted(set(seeds) & set(control))
+    return paired_difference(
+        [seeds[seed].final(name) for seed in shared], [control[seed].final(name) for seed in shared]
+    ).t
+
+
+def raw(found: Sequence[Course]) -> pd.DataFrame:
+    """Every evaluation of every run, one row each."""
+    rows = [
+        {
+            "experiment": course.planned.experiment, "arm": course.planned.arm,
+            "seed": course.planned.seed, "run": course.run_id, "episodes": int(episodes),
+            **{name.removeprefix("eval/"): values[at] for name, values in course.values.items()},
+        }
+        for course in found
+        for at, episodes in enumerate(course.episodes)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _arms_at(found: Sequence[Course], success: float) -> dict[str, dict[int, Course]]:
+    if success == 0.01:
+        return by_arm(found, "strict")
+    prefix = f"{success:g}-"
+    return {
+        arm.removeprefix(prefix): seeds
+        for arm, seeds in by_arm(found, "start").items()
+        if arm.startswith(prefix)
+    }
+
+
+def _over(
+    seeds: Mapping[int, Course], constant: Sequence[Mapping[int, Course]], name: str
+) -> Interval:
+    """Annealing against the better constant arm, both by their mean over training."""
+    better = max(constant, key=lambda arm: np.mean([c.over_training(name) for c in arm.values()]))
+    shared = sorted(set(seeds) & set(better))
+    return paired_difference(
+        [seeds[seed].over_training(name) for seed in shared],
+        [better[seed].over_training(name) for seed in shared],
+    ).t
+
+
+def _finals(seeds: Mapping[int, Course], name: str) -> Floats:
+    finals = np.array([course.final(name) for course in seeds.values()], dtype=float)
+    known: Floats = finals[~np.isnan(finals)]
+    return known
+
+
+def _cells(name: str, interval: Interval) -> dict[str, float | None]:
+    return {
+        name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high,
+    }  # fmt: skip
+
+
+def _win_rates(store: Store, run_id: str, step: int) -> dict[str, float]:
+    body = store.documents.get("evaluation", f"{run_id}@{step}") or {}
+    return {
+        rate["judge"]: rate["value"]
+        for rate in body.get("win_rates", ())
+        if rate["against"] == "chosen" and rate["value"] is not None
+    }

@@ -1,0 +1,188 @@
+"""The study's plan, its arithmetic by hand, its report, and two real runs through the queue."""
+
+import csv
+import json
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from drpo.config import RunConfig
+from drpo.errors import RunError
+from drpo.store import Store
+from drpo.study import carry, report, tables
+from drpo.study.drawing import curve, figure
+from drpo.study.plan import Planned, methods, start, strict, tldr, whole
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
+    opened = Store()
+    yield opened
+    opened.close()
+
+
+def course(planned, gold, *, kl=1.0, every=5, per_update=64, win=None):
+    gold = np.array(gold, dtype=float)
+    episodes = np.arange(len(gold)) * every * per_update
+    values = {"eval/gold": gold, "eval/kl": np.full(len(gold), kl)}
+    return tables.Course(planned, "run", episodes.astype(float), values, 60.0, win or {})
+
+
+def arms(**golds):
+    return {
+        arm: {seed: course(Planned("strict", arm, seed), gold) for seed, gold in enumerate(rows)}
+        for arm, rows in golds.items()
+    }
+
+
+def finish(store, planned, gold):
+    """Write a finished run as a worker would."""
+    run = store.runs.create(RunConfig.of(data="d", policy="p"), story=planned.story)
+    for place, value in enumerate(gold):
+        metrics = {"eval/gold": value, "eval/scores": 2 * value, "eval/kl": float(place)}
+        store.metrics.append(run.id, 5 * place, metrics)
+    store.runs.change(run.id, status="finished", step=10, summary={"wall_seconds": 90.0})
+    return run
+
+
+def test_the_plan_is_the_whole_grid_with_the_same_seeds_in_every_arm():
+    assert len(strict()) == 6 * 5
+    assert len(tldr()) == 5 * 5
+    assert len(start()) == 3 * 3 * 3
+    assert len(methods()) == 2 * 5
+    planned = whole()
+    assert len({one.story for one in planned}) == len(planned)
+    assert [one.seed for one in planned] == sorted(one.seed for one in planned)
+    assert all(len(one.story) <= 64 for one in planned)
+
+
+def test_every_planned_run_has_valid_settings(tmp_path):
+    for one in whole():
+        config = one.config(tmp_path)
+        assert config.run.seed == one.seed
+    third = next(one for one in start() if one.start == 0.03)
+    assert third.config(tmp_path).models.policy == str(tmp_path / "start-0.03")
+    annealed = next(one for one in strict() if one.arm == "annealed").config(tmp_path)
+    assert annealed.reset.reset_schedule == "adaptive"
+
+
+def test_episodes_to_a_level_are_read_between_evaluations():
+    one = course(Planned("strict", "p0", 0), [0.0, 0.1, 0.3, 0.2])
+    # .2 lies half-way between the evaluations after 320 and 640 episodes.
+    assert tables.episodes_to(one, "eval/gold", 0.2) == pytest.approx(480)
+    assert tables.episodes_to(one, "eval/gold", 0.0) == 0
+    assert tables.episodes_to(one, "eval/gold", 0.31) is None
+
+
+def test_the_speed_table_by_hand():
+    frame = tables.speed(
+        arms(p0=[[0, 0, 0.1], [0, 0, 0.3]], **{"p0.5": [[0, 0.3, 0.5], [0, 0.3, 0.7]]})
+    ).set_index("arm")
+    # Best mean final rate .6, half of it .3.
+    assert frame.loc["p0.5", "level"] == pytest.approx(0.3)
+    assert frame.loc["p0.5", "episodes"] == pytest.approx(320)
+    assert frame.loc["p0", "reached"] == 1
+    # One seed never got there and one at the very end: both count 640.
+    assert frame.loc["p0", "episodes"] == pytest.approx(640)
+    assert frame.loc["p0.5", "against_none"] == pytest.approx(0.4)
+    # Both differences are .4, so the paired interval has no width.
+    assert frame.loc["p0.5", "against_none_low"] == pytest.approx(0.4)
+
+
+def test_differences_are_paired_by_seed_and_use_only_shared_seeds():
+    grid = arms(p0=[[0, 0.1], [0, 0.5]], **{"p0.5": [[0, 0.2], [0, 0.6], [0, 9.0]]})
+    gain = tables.against(grid["p0.5"], grid["p0"], "eval/gold")
+    assert (gain.value, gain.n) == (pytest.approx(0.1), 2)
+
+
+def test_annealing_is_held_against_the_better_constant_arm():
+    found = [
+        course(Planned("start", f"0.1-{arm}", seed), [0.1, 0.2, final])
+        for arm, final in (("p0", 0.9), ("p0.5", 0.6), ("annealed", 0.8))
+        for seed in range(3)
+    ]
+    (row,) = tables.start_line(found, [0.1, 0.03]).to_dict("records")
+    assert row["resets_gain"] == pytest.approx(-0.3)
+    assert row["annealed_gain"] == pytest.approx(-0.1)
+    assert row["measured"] == pytest.approx(0.1)
+    assert row["annealed_gain_over"] == pytest.approx(0.5 - 0.55)
+
+
+def test_curves_are_drawn_as_well_formed_svg_with_escaped_labels():
+    one = curve("a <b> & c", [np.arange(4.0)] * 2, [np.arange(4.0), np.arange(4.0) + 1])
+    assert one.mean.tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert one.error.tolist() == pytest.approx([0.5] * 4)
+    drawn = figure("t", "x", "y", [one, curve("d", [np.arange(3.0)], [np.zeros(3)])])
+    root = ET.fromstring(drawn)
+    texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "a <b> & c" in texts
+
+
+def test_the_report_holds_tables_with_intervals_curves_and_raw_figures(store, tmp_path):
+    planned = [one for one in whole(["strict", "tldr"], seeds=3) if one.arm in ("p0", "p0.5")]
+    for one in planned:
+        gain = 0.5 if one.arm == "p0.5" else 0.1
+        run = finish(store, one, [0.0, 0.1, gain + 0.01 * one.seed])
+        rate = {"against": "chosen", "judge": "gold", "value": gain}
+        store.documents.put("evaluation", f"{run.id}@10", {"win_rates": [rate]})
+    path = report.write(store, planned, tmp_path / "docs")
+    text = path.read_text()
+    assert "| no resets | 11.00 (8.52 to 13.48) |" in text
+    assert "40.00 (40.00 to 40.00) | helps" in text
+    assert "3 of 3" in text
+    assert "50.00 (50.00 to 50.00)" in text
+    assert "study/strict.svg" in text
+    with (tmp_path / "docs" / "study" / "raw.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 12 * 3
+    ET.parse(tmp_path / "docs" / "study" / "strict.svg")
+
+
+def test_a_study_without_runs_reports_that(store, tmp_path):
+    text = report.write(store, whole(seeds=1), tmp_path / "docs").read_text()
+    assert "0 finished" in text
+    assert "## 1" not in text
+
+
+def test_queued_runs_are_found_again_and_interrupted_ones_go_on(store, tmp_path):
+    planned = whole(["strict"], seeds=1)
+    carry.queue(store, planned, tmp_path)
+    carry.queue(store, planned, tmp_path)
+    assert len(store.runs.all()) == len(planned)
+    first = carry.run_of(store, planned[0])
+    store.runs.change(first.id, status="interrupted")
+    assert carry.standing(store, planned).missing == 1
+    carry.queue(store, planned, tmp_path)
+    assert carry.run_of(store, planned[0]).status == "queued"
+
+
+def test_a_start_policy_that_cannot_be_made_is_a_sentence(tmp_path):
+    impossible = [Planned("start", "x", 0, {}, start=-1.0)]
+    with pytest.raises(RunError, match="start--1"):
+        carry.make_starts(impossible, tmp_path, lambda _: None)
+
+
+@pytest.mark.slow
+def test_a_stopped_study_goes_on_to_its_end_and_its_report(store, tmp_path):
+    quick = {
+        "task": "tldr", "updates": 2, "episodes_per_update": 4, "eval_every": 1,
+        "eval_prompts": 4, "micro_batch_size": 4,
+    }  # fmt: skip
+    planned = [
+        Planned("tldr", arm, 0, {**quick, "reset_prob": prob})
+        for arm, prob in (("p0", 0.0), ("p0.5", 0.5))
+    ]
+    said = []
+    at_once = carry.carry_out(store, planned, tmp_path, hours=0, progress=said.append)
+    assert at_once.finished < 2
+    done = carry.carry_out(store, planned, tmp_path, hours=0.2, progress=said.append)
+    assert (done.finished, done.failed) == (2, 0)
+    found = tables.courses(store, planned)
+    assert [len(one.episodes) for one in found] == [3, 3]
+    assert found[0].episodes.tolist() == [0, 4, 8]
+    text = report.write(store, planned, tmp_path / "docs").read_text()
+    assert "resets .5" in text
+    assert json.dumps(said)
