@@ -217,3 +217,21 @@ def test_reading_the_store_loads_neither_pandas_nor_torch():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path):
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    old = Store(url)
+    run = old.runs.create(RunConfig.of(data="d", policy="p"))
+    with old.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN pinned")
+        connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN finished_at")
+        connection.exec_driver_sql("DROP TABLE votes")
+    old.close()
+
+    new = Store(url)
+
+    assert new.runs.get(run.id).pinned is False
+    assert new.runs.get(run.id).finished_at is None
+    assert new.votes.all("any") == []
+    new.close()

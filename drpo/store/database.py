@@ -14,6 +14,7 @@ from drpo.store.library import Datasets, Documents, Sweeps, Votes
 from drpo.store.runs import Commands, Events, Runs
 from drpo.store.schema import Base
 from drpo.store.series import Metrics, Samples
+from drpo.store.upgrade import add_missing
 
 
 def workspace() -> Path:
@@ -36,7 +37,7 @@ class Store:
     def __init__(self, url: str | None = None) -> None:
         self.url = url or os.environ.get("DRPO_DATABASE_URL") or _default_url()
         self.engine = _engine(self.url)
-        Base.metadata.create_all(self.engine)
+        add_missing(self.engine, Base.metadata)
         session = sessionmaker(self.engine, expire_on_commit=False)
         self.runs = Runs(session)
         self.metrics = Metrics(session)
