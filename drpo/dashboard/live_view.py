@@ -6,6 +6,7 @@ page is run once more without a timer, and from then on there is no traffic.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 
 import streamlit as st
@@ -96,9 +97,7 @@ def _two(left: str, right: str) -> None:
     top = run_charts.common_range(feeds, "eval/kl", "objective/kl")
     for place, run, feed in zip(st.columns(2, gap="large"), runs, feeds, strict=True):
         with place:
-            st.text(run.name, width="stretch")
-            st.code("\n".join(f"{name} = {differing.loc[name, run.id]}" for name in differing.index)
-                    or t("live.same_settings"), language=None)  # fmt: skip
+            heading(run.name, dict(zip(differing.index, differing[run.id], strict=True)))
             status_line(run, feed)
             controls(run, feed, key=run.id)
             if run.error:
@@ -119,6 +118,17 @@ def _two(left: str, right: str) -> None:
                 alt=t("live.alt_kl", last=number(feed.last("eval/kl"))),
             )  # fmt: skip
     generations(runs, [run.name for run in runs])
+
+
+def heading(name: str, differing: dict[str, str]) -> None:
+    """A run's name and what sets it apart from its neighbour; both may hold anything."""
+    settings = " · ".join(f"{setting} {value}" for setting, value in differing.items())
+    st.html(
+        f'<h3 style="font-size:1.2rem;margin:0;padding:0;overflow-wrap:anywhere">'
+        f"{html.escape(name)}</h3>"
+        f'<div style="color:var(--drpo-muted);overflow-wrap:anywhere">'
+        f"{html.escape(settings or t('live.same_settings'))}</div>"
+    )
 
 
 def measured(feed: frames.Feed) -> bool:

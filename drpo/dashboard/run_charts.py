@@ -241,10 +241,11 @@ def metric_panels(names: Iterable[str]) -> list[MetricPanel]:
     for name in known:
         base = re.sub(r"(_reset|_prompt|_se)$", "", name)
         members.setdefault(base if base in known else name, []).append(name)
-    return [
-        MetricPanel(name.split("/")[0] if "/" in name else "progress", name, tuple(together_))
-        for name, together_ in members.items()
+    found = [
+        MetricPanel(name.split("/")[0] if "/" in name else "progress", name, tuple(related))
+        for name, related in members.items()
     ]
+    return sorted(found, key=lambda panel: (panel.group, panel.name))
 
 
 def metric(

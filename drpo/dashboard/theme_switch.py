@@ -16,6 +16,7 @@ from pathlib import Path
 import streamlit as st
 
 from drpo.dashboard.look import COLOURS
+from drpo.dashboard.server import PLOTLY_URL
 from drpo.dashboard.words import t
 
 ASSETS = Path(__file__).parent / "assets"
@@ -40,6 +41,7 @@ def theme_switch(paths: Sequence[str]) -> None:
             "names": names,
             "paths": list(paths),
             "colours": COLOURS,
+            "library": PLOTLY_URL,
         },
         key="theme_switch",
     )

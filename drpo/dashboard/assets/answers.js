@@ -1,7 +1,5 @@
 // Cards of prompts and answers. Texts only ever become text nodes.
 
-const PROMPT_LINES = 4
-
 const isDark = (host) => {
   const code = getComputedStyle(host).getPropertyValue("--st-background-color").trim()
   if (!/^#[0-9a-f]{6}$/i.test(code)) return false
@@ -57,8 +55,11 @@ const updateCard = (words) => (card, item) => {
   write(card.querySelector(".title"), item.title)
   const text = card.querySelector(".prompt .text")
   write(text, item.prompt)
-  const lines = item.prompt.split("\n").reduce((sum, l) => sum + Math.ceil((l.length + 1) / 60), 0)
-  card.querySelector(".more").hidden = lines <= PROMPT_LINES
+  // Whether the prompt is cut can only be seen once it is laid out.
+  requestAnimationFrame(() => {
+    if (card.classList.contains("open")) return
+    card.querySelector(".more").hidden = text.scrollHeight <= text.clientHeight + 2
+  })
   keyed(card.querySelector(".columns"), item.answers, buildAnswer, updateAnswer(words))
 }
 

@@ -23,6 +23,16 @@ const publish = (host, colours) => {
   }
 }
 
+// Most visits come to a chart sooner or later; its library is large, so it is fetched ahead.
+const fetchAhead = (url) => {
+  if (document.querySelector(`link[href="${url}"]`)) return
+  const link = document.createElement("link")
+  link.rel = "prefetch"
+  link.as = "script"
+  link.href = url
+  document.head.appendChild(link)
+}
+
 export default function ({ data, parentElement }) {
   let group = parentElement.querySelector("fieldset")
   if (!group) {
@@ -30,6 +40,7 @@ export default function ({ data, parentElement }) {
     parentElement.appendChild(group)
   }
   publish(group, data.colours)
+  fetchAhead(data.library)
   const current = chosen()
   const legend = document.createElement("legend")
   legend.textContent = data.label
