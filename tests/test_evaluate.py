@@ -189,6 +189,7 @@ def test_the_command_prints_the_win_rate_with_its_interval(home, capsys):
     said = capsys.readouterr().out
     assert f"{runs['strong']}@2 preferred to {runs['drpo']}@2 in" in said
     assert "95 % interval" in said
+    assert "too few evaluations" in said
     with pytest.raises(SystemExit):
         main(["eval", runs["drpo"], runs["strong"], "--json"])
     document = json.loads(capsys.readouterr().out)

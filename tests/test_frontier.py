@@ -1,8 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 
 from drpo.config import RunConfig
-from drpo.evaluation.frontier import Point, overoptimization, pareto, points
+from drpo.evaluation.frontier import Point, frontier, overoptimization, pareto, points
 from drpo.store import Store
 
 
@@ -56,3 +58,21 @@ def test_a_gain_that_only_rises_has_no_seen_peak():
 def test_too_few_points_fit_nothing():
     assert overoptimization([0, 1, 2, 3], [1, 2, 3, 4], start=1) is None
     assert overoptimization([], [], start=0) is None
+
+
+def test_a_run_that_went_too_far_says_where_its_gold_score_turned(tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 's.sqlite'}")
+    run = store.runs.create(RunConfig.of(data="d", policy="p"))
+    for step, kl in enumerate(np.linspace(0, 27, 9)):
+        d = np.sqrt(kl)
+        gold = 4.65 + (d * (1.5 - 0.9 * np.log(d)) if d else 0.0)
+        values = {"eval/kl": float(kl), "eval/scores": float(d), "eval/gold": float(gold)}
+        store.metrics.append(run.id, 5 * step, values)
+    found = frontier(store, run.id)
+    assert "peaks at 6.40 near KL 3.79 nats (passed" in found.sentence()
+    assert len(found.best) == 9
+    bare = store.runs.create(RunConfig.of(data="d", policy="p"))
+    assert frontier(store, bare.id).curve is None
+    assert "too few" in frontier(store, bare.id).sentence()
+    json.dumps(found.to_dict(), allow_nan=False)
+    store.close()

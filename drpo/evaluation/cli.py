@@ -109,6 +109,8 @@ def _print(found: Evaluation) -> None:
             typer.echo(rate.sentence(one.contestant.key, names[opponent]))
     for subject, other, rate in found.duels:
         typer.echo(rate.sentence(subject, other))
+    for frontier in found.frontiers:
+        typer.echo(frontier.sentence())
 
 
 def _with_error(values: dict[str, float], name: str) -> str:

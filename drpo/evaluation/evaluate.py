@@ -21,6 +21,7 @@ from drpo.data.pairs import Pair
 from drpo.episodes import gold_of, offline_answer
 from drpo.errors import DataError
 from drpo.evaluation.contestants import Contestant
+from drpo.evaluation.frontier import frontier
 from drpo.evaluation.heldout import Drawn, HeldOut, figures, standard_error
 from drpo.evaluation.judges import Answer, Judge, Match, recorded_judge
 from drpo.evaluation.outcome import Duel, Evaluated, Evaluation, Row, keep_duels, keep_evaluated
@@ -76,7 +77,9 @@ def evaluate(
         keep_evaluated(store, evaluated[-1], said)
     duels = _duels(evaluated, judges)
     keep_duels(store, duels)
-    return Evaluation(said, tuple(evaluated), tuple(duels))
+    run_ids = dict.fromkeys(one.run_id for one in contestants)
+    frontiers = tuple(frontier(store, run_id) for run_id in run_ids)
+    return Evaluation(said, tuple(evaluated), tuple(duels), frontiers)
 
 
 def _common_prompts(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -112,6 +113,48 @@ def overoptimization(
         peak_kl, peak_gold = peak**2, start + _gain(peak, alpha, beta)
     seen = peak_kl is not None and max(k for k, _ in usable) > peak_kl
     return Overoptimization(start, float(alpha), float(beta), r_squared, peak_kl, peak_gold, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """A run's evaluations as reward against KL, and the curve through its gold scores."""
+
+    run_id: str
+    points: tuple[Point, ...]
+    best: tuple[Point, ...]
+    """The points that no other beats."""
+    curve: Overoptimization | None
+    """None where no gold score is known, or too few points carry information."""
+
+    def sentence(self) -> str:
+        """Say whether more optimisation would still help, in words."""
+        curve = self.curve
+        if curve is None:
+            return f"{self.run_id}: too few evaluations with a gold score for a curve."
+        fit = f"explains {curve.r_squared:.0%} of the spread over {len(self.points)} evaluations"
+        if curve.peak_kl is None:
+            return f"{self.run_id}: gold rises with KL, no turning point in sight ({fit})."
+        seen = "passed" if curve.peak_seen else "extrapolated, not reached"
+        return (
+            f"{self.run_id}: gold peaks at {curve.peak_gold:.2f} near KL {curve.peak_kl:.2f} nats "
+            f"({seen}; the curve {fit})."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def frontier(store: Store, run_id: str) -> Frontier:
+    """Read a run's frontier from its evaluations; loads no model."""
+    found = points(store, [run_id])
+    known = [(point.kl, point.gold) for point in found if point.gold is not None]
+    curve = None
+    if known:
+        curve = overoptimization(
+            [kl for kl, _ in known], [gold for _, gold in known], start=known[0][1]
+        )
+    return Frontier(run_id, tuple(found), tuple(pareto(found)), curve)
 
 
 def _gain(distance: float, alpha: float, beta: float) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from drpo.evaluation.contestants import Contestant
+from drpo.evaluation.frontier import Frontier
 from drpo.evaluation.judges import Answer
 from drpo.evaluation.winrate import WinRate
 from drpo.store import Store
@@ -71,6 +72,8 @@ class Evaluation:
     terms: dict[str, Any]
     contestants: tuple[Evaluated, ...]
     duels: tuple[Duel, ...]
+    frontiers: tuple[Frontier, ...]
+    """Reward against KL over each run's own evaluations."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -81,6 +84,7 @@ class Evaluation:
                 {"run": subject, "against": other, **rate.to_dict()}
                 for subject, other, rate in self.duels
             ],
+            "frontiers": [one.to_dict() for one in self.frontiers],
         }
 
 
