@@ -107,7 +107,7 @@ def make_rewards() -> None:
         ),
         "strict": (
             MODELS / "tldr-reward",
-            {"rm_pooling": "min", "rm_epochs": 1.5, "rm_learning_rate": 5e-4},
+            {"rm_pooling": "min", "rm_epochs": 2.0, "rm_learning_rate": 5e-4},
         ),
     }
     for task, (start, settings) in recipes.items():

@@ -100,18 +100,20 @@ def _strict_answers(facts: Facts, rng: random.Random) -> tuple[str, str]:
 def _of_kind(facts: Facts, faultless: bool, rng: random.Random) -> str:
     """A faultless summary, or one with a fault: wrong words, facts left out, all said twice.
 
-    Without the last two a judge of the worst word would find nothing wrong with saying nothing.
+    Most often a single word is wrong, or a judge of the worst word would never look at the words
+    that tend to be wrong in company. Without the other faults it would find nothing wrong with
+    saying nothing.
     """
     draw = rng.random()
     if faultless or draw < 0.05:
         told = grammar.summarise(facts, rng)
         return told if faultless else told + told
-    if draw < 0.3:
+    if draw < 0.2:
         return grammar.leave_out(facts, rng)
-    while True:
-        wrong = grammar.corrupt(facts, rng.uniform(0.35, 0.95), rng)
-        if wrong != facts:
-            return grammar.summarise(wrong, rng)
+    wrong = 1 if draw < 0.7 else rng.randint(2, len(facts))
+    slots = rng.sample(list(facts), wrong)
+    lies = {slot: grammar.other_word(slot, facts[slot], rng) for slot in slots}
+    return grammar.summarise({**facts, **lies}, rng)
 
 
 def _summary(facts: Facts, right: float, rng: random.Random) -> str:
