@@ -10,6 +10,7 @@ from sqlalchemy import Column, MetaData, inspect, literal
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateColumn
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from drpo.errors import RunError
 
@@ -35,8 +36,8 @@ def _add(engine: Engine, table: str, column: Column[object]) -> None:
     )
     if default is None and not column.nullable:
         raise RunError(
-            f"This store was made by another version of drpo: it lacks {table}.{column.name}, which "
-            "its rows need. Set DRPO_HOME to a new folder, or move the old one away."
+            f"This store was made by another version of drpo: it lacks {table}.{column.name}, "
+            "which its rows need. Set DRPO_HOME to a new folder, or move the old one away."
         )
     declared = str(CreateColumn(column).compile(dialect=engine.dialect))
     value = ""
