@@ -2,19 +2,20 @@
 
 Two sources: earlier runs of the same model on this machine, whose time per update was measured;
 else the arithmetic a transformer needs (2 operations per weight and token forwards, 4 more
-backwards) over the speed of this machine, with a floor per layer and token for tiny models, where
-calling a layer costs more than its arithmetic. The second is good to about a factor of two; it says
-so.
+backwards) over what a machine of this kind sustains, with a floor per layer and token for tiny
+models, where calling a layer costs more than its arithmetic. The second is good to about a factor
+of two; it says so.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from drpo import processes
 from drpo.config import RunConfig
@@ -83,6 +84,8 @@ class Estimate:
 
 def duration(seconds: float) -> str:
     """A time span in words a person would use."""
+    if seconds > 2 * 365 * 86_400:
+        return "years"
     for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
@@ -300,21 +303,16 @@ def _call(policy: Size, *, on_gpu: bool) -> float:
     return policy.layers * CALL_SECONDS["gpu" if on_gpu else "cpu"] * 10
 
 
-@lru_cache(maxsize=2)
 def speed(*, on_gpu: bool) -> float:
-    """Operations a second: a figure for GPUs, a tenth of a second's multiplication for cores."""
+    """Operations a second that training sustains.
+
+    Reckoned, not timed: a timing on a busy machine says little about the hours to come. A core
+    does 32 operations a cycle (8 numbers wide, two units, multiply and add); attention, softmax and
+    memory leave about a third of that.
+    """
     if on_gpu:
         return GPU_SPEED
-    import numpy as np
-
-    left = np.ones((384, 384), dtype=np.float32)
-    left @ left
-    began, best = time.perf_counter(), float("inf")
-    # The best round, not the mean: what else runs right now says little about the hours to come.
-    while time.perf_counter() - began < 0.1:
-        start = time.perf_counter()
-        left @ left
-        best = min(best, time.perf_counter() - start)
-    share = max(1, processes.cores() - 1) / processes.cores()  # the threads a worker takes
-    # Attention, softmax and memory traffic leave about a third of what a bare product reaches.
-    return 0.35 * share * 2 * 384**3 / best
+    frequency = psutil.cpu_freq()
+    hertz = 1e6 * (frequency.max or frequency.current) if frequency else 0.0
+    threads = max(1, processes.cores() - 1)  # as many as a worker takes
+    return 0.35 * 32 * (hertz or 2.5e9) * threads

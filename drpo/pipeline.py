@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drpo import baselines, checkpoint, trainer
+from transformers.utils.logging import disable_progress_bar
+
+from drpo import baselines, checkpoint, provenance, trainer
 from drpo.config import RunConfig
 from drpo.errors import CheckpointError, RunError
 from drpo.materials import Materials, gather
@@ -89,7 +91,9 @@ def carry_out(config: RunConfig, folder: Path, recorder: Recorder) -> bool:
         DrpoError: Data, models or settings do not allow it.
     """
     recorder.progress("data", 0, 0)
+    disable_progress_bar()  # worker.log is read by people
     materials = gather(config, recorder.store)
+    recorder.note(versions=provenance.versions(), data=provenance.data_of(materials))
     stage = Stage(folder, recorder)
     try:
         if recorder.should_stop():
