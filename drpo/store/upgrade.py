@@ -31,9 +31,8 @@ def add_missing(engine: Engine, metadata: MetaData) -> None:
 
 
 def _add(engine: Engine, table: str, column: Column[object]) -> None:
-    default = (
-        column.default.arg if column.default is not None and column.default.is_scalar else None
-    )
+    given = column.default
+    default = given.arg if isinstance(given, ScalarElementColumnDefault) else None
     if default is None and not column.nullable:
         raise RunError(
             f"This store was made by another version of drpo: it lacks {table}.{column.name}, "
