@@ -70,7 +70,7 @@ def hero(verdict: Verdict) -> None:
     if verdict.main is not None:
         parts += [
             f'<p class="by">{html.escape(say.judged_by(verdict))} '
-            f"{html.escape(say.tally(verdict.main))}.</p>",
+            f"{html.escape(say.tally(verdict.main))}</p>",
             gauge(verdict.main),
         ]
     draw_hero(meaning, parts)

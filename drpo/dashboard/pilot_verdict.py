@@ -180,7 +180,8 @@ def decision(store: Store, one: Pilot) -> None:
     st.write(t("pilot.decide_lead"))
     result = read(store, one)
     if result.seeds and result.judge is not None:
-        st.text(f"{t(f'pilot.effect_{result.call}')}. {effect_sentence(result)}", width="stretch")
+        told = say.joined(t(f"pilot.effect_{result.call}"), effect_sentence(result))
+        st.text(told, width="stretch")
     made = one.decision
     if made.choice:
         told = t(

@@ -18,7 +18,7 @@ from drpo.dashboard import charts, run_charts
 from drpo.dashboard.charts import Source
 from drpo.dashboard.frames import Series
 from drpo.dashboard.look import COLOURS
-from drpo.dashboard.verdict_words import headline, sentence
+from drpo.dashboard.verdict_words import in_full
 from drpo.dashboard.words import t
 from drpo.store import Store
 from drpo.store.schema import EventRow, Run
@@ -91,7 +91,7 @@ def replay_data(
         "name": run.name,
         "updates": max(1, run.step),
         "secondsPerUpdate": verdict.cost.seconds / max(1, run.step),
-        "verdict": f"{headline(verdict)}. {sentence(verdict)}",
+        "verdict": in_full(verdict),
         "panels": [panel for panel in (_panel(source, *spec) for spec in _PANELS) if panel],
         "marks": [{"step": mark.step, "label": mark.label} for mark in run_charts.marks(events)],
         "prompts": prompts,

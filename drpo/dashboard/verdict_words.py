@@ -25,6 +25,16 @@ def sentence(verdict: Verdict) -> str:
     return preferred(verdict.main)
 
 
+def in_full(verdict: Verdict) -> str:
+    """Headline and sentence as one text."""
+    return joined(headline(verdict), sentence(verdict))
+
+
+def joined(head: str, said: str) -> str:
+    """A headline and what it stands for, with the full stop of the language between them."""
+    return t("verdict.joined", head=head, said=said)
+
+
 def preferred(comparison: Comparison, other: str = "start") -> str:
     """How often one side was preferred.
 

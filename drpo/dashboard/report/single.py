@@ -46,13 +46,13 @@ def describe_run(store: Store, run: Run) -> Report:
 
 def verdict_blocks(verdict: Verdict) -> list[Block]:
     """The verdict in large, in the other language too, its three numbers, and how sure it is."""
-    blocks: list[Block] = [Text(f"{say.headline(verdict)}. {say.sentence(verdict)}", "lead")]
+    blocks: list[Block] = [Text(say.in_full(verdict), "lead")]
     for other in LANGUAGES:
         if other != language():
             with spoken(other):
                 blocks.append(Text(say.sentence(verdict), "note"))
     if verdict.main is not None:
-        blocks.append(Text(f"{say.judged_by(verdict)} {say.tally(verdict.main)}."))
+        blocks.append(Text(f"{say.judged_by(verdict)} {say.tally(verdict.main)}"))
     cards = overview_view.cards(verdict)
     if cards:
         blocks.append(Facts([(card.label, card.value, card.note) for card in cards]))
@@ -60,7 +60,7 @@ def verdict_blocks(verdict: Verdict) -> list[Block]:
         Text(text, "warning" if alarm else "plain")
         for text, alarm in overview_view.risk_lines(verdict)
     ]
-    blocks.append(Text(f"{t('overview.cost')}: {say.cost_told(verdict.cost)}."))
+    blocks.append(Text(f"{t('overview.cost')}: {say.cost_told(verdict.cost)}"))
     if verdict.run.error:
         blocks.append(Text(verdict.run.error, "warning"))
     return blocks

@@ -1,0 +1,34 @@
+"""What a run was made with and from, so that a report can say it later: versions and data."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import drpo
+from drpo.data.pairset import content_hash
+from drpo.materials import Materials
+
+PACKAGES = ("torch", "transformers", "trl", "peft", "tokenizers", "datasets")
+"""Those whose version can change what is learned."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of the code, of Python, and of the libraries that training stands on."""
+    found = {"drpo": drpo.__version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def data_of(materials: Materials) -> dict[str, Any]:
+    """How many pairs were trained on and held out, and the content hash of the former."""
+    return {
+        "train": len(materials.train),
+        "heldout": len(materials.heldout),
+        "content_hash": content_hash(materials.train),
+    }
