@@ -125,7 +125,7 @@ def kl(
 def reset_share(run: Source, *, axis: str = "") -> Panel:
     """How many episodes were reset, against how many were asked for."""
     asked, done = run.get("reset/prob"), run.get("reset/fraction")
-    traces = [charts.line(done, t("charts.reset_done"), "reset", axis=axis)]
+    traces = [charts.line(done, t("charts.reset_done"), "reset", axis=axis, legend=axis == "")]
     if len(asked):
         traces.append(
             charts.line(asked, t("charts.reset_asked"), "ink", width=1.25, dash="dash", axis=axis)

@@ -94,7 +94,8 @@ const draw = async (chart) => {
   await Plotly.react(plot, figure.data, layoutFor(figure.layout, data, host), configFor(data.words))
   chart.waiting?.remove()
   chart.waiting = null
-  plot.setAttribute("role", "img")
+  // Not an image: its buttons can be reached with the keyboard.
+  plot.setAttribute("role", "figure")
   plot.setAttribute("aria-label", data.alt)
   if (!chart.listening) {
     chart.listening = true
