@@ -249,8 +249,9 @@ class EvaluationSettings(Group):
     )
     eval_seed: int = setting(0, "Same seed, same sampling noise, for every run.", ge=0)
     sample_prompts: int = setting(
-        8, "Held-out prompts whose answers are kept for reading.", unit="prompts", ge=1, le=200
-    )
+        64, "Held-out prompts whose answers are kept, for reading and for the verdict on a run.",
+        unit="prompts", ge=1, le=200,
+    )  # fmt: skip
     judge: str | None = setting(
         None, "Base URL of an OpenAI-compatible chat endpoint that judges answers."
     )

@@ -28,6 +28,7 @@ COMMON: dict[str, Any] = {
     "reset_prob": 0.5,
     "eval_every": 5,
     "eval_prompts": 128,
+    "sample_prompts": 128,
 }
 """Found by trial on two cores: a tiny model learns within minutes at this step size."""
 

@@ -57,7 +57,7 @@ st.download_button(
     file_name, "text/html" if kind == "html" else "text/markdown",
     type="primary", icon=":material/download:", on_click="ignore", key="save",
 )  # fmt: skip
-st.caption(t("report.command"))
+st.write(t("report.command"))
 language_option = [] if lang == "en" else ["--lang", lang]
 st.code(shlex.join(["drpo", "report", *chosen, file_name, *language_option]), language="bash")
 

@@ -22,6 +22,8 @@ def add_run(
     asked = {"data": "pairs.jsonl", "policy": "start", "reward_model": "reward", "updates": 10}
     config = RunConfig.of(**{**asked, "name": name, **settings})
     run = store.runs.create(config, story=story)
+    # At once, or the supervisor of a running dashboard would take it off the queue.
+    store.runs.change(run.id, status=status)
     for step in (0, 10):
         far = step / 10
         store.samples.append(

@@ -25,7 +25,7 @@ def recall(key: str, options: Collection[str], default: str) -> str:
         The value now in the session.
     """
     asked = st.query_params.get(key)
-    if asked in options and asked != st.session_state.get(_seen(key)):
+    if asked in options and _is_news(key, asked):
         st.session_state[key] = asked
     elif st.session_state.get(key) not in options:
         st.session_state[key] = default
@@ -35,7 +35,7 @@ def recall(key: str, options: Collection[str], default: str) -> str:
 def recall_many(key: str, options: Collection[str], default: list[str]) -> list[str]:
     """Do the same for a choice of several, comma-separated in the URL."""
     asked = st.query_params.get(key)
-    if asked is not None and asked != st.session_state.get(_seen(key)):
+    if asked is not None and _is_news(key, asked):
         st.session_state[key] = [part for part in asked.split(",") if part in options]
     elif key not in st.session_state:
         st.session_state[key] = list(default)
@@ -55,6 +55,14 @@ def record(key: str, value: str | list[str], default: str | list[str] = "") -> N
             del st.query_params[key]
     elif st.query_params.get(key) != text:
         st.query_params[key] = text
+
+
+def _is_news(key: str, asked: str | None) -> bool:
+    """Whether the URL says something that the widget does not know: a link, or a new widget.
+
+    Another screen drops a widget's value, so a link back with the same value is news as well.
+    """
+    return asked != st.session_state.get(_seen(key)) or key not in st.session_state
 
 
 def _seen(key: str) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from drpo import estimate, orders, pilot
-from drpo.dashboard import address, forms, frames, launch_form, navigation, overview_view
+from drpo.dashboard import forms, frames, launch_form, navigation, overview_view
 from drpo.dashboard.look import count, duration, number
 from drpo.dashboard.notices import guarded, notice, show_problem
 from drpo.dashboard.overview_view import Card
@@ -89,12 +89,18 @@ def clock(seconds: float) -> str:
 def stepper() -> int:
     """The four steps; all can be reached at any time. Returns the present one, from 1."""
     places = [str(place) for place in range(1, len(pilot.STEPS) + 1)]
-    address.recall("step", places, "1")
+    # The link's name for it is `step`, as Live's is for another kind of step; the widget's is not.
+    asked = st.query_params.get("step", "1")
+    # Another screen drops the widget's value; the link that led back here still says it.
+    fresh = "pilot_step" not in st.session_state
+    if asked in places and (fresh or asked != st.session_state.get("pilot_step_asked")):
+        st.session_state["pilot_step"] = asked
+    st.session_state.setdefault("pilot_step", places[0])
     place = st.segmented_control(
-        t("pilot.steps"), places, key="step", required=True, label_visibility="collapsed",
+        t("pilot.steps"), places, key="pilot_step", required=True, label_visibility="collapsed",
         format_func=lambda place: f"{place}. {t(f'pilot.step_{pilot.STEPS[int(place) - 1]}')}",
     )  # fmt: skip
-    address.record("step", str(place), "1")
+    st.session_state["pilot_step_asked"] = st.query_params["step"] = str(place)
     return int(str(place))
 
 
@@ -108,7 +114,7 @@ def next_step(step: int) -> None:
 
 
 def _go_to(place: str) -> None:
-    st.session_state["step"] = place
+    st.session_state["pilot_step"] = place
 
 
 def data(store: Store, one: Pilot) -> None:
