@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -233,3 +235,20 @@ def test_a_detached_run_goes_on_alone_and_stops_on_command(
     code, _, _ = run_cli(capfd, "stop", run)
     assert code == 0
     assert wait_until(store, run, lambda run: run.status == "stopped").step >= 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_asks_a_followed_run_to_save_and_stop(store, tmp_path, model_folder, reward_folder):
+    config = small_config(tmp_path, model_folder(), reward_folder, updates=5000, eval_every=1000)
+    words = [sys.executable, "-m", "drpo", *flags(config), "--json"]
+    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (runs := store.runs.all()):
+        assert command.poll() is None, command.stderr.read()
+        time.sleep(0.2)
+    wait_until(store, runs[0].id, lambda run: run.step >= 1)
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=120)
+    assert command.returncode == 0, err
+    document = json.loads(out)
+    assert document["status"] == "stopped"
+    assert document["updates"] >= 1

@@ -116,19 +116,28 @@ def follow(store: Store, run_id: str) -> Run:
     line = ProgressLine()
     asked = False
     try:
-        while (run := store.runs.get(run_id)).status in LIVE_STATUSES:
-            line.show(_progress(run))
-            try:
-                time.sleep(FOLLOW_SECONDS)
-            except KeyboardInterrupt:
+        while (run := _next_look(store, run_id, line)) is None or run.status in LIVE_STATUSES:
+            if run is None:
                 if asked:
-                    raise
+                    raise KeyboardInterrupt
                 asked = True
                 orders.stop(store, run_id, "command line")
                 line.show(f"{run_id}: saving and stopping")
     finally:
         line.end()
         supervisor.stop()
+    return run
+
+
+def _next_look(store: Store, run_id: str, line: ProgressLine) -> Run | None:
+    """Wait a moment, then show and return how the run stands; None when Ctrl-C came meanwhile."""
+    try:
+        time.sleep(FOLLOW_SECONDS)
+        run = store.runs.get(run_id)
+        if run.status in LIVE_STATUSES:
+            line.show(_progress(run))
+    except KeyboardInterrupt:
+        return None
     return run
 
 
