@@ -136,11 +136,12 @@ def whiskers(duels: tuple[Duel, ...]) -> dict[str, Any]:
         if known:
             traces.append(_marks(judge, t(f"review.{word}"), known))
     figure = panels(
-        [Panel(t("review.chart"), t("review.chart_unit"), traces)], x_title="%", legend=True
+        [Panel(t("review.chart"), t("review.chart_unit"), traces)], x_title="", legend=True
     )
     layout = figure["layout"]
     layout["hovermode"] = "closest"
     layout["margin"]["l"] = 24
+    layout["annotations"][0]["xshift"] = -16  # the title: there are no tick labels to clear here
     layout["xaxis"] |= {"range": [-2, 102], "tickvals": [0, 25, 50, 75, 100]}
     layout["yaxis"] |= {
         "range": [len(duels) - 0.4, -0.75], "showticklabels": False, "showgrid": False,
@@ -187,10 +188,7 @@ def _marks(judge: str, label: str, known: list[tuple[int, Interval]]) -> dict[st
 def ranking_table(found: Results, review: Review) -> pd.DataFrame:
     """Strengths of all sources with intervals, strongest first."""
     labels = {source.key: source.label for source in review.sources}
-    rows = [
-        (labels[s.name], s.strength.value, s.strength.low, s.strength.high, s.comparisons)
-        for s in found.ranking.scores
-    ]
+    rows = [(labels[s.name], *_rounded(s.strength), s.comparisons) for s in found.ranking.scores]
     names = [t(f"review.col_{name}") for name in ("name", "score", "low", "high", "votes")]
     return pd.DataFrame(rows, columns=names)
 
@@ -301,3 +299,8 @@ def _file(rows: list[dict[str, Any]], suffix: str) -> bytes:
 
 def _percent(value: float | None) -> float | None:
     return None if value is None else round(100 * value, 1)
+
+
+def _rounded(interval: Interval) -> list[float | None]:
+    parts = (interval.value, interval.low, interval.high)
+    return [None if part is None else round(part, 2) for part in parts]
