@@ -25,11 +25,12 @@ _LEVELS: dict[str, tuple[str, Kind]] = {
 def show_verdict(report: Mapping[str, Any]) -> None:
     """Say whether the data can carry DR-PO, and why."""
     level, kind = _LEVELS[report["verdict"]["level"]]
-    reasons = [f"• {_reason(reason)}" for reason in report["verdict"]["reasons"]]
+    reasons = [f"• {reason_text(reason)}" for reason in report["verdict"]["reasons"]]
     notice(kind, "\n".join(reasons), title=f"{t('data.verdict')} {t(f'data.level_{level}')}")
 
 
-def _reason(reason: Mapping[str, Any]) -> str:
+def reason_text(reason: Mapping[str, Any]) -> str:
+    """One reason of the verdict in the visitor's language."""
     shown = {name: _figure(value) for name, value in reason["values"].items()}
     return t(f"data.reason_{reason['code']}").format(**shown)
 
@@ -58,6 +59,7 @@ def show_problems(report: Mapping[str, Any]) -> None:
         table = pd.DataFrame([_problem(entry) for entry in report[severity]])
         st.dataframe(
             table, hide_index=True, alt=t("data.problems_alt"), key=f"data_{severity}",
+            row_height=64,  # room for two lines, or long lists of rows are cut off
             column_config={
                 "kind": st.column_config.TextColumn(t("data.what"), width="medium"),
                 "count": st.column_config.NumberColumn(t("data.count"), width="small"),

@@ -12,11 +12,11 @@ import pandas as pd
 import streamlit as st
 
 from drpo import estimate, orders, pilot
-from drpo.dashboard import forms, frames, launch_form, navigation, overview_view
+from drpo.dashboard import data_report, forms, frames, launch_form, navigation, overview_view
 from drpo.dashboard.look import count, duration, number
-from drpo.dashboard.notices import guarded, notice, show_problem
+from drpo.dashboard.notices import guarded, show_problem
 from drpo.dashboard.overview_view import Card
-from drpo.dashboard.words import has, t
+from drpo.dashboard.words import t
 from drpo.data.report import Settings, check_source
 from drpo.data.source import Source
 from drpo.data.versions import find_version
@@ -187,10 +187,7 @@ def _checked(path: str, _changed: float, policy: str, response_length: int) -> d
 
 
 def _show_report(report: dict[str, Any]) -> None:
-    level = report["verdict"]["level"].replace(" ", "_")
-    kind = {"fit": "done", "fit_with_care": "warning"}.get(level, "problem")
-    reasons = "\n".join(_reason(reason) for reason in report["verdict"]["reasons"])
-    notice(kind, reasons, title=t(f"pilot.fitness_{level}"))  # type: ignore[arg-type]
+    data_report.show_verdict(report)
     counts, resets = report["counts"], report["resets"] or {}
     cards = [
         Card(t("pilot.pairs"), count(counts["pairs"]), ""),
@@ -210,22 +207,9 @@ def _show_report(report: dict[str, Any]) -> None:
             )
         )  # fmt: skip
     overview_view.numbers(cards)
-    problems = [*report["blockers"], *report["warnings"]]
-    if problems:
-        rows = [(entry["title"], entry["count"], entry["what_to_do"]) for entry in problems]
-        st.dataframe(
-            pd.DataFrame(rows, columns=[t(f"report.problem_{name}") for name in
-                                        ("what", "rows", "remedy")]), hide_index=True,
-        )  # fmt: skip
-
-
-def _reason(reason: dict[str, Any]) -> str:
-    """A reason of the data's verdict in the visitor's language, where the data desk has words."""
-    key = f"data.reason_{reason['code']}"
-    try:
-        return t(key, **reason["values"]) if has(key) else str(reason["sentence"])
-    except (KeyError, FileNotFoundError):
-        return str(reason["sentence"])
+    if report["blockers"] or report["warnings"]:
+        with st.expander(t("pilot.problems")):
+            data_report.show_problems(report)
 
 
 def runs(store: Store, one: Pilot) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drpo.config import RunConfig, leaves
+from drpo.dashboard.data_report import reason_text
 from drpo.dashboard.frames import Feed
 from drpo.dashboard.look import count, number
 from drpo.dashboard.report.blocks import Block, Table, Text
@@ -114,9 +115,14 @@ def data_report(report: dict[str, Any]) -> list[Block]:
     if verdict.get("level"):
         level = verdict["level"].replace(" ", "_")
         blocks.append(Text(t(f"report.fitness_{level}")))
-        blocks += [Text(reason["sentence"], "note") for reason in verdict.get("reasons", ())]
+        blocks += [Text(reason_text(reason), "note") for reason in verdict.get("reasons", ())]
     found = [
-        [t(f"report.{severity}"), entry["title"], count(entry["count"]), entry["what_to_do"]]
+        [
+            t(f"report.{severity}"),
+            t(f"data.kind_{entry['kind']}"),
+            count(entry["count"]),
+            t(f"data.todo_{entry['kind']}"),
+        ]
         for severity in ("blockers", "warnings")
         for entry in report.get(severity, ())
     ]
