@@ -134,9 +134,7 @@ class Desk:
         begun = read_json(folder / "process.json")
         told = read_json(folder / "progress.json")
         stage, done, total = told.get("stage", ""), told.get("done", 0), told.get("total", 0)
-        child = self._children.get((upload, task))
-        if child is not None:
-            child.poll()
+        self._reap(upload, task)
         if (folder / "error.json").is_file():
             error = read_json(folder / "error.json")
             return Status("failed", error=error.get("error", ""), kind=error.get("kind", ""))
@@ -150,6 +148,17 @@ class Desk:
                 return Status("done")
             return Status("failed", kind="bug")
         return Status("running", stage, done, total, time.time() - float(begun["at"]))
+
+    def _reap(self, upload: str, task: Task) -> None:
+        """Let go of a child that has ended, or that has written all it had to."""
+        child = self._children.get((upload, task))
+        if child is None:
+            return
+        folder = self.folder / upload / task
+        if (folder / "result.json").is_file() or (folder / "error.json").is_file():
+            child.wait()
+        if child.poll() is not None:
+            del self._children[upload, task]
 
     def result(self, upload: str, task: Task) -> dict[str, Any]:
         """Return what a task that is done wrote; empty before."""

@@ -56,15 +56,21 @@ class Datasets:
     def users(self, dataset: Dataset) -> list[str]:
         """Return the ids of runs that were trained on this version."""
         with self._session() as session:
-            rows = session.execute(select(Run.id, Run.config)).all()
-        names = {dataset.id}
-        if self.get(dataset.name).id == dataset.id:
-            names.add(dataset.name)
-        return [
-            run_id
-            for run_id, config in rows
-            if names & {config["data"]["data"], config["data"]["heldout"]}
-        ]
+            rows = session.execute(select(Run.id, Run.config, Run.created_at)).all()
+            newer = session.scalar(
+                select(func.min(Dataset.created_at)).where(
+                    Dataset.name == dataset.name, Dataset.version > dataset.version
+                )
+            )
+        exact = {dataset.id, f"{dataset.name}:{dataset.version}"}
+        users = []
+        for run_id, config, created_at in rows:
+            named = {config["data"][part] for part in ("data", "heldout", "demonstrations")}
+            # A bare name means the version that was the newest when the run was made.
+            newest = dataset.created_at <= created_at and (newer is None or created_at < newer)
+            if named & exact or (newest and dataset.name in named):
+                users.append(run_id)
+        return users
 
     def remove(self, dataset_id: str) -> None:
         """Forget a version that no run uses.

@@ -1,0 +1,327 @@
+"""Saved versions: cleaned as asked, whole or not there, found again, never a path from a name."""
+
+import csv
+import gzip
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from drpo.cli import main
+from drpo.config import RunConfig
+from drpo.data import Pair, load_pairs
+from drpo.data.desk import Desk
+from drpo.data.export import export_version, neutral
+from drpo.data.fixing import Recipe, fix
+from drpo.data.pairset import content_hash
+from drpo.data.report import Settings, check_source
+from drpo.data.source import Source
+from drpo.data.streaming import import_stream
+from drpo.data.versions import (
+    compare_versions,
+    delete_version,
+    find_version,
+    load_version,
+    path_of,
+    save_version,
+)
+from drpo.errors import DataError
+from drpo.store import Store
+
+PAIRS = [Pair(f"prompt {n}:", f" good {n}", f" bad {n}", row=n + 1) for n in range(6)]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def store(home):  # noqa: ARG001 - the workspace must be another first
+    opened = Store()
+    yield opened
+    opened.close()
+
+
+def jsonl(pairs: list[Pair]) -> bytes:
+    rows = [{"prompt": p.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in pairs]
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def checked(pairs: list[Pair]):
+    return check_source(Source.from_bytes(jsonl(pairs), name="f.jsonl"), Settings())[0]
+
+
+def test_a_version_is_read_back_as_it_was_saved(store):
+    gold = Pair("p:", " c", " r", {"who": "cat"}, 2.0, 1.0, 7, 0.5)
+    version = save_version(store, [*PAIRS, gold], "my set", source="up.jsonl")
+    loaded = load_version(version)
+    assert loaded.pairs == [*PAIRS, gold]
+    assert loaded.content_hash == version.content_hash == content_hash([*PAIRS, gold])
+    assert (version.version, version.rows, version.source) == (1, 7, "up.jsonl")
+
+
+def test_a_saved_name_is_loaded_by_name_number_and_id(store):
+    first = save_version(store, PAIRS[:2], "set")
+    second = save_version(store, PAIRS[:3], "set")
+    assert second.version == 2
+    assert [len(load_pairs(name, store=store)) for name in ("set", "set:1", first.id)] == [3, 2, 2]
+
+
+def test_the_gold_sidecar_travels_with_the_version(store, tmp_path):
+    sidecar = tmp_path / "x.gold.json"
+    sidecar.write_text('{"kind": "facts"}')
+    version = save_version(store, PAIRS, "with gold", gold=sidecar)
+    found = load_pairs("with gold", store=store)
+    assert found.gold is not None
+    assert found.gold.read_text() == '{"kind": "facts"}'
+    assert found.gold.parent == path_of(version).parent
+
+
+def test_equal_pairs_make_equal_bytes(store):
+    first, second = (save_version(store, PAIRS, name) for name in ("a", "b"))
+    assert path_of(first).read_bytes() == path_of(second).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 200, "bad\x00name"])
+def test_names_that_cannot_be_shown_are_refused(store, name):
+    with pytest.raises(DataError, match="printable"):
+        save_version(store, PAIRS, name)
+
+
+def test_a_hostile_name_stays_text(store, home):
+    version = save_version(store, PAIRS, "../../etc/passwd; <b>", source="../x")
+    assert home / "datasets" in path_of(version).parents
+    assert sorted(p.name for p in (home / "datasets").iterdir()) == [version.id]
+
+
+def test_a_failed_save_leaves_nothing_behind(store, home):
+    def broken():
+        yield PAIRS[0]
+        raise DataError("broken half-way")
+
+    with pytest.raises(DataError, match="half-way"):
+        save_version(store, broken(), "half")
+    with pytest.raises(DataError, match="nothing to save"):
+        save_version(store, [], "none")
+    assert list((home / "datasets").iterdir()) == []
+    assert store.datasets.all() == []
+
+
+def test_a_version_whose_file_was_changed_or_lost_is_refused(store):
+    version = save_version(store, PAIRS, "set")
+    path_of(version).write_bytes(gzip.compress(jsonl(PAIRS[:1])))
+    with pytest.raises(DataError, match="was changed"):
+        load_version(version)
+    path_of(version).unlink()
+    with pytest.raises(DataError, match="missing or damaged"):
+        load_version(version)
+
+
+def test_a_version_in_use_is_not_deleted_and_an_unused_one_is(store):
+    version = save_version(store, PAIRS, "set")
+    runs = [store.runs.create(RunConfig.of(data=name, policy="p")) for name in ("set", "set:1")]
+    newer = save_version(store, PAIRS[:3], "set")
+    for run in runs:  # by name it meant the version that was newest when it began
+        with pytest.raises(DataError, match="is used by"):
+            delete_version(store, "set:1")
+        assert path_of(version).exists()
+        store.runs.remove(run.id)
+    delete_version(store, "set:1")
+    delete_version(store, newer.id)
+    assert not path_of(version).parent.exists()
+    assert find_version(store, "set") is None
+
+
+def test_versions_are_compared_pair_by_pair(store):
+    first = save_version(store, PAIRS[:4], "a")
+    swapped = Pair(PAIRS[0].prompt, PAIRS[0].rejected, PAIRS[0].chosen)
+    second = save_version(store, [swapped, *PAIRS[1:3], PAIRS[5]], "b")
+    found = compare_versions(first, second)
+    assert [found[k] for k in ("shared_pairs", "only_first", "only_second", "swapped_pairs")] == [
+        2, 2, 2, 1]  # fmt: skip
+    assert found["shared_prompts"] == 3
+
+
+def test_cleaning_leaves_out_what_was_asked_and_writes_it_down():
+    noisy = [*PAIRS, PAIRS[0], Pair("talk:", " Human: me", " ok"),
+             Pair(PAIRS[1].prompt, PAIRS[1].rejected, PAIRS[1].chosen)]  # fmt: skip
+    loaded = checked(noisy)
+    fixed, account = fix(loaded, Recipe(("role_label",), "drop", "exact"))
+    assert [pair.row for pair in fixed.pairs] == [1, 3, 4, 5, 6]
+    assert account["left_out"] == {"role_label": 1, "conflict": 2, "duplicate": 1}
+    assert len(loaded.pairs) == 9, "the upload's own pairs must not change"
+
+
+def test_a_conflict_may_go_to_the_majority():
+    swapped = Pair(PAIRS[0].prompt, PAIRS[0].rejected, PAIRS[0].chosen)
+    fixed, _ = fix(checked([PAIRS[0], PAIRS[0], swapped, PAIRS[1]]), Recipe((), "majority"))
+    assert [pair.row for pair in fixed.pairs] == [1, 2, 4]
+    even, _ = fix(checked([PAIRS[0], swapped, PAIRS[1]]), Recipe((), "majority"))
+    assert [pair.row for pair in even.pairs] == [3]
+
+
+def test_a_recipe_that_makes_no_sense_or_leaves_nothing_is_refused():
+    with pytest.raises(DataError, match="--exclude"):
+        fix(checked(PAIRS), Recipe(("duplicate",)))
+    with pytest.raises(DataError, match="Nothing of"):
+        fix(checked([Pair("t:", " Human: x", " y")]), Recipe(("role_label",)))
+
+
+def test_a_stream_saves_the_same_pairs_as_reading_the_whole(store):
+    content = jsonl([*PAIRS, PAIRS[2], Pair("p", "", "x")])
+    source = Source.from_bytes(content, name="big.jsonl")
+    version = import_stream(store, source, "streamed")
+    assert version.rows == 6
+    assert version.recipe["left_out"] == {"duplicate": 1}
+    assert version.recipe["never_usable"] == {"empty_answer": 1}
+    assert version.content_hash == content_hash(PAIRS)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "csv"])
+def test_an_export_can_be_imported_again(store, tmp_path, form):
+    pairs = [*PAIRS, Pair('p, "q":', " line\nbreak", " 東京", {"who": "cat"}, 2.0, 1.0, 9)]
+    version = save_version(store, pairs, "set")
+    path = tmp_path / f"x.{form}"
+    path.write_bytes(export_version(version, form))
+    again = load_pairs(str(path))
+    assert again.content_hash == version.content_hash
+    assert again.pairs[-1].facts == {"who": "cat"}
+    assert again.pairs[-1].gold_chosen == 2.0
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\t=1", " =1", "\r=1"])
+def test_formulas_are_neutralised_in_tables(cell):
+    assert neutral(cell) == "'" + cell
+    assert neutral("plain = 1") == "plain = 1"
+
+
+def test_a_table_download_holds_no_formula(store):
+    version = save_version(store, [Pair("=cmd()|x", " ok", "@bad")], "f")
+    text = export_version(version, "csv").decode("utf-8-sig")
+    [row] = csv.DictReader(io.StringIO(text))
+    assert (row["prompt"], row["rejected"]) == ("'=cmd()|x", "'@bad")
+
+
+def run_cli(capsys, *words: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as left:
+        main(["data", *words])
+    return int(left.value.code or 0), capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("home")
+def test_the_check_commands_exit_code_says_usable_blocked_or_unreadable(tmp_path, capsys):
+    good, bad, broken = (tmp_path / name for name in ("good.jsonl", "bad.jsonl", "broken.json"))
+    good.write_bytes(jsonl(PAIRS))
+    bad.write_bytes(jsonl([*PAIRS, Pair("", "x", "y")]))
+    broken.write_bytes(b'[{"prompt": ')
+    code, out = run_cli(capsys, "check", str(good), "--json", "--html", str(tmp_path / "r.html"))
+    assert code == 0
+    assert json.loads(out)["counts"]["pairs"] == 6
+    assert (tmp_path / "r.html").is_file()
+    code, out = run_cli(capsys, "check", str(bad), "--json")
+    assert code == 1
+    assert json.loads(out)["blockers"][0]["rows"] == [7]
+    code, out = run_cli(capsys, "check", str(broken), "--json")
+    assert code == 2
+    assert json.loads(out)["kind"] == "unreadable"
+
+
+@pytest.mark.usefixtures("home")
+def test_an_ambiguous_file_is_settled_by_a_mapping_on_the_command_line(tmp_path, capsys):
+    path = tmp_path / "x.jsonl"
+    row = {"prompt": "p", "answer_a": "x", "answer_b": "y", "label": 1}
+    path.write_text(json.dumps(row) + "\n" + json.dumps({**row, "label": 0}) + "\n")
+    code, out = run_cli(capsys, "check", str(path), "--json")
+    assert (code, json.loads(out)["kind"]) == (2, "ambiguous")
+    code, out = run_cli(capsys, "check", str(path), "--json", "--map", "first_is=1,second_is=0")
+    assert code == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_import_list_compare_export_and_delete_from_the_command_line(tmp_path, capsys):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(jsonl([*PAIRS, PAIRS[0]]))
+    code, out = run_cli(capsys, "import", str(path), "set", "--json")
+    assert (code, json.loads(out)["rows"]) == (0, 6)
+    run_cli(capsys, "import", str(path), "set", "--deduplicate", "keep")
+    code, out = run_cli(capsys, "list", "--json")
+    assert [(v["name"], v["version"], v["rows"]) for v in json.loads(out)] == [
+        ("set", 2, 7), ("set", 1, 6)]  # fmt: skip
+    code, out = run_cli(capsys, "compare", "set:1", "set:2", "--json")
+    assert json.loads(out)["shared_pairs"] == 6
+    assert run_cli(capsys, "export", "set:1", str(tmp_path / "out.parquet"))[0] == 0
+    assert len(load_pairs(str(tmp_path / "out.parquet"))) == 6
+    assert run_cli(capsys, "delete", "set:1")[0] == 0
+    assert run_cli(capsys, "delete", "set:1")[0] == 1
+
+
+def finish(desk: Desk, upload: str, task, seconds: float = 120):
+    until = time.monotonic() + seconds
+    while desk.status(upload, task).state == "running" and time.monotonic() < until:
+        time.sleep(0.05)
+    return desk.status(upload, task)
+
+
+def test_the_desk_checks_corrects_and_saves_in_processes_of_their_own(store):
+    desk = Desk()
+    rows = [{"p": f"prompt {n}", "answer_a": f"x{n}", "answer_b": f"y{n}", "label": n % 2}
+            for n in range(8)]  # fmt: skip
+    upload = desk.add("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    desk.start(upload, "check", {})
+    status = finish(desk, upload, "check")
+    assert (status.state, status.kind) == ("failed", "ambiguous")
+    assert desk.columns(upload) == ["p", "answer_a", "answer_b", "label"]
+    parts = {"prompt": "p", "first_is": "1", "second_is": "0"}
+    desk.start(upload, "check", {"parts": parts})
+    assert finish(desk, upload, "check").state == "done"
+    assert Desk().report(upload)["counts"]["pairs"] == 8, "another process sees the same"
+    recipe = {"exclude": [], "contradictions": "keep", "repeats": "exact"}
+    desk.start(upload, "save", {"parts": parts, "recipe": recipe, "name": "from desk"})
+    assert finish(desk, upload, "save").state == "done"
+    assert load_pairs("from desk", store=store).pairs[0].chosen == "y0"
+
+
+@pytest.mark.usefixtures("home")
+def test_a_stopped_task_leaves_no_result():
+    desk = Desk()
+    upload = desk.add("a.jsonl", jsonl(PAIRS))
+    desk.start(upload, "check", {})
+    desk.stop(upload, "check")
+    assert desk.status(upload, "check").state == "stopped"
+    assert desk.report(upload) == {}
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("upload", ["../../etc", "", "x" * 16, "0" * 16])
+def test_an_uploads_id_from_the_url_cannot_name_another_folder(upload):
+    assert not Desk().exists(upload)
+    with pytest.raises(DataError, match="no longer here"):
+        Desk().status(upload, "check")
+
+
+def test_a_name_that_is_nothing_here_says_where_to_look(store):
+    with pytest.raises(DataError, match="neither a saved data set, nor a file here"):
+        load_pairs("nothing-of-the-kind.jsonl", store=store)
+
+
+def test_a_hub_name_without_a_network_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match="could not be loaded from the Hugging Face Hub"):
+        load_pairs("nobody/nothing")
+
+
+def test_files_are_read_from_a_path_with_their_sidecar(tmp_path: Path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(jsonl(PAIRS))
+    sidecar = tmp_path / "pairs.jsonl.gold.json"
+    sidecar.write_text("{}")
+    found = load_pairs(str(path))
+    assert (found.path, found.gold) == (path, sidecar)
