@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,9 @@ from drpo.dashboard.look import DASHES
 from drpo.dashboard.run_charts import together
 from drpo.dashboard.words import t
 
-LABEL_LENGTH = 18
-LABEL_GAP = 0.075
+LABEL_LENGTH, LABEL_WIDTH = 36, 19
+"""Letters of a label in all, and in one line of it."""
+LABEL_GAP = 0.11
 """Least distance of two labels, as a share of the axis."""
 
 
@@ -29,10 +31,10 @@ class Compared:
     sources: Sequence[Source]
 
 
-def plain(text: str, length: int = LABEL_LENGTH) -> str:
-    """A run's name as chart text: shortened, and with nothing the chart would read as markup."""
-    short = text if len(text) <= length else f"{text[: length - 1]}…"
-    return html.escape(short, quote=False)
+def plain(text: str) -> str:
+    """A run's name as chart text: in two short lines, with nothing the chart reads as markup."""
+    short = text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…"
+    return "<br>".join(html.escape(line, quote=False) for line in textwrap.wrap(short, LABEL_WIDTH))
 
 
 def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> Figure:
@@ -86,7 +88,7 @@ def frontier(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> F
             )  # fmt: skip
     figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.kl_axis"), legend=False)
     figure["layout"]["hovermode"] = "closest"
-    figure["layout"]["margin"]["r"] = 130
+    figure["layout"]["margin"]["r"] = 136
     return figure
 
 
@@ -125,7 +127,7 @@ def spread_out(values: Sequence[float], gap: float) -> list[float]:
 def _label_ends(figure: Figure, ends: Sequence[tuple[int, float, str]]) -> None:
     if not ends:
         return
-    figure["layout"]["margin"]["r"] = 130
+    figure["layout"]["margin"]["r"] = 136
     values = [value for _, value, _ in ends]
     span = max(values) - min(values)
     reach = _reach(figure) or span or 1.0
@@ -133,7 +135,8 @@ def _label_ends(figure: Figure, ends: Sequence[tuple[int, float, str]]) -> None:
         figure["layout"]["annotations"].append(
             {
                 "text": label, "x": 1, "xref": "paper", "xanchor": "left", "xshift": 6, "y": y,
-                "yref": "y", "showarrow": False, "font": {"color": f"@run-{index % 6}", "size": 13},
+                "yref": "y", "showarrow": False, "align": "left",
+                "font": {"color": f"@run-{index % 6}", "size": 12},
             }
         )  # fmt: skip
 

@@ -17,8 +17,12 @@ st.set_page_config(page_icon=ICON, layout="wide", initial_sidebar_state="auto")
 screen = st.navigation(navigation.screens(), expanded=True)
 st.set_page_config(page_title=f"{screen.title} – DR-PO", page_icon=ICON)
 
-# The primary colour is made for white text on it; as text on its own tint it is too faint.
-st.html("<style>button[kind$='Active'] p { color: var(--drpo-learned-ink) }</style>")
+# The primary colour is made for white text on it; as text of its own it is too faint.
+st.html(
+    "<style>button[aria-checked='true'][data-variant] p, button[aria-pressed='true'] p, "
+    "[data-testid='stSliderThumbValue'], [data-testid='stSliderThumbValue'] p "
+    "{ color: var(--drpo-learned-ink) }</style>"
+)
 with st.sidebar:
     address.recall(LANGUAGE_KEY, LANGUAGES, language())
     chosen = st.segmented_control(
