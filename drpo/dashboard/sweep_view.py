@@ -99,7 +99,10 @@ def _answer(board: Board, title: str) -> None:
     if best is None:
         return
     with st.grid(3, min_column_width=220):
-        st.metric(t("sweep.best"), cell_name(best), border=True)
+        st.metric(
+            t("sweep.best"), " · ".join(map(sweep_charts.said, best.values.values())), border=True,
+            delta=" · ".join(best.values), delta_color="off", delta_arrow="off",
+        )  # fmt: skip
         st.metric(
             t("sweep.best_value", metric=title), number(best.mean), border=True,
             delta=_interval(best.interval, best.n), delta_color="off", delta_arrow="off",

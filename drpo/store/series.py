@@ -165,8 +165,7 @@ class Samples:
         )  # fmt: skip
         with self._session() as session:
             rows = session.execute(query).all()
-        return [(step, min(deep, parts - 1), n, score, gold, kl)
-                for step, deep, n, score, gold, kl in rows]  # fmt: skip
+        return [(step, deep, n, score, gold, kl) for step, deep, n, score, gold, kl in rows]
 
     def last_step(self, run_id: str, kind: str = "heldout") -> int | None:
         """Return the newest step with samples."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -147,7 +148,7 @@ class SweepPlan(BaseModel):
                     base.replace(**{axis.name: axis.rounded(bound)})
         return plan
 
-    @property
+    @cached_property
     def base_config(self) -> RunConfig:
         """The shared config."""
         return RunConfig.from_nested(self.base)
@@ -157,7 +158,7 @@ class SweepPlan(BaseModel):
         """Whether resets are part of the method at all."""
         return self.base_config.run.method == "drpo"
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The settings that tell two cells apart; reset_prob is one of them in any DR-PO sweep."""
         names = tuple(axis.name for axis in self.axes)

@@ -1,0 +1,33 @@
+"""The alarm that people's votes raise, when the reward model's preference is not theirs."""
+
+from __future__ import annotations
+
+from drpo.monitor.alarms import Alarm
+
+MIN_VOTES = 10
+"""Fewer votes than this decide nothing."""
+
+
+def people_disagree(
+    step: int, *, human: float, low: float, high: float, votes: int, model: float
+) -> Alarm | None:
+    """Compare how often people and the reward model prefer a run's answers.
+
+    Args:
+        step: The checkpoint that was judged.
+        human: Share of comparisons that people decided for the run's answers.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        votes: Comparisons that people decided.
+        model: The reward model's share on the same comparisons.
+
+    Returns:
+        An alarm when the reward model's share lies above what the votes allow.
+    """
+    if votes < MIN_VOTES or model <= high:
+        return None
+    values = {
+        "human_share": human, "low_share": low, "high_share": high,
+        "model_share": model, "votes": float(votes),
+    }  # fmt: skip
+    return Alarm("people_disagree", step, step, 1, values)

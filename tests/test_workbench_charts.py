@@ -1,0 +1,178 @@
+"""The figures of the sweep and reset screens: right numbers in right places, and valid Plotly."""
+
+import plotly.graph_objects as go
+import pytest
+
+from drpo.config import RunConfig
+from drpo.dashboard import reset_charts, reset_view, sweep_charts
+from drpo.dashboard.look import paint
+from drpo.dashboard.playground_view import shades
+from drpo.store.schema import SampleRow
+from drpo.sweep import Axis, Board, Cell, SweepPlan
+from drpo.sweep.board import SweepRun
+
+GRID = (Axis(name="reset_prob", values=(0.5,)), Axis(name="kl_coef", values=(0.05, 0.2)))
+
+
+def valid(figure):
+    """Plotly's own check of every property; raises where one is unknown or of a wrong type."""
+    return go.Figure(paint(figure))
+
+
+def board(finals):
+    """A sweep of a 2 x 2 grid with final values by cell."""
+    plan = SweepPlan.of(
+        RunConfig.of(data="pairs.jsonl", policy="model"), axes=GRID, seeds=(0, 1, 2)
+    )
+    cells = [
+        Cell(
+            key=str(index), values=values, is_control=plan.is_control(values), planned=3,
+            runs=tuple(
+                SweepRun(f"run{index}{seed}", seed, "finished", {30: (value, 0.1)})
+                for seed, value in enumerate(finals[index])
+            ),
+        )
+        for index, values in enumerate(plan.known_cells())
+    ]  # fmt: skip
+    return Board("s", "s", "finished", plan, cells)
+
+
+FULL = board([(4.0, 4.2, 4.1), (5.0, 5.2, 5.1), (4.5, 4.6, 4.4), (6.0, 6.2, 6.1)])
+
+
+def test_a_heat_map_holds_every_mean_where_its_settings_say():
+    figure = sweep_charts.heat(FULL.cells, "reset_prob", "kl_coef", title="Gold", unit="score")
+    (trace,) = figure["data"]
+    assert (trace["x"], trace["y"]) == (["0", "0.5"], ["0.05", "0.2"])
+    assert [[round(value, 6) for value in row] for row in trace["z"]] == [[4.1, 4.5], [5.1, 6.1]]
+    valid(figure)
+
+
+def test_a_cell_says_its_mean_interval_and_seeds():
+    text = sweep_charts.cell_text(FULL.cells[0])
+    # t(.975, 2) = 4.3027; the spread of 4, 4.2, 4.1 is .1
+    assert text == "<b>4.10</b><br>± 0.25<br>n = 3"
+
+
+def test_a_cell_without_a_result_says_why():
+    empty = board([(), (5.0,), (), ()])
+    assert sweep_charts.cell_text(empty.cells[0]) == "not run"
+    assert sweep_charts.cell_text(empty.cells[1]).endswith("<i>some seeds</i>")
+    figure = sweep_charts.heat(empty.cells, "reset_prob", "kl_coef", title="Gold", unit="")
+    assert figure["data"][0]["z"] == [[None, None], [5.0, None]]
+    valid(figure)
+
+
+def test_importance_is_drawn_with_the_largest_on_top():
+    figure = sweep_charts.importance({"kl_coef": 0.7, "reset_prob": 0.2, "interaction": 0.1})
+    assert figure["data"][0]["y"] == ["together", "reset_prob", "kl_coef"]
+    valid(figure)
+
+
+def test_parallel_coordinates_have_one_line_a_cell_and_end_at_its_mean():
+    figure = sweep_charts.parallel(FULL.cells, FULL.plan.names, title="Gold")
+    (trace,) = figure["data"]
+    assert [axis["label"] for axis in trace["dimensions"]] == ["reset_prob", "kl_coef", "Gold"]
+    assert trace["dimensions"][-1]["values"] == pytest.approx([4.1, 5.1, 4.5, 6.1])
+    valid(figure)
+
+
+def test_parallel_coordinates_need_a_result():
+    assert (
+        sweep_charts.parallel(board([(), (), (), ()]).cells, ("kl_coef",), title="")["data"] == []
+    )
+
+
+def test_a_wide_range_lies_on_a_logarithm():
+    cells = [Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),), 1)
+             for v in (0.01, 0.1, 1.0)]  # fmt: skip
+    axis = sweep_charts.parallel(cells, ("kl_coef",), title="")["data"][0]["dimensions"][0]
+    assert axis["values"] == pytest.approx([-2, -1, 0])
+    assert axis["ticktext"] == ["0.01", "0.1", "1"]
+
+
+def episode(start="reset", prefix=5, length=20, score=1.0, own=0.5, **more):
+    return SampleRow(
+        kind="episode", start=start, prefix_tokens=prefix, offline_tokens=length, score=score,
+        offline_score=own, prompt="p", response="r", **more,
+    )  # fmt: skip
+
+
+def test_the_heat_map_weighs_updates_by_their_episodes():
+    # 80 updates in 40 columns: two a column. 3 episodes at 1 and 1 episode at 5 make 2.
+    rows = [(1, 4, 3, 1.0, None, 0.1), (2, 4, 1, 5.0, None, 0.1), (80, -1, 2, 7.0, None, 0.1)]
+    figure = reset_charts.heat(reset_charts.depths(rows), "score")
+    (trace,) = figure["data"]
+    assert trace["x"][0] == "1–2"
+    assert trace["x"][-1] == "79–80"
+    assert trace["y"][0] == "prompt"
+    assert trace["y"][5] == "40–50 %"
+    assert trace["z"][5][0] == pytest.approx(2.0)
+    assert trace["z"][0][-1] == pytest.approx(7.0)
+    assert trace["z"][3][0] is None
+    assert trace["customdata"][5][0] == 4
+    valid(figure)
+
+
+def test_a_value_that_no_row_knows_makes_an_empty_figure():
+    rows = [(1, 4, 3, 1.0, None, 0.1)]
+    assert reset_charts.heat(reset_charts.depths(rows), "gold")["data"] == []
+
+
+def test_the_depth_of_a_prompt_start_is_nothing():
+    assert reset_charts.share_given(episode(start="prompt", prefix=0)) == 0
+    assert reset_charts.share_given(episode()) == 25
+    assert reset_charts.share_given(episode(length=0)) == 0
+
+
+def test_one_updates_episodes_are_drawn_beside_the_datas_own():
+    figure = reset_charts.spread([episode(), episode(start="prompt", score=3.0, own=None)])
+    assert [trace["uid"] for trace in figure["data"]][-1] == "mean"
+    assert figure["data"][-1]["y"] == [3.0, 3.0]
+    valid(figure)
+    valid(reset_charts.spread([]))
+
+
+def test_episodes_are_ordered_and_unknown_values_come_last():
+    low, high, none = episode(score=1.0, own=0.9), episode(score=0.5, own=0.0), episode(score=None)
+    assert reset_view.ordered([low, none, high], "gain") == [high, low, none]
+    assert reset_view.ordered([low, none, high], "score") == [low, high, none]
+    assert reset_view.ordered([low, none, high], "drawn") == [low, none, high]
+
+
+def test_episodes_are_counted_by_depth_in_the_store(tmp_path):
+    from drpo.records import Sample
+    from drpo.store import Store
+
+    store = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+    run = store.runs.create(RunConfig.of(data="d", policy="p"))
+
+    def sample(start, prefix, length, score):
+        return Sample(
+            step=1, kind="episode", item=0, start=start, prompt="p", response="r",
+            prefix_tokens=prefix, offline_tokens=length, score=score,
+        )  # fmt: skip
+
+    store.samples.append(run.id, [
+        sample("prompt", 0, 0, 1.0), sample("prompt", 0, 20, 3.0), sample("reset", 0, 20, 5.0),
+        sample("reset", 19, 20, 7.0),
+    ])  # fmt: skip
+    found = {depth: (n, score) for _, depth, n, score, _, _ in store.samples.by_depth(run.id)}
+    assert found == {-1: (2, 2.0), 0: (1, 5.0), 9: (1, 7.0)}
+    store.close()
+
+
+TOKENS = [{"kl": 0.0}, {"kl": 1.0}]
+
+
+def test_a_token_is_the_darker_the_more_the_policies_differ():
+    assert shades(TOKENS, [], "kl", None) == [["kl", 0.0], ["kl", 0.632]]
+    assert shades(TOKENS, [], "none", None) == [["kl", 0.0], ["kl", 0.0]]
+
+
+def test_a_token_is_coloured_by_what_it_adds_to_the_score():
+    assert shades(TOKENS, [2.0, -1.0], "score", "sum") == [["gold", 1.0], ["alarm", 0.5]]
+    # pooling "last" gives the score so far: the step from 2 to -1 takes 3 away
+    assert shades(TOKENS, [2.0, -1.0], "score", "last") == [["alarm", 0.0], ["alarm", 1.0]]
+    # scores that do not fit the tokens colour nothing
+    assert shades(TOKENS, [1.0], "score", "sum") == [["kl", 0.0], ["kl", 0.0]]
