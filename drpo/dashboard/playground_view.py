@@ -146,9 +146,7 @@ def write_buttons(sources: Sequence[Source], prompt: str, prefix: str, how: Samp
             disabled=not sources or not prompt,
         )  # fmt: skip
         if live:
-            st.button(
-                t("playground.stop"), key="stop", icon=":material/stop:", on_click=live.stop
-            )
+            st.button(t("playground.stop"), key="stop", icon=":material/stop:", on_click=live.stop)
     if not sources:
         st.caption(t("playground.no_source"))
     if pressed or (st.session_state.pop("go_on", False) and sources and prompt):
