@@ -54,7 +54,10 @@ def histogram(**series: Sequence[float]) -> dict[str, Any]:
 
 
 def share_interval(hits: float, count: int) -> dict[str, float]:
-    """Return a share with its 95 % Wilson interval (Wilson 1927, JASA 22)."""
+    """Return a share with its 95 % Wilson interval (Wilson 1927, JASA 22).
+
+    The statistics of evaluation have it too, but load pandas and scipy, a second for every check.
+    """
     if count == 0:
         return {"share": 0.0, "low": 0.0, "high": 1.0, "count": 0}
     share = hits / count

@@ -17,7 +17,7 @@ import numpy.typing as npt
 SHINGLE = 8
 BINS = 32
 BANDS = 8
-"""Bands of BINS // BANDS bins: at a similarity of .9 a pair is missed once in 100,000 times."""
+"""Bands of BINS // BANDS bins: at a similarity of .9 one pair in about 5,000 is missed."""
 THRESHOLD = 0.9
 """Share of shingles that near duplicates have in common (Jaccard)."""
 CHUNK_BYTES = 2_000_000
