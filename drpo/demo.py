@@ -34,7 +34,8 @@ COMMON: dict[str, Any] = {
 
 TASKS: dict[str, dict[str, Any]] = {
     "tldr": {},
-    "strict": {"kl_coef": 0.05},
+    # Trained on the true score: what is shown is where episodes start, not a judge's blind spots.
+    "strict": {"reward_source": "gold", "kl_coef": 0.05},
 }
 
 
@@ -72,7 +73,8 @@ STORIES: dict[str, Story] = {
         # Too weak a brake: the learned reward rises while the true one falls (reward hacking).
         Story("brake", "tldr", "kl_coef", (0.02, 0.2), {"updates": 40}),
         # All or nothing at 1 % success: without resets a reward is almost never seen.
-        Story("reset", "strict", "reset_prob", (0.0, 0.5), {"updates": 40}),
+        # One pass over each update's episodes: with four, both runs learn too fast to tell apart.
+        Story("reset", "strict", "reset_prob", (0.0, 0.5), {"updates": 40, "num_ppo_epochs": 1}),
     )
 }
 
