@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -30,16 +31,16 @@ def write_file(path: Path, rows: int) -> None:
     rng = random.Random(0)
     letters = "etaoinshrdlucmfwyp"
     words = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(4_000)]
-    weights = [1 / (rank + 10) for rank in range(len(words))]
+    common = list(accumulate(1 / (rank + 10) for rank in range(len(words))))
 
     def text(count: int) -> str:
-        return " ".join(rng.choices(words, weights, k=count)).capitalize() + "."
+        return " ".join(rng.choices(words, cum_weights=common, k=count)).capitalize() + "."
 
-    prompt = text(15)
+    prompt = text(13)
     with path.open("w", encoding="utf-8") as file:
         for number in range(rows):
-            prompt = prompt if number % 50 == 0 and number else text(15)
-            row = {"prompt": prompt, "chosen": text(11), "rejected": text(9)}
+            prompt = prompt if number % 50 == 0 and number else text(13)
+            row = {"prompt": prompt, "chosen": text(10), "rejected": text(8)}
             file.write(json.dumps(row) + "\n")
 
 

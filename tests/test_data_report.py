@@ -60,7 +60,8 @@ def test_duplicates_near_duplicates_and_conflicts_are_named_by_row():
     assert found["conflict"] == [3, 9]
     assert report["duplicates"]["exact"] == 1
     assert report["counts"] == {
-        "rows": 9, "pairs": 9, "prompts": 7, "distinct_prompts": 6, "set_apart": 0
+        "rows": 9, "pairs": 9, "prompts": 7, "distinct_prompts": 6, "set_apart": 0,
+        "demonstrations": 0,
     }  # fmt: skip
 
 
@@ -251,3 +252,11 @@ def test_pairs_keep_their_row_numbers_from_the_file():
     loaded, _ = report_on([{"prompt": "", "chosen": "a", "rejected": "b"}, *rows(2)])
     assert [pair.row for pair in loaded.pairs] == [2, 3]
     assert isinstance(loaded.pairs[0], Pair)
+
+
+def test_a_file_of_demonstrations_is_called_that_and_its_rows_are_checked():
+    base = [{"prompt": f"Tell me {n}:", "response": f" word {n}"} for n in range(3)]
+    _, report = report_on([*base, {"prompt": "p", "response": ""}])
+    assert report["counts"]["demonstrations"] == 3
+    assert kinds(report, "blockers") == {"empty_answer": [4]}
+    assert report["verdict"]["reasons"][0]["code"] == "demonstrations"

@@ -95,7 +95,8 @@ def check(
     else:
         for line in report_lines(report):
             typer.echo(line)
-    if report["blockers"] or report["counts"]["pairs"] == 0:
+    counts = report["counts"]
+    if report["blockers"] or counts["pairs"] + counts["demonstrations"] == 0:
         raise typer.Exit(BLOCKED)
 
 

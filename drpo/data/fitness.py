@@ -119,6 +119,16 @@ def verdict(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _about_size(report: Mapping[str, Any]) -> list[Reason]:
     pairs, prompts = report["counts"]["pairs"], report["counts"]["prompts"]
+    if report["counts"]["demonstrations"]:
+        return [
+            Reason(
+                "demonstrations",
+                "fit with care",
+                "{answers} answers to reset into, and no pairs: give this as the "
+                "demonstrations file of a run, beside a file with pairs.",
+                answers=report["counts"]["demonstrations"],
+            )
+        ]
     if pairs == 0:
         return [Reason("no_pairs", "not fit", "No row can be trained on.")]
     found = []

@@ -112,8 +112,9 @@ def read_pairs(
     layout, rows = open_rows(source, fmt, mapping=mapping, shape=shape)
     problems = Problems()
     loaded = PairSet([], source.name, "", problems, layout=layout, format=fmt.describe(source))
+    loaded.source_hash, loaded.size = source.sha256(), source.size
     if layout.shape == "demonstrations":
-        loaded.rows = sum(1 for _ in rows)
+        _count_demonstrations(loaded, rows, layout)
         return loaded
     converter = Converter(layout, problems)
     for raw in rows:
@@ -125,8 +126,19 @@ def read_pairs(
             progress("read", loaded.rows, 0)
     loaded.agreement = converter.agreement.summary()
     loaded.content_hash = content_hash(loaded.pairs)
-    loaded.source_hash, loaded.size = source.sha256(), source.size
     return loaded
+
+
+def _count_demonstrations(loaded: PairSet, rows: Iterator[RawRow], layout: Layout) -> None:
+    """Note how many rows can be reset into, and what is wrong with the others."""
+    for raw in rows:
+        loaded.rows += 1
+        try:
+            demonstration(raw, layout)
+        except RowError as error:
+            loaded.problems.add(error.kind, raw.number, str(error))
+        else:
+            loaded.demonstrations += 1
 
 
 def open_rows(

@@ -24,6 +24,8 @@ class PairSet:
     problems: Problems = field(default_factory=Problems)
     rows: int = 0
     """Rows in the source, unusable ones included."""
+    demonstrations: int = 0
+    """Rows of (prompt, response) that can be reset into, where the source holds such."""
     layout: Layout | None = None
     columns: list[str] = field(default_factory=list)
     """Names of the source's columns, for correcting the layout."""

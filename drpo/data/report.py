@@ -167,6 +167,7 @@ def _counts(loaded: PairSet, groups: Sequence[int]) -> dict[str, int]:
         "prompts": len({pair.prompt for pair in loaded.pairs}),
         "distinct_prompts": len(set(groups)),
         "set_apart": sum(counts.get(kind, 0) for kind in apart),
+        "demonstrations": loaded.demonstrations,
     }
 
 
