@@ -162,7 +162,8 @@ def test_labels_keep_their_order_and_their_distance():
 def test_a_run_name_cannot_become_markup_in_a_chart():
     assert compare_charts.plain("<a href='x'>") == "&lt;a href='x'&gt;"
     assert compare_charts.plain("kl_coef 0.2, reset_prob 0.5") == "kl_coef 0.2,<br>reset_prob 0.5"
-    assert compare_charts.plain("a" * 40).replace("<br>", "") == "a" * 35 + "…"
+    assert compare_charts.plain("word " * 40).count("<br>") == 1
+    assert compare_charts.plain("word " * 40).endswith("…")
 
 
 def test_painting_replaces_meanings_and_nothing_else():

@@ -17,9 +17,9 @@ from drpo.dashboard.look import DASHES
 from drpo.dashboard.run_charts import together
 from drpo.dashboard.words import t
 
-LABEL_LENGTH, LABEL_WIDTH = 36, 19
-"""Letters of a label in all, and in one line of it."""
-LABEL_GAP = 0.11
+LABEL_WIDTH = 22
+"""Letters in one of a label's two lines."""
+LABEL_GAP = 0.125
 """Least distance of two labels, as a share of the axis."""
 
 
@@ -33,8 +33,8 @@ class Compared:
 
 def plain(text: str) -> str:
     """A run's name as chart text: in two short lines, with nothing the chart reads as markup."""
-    short = text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…"
-    return "<br>".join(html.escape(line, quote=False) for line in textwrap.wrap(short, LABEL_WIDTH))
+    lines = textwrap.wrap(text, LABEL_WIDTH, max_lines=2, placeholder="…")
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
 def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> Figure:
@@ -64,19 +64,20 @@ def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) ->
 def frontier(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> Figure:
     """Reward against KL, one point an evaluation; the start policy is where all lines begin."""
     traces: list[Trace] = []
+    ends: dict[int, tuple[int, float, str]] = {}
     for index, run in enumerate(runs):
         for source in run.sources:
             steps, x, y = together(source.get("eval/kl"), source.get(name))
             if not len(steps):
                 continue
             label, colour = plain(run.label), f"run-{index % 6}"
+            ends[index] = (index, float(y[-1]), label)
             traces.append(
                 {
-                    "type": "scatter", "mode": "lines+markers+text", "x": charts.packed(x),
+                    "type": "scatter", "mode": "lines+markers", "x": charts.packed(x),
                     "y": charts.packed(y), "customdata": steps.tolist(), "name": label,
                     "uid": f"{label}-{index}-{len(traces)}",
-                    "text": [*[""] * (len(steps) - 1), label], "textposition": "middle right",
-                    "textfont": {"color": f"@{colour}"}, "showlegend": False, "cliponaxis": False,
+                    "showlegend": False, "cliponaxis": False,
                     "line": {"color": f"@{colour}", "width": 1.5, "dash": DASHES[index % 6]},
                     "marker": {
                         "color": f"@{colour}", "size": 8,
@@ -88,7 +89,7 @@ def frontier(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> F
             )  # fmt: skip
     figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.kl_axis"), legend=False)
     figure["layout"]["hovermode"] = "closest"
-    figure["layout"]["margin"]["r"] = 136
+    _label_ends(figure, list(ends.values()))
     return figure
 
 
@@ -127,7 +128,7 @@ def spread_out(values: Sequence[float], gap: float) -> list[float]:
 def _label_ends(figure: Figure, ends: Sequence[tuple[int, float, str]]) -> None:
     if not ends:
         return
-    figure["layout"]["margin"]["r"] = 136
+    figure["layout"]["margin"]["r"] = 150
     values = [value for _, value, _ in ends]
     span = max(values) - min(values)
     reach = _reach(figure) or span or 1.0

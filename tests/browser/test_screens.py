@@ -61,8 +61,7 @@ def plot(page, expression):
                          f"return {expression} }}")  # fmt: skip
 
 
-POINTS = "Math.max(...p.data.filter(d => d.uid == 'training batches').map(d => d._length ?? 0), " \
-         "...p.calcdata.map(c => c.length))"  # fmt: skip
+POINTS = "Math.max(...p.calcdata.map(c => c.length))"
 
 
 def wait_for(page, expression):
@@ -83,7 +82,7 @@ def test_zoom_hidden_lines_scroll_and_an_open_sample_survive_sixty_ticks(
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 20, steps=6)
     page.mouse.up()
     wait_for(page, "p.layout.xaxis.range[1] < 120")
-    page.locator(f"{REWARD} .legendtoggle").nth(1).click()
+    page.locator(f"{REWARD} .legendtoggle").first.click()
     wait_for(page, "p.data.some(d => d.visible == 'legendonly')")
     page.get_by_role("button", name="Show the whole prompt").first.click()
     main = page.get_by_test_id("stMain")
@@ -180,7 +179,7 @@ def test_the_language_switch_changes_every_screen_and_stands_in_the_link(server,
 
 def test_the_dark_theme_is_kept_over_screens_and_reloads(open_page):
     page = open_page("/")
-    page.get_by_text("Dark", exact=True).click()
+    page.get_by_role("radio", name="Dark").click()
     page.wait_for_function(
         "() => document.documentElement.style.getPropertyValue('--drpo-paper') == '#10161D'"
     )
