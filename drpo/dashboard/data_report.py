@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -53,32 +54,29 @@ def show_problems(report: Mapping[str, Any]) -> None:
     """List blockers and warnings apart, with rows and what to do."""
     for severity in ("blockers", "warnings"):
         st.subheader(t("data.blockers" if severity == "blockers" else "data.warnings"))
-        if not report[severity]:
+        if report[severity]:
+            # Text in a table's cell is cut off; here every row number can be read.
+            st.html("".join(_problem(entry) for entry in report[severity]))
+        else:
             st.caption(t("data.no_blockers" if severity == "blockers" else "data.no_warnings"))
-            continue
-        table = pd.DataFrame([_problem(entry) for entry in report[severity]])
-        st.dataframe(
-            table, hide_index=True, alt=t("data.problems_alt"), key=f"data_{severity}",
-            row_height=64,  # room for two lines, or long lists of rows are cut off
-            column_config={
-                "kind": st.column_config.TextColumn(t("data.what"), width="medium"),
-                "count": st.column_config.NumberColumn(t("data.count"), width="small"),
-                "rows": st.column_config.TextColumn(t("data.which"), width="medium"),
-                "todo": st.column_config.TextColumn(t("data.todo"), width="large"),
-            },
-        )  # fmt: skip
 
 
-def _problem(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _problem(entry: Mapping[str, Any]) -> str:
     rows = [
         f"{row} ({entry['details'][str(row)]})" if str(row) in entry["details"] else str(row)
         for row in entry["rows"][:SHOWN_ROWS]
     ]
     more = " …" if entry["count"] > SHOWN_ROWS else ""
-    return {
-        "kind": t(f"data.kind_{entry['kind']}"), "count": entry["count"],
-        "rows": ", ".join(rows) + more, "todo": t(f"data.todo_{entry['kind']}"),
-    }  # fmt: skip
+    kind = entry["kind"]
+    count = t("data.affected", count=look.count(entry["count"]))
+    return (
+        '<div style="padding:.6rem 0;border-bottom:1px solid var(--drpo-line);'
+        'line-height:1.5;overflow-wrap:anywhere">'
+        f"<strong>{escape(t(f'data.kind_{kind}'))}</strong> · {escape(count)}<br>"
+        f"{escape(t('data.which'))}: {escape(', '.join(rows) + more)}<br>"
+        f'<span style="color:var(--drpo-muted)">{escape(t(f"data.todo_{kind}"))}</span>'
+        "</div>"
+    )
 
 
 def show_pictures(report: Mapping[str, Any]) -> None:
