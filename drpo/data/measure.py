@@ -12,6 +12,8 @@ from typing import Any
 from drpo.errors import ModelError
 
 BATCH = 1_000
+NAMED = 100
+"""Texts for which the report can say what exactly is unknown."""
 _UNSPACED = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 
 
@@ -79,16 +81,18 @@ class Tokens:
             encoded = self._tokenizer.encode_batch_fast(batch, add_special_tokens=False)
             for offset, encoding in enumerate(encoded):
                 lengths.append(len(encoding))
-                missing = self._missing(batch[offset], encoding)
+                missing = self._missing(batch[offset], encoding, named=len(unknown) < NAMED)
                 if missing:
                     unknown[start + offset] = missing
         return Measured(lengths, unknown)
 
-    def _missing(self, text: str, encoding: Any) -> str:  # noqa: ANN401
+    def _missing(self, text: str, encoding: Any, *, named: bool) -> str:  # noqa: ANN401
         if self._unknown_ids:
             ids = encoding.ids
             if any(token in ids for token in self._unknown_ids):
-                # The quick encoding carries no offsets, so the few such texts are read again.
+                if not named:
+                    return "unknown token"
+                # The quick encoding carries no offsets, so the first such texts are read again.
                 slow = self._tokenizer.encode(text, add_special_tokens=False)
                 at = next(i for i, token in enumerate(slow.ids) if token in self._unknown_ids)
                 begin, end = slow.offsets[at]
