@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from drpo.dashboard.charts import Source
-from drpo.dashboard.frames import is_live
+from drpo.dashboard.frames import config_of, is_live
 from drpo.dashboard.look import count, duration, number
 from drpo.dashboard.words import has, t
 from drpo.store.schema import Run
@@ -63,8 +63,9 @@ def seconds_left(run: Run, source: Source, *, now: float | None = None) -> float
     if run.stage in TRAINING:
         updates = source.get("timing_s/update").values[-_RECENT:]
         if len(updates):
-            remaining = max(0, run.config["ppo"]["updates"] - run.step)
-            evaluations = remaining / run.config["evaluation"]["eval_every"]
+            config = config_of(run)
+            remaining = max(0, config.ppo.updates - run.step)
+            evaluations = remaining / config.evaluation.eval_every
             each = source.get("timing_s/evaluation").values[-_RECENT:]
             measuring = float(np.mean(each)) if len(each) else 0.0
             return float(np.mean(updates)) * remaining + measuring * evaluations
