@@ -154,7 +154,7 @@ def whiskers(duels: tuple[Duel, ...]) -> dict[str, Any]:
         }
     )  # fmt: skip
     for place, duel in enumerate(duels):
-        subject, other = plain(duel.subject.label, 40), plain(duel.other.label, 40)
+        subject, other = plain(duel.subject.label), plain(duel.other.label)
         text = t("review.against", subject=subject, other=other)
         layout["annotations"].append(
             {
