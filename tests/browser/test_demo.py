@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
 
+from browser.conftest import wait_until
 from drpo import demo
 
 pytestmark = [
