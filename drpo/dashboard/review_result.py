@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import streamlit as st
 
 from drpo.dashboard import services
 from drpo.dashboard.charts import Panel, panels
-from drpo.dashboard.compare_charts import plain
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import MINUS, count, number, share
 from drpo.dashboard.notices import notice, show_problem
@@ -154,7 +154,7 @@ def whiskers(duels: tuple[Duel, ...]) -> dict[str, Any]:
         }
     )  # fmt: skip
     for place, duel in enumerate(duels):
-        subject, other = plain(duel.subject.label), plain(duel.other.label)
+        subject, other = _short(duel.subject.label), _short(duel.other.label)
         text = t("review.against", subject=subject, other=other)
         layout["annotations"].append(
             {
@@ -304,3 +304,8 @@ def _percent(value: float | None) -> float | None:
 def _rounded(interval: Interval) -> list[float | None]:
     parts = (interval.value, interval.low, interval.high)
     return [None if part is None else round(part, 2) for part in parts]
+
+
+def _short(label: str) -> str:
+    """A label on one line of a chart, with nothing the chart would read as markup."""
+    return html.escape(textwrap.shorten(label, 44, placeholder="…"), quote=False)
