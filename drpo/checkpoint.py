@@ -245,7 +245,9 @@ def _flush(path: Path) -> None:
 
 
 def _write_policy(models: Models, folder: Path) -> None:
-    models.policy.save_pretrained(folder)  # type: ignore[operator]
+    # No embedding is ever resized here, so PEFT need not look for resized ones.
+    extra = {"save_embedding_layers": False} if models.adapted else {}
+    models.policy.save_pretrained(folder, **extra)  # type: ignore[operator]
     models.vocabulary.tokenizer.save_pretrained(folder)
     # PEFT's template of a model card: it says nothing about this run.
     (folder / "README.md").unlink(missing_ok=True)

@@ -213,35 +213,30 @@ def _filter_values(
 
 
 def _margins(episodes: Episodes, answers: Sequence[Trajectory]) -> list[float]:
-    """Return by how much each answer beats the other one of its pair."""
+    """Return by how much each answer beats the other one of its pair: as judged, else as scored."""
+    if any(answer.source == "demonstration" for answer in answers):
+        raise DataError(
+            "reset_filter 'margin' compares the two answers of a pair, but demonstrations have "
+            "one answer; expected 'score' or 'coverage'."
+        )
+    chosen, rejected = (
+        [score for score, _ in episodes.offline_scores(_of_kind(episodes, answers, kind))]
+        for kind in ("chosen", "rejected")
+    )
     margins = []
-    for answer in answers:
-        pair = episodes.pair(answer)
-        if answer.source == "demonstration":
-            raise DataError(
-                "reset_filter 'margin' compares the two answers of a pair, but demonstrations "
-                "have one answer; expected 'score' or 'coverage'."
-            )
-        margin = pair.margin
-        if margin is None:
-            margin = _scored_margin(episodes, answer)
+    for answer, better, worse in zip(answers, chosen, rejected, strict=True):
+        judged = episodes.pair(answer).margin
+        margin = better - worse if judged is None else judged
         margins.append(-margin if answer.source == "rejected" else margin)
     return margins
 
 
-def _scored_margin(episodes: Episodes, answer: Trajectory) -> float:
-    pair, length = episodes.pair(answer), episodes.config.sampling.response_length
-    both = [
-        Trajectory(answer.item, kind, answer.prompt, ids)
-        for kind, text in _texts(pair)
-        for ids in episodes.models.vocabulary.answers([pair.prompt], [text], length)
-    ]
-    (chosen, _), (rejected, _) = episodes.offline_scores(both)
-    return chosen - rejected
-
-
-def _texts(pair: Pair) -> list[tuple[Source, str]]:
-    return [("chosen", pair.chosen), ("rejected", pair.rejected)]
+def _of_kind(episodes: Episodes, answers: Sequence[Trajectory], kind: Source) -> list[Trajectory]:
+    """Return the chosen, or the rejected, answer of each answer's pair."""
+    prompts = [Trajectory(a.item, "prompt", a.prompt) for a in answers]
+    length = episodes.config.sampling.response_length
+    vocabulary = episodes.models.vocabulary
+    return tokenize_answers(vocabulary, episodes.pairs, prompts, kind, length)
 
 
 @torch.no_grad()

@@ -16,51 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
 )
 from transformers.pytorch_utils import Conv1D
 
 from drpo.config import RunConfig
+from drpo.critic import Critic, critic_from_reward
 from drpo.errors import ConfigError, ModelError
-from drpo.forward import Precision, call_backbone
+from drpo.forward import Precision
 from drpo.gold import GoldScorer
 from drpo.resets import generator_for
 from drpo.reward_model import context_length, load_reward_model
 from drpo.scoring import GoldScores, LearnedScorer, Scorer
 from drpo.tokens import Vocabulary
-
-
-class Critic(nn.Module):
-    """A network of its own that foresees the score: a transformer and one number a token."""
-
-    def __init__(self, backbone: nn.Module, hidden_size: int) -> None:
-        super().__init__()
-        self.backbone = backbone
-        # `skip_init`, because the usual draw would come from global state.
-        self.head = torch.nn.utils.skip_init(nn.Linear, hidden_size, 1)
-        # Foresees 0 at first: anything else would be noise that the first updates must unlearn.
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(
-        self,
-        tokens: Int[Tensor, "batch length"],
-        mask: Int[Tensor, "batch length"],
-        positions: Int[Tensor, "batch length"],
-        *,
-        keep: int,
-    ) -> Float[Tensor, "batch kept"]:
-        """Return the foreseen score after each of the last `keep` columns."""
-        hidden = call_backbone(self.backbone, tokens, mask, positions)[:, -keep:]
-        values: Tensor = self.head(hidden.to(self.head.weight.dtype))[..., 0]
-        return values
 
 
 @dataclass
@@ -155,16 +128,20 @@ def load_models(
     trained_dtype = precision.dtype if config.models.lora_rank else torch.float32
     base = load_causal(start, dtype=trained_dtype)
     vocabulary = load_vocabulary(start, base)
-    hidden_size = base.config.get_text_config().hidden_size
 
-    from_reward = config.ppo.critic_init == "reward_model"
-    critic = _critic_from(learned_from if from_reward else start, trained_dtype, from_reward)
-    if critic is None:
+    if config.ppo.critic_init == "reward_model":
+        critic = critic_from_reward(learned_from, trained_dtype)
+    else:
+        hidden_size = base.config.get_text_config().hidden_size
         critic = Critic(load_causal(start, dtype=trained_dtype).base_model, hidden_size)
     trained: nn.Module = base
     frozen: nn.Module | None = None
     if config.models.lora_rank:
         trained = _with_adapters(base, config, purpose="policy adapter")
+        # An adapter is saved with the name of what it belongs to: the start policy as given, which
+        # may itself be an adapter, not whatever that one's weights are called.
+        named = Path(start).resolve() if Path(start).is_dir() else start
+        trained.peft_config["default"].base_model_name_or_path = str(named)
         critic.backbone = _with_adapters(critic.backbone, config, purpose="critic adapter")
     else:
         # In the format of the policy, or rounding alone would show as KL before the first update.
@@ -272,34 +249,7 @@ def weights_hash(policy: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def _critic_from(folder: str | Path | None, dtype: torch.dtype, from_reward: bool) -> Critic | None:
-    """Start the critic from the reward model, its head included; None where it cannot be."""
-    if not from_reward:
-        return None
-    if folder is None:
-        raise ConfigError(
-            "critic_init is 'reward_model' but there is no reward model; name one, or set "
-            "critic_init to 'policy'."
-        )
-    load_reward_model(folder)  # says in a sentence what is wrong with the folder, if anything
-    judge = AutoModelForSequenceClassification.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
-    )
-    head = getattr(judge, "score", None)
-    if not isinstance(head, nn.Linear):
-        raise ConfigError(
-            f"critic_init is 'reward_model', but {type(judge).__name__} has no head that reads one "
-            "token at a time; set critic_init to 'policy'."
-        )
-    critic = Critic(judge.base_model, head.in_features)
-    with torch.no_grad():
-        critic.head.weight.copy_(head.weight)
-        if head.bias is not None:
-            critic.head.bias.copy_(head.bias)
-    return critic
-
-
-def _with_adapters(model: nn.Module, config: RunConfig, *, purpose: str) -> PeftModel:
+def _with_adapters(model: PreTrainedModel, config: RunConfig, *, purpose: str) -> PeftModel:
     """Put low-rank adapters on every linear layer; the new weights are drawn from our own seed."""
     settings = LoraConfig(
         r=config.models.lora_rank,
@@ -307,7 +257,7 @@ def _with_adapters(model: nn.Module, config: RunConfig, *, purpose: str) -> Peft
         target_modules="all-linear",
         lora_dropout=0.0,
         fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),
-        task_type="CAUSAL_LM" if hasattr(model, "lm_head") else None,
+        task_type="CAUSAL_LM" if model.get_output_embeddings() is not None else None,
     )
     with torch.random.fork_rng(devices=[]):  # PEFT draws from global state ...
         adapted: PeftModel = get_peft_model(model, settings)

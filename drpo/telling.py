@@ -126,13 +126,14 @@ def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:
     for i, (start, answer) in enumerate(zip(update.starts, update.answers, strict=True)):
         score, gold = next(known) if start.reset else (float("nan"), float("nan"))
         trajectory = start.trajectory
-        prefix = vocabulary.continuation(trajectory.prompt, start.given)
+        given = vocabulary.continuation(trajectory.prompt, start.given)
+        prefix, response = split_answer(answer.text, given)
         samples.append(
             Sample(
                 step=step, kind="episode", item=trajectory.item,
                 start="reset" if start.reset else "prompt",
                 prompt=answer.prompt, prefix=prefix,
-                response=vocabulary.continuation(start.context, answer.ids[start.prefix :]),
+                response=response,
                 offline=vocabulary.continuation(trajectory.prompt, trajectory.answer),
                 prefix_tokens=start.prefix, offline_tokens=len(trajectory.answer),
                 response_tokens=chosen[i], finished=answer.finished,
@@ -142,6 +143,16 @@ def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:
             )
         )  # fmt: skip
     return samples
+
+
+def split_answer(text: str, given: str) -> tuple[str, str]:
+    """Split a whole answer's text into what was given and what the policy wrote.
+
+    A reset may fall inside a character of several tokens; its first half alone decodes to
+    replacement characters, and the whole character then counts as written.
+    """
+    prefix = given if text.startswith(given) else given.rstrip("\ufffd")
+    return (prefix, text[len(prefix) :]) if text.startswith(prefix) else (given, text)
 
 
 def _known(value: float) -> float | None:

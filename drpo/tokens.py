@@ -67,7 +67,7 @@ class Vocabulary:
             if whole[: len(head)] == head:
                 tail = self._without_end(whole[len(head) :])
             else:
-                tail = tuple(self.tokenizer(answer, add_special_tokens=False)["input_ids"])
+                tail = self._alone(answer)
             tails.append((*tail, self.end)[:limit])
         return tails
 
@@ -83,6 +83,18 @@ class Vocabulary:
             list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return str(decoded)
+
+    def _alone(self, answer: str) -> tuple[int, ...]:
+        """Tokenize an answer as it reads in mid-text.
+
+        Many tokenizers put a space before whatever a text begins with, so the answer is read after
+        a line break, which is then taken off again.
+        """
+        anchor, whole = self._ids(["\n", "\n" + answer])
+        anchor = self._without_end(anchor)
+        if whole[: len(anchor)] == anchor:
+            return self._without_end(whole[len(anchor) :])
+        return tuple(self.tokenizer(answer, add_special_tokens=False)["input_ids"])
 
     def _ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         ids: list[tuple[int, ...]] = []

@@ -7,7 +7,7 @@ shape and type in their signatures is checked at every call.
 from jaxtyping import install_import_hook
 
 _CHECKED = (
-    "resets rollout forward rewards advantages losses kl tokens scoring models episodes "
+    "resets rollout forward rewards advantages losses kl tokens scoring critic models episodes "
     "ppo telling checkpoint trainer theory evaluation.heldout"
 )
 install_import_hook([f"drpo.{name}" for name in _CHECKED.split()], "typecheck.checked")

@@ -8,8 +8,9 @@ import torch
 from conftest import make_byte_tokenizer, tiny_model
 from toy import Listener, toy_config, toy_pairs
 
+from drpo.critic import Critic
 from drpo.forward import Precision
-from drpo.models import Critic, Models, load_models, settle
+from drpo.models import Models, load_models, settle
 from drpo.ppo import accumulate_gradients, assign_credit, judge, learn, plan_passes
 from drpo.resets import batch_rows, generator_for
 from drpo.rollout import Rollout, Sampling, pack

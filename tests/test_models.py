@@ -88,6 +88,23 @@ def test_with_lora_the_start_policy_is_the_tuned_one_not_its_base(
     assert float(apart.abs().max()) > 0.01
 
 
+def test_a_policy_tuned_on_a_tuned_one_is_exported_whole(model_folder, reward_folder, tmp_path):
+    tuned = tuned_adapter(tmp_path / "tuned", model_folder())
+    config = toy_config(tuned, reward_folder, lora_rank=4, updates=1, learning_rate=1e-2)
+    models = load_models(config)
+    run = tmp_path / "run"
+    train(
+        models, toy_pairs(8), toy_pairs(3, 90), config, Listener(),
+        checkpoint_dir=run / "checkpoints",
+    )  # fmt: skip
+    exported = load_causal(checkpoint.export(run, tmp_path / "out"))
+    ours = some_logits(models.policy, models.precision)
+    torch.testing.assert_close(
+        some_logits(exported, models.precision), ours, atol=1e-4, rtol=1e-4
+    )  # fmt: skip
+    assert float((ours - start_logits(models)).abs().max()) > 1e-3
+
+
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox"])
 def test_with_lora_adapters_and_the_critic_head_are_trained_and_saved(
     kind, model_folder, reward_folder, tmp_path

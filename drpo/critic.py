@@ -1,0 +1,72 @@
+"""The critic: what score it foresees before each token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification
+
+from drpo.errors import ConfigError
+from drpo.forward import call_backbone
+from drpo.reward_model import load_reward_model
+
+
+class Critic(nn.Module):
+    """A network of its own that foresees the score: a transformer and one number a token."""
+
+    def __init__(self, backbone: nn.Module, hidden_size: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        # `skip_init`, because the usual draw would come from global state.
+        self.head = torch.nn.utils.skip_init(nn.Linear, hidden_size, 1)  # type: ignore[no-untyped-call]
+        # Foresees 0 at first: anything else would be noise that the first updates must unlearn.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch length"],
+        mask: Int[Tensor, "batch length"],
+        positions: Int[Tensor, "batch length"],
+        *,
+        keep: int,
+    ) -> Float[Tensor, "batch kept"]:
+        """Return the foreseen score after each of the last `keep` columns."""
+        hidden = call_backbone(self.backbone, tokens, mask, positions)[:, -keep:]
+        # Never in half precision: values are compared with returns digit by digit.
+        with torch.autocast(hidden.device.type, enabled=False):
+            values: Tensor = self.head(hidden.to(self.head.weight.dtype))[..., 0]
+        return values
+
+
+def critic_from_reward(folder: str | Path | None, dtype: torch.dtype) -> Critic:
+    """Start a critic from a reward model, its head included.
+
+    Raises:
+        ConfigError: There is no reward model, or its head reads more than one token.
+        ModelError: The reward model cannot be read.
+    """
+    if folder is None:
+        raise ConfigError(
+            "critic_init is 'reward_model' but there is no reward model; name one, or set "
+            "critic_init to 'policy'."
+        )
+    load_reward_model(folder)  # says in a sentence what is wrong with the folder, if anything
+    judge = AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
+    )
+    head = getattr(judge, "score", None)
+    if not isinstance(head, nn.Linear):
+        raise ConfigError(
+            f"critic_init is 'reward_model', but {type(judge).__name__} has no head that reads one "
+            "token at a time; set critic_init to 'policy'."
+        )
+    critic = Critic(judge.base_model, head.in_features)
+    with torch.no_grad():
+        critic.head.weight.copy_(head.weight)
+        if head.bias is not None:
+            critic.head.bias.copy_(head.bias)
+    return critic

@@ -1,0 +1,109 @@
+"""Held-out evaluation: the same prompts and noise for everybody, figures with their spread."""
+
+import pytest
+import torch
+from conftest import tiny_model
+from toy import toy_config, toy_pairs
+
+from drpo.errors import DataError
+from drpo.evaluation.heldout import HeldOut, distinct, figures, repetition, standard_error
+from drpo.models import load_models
+
+
+@pytest.fixture(scope="module")
+def models(model_folder, reward_folder):
+    return load_models(toy_config(model_folder(), reward_folder))
+
+
+@pytest.fixture
+def config(model_folder, reward_folder):
+    return toy_config(model_folder(), reward_folder)
+
+
+def test_the_start_policy_has_departed_from_itself_by_nothing(models, config):
+    told, _ = HeldOut(models, toy_pairs(6), config).evaluate(0)
+    assert told["eval/kl"] == told["eval/kl_se"] == 0.0
+    assert told["eval/prompts"] == 6
+
+
+def test_kl_of_another_policy_is_positive_on_every_prompt(models, config):
+    drawn = HeldOut(models, toy_pairs(6), config).draw(tiny_model("llama", seed=9))
+    assert (drawn.kl > 0).all()
+
+
+def test_every_run_sees_the_same_prompts_and_noise(models, config):
+    one = HeldOut(models, toy_pairs(9), config)
+    other = HeldOut(models, toy_pairs(9), config.replace(seed=5, reset_prob=0.0))
+    assert torch.equal(one.noise, other.noise)
+    assert one.prompts == other.prompts
+    assert one.draw(models.policy).answers == other.draw(models.policy).answers
+    moved = HeldOut(models, toy_pairs(9), config.replace(eval_seed=1))
+    assert not torch.equal(moved.noise, one.noise)
+
+
+def test_a_prompt_is_asked_once_and_at_most_as_many_as_configured(models, config):
+    heldout = HeldOut(models, [*toy_pairs(4), *toy_pairs(9)], config)
+    assert [pair.prompt for pair in heldout.pairs] == [pair.prompt for pair in toy_pairs(6)]
+
+
+def test_leaving_a_prompt_out_moves_no_other(models, config):
+    pairs = toy_pairs(6)
+    long = type(pairs[0])("x" * 50, " red", " blue", row=99)
+    kept = HeldOut(models, [long, *pairs[:5]], config.replace(long_prompts="drop"))
+    whole = HeldOut(models, [pairs[5], *pairs[:5]], config)
+    assert torch.equal(kept.noise, whole.noise[1:])
+
+
+def test_no_held_out_prompt_is_said(models, config):
+    with pytest.raises(DataError, match="no held-out prompt"):
+        HeldOut(models, [], config)
+
+
+def test_samples_show_prompt_answer_and_the_chosen_one(models, config):
+    heldout = HeldOut(models, toy_pairs(6), config)
+    _, samples = heldout.evaluate(3, weights="abc")
+    assert len(samples) == config.evaluation.sample_prompts
+    for sample, pair in zip(samples, toy_pairs(6), strict=False):
+        assert (sample.prompt, sample.offline) == (pair.prompt, pair.chosen)
+        assert (sample.step, sample.kind, sample.weights, sample.prefix) == (
+            3,
+            "heldout",
+            "abc",
+            "",
+        )
+        assert sample.offline_score is not None
+
+
+def test_scores_by_tokens_and_by_text_agree(models, config):
+    from dataclasses import replace
+
+    answers = HeldOut(models, toy_pairs(6), config).draw(models.policy).answers
+    readable = [a for a in answers if a.text.isascii() and "\ufffd" not in a.text]
+    readable += [
+        replace(a, ids=tuple(models.vocabulary.tokenizer(" red")["input_ids"]) + end, text=" red",
+                finished=bool(end))
+        for a in answers for end in ((1,), ())
+    ]  # fmt: skip
+    by_text = replace(models.learned, same_tokens=False)
+    assert models.learned.same_tokens
+    torch.testing.assert_close(
+        models.learned.score(readable), by_text.score(readable), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_figures_carry_standard_errors_over_prompts(models, config):
+    drawn = HeldOut(models, toy_pairs(6), config).draw(models.policy)
+    told = figures(drawn)
+    assert told["eval/scores"] == pytest.approx(float(drawn.scores.mean()))
+    assert told["eval/scores_se"] == pytest.approx(float(drawn.scores.std()) / 6**0.5)
+    assert "eval/gold" not in told  # these data know no truth
+    assert standard_error(torch.tensor([3.0])) == 0.0
+
+
+def test_distinct_and_repetition_hand_worked():
+    answers = [(1, 2, 1, 2), (1, 2)]
+    assert distinct(1, answers) == pytest.approx(2 / 6)
+    assert distinct(2, answers) == pytest.approx(2 / 4)  # 12 21 12 | 12
+    assert distinct(2, [(1,)]) == 0.0
+    assert repetition((5, 6, 7, 5, 6, 7)) == pytest.approx(1 - 3 / 4)
+    assert repetition((5, 6)) == 0.0
