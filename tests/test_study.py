@@ -9,6 +9,7 @@ import pytest
 
 from drpo.config import RunConfig
 from drpo.errors import RunError
+from drpo.processes import hostname
 from drpo.store import Store
 from drpo.study import carry, report, tables
 from drpo.study.drawing import curve, figure
@@ -180,6 +181,9 @@ def test_a_stopped_study_goes_on_to_its_end_and_its_report(store, tmp_path, monk
     said = []
     at_once = carry.carry_out(store, planned, tmp_path, hours=0, progress=said.append)
     assert at_once.finished < 2
+    # A worker that died with the machine: the store still says that it runs.
+    lost = carry.run_of(store, planned[1])
+    store.runs.change(lost.id, status="running", pid=2**22 + 1, pid_started=1.0, host=hostname())
     done = carry.carry_out(store, planned, tmp_path, hours=1, progress=said.append)
     assert (done.finished, done.failed) == (2, 0)
     found = tables.courses(store, planned)

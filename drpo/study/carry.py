@@ -18,6 +18,8 @@ from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.study.plan import Planned, start_name
 
 POLL_SECONDS = 2.0
+RETRIES = 3
+"""How often runs whose workers died are taken up again before the study gives up on them."""
 Progress = Callable[[str], None]
 
 
@@ -109,12 +111,17 @@ def carry_out(
     queue(store, planned, policies)
     supervisor = Supervisor(store)
     supervisor.start()
+    again = RETRIES
     try:
         while True:
             now = standing(store, planned)
             progress(str(now))
-            if now.live == 0:
+            if now.live == 0 and (now.missing == 0 or again == 0):
                 return now
+            if now.live == 0:
+                # Workers died with whatever held them; the supervisor has just found that out.
+                again -= 1
+                queue(store, planned, policies)
             if time.monotonic() > until:
                 return _stop(store, planned, progress)
             time.sleep(POLL_SECONDS)
