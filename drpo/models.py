@@ -137,11 +137,12 @@ def load_models(
     trained: nn.Module = base
     frozen: nn.Module | None = None
     if config.models.lora_rank:
-        trained = _with_adapters(base, config, purpose="policy adapter")
+        adapted = _with_adapters(base, config, purpose="policy adapter")
         # An adapter is saved with the name of what it belongs to: the start policy as given, which
         # may itself be an adapter, not whatever that one's weights are called.
         named = Path(start).resolve() if Path(start).is_dir() else start
-        trained.peft_config["default"].base_model_name_or_path = str(named)
+        adapted.peft_config["default"].base_model_name_or_path = str(named)
+        trained = adapted
         critic.backbone = _with_adapters(critic.backbone, config, purpose="critic adapter")
     else:
         # In the format of the policy, or rounding alone would show as KL before the first update.
