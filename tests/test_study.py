@@ -67,6 +67,11 @@ def test_every_planned_run_has_valid_settings(tmp_path):
         assert config.run.seed == one.seed
     third = next(one for one in start() if one.start == 0.03)
     assert third.config(tmp_path).models.policy == str(tmp_path / "start-0.03")
+    # All methods begin at the same policy.
+    assert {one.config(tmp_path).models.policy for one in methods()} == {
+        one.config(tmp_path).models.policy for one in tldr()
+    }
+    assert all(one.config(tmp_path).stages.sft_epochs == 0 for one in methods())
     annealed = next(one for one in strict() if one.arm == "annealed").config(tmp_path)
     assert annealed.reset.reset_schedule == "adaptive"
 
