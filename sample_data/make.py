@@ -187,6 +187,8 @@ def main() -> None:
     if options.what == "start-policy":
         if options.success is None or options.out is None:
             parser.error("start-policy needs --success and --out")
+        if not 0 < options.success < 1:
+            parser.error(f"--success is a share between 0 and 1, got {options.success}")
         make_start_policy(options.success, options.out)
         return
     if options.what in ("all", "data"):
