@@ -14,6 +14,7 @@ from drpo.data import PairSet, load_pairs
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
 from drpo.model_files import ModelCard, count_tokens, find_folder, read_card
+from drpo.monitor.desk import check_settings
 from drpo.store import Store
 
 MOST_COUNTED = 5_000
@@ -31,6 +32,7 @@ def check(config: RunConfig, store: Store | None = None) -> None:
         DrpoError: It cannot; one sentence that names the file and the row or field, what was
             expected, and what to do.
     """
+    check_settings(config.alarms)
     _check_device(config)
     card = _check_policy(config)
     _check_reward_model(config)

@@ -223,3 +223,11 @@ def test_a_preset_runs_on_a_tiny_model_with_a_slice_of_such_data(configure, tmp_
     rows = [{"prompt": f"{i} red:", "response": " red"} for i in range(8)]
     demonstrations.write_text("\n".join(map(json.dumps, rows)))
     preflight.check(configure(**small, demonstrations=str(demonstrations), response_length=53))
+
+
+def test_an_alarm_that_does_not_exist_is_refused_before_the_launch(tmp_path):
+    config = RunConfig.of(
+        data=str(tmp_path / "p.jsonl"), policy=str(tmp_path), alarm_pause=("thunder",)
+    )
+    with pytest.raises(ConfigError, match="thunder"):
+        preflight.check(config)
