@@ -33,7 +33,8 @@ COMMON: dict[str, Any] = {
 """Found by trial on two cores: a tiny model learns within minutes at this step size."""
 
 TASKS: dict[str, dict[str, Any]] = {
-    "tldr": {},
+    # Two passes: half the processor time of four, so that a laptop is done in minutes.
+    "tldr": {"num_ppo_epochs": 2},
     # Trained on the true score: what is shown is where episodes start, not a judge's blind spots.
     "strict": {"reward_source": "gold", "kl_coef": 0.05},
 }
@@ -71,7 +72,7 @@ STORIES: dict[str, Story] = {
     story.name: story
     for story in (
         # Too weak a brake: the learned reward rises while the true one falls (reward hacking).
-        Story("brake", "tldr", "kl_coef", (0.02, 0.2), {"updates": 40}),
+        Story("brake", "tldr", "kl_coef", (0.02, 0.2), {"updates": 40, "num_ppo_epochs": 4}),
         # All or nothing at 1 % success: without resets a reward is almost never seen.
         # One pass over each update's episodes: with four, both runs learn too fast to tell apart.
         Story("reset", "strict", "reset_prob", (0.0, 0.5), {"updates": 40, "num_ppo_epochs": 1}),
