@@ -86,7 +86,7 @@ def test_a_presentation_shows_nothing_else_and_has_a_link(open_page, run):
     page.wait_for_url("**present=1**")
     page.get_by_role("button", name="Leave the presentation").wait_for()
     assert not page.get_by_test_id("stSidebar").is_visible()
-    page.get_by_role("button", name="Full screen").click()
+    page.get_by_role("button", name="Full screen").first.click()
     page.wait_for_function("() => document.fullscreenElement !== null")
     page.evaluate("document.exitFullscreen()")
     page.get_by_role("button", name="Leave the presentation").click()
@@ -159,6 +159,9 @@ def test_one_click_on_the_demo_leads_to_a_report_on_disk(server, browser, open_p
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("DRPO_LONG_WALKS"), reason="trains six runs; set DRPO_LONG_WALKS=1"
+)
 def test_a_pilot_goes_from_its_own_pairs_to_a_decision(
     server, open_page, tmp_path, model_folder, reward_folder
 ):
@@ -167,7 +170,7 @@ def test_a_pilot_goes_from_its_own_pairs_to_a_decision(
     page.get_by_role("button", name="Begin a pilot").click()
     page.wait_for_url("**pilot=**")
     name = page.evaluate("new URL(location.href).searchParams.get('pilot')")
-    page.get_by_text("Places to reset to").wait_for()
+    page.get_by_text("Places to reset to", exact=True).wait_for()
     # The sample models would take minutes; a random tiny one takes the same path in seconds.
     config = small_config(tmp_path, model_folder("llama"), reward_folder)
     one = pilot.load(server.store, name)
