@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from drpo import orders
-from drpo.config import AlarmSettings
 from drpo.errors import ConfigError, RunError
 from drpo.monitor.alarms import ALARMS, Alarm
 from drpo.monitor.monitor import Monitor
 from drpo.monitor.webhook import Webhook, check_address
 from drpo.records import Sample
+from drpo.settings import AlarmSettings
 from drpo.store import Store
 
 log = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drpo.config import AlarmSettings
 from drpo.monitor.alarms import Alarm, Choice
 from drpo.monitor.evidence import pick
 from drpo.monitor.history import History
 from drpo.monitor.rules import RULES, Finding, Rule
 from drpo.records import Sample
+from drpo.settings import AlarmSettings
 
 QUIET = 3
 """An alarm closes after its rule was asked this often without firing; later it is a new one."""

@@ -11,9 +11,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drpo.config import AlarmSettings
 from drpo.monitor.alarms import Choice
 from drpo.monitor.history import History
+from drpo.settings import AlarmSettings
 
 IN_A_ROW = 3
 """Updates that a per-update figure must stay over its limit."""
