@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.errors import DataError, RunError
@@ -175,3 +175,9 @@ class Documents:
         query = select(Document).where(Document.kind == kind).order_by(Document.updated_at.desc())
         with self._session() as session:
             return list(session.scalars(query))
+
+    def remove_of(self, kind: str, run_id: str) -> None:
+        """Erase the documents of a kind that are kept for a run, under `id` or `id@step`."""
+        mine = (Document.key == run_id) | Document.key.startswith(f"{run_id}@", autoescape=True)
+        with self._session.begin() as session:
+            session.execute(delete(Document).where(Document.kind == kind, mine))

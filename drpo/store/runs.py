@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.config import RunConfig
 from drpo.errors import RunError
-from drpo.store.schema import STATUSES, Command, EventRow, Run
+from drpo.store.schema import LIVE_STATUSES, STATUSES, Command, EventRow, Run
 
 
 class Runs:
@@ -147,6 +147,19 @@ class Runs:
     def heartbeat(self, run_id: str) -> None:
         """Say that the worker is alive."""
         self.change(run_id, heartbeat_at=time.time())
+
+    def hide(self, run_id: str) -> bool:
+        """Mark a run as deleted unless it is live; say whether that was done.
+
+        In one statement, so that a run resumed at the same moment is not hidden while it trains.
+        """
+        with self._session.begin() as session:
+            done = session.execute(
+                update(Run)
+                .where(Run.id == run_id, Run.status.not_in(LIVE_STATUSES))
+                .values(deleted_at=time.time())
+            )
+            return bool(done.rowcount == 1)  # type: ignore[attr-defined]
 
     def remove(self, run_id: str) -> None:
         """Erase a run and all its rows for good; the screen's delete only marks it."""

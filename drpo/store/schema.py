@@ -68,7 +68,7 @@ class Run(Base):
     pinned: Mapped[bool] = mapped_column(default=False)
     archived: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[float | None] = mapped_column(default=None)
-    """Set by delete, cleared by undo; the files go when the grace time is over."""
+    """Set by delete, cleared by undo; rows and files stay until somebody erases the run."""
 
 
 class Metric(Base):
