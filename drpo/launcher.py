@@ -18,6 +18,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from drpo import processes
 from drpo.config import RunConfig
@@ -138,10 +140,11 @@ class Supervisor:
         """Mark a run whose worker is gone, and end a worker that stopped beating."""
         if run.pid is None:
             if time.time() - (run.heartbeat_at or run.created_at) > CLAIM_SECONDS:
-                self._interrupted(run, "Its worker never started.")
+                self._interrupted(run, "Its worker never started.", {"how": "never_started"})
             return
         if processes.is_here(run) and not process_or_thread_lives(run, self._threads):
-            self._interrupted(run, "Its worker ended without saying why; worker.log may tell.")
+            why = "Its worker ended without saying why; worker.log may tell."
+            self._interrupted(run, why, {"how": "vanished"})
             return
         # Counted on this process's own clock: a laptop that slept wakes with every beat old.
         beat, since = self._beats.get(run.id, (None, 0.0))
@@ -150,16 +153,18 @@ class Supervisor:
             self._beats[run.id] = (run.heartbeat_at, now)
         elif now - since > self.silent_seconds:
             processes.kill_worker(run)
-            self._interrupted(run, f"Its worker was silent for {self.silent_seconds:.0f} seconds.")
+            silent = round(self.silent_seconds)
+            why = f"Its worker was silent for {silent} seconds."
+            self._interrupted(run, why, {"how": "silent", "seconds": silent})
 
-    def _interrupted(self, run: Run, why: str) -> None:
+    def _interrupted(self, run: Run, why: str, told: Mapping[str, Any]) -> None:
         self._beats.pop(run.id, None)
         # The worker may have written its end between our reading and now; then it stands.
         if self.store.runs.get(run.id).heartbeat_at != run.heartbeat_at:
             return
         if self.store.runs.move(run.id, from_statuses=("running", "paused"), to="interrupted"):
             self.store.runs.change(run.id, error=f"{why} It can be resumed from its checkpoint.")
-            self.store.events.add(run.id, run.step, "error", why)
+            self.store.events.add(run.id, run.step, "error", why, told)
 
     def _launch(self, run: Run, device: str) -> bool:
         if not self.store.runs.move(run.id, from_statuses=("queued",), to="running"):

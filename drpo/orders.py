@@ -29,8 +29,9 @@ def stop(store: Store, run_id: str, who: str = "") -> str:
     """
     if store.runs.move(run_id, from_statuses=["queued"], to="stopped"):
         store.events.add(
-            run_id, store.runs.get(run_id).step, "stop", "Taken off the queue.", {}, who
-        )
+            run_id, store.runs.get(run_id).step, "stop", "Taken off the queue.",
+            {"how": "unqueued"}, who,
+        )  # fmt: skip
         return "stopped"
     run = _live(store, run_id, "stop")
     store.commands.add(run_id, "stop", who=who)
@@ -69,8 +70,9 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
     store.runs.change(run_id, error="", finished_at=None, stage="queued")
     store.runs.move(run_id, from_statuses=RESUMABLE, to="queued")
     store.events.add(
-        run_id, run.step, "resume", "Queued to go on from its last checkpoint.", {}, who
-    )
+        run_id, run.step, "resume", "Queued to go on from its last checkpoint.",
+        {"how": "queued"}, who,
+    )  # fmt: skip
 
 
 def turn(store: Store, run_id: str, knobs: Mapping[str, Any], who: str = "") -> None:
@@ -100,7 +102,9 @@ def kill(store: Store, run_id: str, who: str = "") -> bool:
     if not processes.kill_worker(run):
         return False
     if store.runs.move(run_id, from_statuses=LIVE_STATUSES, to="interrupted"):
-        store.events.add(run_id, run.step, "stop", "Ended at once, without saving.", {}, who)
+        store.events.add(
+            run_id, run.step, "stop", "Ended at once, without saving.", {"how": "killed"}, who
+        )
     return True
 
 

@@ -71,7 +71,8 @@ class Stage:
         partial.write_text(json.dumps(result.metrics), encoding="utf-8")
         partial.replace(figures)
         said = ", ".join(f"{key} {value:.3g}" for key, value in result.metrics.items())
-        self.recorder.event(0, "stage", f"{label} trained: {said}", dict(result.metrics))
+        told = {"stage": name, "figures": dict(result.metrics)}
+        self.recorder.event(0, "stage", f"{label} trained: {said}", told)
         self.recorder.note(**{name: result.metrics})
         return str(out)
 

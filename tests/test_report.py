@@ -40,7 +40,7 @@ def run(store):
         data="/somewhere/private/pairs.jsonl",
     )  # fmt: skip
     turned = {"name": "kl_coef", "old": 0.3, "new": 0.45}
-    store.events.add(made.id, 4, "knob", "kl_coef turned from 0.3 to 0.45.", turned, "Ada")
+    store.events.add(made.id, 4, "knob", "kl_coef from 0.30 to 0.45", turned, "Ada")
     alarm = Alarm("kl_budget", 5, 8, 2, {"kl": 26.0, "budget": 25.0})
     store.events.add(made.id, 8, "alarm", alarm.message, alarm.to_payload(), "monitor")
     episode = Sample(
@@ -96,7 +96,7 @@ def test_the_report_has_every_part(store, run):
         "Preferred to the start policy in 75 % of 40 comparisons",  # verdict, thin space
         "開始時の方策との比較 40 件のうち", "True reward", "What the reward was bought with",
         "Where episodes were reset", "taken from the data", "and the policy went on",
-        "pairs.jsonl", "kl_coef turned from 0.3 to 0.45.", "Ada", "KL over budget",
+        "pairs.jsonl", "kl_coef from 0.30 to 0.45", "Ada", "KL over budget",
         "2.13.0", "hash10", "640 episodes",
     ):  # fmt: skip
         assert part.replace(" %", "\N{NARROW NO-BREAK SPACE}%") in text or part in text, part

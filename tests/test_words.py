@@ -80,3 +80,9 @@ def test_both_languages_are_there_with_the_same_placeholders(key):
 def test_a_text_is_filled_and_the_language_can_be_named():
     assert words.t("frame.home") == "Home"
     assert words.t("frame.home", lang="ja") == "ホーム"
+
+
+def test_one_of_a_thing_is_not_several():
+    said = words.t("verdict.judge_people", n="1"), words.t("verdict.judge_people", n="20")
+    assert [text.partition(":")[2] for text in said] == [" 1 blind vote.", " 20 blind votes."]
+    assert "1 件" in words.t("verdict.judge_people", lang="ja", n="1")

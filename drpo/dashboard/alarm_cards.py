@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from drpo.dashboard import services
+from drpo.dashboard import event_words, services
 from drpo.dashboard.frames import is_live
 from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.run_controls import visitor
@@ -24,7 +24,12 @@ def alarms(run: Run) -> None:
     if decided:
         with st.expander(t("live.decided", count=len(decided))):
             for one in decided:
-                st.text(f"{one.alarm.say('title', language())} – {one.decision}")
+                st.text(
+                    t(
+                        "events.decided", alarm=one.alarm.say("title", language()),
+                        choice=event_words.decision(one.decision or {}),
+                    )
+                )  # fmt: skip
 
 
 def _card(run: Run, one: Raised) -> None:

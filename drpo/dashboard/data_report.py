@@ -32,8 +32,8 @@ def show_verdict(report: Mapping[str, Any]) -> None:
 
 def reason_text(reason: Mapping[str, Any]) -> str:
     """One reason of the verdict in the visitor's language."""
-    shown = {name: _figure(value) for name, value in reason["values"].items()}
-    return t(f"data.reason_{reason['code']}").format(**shown)
+    shown: dict[str, Any] = {name: _figure(value) for name, value in reason["values"].items()}
+    return t(f"data.reason_{reason['code']}", **shown)
 
 
 def _figure(value: float) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from drpo.dashboard import alarm_cards, frames, run_charts, services
+from drpo.dashboard import alarm_cards, event_words, frames, run_charts, services
 from drpo.dashboard.generations import generations
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import number
@@ -61,8 +61,7 @@ def _one(run_id: str) -> None:
     with st.container(key="status_bar", horizontal=True, vertical_alignment="center"):
         status_line(run, feed)
         controls(run, feed, key="one")
-    if run.error:
-        notice("problem", run.error)
+    broke_off(run, feed)
     alarm_cards.alarms(run)
     if not measured(feed):
         waiting(run)
@@ -100,8 +99,7 @@ def _two(left: str, right: str) -> None:
             heading(run.name, dict(zip(differing.index, differing[run.id], strict=True)))
             status_line(run, feed)
             controls(run, feed, key=run.id)
-            if run.error:
-                notice("problem", run.error)
+            broke_off(run, feed)
             if not measured(feed):
                 waiting(run)
                 continue
@@ -129,6 +127,13 @@ def heading(name: str, differing: dict[str, str]) -> None:
         f'<div style="color:var(--drpo-muted);overflow-wrap:anywhere">'
         f"{html.escape(settings or t('live.same_settings'))}</div>"
     )
+
+
+def broke_off(run: Run, feed: frames.Feed) -> None:
+    """Say why a run did not end as planned, if it did not."""
+    why = event_words.trouble(run, feed.events)
+    if why:
+        notice("problem", why)
 
 
 def measured(feed: frames.Feed) -> bool:

@@ -12,7 +12,7 @@ import pandas as pd
 import psutil
 import streamlit as st
 
-from drpo.dashboard import address, run_charts
+from drpo.dashboard import address, event_words, run_charts
 from drpo.dashboard.charts import Figure
 from drpo.dashboard.frames import Feed, config_of
 from drpo.dashboard.live_chart import live_chart
@@ -117,9 +117,9 @@ def _events(_run: Run, feed: Feed) -> None:
         {
             t("live.event_time"): datetime.fromtimestamp(event.created_at, UTC),
             t("live.event_step"): event.step,
-            t("live.event_kind"): event.kind,
-            t("live.event_message"): event.message,
-            t("live.event_who"): event.who,
+            t("live.event_kind"): event_words.kind(event),
+            t("live.event_message"): event_words.told(event, feed.events),
+            t("live.event_who"): event_words.who(event),
         }
         for event in reversed(feed.events)
     ]

@@ -204,7 +204,8 @@ def _stop_cell(store: Store, board: Board, cell: Cell, why: dict[str, Any]) -> N
     )
     for run in cell.runs:
         if run in board.live:
-            store.events.add(run.id, int(why["step"]), "note", said, why, WHO)
+            told = {**why, "how": "worse_cell", "metric": board.metric}
+            store.events.add(run.id, int(why["step"]), "note", said, told, WHO)
             _stop_run(store, run.id, WHO)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drpo.config import RunConfig, leaves
+from drpo.dashboard import event_words
 from drpo.dashboard.data_report import reason_text
 from drpo.dashboard.frames import Feed
 from drpo.dashboard.look import count, number
@@ -158,9 +159,15 @@ def settings(run: Run, events: Iterable[EventRow]) -> list[Block]:
 
 def happened(events: Iterable[EventRow], name: str = "") -> list[Block]:
     """What people did to a run while it was going on; its name where there are several."""
+    known = list(events)
     rows = [
-        [count(event.step), t(f"report.event_{event.kind}"), event.message, event.who or "–"]
-        for event in events
+        [
+            count(event.step),
+            event_words.kind(event),
+            event_words.told(event, known),
+            event_words.who(event) or "–",
+        ]
+        for event in known
         if event.kind in TURNED
     ]
     if not rows:

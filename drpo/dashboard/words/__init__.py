@@ -2,7 +2,8 @@
 
 One TOML file an area, so that several people can add words without meeting: the key `live.title`
 is the table `[title]` of `live.toml`, with an entry `en` and an entry `ja`. `{name}` in a text is
-filled by `t("live.title", name=...)`. `tests/test_words.py` finds keys that are used but missing,
+filled by `t("live.title", name=...)`; `{n:vote|votes}` is filled with the number and the noun that
+goes with it. `tests/test_words.py` finds keys that are used but missing,
 written but unused, or that lack a language or a placeholder.
 
 Values may come from anywhere, so a text that holds one goes to a text sink (`st.text`, `st.code`),
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal, cast
 
 import streamlit as st
@@ -28,6 +30,19 @@ LANGUAGE_KEY = "lang"
 """The language switch's key, in the session and in the URL."""
 
 _SPOKEN: ContextVar[Language | None] = ContextVar("spoken", default=None)
+
+
+class _Counting(Formatter):
+    """Fills `{n:vote|votes}` with "1 vote" or "20 votes"; all else as `str.format` does."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:  # noqa: ANN401 - as inherited
+        one, bar, many = format_spec.partition("|")
+        if not bar:
+            return str(super().format_field(value, format_spec))
+        return f"{value} {one if str(value) == '1' else many}"
+
+
+_COUNTING = _Counting()
 
 
 def t(key: str, *, lang: Language | None = None, **values: Any) -> str:  # noqa: ANN401
@@ -42,7 +57,7 @@ def t(key: str, *, lang: Language | None = None, **values: Any) -> str:  # noqa:
         KeyError: No such text; a bug of ours that the tests find.
     """
     text = entry(key)[lang or language()]
-    return text.format(**values) if values else text
+    return _COUNTING.vformat(text, (), values) if values else text
 
 
 def has(key: str) -> bool:

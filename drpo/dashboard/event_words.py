@@ -1,0 +1,79 @@
+"""What happened to a run, in the visitor's language: an event keeps figures, the words are here.
+
+The message that an event was written with is English, for the log and the command line. It is
+shown where there is nothing better: for an error's own sentence, and for events of other makers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from drpo.dashboard.look import number
+from drpo.dashboard.words import has, language, t
+from drpo.monitor.alarms import ALARMS, Alarm, say
+from drpo.store.schema import EventRow, Run
+
+
+def kind(event: EventRow) -> str:
+    """What sort of thing happened."""
+    name = f"kind_{event.kind}"
+    return t(f"events.{name}") if has(f"events.{name}") else event.kind
+
+
+def told(event: EventRow, events: Iterable[EventRow] = ()) -> str:
+    """What happened, in a sentence.
+
+    Args:
+        event: It.
+        events: The run's events; a decision is told with the alarm it is about.
+    """
+    payload = event.payload
+    if event.kind == "alarm":
+        return Alarm.from_payload(payload).say("what", language())
+    if event.kind == "decision":
+        about = next((one for one in events if one.id == payload["alarm_event"]), None)
+        chosen = decision(payload)
+        return chosen if about is None else t("events.decided", alarm=title(about), choice=chosen)
+    if event.kind == "stage" and "stage" in payload:
+        figures = (f"{name} {number(value)}" for name, value in payload["figures"].items())
+        stage = t(f"events.stage_{payload['stage']}")
+        return t("events.stage_done", stage=stage, figures=", ".join(figures))
+    how = payload.get("how", "")
+    name = f"{event.kind}_{how}" if how else event.kind
+    if not has(f"events.{name}"):
+        return event.message
+    shown: dict[str, Any] = {
+        name: number(value) if isinstance(value, int | float) else value
+        for name, value in payload.items()
+    }
+    return t(f"events.{name}", **{**shown, "step": event.step})
+
+
+def title(event: EventRow) -> str:
+    """An alarm's name."""
+    return Alarm.from_payload(event.payload).say("title", language())
+
+
+def decision(payload: dict[str, Any]) -> str:
+    """What a person chose to do about an alarm."""
+    return t(f"live.choice_{payload['choice']}", knob=payload["knob"], value=payload["value"])
+
+
+def who(event: EventRow) -> str:
+    """Who did it: a name as it is, one of our own parts in words."""
+    if event.who == t("live.someone", lang="en"):
+        return t("live.someone")
+    alarm = event.who.removeprefix("alarm ")
+    if alarm in ALARMS and alarm != event.who:
+        return say(alarm, "title", {}, language())
+    part = f"who_{event.who.replace(' ', '_')}"
+    return t(f"events.{part}") if has(f"events.{part}") else event.who
+
+
+def trouble(run: Run, events: Sequence[EventRow]) -> str:
+    """Why a run broke off; empty when it did not."""
+    last = next((event for event in reversed(events) if event.kind == "error"), None)
+    if run.status == "interrupted" and last is not None and last.payload.get("how"):
+        return f"{told(last)} {t('events.resumable')}"
+    return run.error
