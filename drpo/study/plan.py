@@ -16,9 +16,12 @@ STARTS = (0.002, 0.01, 0.03, 0.1)
 SEEDS = 5
 START_SEEDS = 3
 
-STRICT: dict[str, Any] = {"task": "strict", "reward_source": "gold", "updates": 60}
-"""The true reward itself: the question is exploration, so no reward model may answer it."""
-TLDR: dict[str, Any] = {"task": "tldr", "updates": 40}
+STRICT: dict[str, Any] = {
+    "task": "strict", "reward_source": "gold", "num_ppo_epochs": 1, "updates": 50,
+}  # fmt: skip
+"""The true reward itself: the question is exploration, so no reward model may answer it. One pass
+over each update's episodes: with four, a single lucky answer is learned before the next update."""
+TLDR: dict[str, Any] = {"task": "tldr", "updates": 30}
 ANNEALED: dict[str, Any] = {"reset_prob": 0.5, "reset_schedule": "adaptive"}
 TUNED: dict[str, Any] = {
     "sft_learning_rate": 3e-4, "sft_batch_size": 32,
