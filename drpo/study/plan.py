@@ -20,7 +20,8 @@ STRICT: dict[str, Any] = {
     "task": "strict", "reward_source": "gold", "num_ppo_epochs": 1, "updates": 50,
 }  # fmt: skip
 """The true reward itself: the question is exploration, so no reward model may answer it. One pass
-over each update's episodes: with four, a single lucky answer is learned before the next update."""
+over each update's episodes: with the usual four, the arms with and without resets ended alike at
+.94 in the one seed that was tried."""
 TLDR: dict[str, Any] = {"task": "tldr", "updates": 30}
 ANNEALED: dict[str, Any] = {"reset_prob": 0.5, "reset_schedule": "adaptive"}
 TUNED: dict[str, Any] = {
