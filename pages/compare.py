@@ -1,41 +1,34 @@
-"""Compare: up to six runs over each other, and what they write to the same prompts."""
+"""Compare: up to six lines over each other, what they cost in KL, and what the runs write."""
 
 import streamlit as st
 
-from drpo.dashboard import address, compare_charts, frames, navigation, services
-from drpo.dashboard.compare_view import MOST, compared, pick_metric
-from drpo.dashboard.generations import generations
+from drpo.dashboard import compare_charts, compare_view, frames, navigation, services
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.run_charts import metric_title
-from drpo.dashboard.run_table import run_table
+from drpo.dashboard.run_shelf import shelf
 from drpo.dashboard.words import t
 
 store = services.store()
-runs = {run.id: run for run in store.runs.all(limit=500)}
+everything = store.runs.all(limit=500, archived=True)
 st.title(t("compare.title"))
 st.write(t("compare.lead"))
-if not runs:
+if not everything:
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
+    shelf([])
     st.stop()
 
-names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
-address.recall_many("runs", list(runs), list(runs)[:2])
-chosen = st.multiselect(
-    t("compare.runs"), list(runs), key="runs", format_func=names.get, max_selections=MOST,
-    placeholder=t("compare.choose"),
-)  # fmt: skip
-address.record("runs", chosen)
-if not chosen:
+picked = compare_view.choose(everything)
+if not picked:
     st.caption(t("compare.none"))
+    shelf(everything)
     st.stop()
 
-picked = [runs[run_id] for run_id in chosen[:MOST]]
 feeds = [frames.feed(run.id) for run in picked]
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    metric = pick_metric(feeds)
-    grouped = st.toggle(t("compare.by_seed"), key="by_seed", help=t("compare.by_seed_help"))
-lines = compared(picked, feeds, by_seed=grouped)
-revision = ",".join(chosen)
+    metric = compare_view.pick_metric(feeds)
+    grouped = compare_view.join_seeds()
+lines = compare_view.compared(picked, feeds, by_seed=grouped)
+revision = ",".join(run.id for run in picked)
 title, unit = metric_title(metric)
 
 left, right = st.columns(2, gap="medium")
@@ -54,15 +47,12 @@ with right:
     )  # fmt: skip
 st.subheader(t("compare.frontier"))
 st.caption(t("compare.frontier_help"))
-live_chart(
-    compare_charts.frontier(lines, metric, title=title, unit=unit), key="compare_frontier",
-    revision=revision + metric, height=440, alt=t("compare.frontier_help"),
-)  # fmt: skip
-generations(picked, [run.name for run in picked])
+compare_view.frontier(picked, lines, metric, revision + metric)
 st.subheader(t("compare.differences"))
 differing = frames.settings_that_differ(picked)
 if differing.empty:
     st.caption(t("live.same_settings"))
 else:
+    names = {run.id: f"{run.name} · {run.id[-6:]}" for run in picked}
     st.dataframe(differing.rename(columns=names), key="differences", alt=t("compare.differences"))
-run_table(picked, key="compared")
+shelf(everything)

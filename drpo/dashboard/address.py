@@ -6,6 +6,7 @@ must mean the same to everyone, so choices are kept by their plain names here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 import streamlit as st
@@ -25,7 +26,7 @@ def recall(key: str, options: Collection[str], default: str) -> str:
         The value now in the session.
     """
     asked = st.query_params.get(key)
-    if asked in options and _is_news(key, asked):
+    if asked in options and is_news(key, asked):
         st.session_state[key] = asked
     elif st.session_state.get(key) not in options:
         st.session_state[key] = default
@@ -35,7 +36,7 @@ def recall(key: str, options: Collection[str], default: str) -> str:
 def recall_many(key: str, options: Collection[str], default: list[str]) -> list[str]:
     """Do the same for a choice of several, comma-separated in the URL."""
     asked = st.query_params.get(key)
-    if asked is not None and _is_news(key, asked):
+    if asked is not None and is_news(key, asked):
         st.session_state[key] = [part for part in asked.split(",") if part in options]
     elif key not in st.session_state:
         st.session_state[key] = list(default)
@@ -43,6 +44,35 @@ def recall_many(key: str, options: Collection[str], default: list[str]) -> list[
     if kept != st.session_state[key]:
         st.session_state[key] = kept
     return kept
+
+
+def recall_flag(key: str) -> bool:
+    """Do the same for a switch, which is off by default."""
+    asked = st.query_params.get(key)
+    if asked is not None and is_news(key, asked):
+        st.session_state[key] = asked == "1"
+    return bool(st.session_state.setdefault(key, False))
+
+
+def recall_number(key: str) -> float | None:
+    """Do the same for a positive number that may be left out."""
+    asked = st.query_params.get(key)
+    if asked is not None and is_news(key, asked):
+        try:
+            value = float(asked)
+        except ValueError:
+            value = math.nan
+        st.session_state[key] = value if 0 < value < math.inf else None
+    found: float | None = st.session_state.setdefault(key, None)
+    return found
+
+
+def is_news(key: str, asked: str | None) -> bool:
+    """Whether the URL says something that the widget does not know: a link, or a new widget.
+
+    Another screen drops a widget's value, so a link back with the same value is news as well.
+    """
+    return asked != st.session_state.get(_seen(key)) or key not in st.session_state
 
 
 def record(key: str, value: str | list[str], default: str | list[str] = "") -> None:
@@ -55,14 +85,6 @@ def record(key: str, value: str | list[str], default: str | list[str] = "") -> N
             del st.query_params[key]
     elif st.query_params.get(key) != text:
         st.query_params[key] = text
-
-
-def _is_news(key: str, asked: str | None) -> bool:
-    """Whether the URL says something that the widget does not know: a link, or a new widget.
-
-    Another screen drops a widget's value, so a link back with the same value is news as well.
-    """
-    return asked != st.session_state.get(_seen(key)) or key not in st.session_state
 
 
 def _seen(key: str) -> str:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from drpo.dashboard import charts
 from drpo.dashboard.charts import Figure, Panel, Source, Trace
 from drpo.dashboard.frames import Series
 from drpo.dashboard.look import DASHES
-from drpo.dashboard.run_charts import together
 from drpo.dashboard.words import t
 
 LABEL_WIDTH = 22
@@ -29,6 +29,8 @@ class Compared:
 
     label: str
     sources: Sequence[Source]
+    run_ids: Sequence[str] = ()
+    """The sources' runs, where a point can be opened."""
 
 
 def plain(text: str) -> str:
@@ -46,51 +48,32 @@ def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) ->
         if not len(middle):
             continue
         label, colour = plain(run.label), f"run-{index % 6}"
-        traces += charts.band(middle, errors, label, colour)
+        traces += charts.band(middle, widened(errors, len(run.sources)), label, colour)
         if len(run.sources) > 1:
             traces += [
-                charts.line(source.get(name), label, colour, width=1, opacity=0.35, legend=False)
+                charts.line(source.get(name), label, colour, width=1, opacity=0.45, legend=False)
                 for source in run.sources
             ]
         traces.append(
             charts.line(middle, label, colour, width=2.5, dash=DASHES[index % 6], legend=False)
         )
         ends.append((index, float(middle.values[-1]), label))
+    # The lines of one group share their label, and lines of equal uid would be drawn once.
+    traces = [{**trace, "uid": f"{place}-{name}"} for place, trace in enumerate(traces)]
     figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.updates"), legend=False)
-    _label_ends(figure, ends)
+    if any(len(run.sources) > 1 for run in runs):
+        # The band of two seeds is so wide that it would flatten the lines it belongs to.
+        figure["layout"]["yaxis"]["range"] = _reached(traces, margin=0.35)
+    label_ends(figure, ends)
     return figure
 
 
-def frontier(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> Figure:
-    """Reward against KL, one point an evaluation; the start policy is where all lines begin."""
-    traces: list[Trace] = []
-    ends: dict[int, tuple[int, float, str]] = {}
-    for index, run in enumerate(runs):
-        for source in run.sources:
-            steps, x, y = together(source.get("eval/kl"), source.get(name))
-            if not len(steps):
-                continue
-            label, colour = plain(run.label), f"run-{index % 6}"
-            ends[index] = (index, float(y[-1]), label)
-            traces.append(
-                {
-                    "type": "scatter", "mode": "lines+markers", "x": charts.packed(x),
-                    "y": charts.packed(y), "customdata": steps.tolist(), "name": label,
-                    "uid": f"{label}-{index}-{len(traces)}",
-                    "showlegend": False, "cliponaxis": False,
-                    "line": {"color": f"@{colour}", "width": 1.5, "dash": DASHES[index % 6]},
-                    "marker": {
-                        "color": f"@{colour}", "size": 8,
-                        "symbol": ["diamond-open", *["circle"] * (len(steps) - 1)],
-                    },
-                    "hovertemplate": f"{label}, {t('charts.update')} %{{customdata}}: %{{y:.3~g}}"
-                    f"<extra>{t('charts.kl')} %{{x:.3~g}}</extra>",
-                }
-            )  # fmt: skip
-    figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.kl_axis"), legend=False)
-    figure["layout"]["hovermode"] = "closest"
-    _label_ends(figure, list(ends.values()))
-    return figure
+def widened(errors: Series, seeds: int) -> Series:
+    """A standard error over few seeds, such that 1.96 of it are Student's 95 % interval."""
+    if seeds < 2:
+        return errors
+    factor = stats.t.ppf(0.975, seeds - 1) / charts.Z95
+    return Series(errors.steps, (factor * errors.values).astype(np.float32))
 
 
 def joined(run: Compared, name: str) -> tuple[Series, Series]:
@@ -125,7 +108,8 @@ def spread_out(values: Sequence[float], gap: float) -> list[float]:
     return [float(value) for value in result]
 
 
-def _label_ends(figure: Figure, ends: Sequence[tuple[int, float, str]]) -> None:
+def label_ends(figure: Figure, ends: Sequence[tuple[int, float, str]]) -> None:
+    """Write each line's label beside its last value: (index, value, label)."""
     if not ends:
         return
     figure["layout"]["margin"]["r"] = 150
@@ -144,9 +128,19 @@ def _label_ends(figure: Figure, ends: Sequence[tuple[int, float, str]]) -> None:
 
 def _reach(figure: Figure) -> float:
     """How far the y axis reaches, from the numbers drawn on it."""
-    numbers = [
+    low, high = figure["layout"]["yaxis"].get("range") or _reached(figure["data"])
+    return float(high - low)
+
+
+def _reached(traces: Sequence[Trace], margin: float = 0.0) -> list[float]:
+    """From the lowest to the highest number of the traces, and a share of that beyond.
+
+    With a margin the bands are left out: they may go beyond the figure.
+    """
+    numbers = np.concatenate([
         np.frombuffer(base64.b64decode(trace["y"]["bdata"]), dtype=np.float32)
-        for trace in figure["data"]
-    ]
-    everything = np.concatenate(numbers)
-    return float(everything.max() - everything.min())
+        for trace in traces if not (margin and trace.get("fill"))
+    ])  # fmt: skip
+    low, high = float(numbers.min()), float(numbers.max())
+    more = margin * ((high - low) or 1.0)
+    return [low - more, high + more]

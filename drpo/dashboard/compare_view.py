@@ -1,20 +1,45 @@
-"""What the Compare screen asks and how it groups runs."""
+"""What the Compare screen asks, how it groups runs, and how a point opens what was written."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard import address
+from drpo.dashboard import address, frontier_chart, navigation, services
 from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.frames import Feed, config_of
+from drpo.dashboard.generations import generations, open_at
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.look import number
 from drpo.dashboard.run_charts import metric_title
 from drpo.dashboard.words import t
 from drpo.store.schema import Run
 
 MOST = 6
 """More lines than this cannot be told apart."""
+MOST_RUNS = 24
+"""Runs behind those lines when seeds are joined."""
+EVERY = "all"
+
+
+def choose(everything: Sequence[Run]) -> list[Run]:
+    """Choose what is compared; archived runs are offered where they are shown, or named already."""
+    named = {*st.query_params.get("runs", "").split(","), *st.session_state.get("runs", ())}
+    archived = address.recall_flag("archived")
+    runs = {run.id: run for run in everything if archived or not run.archived or run.id in named}
+    names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
+    most = MOST_RUNS if address.recall_flag("by_seed") else MOST
+    asked = address.recall_many("runs", list(runs), list(runs)[:2])
+    if len(asked) > most:
+        st.session_state["runs"] = asked[:most]
+    chosen = st.multiselect(
+        t("compare.runs"), list(runs), key="runs", format_func=lambda run_id: names[run_id],
+        max_selections=most, placeholder=t("compare.choose"),
+    )  # fmt: skip
+    address.record("runs", chosen)
+    return [runs[run_id] for run_id in chosen]
 
 
 def pick_metric(feeds: Sequence[Feed]) -> str:
@@ -31,19 +56,123 @@ def pick_metric(feeds: Sequence[Feed]) -> str:
     return str(chosen)
 
 
+def join_seeds() -> bool:
+    """Whether runs that differ in their seed only become one line; in the URL like the rest."""
+    address.recall_flag("by_seed")
+    joined = st.toggle(t("compare.by_seed"), key="by_seed", help=t("compare.by_seed_help"))
+    address.record("by_seed", "1" if joined else "")
+    return joined
+
+
 def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[Compared]:
     """One line a run, or one line for all runs that differ in nothing but seed and name."""
     if not by_seed:
-        return [Compared(run.name, [feed]) for run, feed in zip(runs, feeds, strict=True)]
+        return [
+            Compared(run.name, [feed], [run.id])
+            for run, feed in zip(runs, feeds, strict=True)
+        ]  # fmt: skip
     grouped: dict[str, list[tuple[Run, Feed]]] = {}
     for run, feed in zip(runs, feeds, strict=True):
         same = repr(sorted(config_of(run).replace(seed=0, name="").flat().items(), key=str))
         grouped.setdefault(same, []).append((run, feed))
+    if len(grouped) > MOST:
+        st.caption(t("compare.too_many", most=MOST))
     return [
         Compared(
             members[0][0].name if len(members) == 1
             else t("compare.seeds", name=members[0][0].name, count=len(members)),
             [feed for _, feed in members],
+            [run.id for run, _ in members],
         )
-        for members in grouped.values()
+        for members in list(grouped.values())[:MOST]
     ]  # fmt: skip
+
+
+def same_start(runs: Sequence[Run]) -> bool:
+    """Whether all runs began at one policy: the same weights, tuned on nothing before."""
+    configs = [config_of(run) for run in runs]
+    tuned = any(config.stages.sft_epochs for config in configs)
+    return not tuned and len({config.models.policy for config in configs}) == 1
+
+
+def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revision: str) -> None:
+    """Draw reward against KL; a click on a point opens what that checkpoint writes, below."""
+    title, unit = metric_title(metric)
+    budget = _budget(lines, metric, title, {run.id: run.name for run in runs})
+    # Drawn after the answers, which say what is open; it stands above them.
+    picture = st.container()
+    chosen = _answers(runs, lines)
+    with picture:
+        live_chart(
+            frontier_chart.frontier(
+                lines, metric, title=title, unit=unit, budget=budget, chosen=chosen,
+                same_start=same_start(runs),
+            ),
+            key="compare_frontier", revision=revision, height=460,
+            alt=t("compare.frontier_help"), on_pick=_open,
+        )  # fmt: skip
+
+
+def _budget(
+    lines: Sequence[Compared], metric: str, title: str, names: dict[str, str]
+) -> float | None:
+    """Ask how much KL may be spent, and say what is the best that it buys."""
+    address.recall_number("budget")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        budget: float | None = st.number_input(
+            t("compare.budget"), min_value=0.0, value=None, key="budget", format="%g", step=1.0,
+            help=t("compare.budget_help"), placeholder=t("compare.budget_none"), width=240,
+        )  # fmt: skip
+        budget = budget or None
+        address.record("budget", "" if budget is None else f"{budget:g}")
+        if budget is None:
+            return None
+        best = frontier_chart.best_within(lines, metric, budget)
+        if best is None:
+            st.text(t("compare.none_within", budget=number(budget)))
+        else:
+            st.text(t(
+                "compare.best_within", budget=number(budget), name=names[best.run_id],
+                step=best.step, metric=title, value=number(best.reward), kl=number(best.kl),
+            ))  # fmt: skip
+    return budget
+
+
+def _open(point: list[Any]) -> None:
+    step, run_id, *_ = point
+    st.session_state["of"] = str(run_id)
+    open_at(int(step))
+
+
+def _answers(runs: Sequence[Run], lines: Sequence[Compared]) -> tuple[str, int] | None:
+    """Answers of one run at a checkpoint, or of one run a line side by side.
+
+    Returns:
+        The run and the step that are open, when it is one run.
+    """
+    by_id = {run.id: run for run in runs}
+    address.recall("of", [EVERY, *by_id], EVERY)
+    names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs} | {EVERY: t("compare.of_all")}
+    of = str(st.selectbox(
+        t("compare.of"), [EVERY, *by_id], key="of", format_func=lambda name: names[name],
+    ))  # fmt: skip
+    address.record("of", of, EVERY)
+    if of == EVERY:
+        shown = [by_id[line.run_ids[0]] for line in lines]
+        generations(shown, [run.name for run in shown])
+        return None
+    step = generations([by_id[of]], [by_id[of].name])
+    if step is None:
+        return None
+    _to_episodes(of, step)
+    return of, step
+
+
+def _to_episodes(run_id: str, step: int) -> None:
+    """A link to the episodes that the checkpoint's last update learned from."""
+    kept = [known for known in services.store().samples.steps(run_id, "episode") if known <= step]
+    if kept:
+        st.page_link(
+            navigation.path("resets"), label=t("compare.episodes", step=kept[-1]),
+            icon=":material/restart_alt:", query_params={"run": run_id, "step": str(kept[-1])},
+        )  # fmt: skip

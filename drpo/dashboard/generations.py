@@ -15,13 +15,18 @@ KINDS = ("heldout", "episode")
 PER_PAGE = 8
 
 
-def generations(runs: Sequence[Run], names: Sequence[str], *, height: int | None = None) -> None:
+def generations(
+    runs: Sequence[Run], names: Sequence[str], *, height: int | None = None
+) -> int | None:
     """Show answers of one or several runs to the same prompts, with a step slider.
 
     Args:
         runs: One run, or several side by side.
         names: What to call each run's answers; ignored for one run.
         height: Pixels after which the list scrolls by itself.
+
+    Returns:
+        The step that is shown; None where there is nothing yet.
     """
     st.subheader(t("live.generations"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -31,7 +36,7 @@ def generations(runs: Sequence[Run], names: Sequence[str], *, height: int | None
         )
         if not steps:
             st.caption(t("live.no_samples"))
-            return
+            return None
         step = step_slider(steps)
         with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
     st.caption(t(f"live.{kind}_help"))
@@ -44,13 +49,14 @@ def generations(runs: Sequence[Run], names: Sequence[str], *, height: int | None
         cards = side_by_side(rows, names, with_data)
     shown = _page(cards) if len(cards) > PER_PAGE else cards
     show_answers(shown, key="answers", max_height=height)
+    return step
 
 
 def step_slider(steps: Sequence[int]) -> int:
     """Choose an evaluation; follows the newest until somebody chooses another."""
     names = [str(step) for step in steps]
     asked = st.query_params.get("step")
-    if asked in names and asked != st.session_state.get("step@url"):
+    if asked in names and address.is_news("step", asked):
         st.session_state["step"] = asked
     following = st.session_state.get("step@follow", asked not in names)
     if following or st.session_state.get("step") not in names:
@@ -65,6 +71,13 @@ def step_slider(steps: Sequence[int]) -> int:
     chosen = st.select_slider(t("live.step"), names, key="step", on_change=_chosen, width="stretch")
     address.record("step", "" if chosen == names[-1] else chosen)
     return int(chosen)
+
+
+def open_at(step: int) -> None:
+    """Show the held-out answers of one step from the next run of the screen on."""
+    st.session_state["kind"] = KINDS[0]
+    st.session_state["step"] = str(step)
+    st.session_state["step@follow"] = False
 
 
 def side_by_side(

@@ -6,6 +6,7 @@ hands the figure to `Plotly.react`; what the visitor did to it is kept while `re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ _CHART = st.components.v2.component(
 
 
 def live_chart(
-    figure: dict[str, Any], *, key: str, revision: str, alt: str, group: str = "", height: int = 320
-) -> None:
+    figure: dict[str, Any], *, key: str, revision: str, alt: str, group: str = "",
+    height: int = 320, on_pick: Callable[[Any], None] | None = None,
+) -> None:  # fmt: skip
     """Draw a figure of `drpo.dashboard.charts`.
 
     Args:
@@ -39,7 +41,14 @@ def live_chart(
         alt: What the chart shows, for those who cannot see it.
         group: Charts of one group zoom together on their step axis.
         height: Pixels; fixed, so that nothing jumps when points arrive.
+        on_pick: Called with the `customdata` of a point that was clicked, before the next run.
     """
+
+    def picked() -> None:
+        told = st.session_state[key].get("picked")
+        if told and on_pick is not None:
+            on_pick(told["point"])
+
     _CHART(
         data={
             "figure": figure,
@@ -49,6 +58,7 @@ def live_chart(
             "height": height,
             "library": PLOTLY_URL,
             "colours": COLOURS,
+            "pickable": on_pick is not None,
             "words": {
                 "loading": t("charts.loading"),
                 "failed": t("charts.failed"),
@@ -58,4 +68,5 @@ def live_chart(
         },
         key=key,
         height=height,
+        on_picked_change=picked,
     )

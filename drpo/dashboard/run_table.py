@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -16,8 +17,42 @@ OPENED = "opened_run"
 
 def run_table(runs: Sequence[Run], *, key: str, height: int | None = None) -> None:
     """Show runs; a click on a row's button opens it on Live."""
+    st.dataframe(
+        _frame(runs), hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
+        column_config=_columns(runs, key),
+    )  # fmt: skip
+    _leave()
+
+
+def pick_runs(runs: Sequence[Run], *, key: str, height: int | None = None) -> list[Run]:
+    """Show runs with their tags and a box to tick on each row; returns the ticked ones.
+
+    The ticks belong to places in the table, so `key` must change when its rows do.
+    """
+    frame = _frame(runs)
+    frame.insert(2, "kept", [_kept(run) for run in runs])
+    frame.insert(3, "tags", [list(run.tags) for run in runs])
+    column = st.column_config
+    event = st.dataframe(
+        frame, hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
+        on_select="rerun", selection_mode="multi-row",
+        column_config=_columns(runs, key) | {
+            "kept": column.TextColumn("", width=90),
+            "tags": column.ListColumn(t("runs.tags"), width=140),
+        },
+    )  # fmt: skip
+    _leave()
+    return [runs[row] for row in event["selection"]["rows"] if row < len(runs)]
+
+
+def _kept(run: Run) -> str:
+    said = [t("runs.pinned")] * run.pinned + [t("runs.archived")] * run.archived
+    return " · ".join(said)
+
+
+def _frame(runs: Sequence[Run]) -> pd.DataFrame:
     table = frames.runs_table(runs)
-    shown = pd.DataFrame(
+    return pd.DataFrame(
         {
             "open": [t("runs.open")] * len(table),
             "name": table["name"],
@@ -31,31 +66,34 @@ def run_table(runs: Sequence[Run], *, key: str, height: int | None = None) -> No
             "created": table["created"],
         }
     )
+
+
+def _columns(runs: Sequence[Run], key: str) -> dict[str, Any]:
     number = st.column_config.NumberColumn
-    st.dataframe(
-        shown, hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
-        column_config={
-            "open": st.column_config.ButtonColumn(
-                "", type="tertiary", key=f"{key}_open", on_click=_open,
-                args=(f"{key}_open", [run.id for run in runs]), width="small",
-            ),
-            "name": st.column_config.TextColumn(t("runs.name"), width="medium"),
-            "status": st.column_config.TextColumn(t("runs.status")),
-            "done": st.column_config.ProgressColumn(
-                t("runs.done"), min_value=0, max_value=100, format="%d %%"
-            ),
-            "gold": number(t("runs.gold_gain"), format="%+.2f", help=t("runs.gain_help")),
-            "scores": number(t("runs.scores_gain"), format="%+.2f", help=t("runs.gain_help")),
-            "kl": number(t("runs.kl"), format="%.2f", help=t("charts.unit_kl")),
-            "reset_prob": number("reset_prob", format="%.2f"),
-            "kl_coef": number("kl_coef", format="%.3g"),
-            "created": st.column_config.DatetimeColumn(t("runs.created"), format="distance"),
-        },
-    )  # fmt: skip
-    opened = st.session_state.pop(OPENED, None)
-    if opened:
-        st.switch_page(navigation.path("live"), query_params={"run": opened})
+    return {
+        "open": st.column_config.ButtonColumn(
+            "", type="tertiary", key=f"{key}_open", on_click=_open,
+            args=(f"{key}_open", [run.id for run in runs]), width="small",
+        ),
+        "name": st.column_config.TextColumn(t("runs.name"), width="medium"),
+        "status": st.column_config.TextColumn(t("runs.status")),
+        "done": st.column_config.ProgressColumn(
+            t("runs.done"), min_value=0, max_value=100, format="%d %%"
+        ),
+        "gold": number(t("runs.gold_gain"), format="%+.2f", help=t("runs.gain_help")),
+        "scores": number(t("runs.scores_gain"), format="%+.2f", help=t("runs.gain_help")),
+        "kl": number(t("runs.kl"), format="%.2f", help=t("charts.unit_kl")),
+        "reset_prob": number("reset_prob", format="%.2f"),
+        "kl_coef": number("kl_coef", format="%.3g"),
+        "created": st.column_config.DatetimeColumn(t("runs.created"), format="distance"),
+    }  # fmt: skip
 
 
 def _open(key: str, ids: Sequence[str]) -> None:
     st.session_state[OPENED] = ids[st.session_state[key]["row"]]
+
+
+def _leave() -> None:
+    opened = st.session_state.pop(OPENED, None)
+    if opened:
+        st.switch_page(navigation.path("live"), query_params={"run": opened})

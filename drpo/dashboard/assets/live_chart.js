@@ -100,7 +100,26 @@ const draw = async (chart) => {
   if (!chart.listening) {
     chart.listening = true
     plot.on("plotly_relayout", (change) => tellGroup(chart, change))
+    listenToPicks(chart)
   }
+}
+
+const pickedIn = (event) => event.points?.find((point) => point.customdata !== undefined)
+
+// A click on a point that means something goes to the server; the pointer says which ones do.
+const listenToPicks = (chart) => {
+  const { plot } = chart
+  const point = (shape) => {
+    for (const area of plot.querySelectorAll(".nsewdrag")) area.style.cursor = shape
+  }
+  plot.on("plotly_hover", (event) => point(chart.data.pickable && pickedIn(event) ? "pointer" : ""))
+  plot.on("plotly_unhover", () => point(""))
+  plot.on("plotly_click", (event) => {
+    const found = pickedIn(event)
+    if (chart.data.pickable && found) {
+      chart.tell("picked", { point: found.customdata, nonce: Date.now() })
+    }
+  })
 }
 
 // A zoom on the step axis is shared by all charts of a group; the echo of a shared zoom is not.
@@ -154,12 +173,13 @@ const render = (chart) => {
   })
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".drpo-chart")
   if (!host) return
   host.style.height = `${data.height}px`
   const chart = charts.get(host) ?? mount(host, data)
   chart.data = data
+  chart.tell = setTriggerValue
   render(chart)
   return () => {
     chart.resize.disconnect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drpo.dashboard import compare_charts, frames
+from drpo.dashboard import compare_charts, frames, frontier_chart
 from drpo.dashboard import verdict_words as say
 from drpo.dashboard.answers import Answer, Card, offline, written
 from drpo.dashboard.compare_charts import Compared
@@ -135,7 +135,7 @@ def _frontier(
 ) -> list[Block]:
     gold = all(len(feed.get("eval/gold")) for feed in feeds)
     title = t("charts.gold_reward" if gold else "charts.learned_reward")
-    figure = compare_charts.frontier(
+    figure = frontier_chart.frontier(
         _compared(feeds, names), "eval/gold" if gold else "eval/scores", title=title,
         unit=t("charts.unit_score"),
     )  # fmt: skip

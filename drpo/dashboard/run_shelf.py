@@ -1,0 +1,196 @@
+"""All runs in a table, and what a person may do with those that are ticked.
+
+Names and tags may hold anything: they go into tables, fields, choices and plain text only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from drpo import tidy
+from drpo.dashboard import address, services
+from drpo.dashboard.compare_view import MOST
+from drpo.dashboard.look import size
+from drpo.dashboard.notices import notice, show_problem
+from drpo.dashboard.run_table import pick_runs
+from drpo.dashboard.words import t
+from drpo.errors import DrpoError
+from drpo.store.schema import LIVE_STATUSES, Run
+
+ROUND = "shelf_round"
+"""Counts what was done here: ticks belong to places in the table and must not outlive a change."""
+SAID = "shelf_said"
+DELETED = "shelf_deleted"
+"""Runs that were deleted in this visit, in order; each can be brought back at once."""
+
+
+def shelf(runs: Sequence[Run]) -> None:
+    """Show the runs with their tools; deleted ones are folded away below."""
+    st.subheader(t("shelf.title"))
+    st.caption(t("shelf.help"))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        wanted = st.text_input(
+            t("shelf.search"), key="shelf_search", type="search", live=True, width=320
+        )
+        address.recall_flag("archived")
+        archived = st.toggle(t("shelf.show_archived"), key="archived")
+        address.record("archived", "1" if archived else "")
+    for problem in st.session_state.pop(SAID, []):
+        show_problem(problem)
+    _undo()
+    shown = [
+        run for run in runs
+        if (archived or not run.archived)
+        and any(wanted.lower() in text.lower() for text in (run.name, run.id, *run.tags))
+    ]  # fmt: skip
+    # Above the table, although it is the table that says which are ticked.
+    tools = st.container(horizontal=True, gap="small", key="shelf_tools")
+    if not shown:
+        st.caption(t("shelf.nothing"))
+    height = min(38 + 35 * len(shown), 460)
+    picked = pick_runs(shown, key=_table_key(shown), height=height) if shown else []
+    with tools:
+        _tools(picked)
+    _deleted()
+
+
+def _table_key(runs: Sequence[Run]) -> str:
+    rows = hashlib.sha256(",".join(run.id for run in runs).encode()).hexdigest()[:12]
+    return f"shelf_{st.session_state.get(ROUND, 0)}_{rows}"
+
+
+def _tools(picked: Sequence[Run]) -> None:
+    ids = [run.id for run in picked]
+    none = not picked
+    live = any(run.status in LIVE_STATUSES for run in picked)
+    st.button(
+        t("shelf.compare"), key="shelf_compare", icon=":material/stacked_line_chart:",
+        disabled=none, on_click=_compare, args=(ids,),
+    )  # fmt: skip
+    _flag("pinned", "keep", picked)
+    only = picked[0] if len(picked) == 1 else None
+    with st.popover(
+        t("shelf.rename"), icon=":material/edit:", disabled=only is None, key="shelf_rename"
+    ):
+        if only is not None:
+            key = f"name_{only.id}"
+            st.text_input(t("shelf.name"), only.name, max_chars=tidy.LONGEST_NAME, key=key)
+            st.button(t("shelf.save"), key="shelf_rename_save", on_click=_rename,
+                      args=(only.id, key))  # fmt: skip
+    with st.popover(t("shelf.tags"), icon=":material/label:", disabled=none, key="shelf_tags"):
+        _tags(picked)
+    _flag("archived", "archive", picked)
+    st.button(
+        t("shelf.delete"), key="shelf_delete", icon=":material/delete:", disabled=none or live,
+        help=t("shelf.delete_live") if live else t("shelf.delete_help"), on_click=_delete,
+        args=(ids,),
+    )  # fmt: skip
+
+
+def _flag(column: str, icon: str, picked: Sequence[Run]) -> None:
+    """A button that sets a flag of all ticked runs, or clears it where all have it."""
+    on = bool(picked) and all(getattr(run, column) for run in picked)
+    st.button(
+        t(f"shelf.un{column}" if on else f"shelf.{column}"), key=f"shelf_{column}",
+        icon=f":material/{icon}:", disabled=not picked, on_click=_each,
+        args=([run.id for run in picked],
+              lambda run_id: services.store().runs.change(run_id, **{column: not on})),
+    )  # fmt: skip
+
+
+def _tags(picked: Sequence[Run]) -> None:
+    """One field for the tags of all ticked runs."""
+    common = [
+        tag for tag in dict.fromkeys(tag for run in picked for tag in run.tags)
+        if all(tag in run.tags for run in picked)
+    ]  # fmt: skip
+    known = sorted({tag for run in services.store().runs.all(archived=True) for tag in run.tags})
+    key = "tags_" + "_".join(run.id for run in picked)
+    st.multiselect(
+        t("shelf.tags_of"), known, common, key=key, accept_new_options=True,
+        help=t("shelf.tags_help"), placeholder=t("shelf.tags_new"),
+    )  # fmt: skip
+    st.button(
+        t("shelf.save"), key="shelf_tags_save", on_click=_retag,
+        args=([(run.id, run.tags) for run in picked], common, key),
+    )  # fmt: skip
+
+
+def _undo() -> None:
+    """What was deleted in this visit, each with the way back."""
+    store = services.store()
+    gone = {run.id: run for run in store.runs.all(archived=True, deleted=True)}
+    for run_id in st.session_state.get(DELETED, []):
+        if run_id not in gone:
+            continue
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.text(t("shelf.gone", name=gone[run_id].name), width="content")
+            st.button(
+                t("shelf.undo"), key=f"undo_{run_id}", icon=":material/undo:", on_click=_each,
+                args=([run_id], lambda run_id: tidy.restore(store, run_id)),
+            )  # fmt: skip
+
+
+def _deleted() -> None:
+    """All deleted runs: bring one back, or erase it for good."""
+    store = services.store()
+    gone = {run.id: run for run in store.runs.all(archived=True, deleted=True)}
+    if not gone:
+        return
+    with st.expander(t("shelf.deleted", count=len(gone)), icon=":material/delete:"):
+        st.caption(t("shelf.deleted_help"))
+        names = {run.id: f"{run.name} · {run.id[-6:]}" for run in gone.values()}
+        run_id = st.selectbox(
+            t("shelf.which"), list(gone), key="deleted_run", format_func=lambda key: names[key]
+        )
+        st.text(t("shelf.takes", size=size(tidy.bytes_of(run_id))))
+        with st.container(horizontal=True, gap="small"):
+            st.button(
+                t("shelf.restore"), key="shelf_restore", icon=":material/undo:", on_click=_each,
+                args=([run_id], lambda run_id: tidy.restore(store, run_id)),
+            )  # fmt: skip
+            with st.popover(t("shelf.erase"), icon=":material/delete_forever:", key="shelf_erase"):
+                notice("warning", t("shelf.erase_sure"))
+                st.button(
+                    t("shelf.erase_now"), key="shelf_erase_now", on_click=_each,
+                    args=([run_id], lambda run_id: tidy.erase(store, run_id)),
+                )  # fmt: skip
+
+
+def _compare(ids: Sequence[str]) -> None:
+    st.session_state["runs"] = list(ids[:MOST])
+
+
+def _rename(run_id: str, key: str) -> None:
+    _each([run_id], lambda run_id: tidy.rename(services.store(), run_id, st.session_state[key]))
+
+
+def _retag(tags_of: Sequence[tuple[str, list[str]]], common: Sequence[str], key: str) -> None:
+    """What was common to the ticked runs is replaced; each keeps the tags that only it had."""
+    asked = st.session_state[key]
+    before = dict(tags_of)
+    _each(list(before), lambda run_id: tidy.tag(
+        services.store(), run_id, [*(own for own in before[run_id] if own not in common), *asked]
+    ))  # fmt: skip
+
+
+def _delete(ids: Sequence[str]) -> None:
+    def delete(run_id: str) -> None:
+        tidy.delete(services.store(), run_id)
+        kept = [known for known in st.session_state.get(DELETED, []) if known != run_id]
+        st.session_state[DELETED] = [*kept, run_id]
+
+    _each(ids, delete)
+
+
+def _each(ids: Sequence[str], change: Callable[[str], None]) -> None:
+    """Do something to every run; what cannot be done is said, and the rest is done."""
+    st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
+    for run_id in ids:
+        try:
+            change(run_id)
+        except DrpoError as error:
+            st.session_state.setdefault(SAID, []).append(error)

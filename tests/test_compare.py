@@ -1,0 +1,233 @@
+"""Compare: seeds as lines, the frontier with its points and budget, and the shelf of all runs."""
+
+import base64
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import screen_material
+from test_dashboard_charts import Run
+from test_dashboard_pages import problems, store, visit
+
+from drpo import tidy
+from drpo.dashboard import compare_charts, frontier_chart
+from drpo.dashboard.compare_charts import Compared
+from drpo.dashboard.look import paint
+
+__all__ = ["store"]
+
+NAMED = {"title": "gold", "unit": "score"}
+
+
+def run_with(gold, kl, se=None):
+    series = {"eval/gold": gold, "eval/kl": kl} | ({"eval/gold_se": se} if se else {})
+    return Run(**series)
+
+
+TWO = Compared("both", [
+    run_with([(0, 1.0), (5, 2.0), (10, 3.0)], [(0, 0.0), (5, 1.0), (10, 2.0)], [(5, 0.1)]),
+    run_with([(0, 1.0), (5, 4.0), (10, 5.0)], [(0, 0.0), (5, 3.0), (10, 4.0)]),
+], ["a", "b"])  # fmt: skip
+ONE = Compared("single", [run_with([(0, 1.0), (5, 2.5)], [(0, 0.0), (5, 1.5)])], ["c"])
+
+
+def numbers(packed):
+    return np.frombuffer(base64.b64decode(packed["bdata"]), dtype=np.float32).tolist()
+
+
+def test_joined_seeds_are_drawn_as_their_mean_and_each_line():
+    figure = compare_charts.over_steps([TWO], "eval/gold", **NAMED)
+    lines = [trace for trace in figure["data"] if not trace.get("fill")]
+    drawn = sorted(tuple(numbers(trace["y"])) for trace in lines)
+    assert drawn == [(1.0, 2.0, 3.0), (1.0, 3.0, 4.0), (1.0, 4.0, 5.0)]
+    # The browser draws traces of one uid once.
+    assert len({trace["uid"] for trace in figure["data"]}) == len(figure["data"])
+    go.Figure(paint(figure))
+
+
+def test_the_band_of_two_seeds_is_students_interval():
+    figure = compare_charts.over_steps([TWO], "eval/gold", **NAMED)
+    [band] = [trace for trace in figure["data"] if trace.get("fill")]
+    top = numbers(band["y"])[1]
+    # t(.975, 1) = 12.706; the standard error of 2 and 4 is 1, their mean 3.
+    assert top == pytest.approx(3 + 12.706, abs=1e-3)
+    low, high = figure["layout"]["yaxis"]["range"]
+    assert low < 1
+    assert 5 < high < 8
+
+
+def test_the_frontier_has_one_point_a_checkpoint_that_names_run_and_step():
+    figure = frontier_chart.frontier([TWO, ONE], "eval/gold", **NAMED)
+    told = [point for trace in figure["data"] for point in trace.get("customdata", ())]
+    assert [point[:2] for point in told] == [
+        [0, "a"], [5, "a"], [10, "a"], [0, "b"], [5, "b"], [10, "b"], [0, "c"], [5, "c"],
+    ]  # fmt: skip
+    assert [point[2] for point in told] == ["", " ± 0.2", *[""] * 6]
+    assert len({trace["uid"] for trace in figure["data"]}) == len(figure["data"])
+    go.Figure(paint(figure))
+
+
+def test_the_mean_of_joined_seeds_is_a_line_of_its_own_on_the_frontier():
+    figure = frontier_chart.frontier([TWO], "eval/gold", **NAMED)
+    [mean] = [trace for trace in figure["data"] if trace["mode"] == "lines"]
+    assert numbers(mean["x"]) == [0, 2, 3]
+    assert numbers(mean["y"]) == [1, 3, 4]
+
+
+def test_a_budget_is_a_line_that_is_seen_even_beyond_all_points():
+    figure = frontier_chart.frontier([TWO], "eval/gold", budget=10.0, **NAMED)
+    [line] = figure["layout"]["shapes"]
+    assert (line["x0"], line["x1"]) == (10, 10)
+    assert figure["layout"]["xaxis"]["range"][1] > 10
+    assert any("10" in note["text"] for note in figure["layout"]["annotations"])
+
+
+def test_the_best_within_a_budget_is_the_highest_of_the_points_on_its_near_side():
+    best = frontier_chart.best_within([TWO, ONE], "eval/gold", 2.0)
+    assert (best.run_id, best.step, best.reward) == ("a", 10, 3.0)
+    assert frontier_chart.best_within([ONE], "eval/gold", 1.0).step == 0
+    later = Compared("later", [run_with([(5, 2.0)], [(5, 1.0)])], ["d"])
+    assert frontier_chart.best_within([later], "eval/gold", 0.5) is None
+
+
+def test_the_start_policy_anchors_the_frontier_where_all_begin_at_one():
+    figure = frontier_chart.frontier([TWO, ONE], "eval/gold", same_start=True, **NAMED)
+    [level] = figure["layout"]["shapes"]
+    assert level["y0"] == level["y1"] == 1.0
+    assert "start policy" in [note["text"] for note in figure["layout"]["annotations"]]
+    assert frontier_chart.frontier([TWO], "eval/gold", **NAMED)["layout"]["shapes"] == []
+
+
+def test_the_open_point_is_ringed():
+    figure = frontier_chart.frontier([TWO, ONE], "eval/gold", chosen=("b", 5), **NAMED)
+    [ring] = [trace for trace in figure["data"] if trace["name"] == "chosen"]
+    assert (numbers(ring["x"]), numbers(ring["y"])) == ([3], [4])
+
+
+# The screen.
+
+
+def add(store, name, **more):
+    return screen_material.add_run(store, name, updates=10, **more)
+
+
+def tick(app, *rows):
+    """Tick rows of the table of all runs, as a click on their boxes does."""
+    [table] = [frame.key for frame in app.dataframe if (frame.key or "").startswith("shelf_")]
+    app.session_state[table] = {"selection": {"rows": list(rows)}}
+    app.run()
+    assert problems(app) == []
+    return app
+
+
+def test_a_budget_and_an_open_point_come_from_the_link(store):
+    run = add(store, "mine")
+    add(store, "other")
+    app = visit("compare", budget="2", of=run.id, step="5")
+    assert problems(app) == []
+    assert app.number_input(key="budget").value == 2
+    assert app.selectbox(key="of").value == run.id
+    assert app.select_slider(key="step").value == "5"
+    assert any("Best within 2.00 nats: " in text.value for text in app.text)
+
+
+@pytest.mark.parametrize("budget", ["nan", "-1", "x", "inf"])
+def test_a_budget_that_makes_no_sense_is_left_out(store, budget):
+    add(store, "mine")
+    app = visit("compare", budget=budget)
+    assert problems(app) == []
+    assert app.number_input(key="budget").value is None
+
+
+def test_leaving_joined_seeds_keeps_the_first_six_runs(store):
+    ids = [add(store, f"s{seed}", seed=seed).id for seed in range(8)]
+    app = visit("compare", runs=",".join(ids), by_seed="1")
+    assert problems(app) == []
+    assert app.multiselect(key="runs").value == ids
+    app.toggle(key="by_seed").set_value(False).run()
+    assert problems(app) == []
+    assert app.multiselect(key="runs").value == ids[:6]
+
+
+def test_ticked_runs_are_pinned_and_come_first(store):
+    first = add(store, "first")
+    add(store, "second")
+    app = tick(visit("compare"), 1)
+    app.button(key="shelf_pinned").click().run()
+    assert store.runs.all()[0].id == first.id
+    app = tick(app, 0)
+    app.button(key="shelf_pinned").click().run()
+    assert not store.runs.get(first.id).pinned
+
+
+def test_a_ticked_run_is_renamed(store):
+    run = add(store, "first")
+    app = tick(visit("compare"), 0)
+    app.text_input(key=f"name_{run.id}").set_value("**bold** <b>").run()
+    app.button(key="shelf_rename_save").click().run()
+    assert problems(app) == []
+    assert store.runs.get(run.id).name == "**bold** <b>"
+
+
+def test_tags_of_several_runs_change_together_and_keep_what_only_one_had(store):
+    one, two = add(store, "one"), add(store, "two")
+    tidy.tag(store, one.id, ["common", "own"])
+    tidy.tag(store, two.id, ["common"])
+    app = tick(visit("compare"), 0, 1)
+    [field] = [field for field in app.multiselect if (field.key or "").startswith("tags_")]
+    assert field.value == ["common"]
+    field.set_value(["own"]).run()
+    app.button(key="shelf_tags_save").click().run()
+    assert store.runs.get(one.id).tags == ["own"]
+    assert store.runs.get(two.id).tags == ["own"]
+
+
+def test_an_archived_run_leaves_the_choice_until_it_is_asked_for(store):
+    run = add(store, "old")
+    add(store, "new")
+    app = tick(visit("compare"), 1)
+    app.button(key="shelf_archived").click().run()
+    assert store.runs.get(run.id).archived
+    app = visit("compare")
+    assert run.id not in app.multiselect(key="runs").options
+    assert visit("compare", runs=run.id).multiselect(key="runs").value == [run.id]
+    app.toggle(key="archived").set_value(True).run()
+    assert any(run.name in option for option in app.multiselect(key="runs").options)
+
+
+def test_a_deleted_run_is_gone_at_once_and_undo_brings_it_back(store):
+    run, other = add(store, "mine"), add(store, "other")
+    app = tick(visit("compare"), 1)
+    app.button(key="shelf_delete").click().run()
+    assert problems(app) == []
+    assert [kept.id for kept in store.runs.all()] == [other.id]
+    assert app.multiselect(key="runs").value == [other.id]
+    app.button(key=f"undo_{run.id}").click().run()
+    assert {kept.id for kept in store.runs.all()} == {run.id, other.id}
+
+
+def test_a_deleted_run_can_be_erased_after_a_second_question(store):
+    run = add(store, "mine")
+    tidy.delete(store, run.id)
+    app = visit("compare")
+    assert app.selectbox(key="deleted_run").value == run.id
+    app.button(key="shelf_erase_now").click().run()
+    assert problems(app) == []
+    assert store.runs.all(deleted=True) == []
+
+
+def test_a_live_run_cannot_be_deleted_on_the_screen(store):
+    add(store, "live", upto=5, status="paused")
+    app = tick(visit("compare"), 0)
+    assert app.button(key="shelf_delete").disabled
+    assert not app.button(key="shelf_archived").disabled
+
+
+def test_a_run_that_began_again_meanwhile_is_kept_and_the_screen_says_why(store):
+    run = add(store, "mine")
+    app = tick(visit("compare"), 0)
+    store.runs.change(run.id, status="queued")
+    app.button(key="shelf_delete").click().run()
+    [problem] = problems(app)
+    assert "Stop it first" in problem
+    assert store.runs.get(run.id).deleted_at is None
