@@ -25,7 +25,7 @@ def store(tmp_path, monkeypatch):
     st.cache_resource.clear()
 
 
-def visit(name, **query):
+def visit(name, /, **query):
     app = AppTest.from_file(str(MAIN), default_timeout=60)
     for key, value in query.items():
         app.query_params[key] = value
@@ -149,6 +149,16 @@ def test_settings_asked_for_in_a_link_fill_the_form():
     assert app.number_input(key="blank_updates").value == 7
     assert app.select_slider(key="blank_kl_coef").value == 0.05
     assert app.selectbox(key="blank_reset_source").value == "both"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_half_filled_form_is_the_same_after_a_refresh():
+    first = visit("launch", start="blank", data="1984", updates="7", name="3")
+    link = {name: first.query_params[name] for name in first.query_params}
+    again = visit("launch", **link)
+    assert again.selectbox(key="blank_data").value == "1984"
+    assert again.number_input(key="blank_updates").value == 7
+    assert again.text_input(key="blank_name").value == "3"
 
 
 @pytest.mark.usefixtures("store")

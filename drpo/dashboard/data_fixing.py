@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from drpo.dashboard import data_upload, launch_form, look, navigation, services
+from drpo.dashboard import data_upload, launch_form, look, services, starters
 from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.words import t
 from drpo.data.fixing import BY_ROW, Contradictions, Repeats
@@ -126,5 +126,4 @@ def show_saved(upload: str) -> None:
     notice("done", t("data.saved", name=saved["name"], version=saved["version"],
                      rows=look.count(saved["rows"])))  # fmt: skip
     if st.button(t("data.launch"), key="data_launch", icon=":material/rocket_launch:"):
-        query = {"data": f"{saved['name']}:{saved['version']}"}
-        st.switch_page(navigation.path("launch"), query_params=query)
+        starters.launch_form_with(f"{saved['name']}:{saved['version']}")

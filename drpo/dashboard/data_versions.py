@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import look, navigation, services
+from drpo.dashboard import look, services, starters
 from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.words import t
 from drpo.data.export import FORMATS, export_version
@@ -67,8 +67,7 @@ def _actions(version: Dataset) -> None:
             file_name=f"pairs-{version.id}.{form}", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
         if st.button(t("data.launch"), key="version_launch"):
-            query = {"data": f"{version.name}:{version.version}"}
-            st.switch_page(navigation.path("launch"), query_params=query)
+            starters.launch_form_with(f"{version.name}:{version.version}")
         with st.popover(t("data.delete")):
             if st.button(t("data.delete_sure"), key="data_delete"):
                 _delete(version)

@@ -40,7 +40,7 @@ def settings_of(point: str, store: Store) -> dict[str, Any]:
     if point.startswith("sample-"):
         values = demo.demo_config(point.removeprefix("sample-")).flat()
     elif point == "blank":
-        values = RunConfig.of(data="-", policy="-").flat() | {"data": "", "policy": ""}
+        values = RunConfig.of(data="-", policy="-").flat() | {"data": None, "policy": None}
     else:
         values = RunConfig.from_nested(store.runs.get(point).config).flat()
     return values | {"name": ""}
@@ -53,12 +53,16 @@ def from_url(values: Mapping[str, Any]) -> dict[str, Any]:
         text = st.query_params.get(leaf)
         if text is None:
             continue
+        if forms.kind_of(leaves()[leaf][1])[0] is str:
+            # A name stays a name even where it reads as a number; what was emptied is null.
+            asked[leaf] = None if text == "null" else text
+            continue
         try:
             asked[leaf] = json.loads(text)
         except ValueError:
             asked[leaf] = text
     try:
-        RunConfig.of(**{"data": "-", "policy": "-", **asked})
+        RunConfig.of(**{**asked, "data": "-", "policy": "-"})
     except DrpoError:
         return {}
     return asked

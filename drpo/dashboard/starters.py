@@ -32,6 +32,14 @@ def watch(run_id: str, beside: str = "") -> NoReturn:
     st.switch_page(navigation.path("live"), query_params=query)
 
 
+def launch_form_with(data: str) -> NoReturn:
+    """Open the launch form with a saved data set; models are still to be chosen.
+
+    Blank, because the sample tasks bring their own models and held-out pairs.
+    """
+    st.switch_page(navigation.path("launch"), query_params={"start": "blank", "data": data})
+
+
 def run_demo() -> NoReturn:
     """Start the demo and show it."""
     watch(launch(demo.demo_config()).id)

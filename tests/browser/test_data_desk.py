@@ -60,7 +60,7 @@ def test_upload_correct_a_mapping_leave_out_duplicates_save_and_launch(open_page
 
     page.get_by_role("button", name="Launch a run with it").first.click()
     page.get_by_role("heading", name="Launch", level=1).wait_for()
-    page.get_by_text("odd posts:1").first.wait_for()
+    page.locator("input[value='odd posts:1']").wait_for()
     assert page.failures == []
     assert page.foreign == []
 
