@@ -12,6 +12,7 @@ from test_dashboard_pages import problems, store, visit
 from drpo import tidy
 from drpo.dashboard import compare_charts, frontier_chart
 from drpo.dashboard.compare_charts import Compared
+from drpo.dashboard.compare_view import joint_name
 from drpo.dashboard.look import paint
 
 __all__ = ["store"]
@@ -102,6 +103,19 @@ def test_the_open_point_is_ringed():
     figure = frontier_chart.frontier([TWO, ONE], "eval/gold", chosen=("b", 5), **NAMED)
     [ring] = [trace for trace in figure["data"] if trace["name"] == "chosen"]
     assert (numbers(ring["x"]), numbers(ring["y"])) == ([3], [4])
+
+
+@pytest.mark.parametrize(
+    ("names", "joint"),
+    [
+        (["kl_coef=0.2, seed 0", "kl_coef=0.2, seed 1"], "kl_coef=0.2"),
+        (["demo 3", "demo 12"], "demo"),
+        (["one", "two"], "one"),
+        (["seed 1", "seed 2"], "seed 1"),
+    ],
+)
+def test_joined_runs_are_called_by_what_their_names_share(names, joint):
+    assert joint_name(names) == joint
 
 
 # The screen.

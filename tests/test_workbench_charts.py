@@ -43,9 +43,30 @@ FULL = board([(4.0, 4.2, 4.1), (5.0, 5.2, 5.1), (4.5, 4.6, 4.4), (6.0, 6.2, 6.1)
 def test_a_heat_map_holds_every_mean_where_its_settings_say():
     figure = sweep_charts.heat(FULL.cells, "reset_prob", "kl_coef", title="Gold", unit="score")
     (trace,) = figure["data"]
-    assert (trace["x"], trace["y"]) == (["0", "0.5"], ["0.05", "0.2"])
+    axes = (figure["layout"]["xaxis"], figure["layout"]["yaxis"])
+    assert [axis["ticktext"] for axis in axes] == [["0", "0.5"], ["0.05", "0.2"]]
+    assert [trace["x"], trace["y"]] == [axis["tickvals"] for axis in axes]
     assert [[round(value, 6) for value in row] for row in trace["z"]] == [[4.1, 4.5], [5.1, 6.1]]
     valid(figure)
+
+
+def test_each_label_lies_on_its_cell_and_the_best_one_is_outlined():
+    figure = sweep_charts.heat(FULL.cells, "reset_prob", "kl_coef", title="Gold", unit="score")
+    labels = [note for note in figure["layout"]["annotations"] if note.get("name") == "cell"]
+    said = {(note["x"], note["y"]): note["text"].split("<br>")[0] for note in labels}
+    assert said == {
+        (0, 0): "<b>4.10</b>", (1, 0): "<b>4.50</b>", (0, 1): "<b>5.10</b>", (1, 1): "<b>6.10</b>",
+    }  # fmt: skip
+    [outline] = figure["layout"]["shapes"]
+    assert outline["x0"] < 1 < outline["x1"]
+    assert outline["y0"] < 1 < outline["y1"]
+
+
+def test_a_click_on_a_cell_tells_which_one_it_is():
+    (trace,) = sweep_charts.heat(FULL.cells, "reset_prob", "kl_coef", title="", unit="")["data"]
+    by_key = {cell.key: cell for cell in FULL.cells}
+    told = by_key[trace["customdata"][0][1]].values
+    assert (told["reset_prob"], told["kl_coef"]) == (0.5, 0.05)
 
 
 def test_a_cell_says_its_mean_interval_and_seeds():
@@ -89,6 +110,17 @@ def test_a_wide_range_lies_on_a_logarithm():
     axis = sweep_charts.parallel(cells, ("kl_coef",), title="")["data"][0]["dimensions"][0]
     assert axis["values"] == pytest.approx([-2, -1, 0])
     assert axis["ticktext"] == ["0.01", "0.1", "1"]
+
+
+def test_an_axis_of_many_values_is_labelled_with_a_few_round_ones():
+    def axis(values):
+        cells = [Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),),
+                      1) for v in values]  # fmt: skip
+        figure = sweep_charts.parallel(cells, ("kl_coef",), title="")
+        return figure["data"][0]["dimensions"][0]["ticktext"]
+
+    assert axis([0.012, 0.05, 0.07, 0.11, 0.2, 0.4, 0.9]) == ["0.03", "0.1", "0.3"]
+    assert axis([0.1, 0.12, 0.3, 0.4, 0.5, 0.7, 0.88]) == ["0.2", "0.4", "0.6", "0.8"]
 
 
 def episode(start="reset", prefix=5, length=20, score=1.0, own=0.5, **more):

@@ -142,5 +142,7 @@ def _reached(traces: Sequence[Trace], margin: float = 0.0) -> list[float]:
         for trace in traces if not (margin and trace.get("fill"))
     ])  # fmt: skip
     low, high = float(numbers.min()), float(numbers.max())
-    more = margin * ((high - low) or 1.0)
-    return [low - more, high + more]
+    reach = (high - low) or 1.0
+    # What is never negative keeps its axis at 0, whatever a wide band would suggest.
+    least = -0.03 * reach if low >= 0 else -np.inf
+    return [max(low - margin * reach, least) if margin else low, high + margin * reach]

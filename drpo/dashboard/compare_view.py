@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import streamlit as st
@@ -80,12 +82,22 @@ def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> li
     return [
         Compared(
             members[0][0].name if len(members) == 1
-            else t("compare.seeds", name=members[0][0].name, count=len(members)),
+            else t(
+                "compare.seeds", name=joint_name([run.name for run, _ in members]),
+                count=len(members),
+            ),
             [feed for _, feed in members],
             [run.id for run, _ in members],
         )
         for members in list(grouped.values())[:MOST]
     ]  # fmt: skip
+
+
+def joint_name(names: Sequence[str]) -> str:
+    """What the names of runs of several seeds share: "beta 1, seed 0" and "seed 1" are "beta 1"."""
+    together = zip(*(name.split() for name in names), strict=False)
+    shared = " ".join(words[0] for words in takewhile(lambda words: len({*words}) == 1, together))
+    return re.sub(r"\W*(seed)?\W*$", "", shared, flags=re.IGNORECASE) or names[0]
 
 
 def same_start(runs: Sequence[Run]) -> bool:

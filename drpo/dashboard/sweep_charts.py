@@ -12,8 +12,8 @@ from drpo.dashboard.look import MINUS, number
 from drpo.dashboard.words import t
 from drpo.sweep import Cell
 
-INK_FROM = 0.55
-"""Cells darker than this carry light text."""
+FEW = 6
+"""An axis of parallel lines with more values than this is labelled with round ones."""
 
 
 def said(value: object) -> str:
@@ -38,28 +38,52 @@ def heat(cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str) -> Fig
     """
     across, up = levels(cells, x), levels(cells, y)
     by_place = {(cell.values[x], cell.values[y]): cell for cell in cells}
-    means = [[_mean(by_place.get((a, b))) for a in across] for b in up]
-    known = [mean for row in means for mean in row if mean is not None]
+    rows = [[by_place.get((a, b)) for a in across] for b in up]
+    known = [cell.mean for row in rows for cell in row if cell and cell.mean is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     trace: dict[str, Any] = {
-        "type": "heatmap", "uid": "cells", "x": [said(v) for v in across],
-        "y": [said(v) for v in up], "z": means, "xgap": 3, "ygap": 3, "showscale": False,
-        "colorscale": [[0, "@gold/0.08"], [1, "@gold/0.85"]], "hoverinfo": "skip",
-        "hoverongaps": False, "zmin": low, "zmax": high if high > low else low + 1,
+        "type": "heatmap", "uid": "cells", "x": list(range(len(across))),
+        "y": list(range(len(up))), "z": [[_mean(cell) for cell in row] for row in rows],
+        # What a click on a cell tells.
+        "customdata": [[cell.key if cell else "" for cell in row] for row in rows],
+        "xgap": 3, "ygap": 3, "showscale": False, "hoverinfo": "none", "hoverongaps": False,
+        "colorscale": [[0, "@gold/0.08"], [1, "@gold/0.85"]],
+        "zmin": low, "zmax": high if high > low else low + 1,
     }  # fmt: skip
     figure = charts.panels([Panel(title, unit, [trace])], x_title=x, legend=False)
     layout = figure["layout"]
-    layout["hovermode"] = False
-    layout["xaxis"] |= {"type": "category", "tickformat": "", "showticklabels": True}
-    layout["yaxis"] |= {
-        "type": "category", "tickformat": "",
+    layout["hovermode"] = "closest"
+    # Places, not values: 0.05 and 0.8 are neighbours, and "1" is not the second of three.
+    layout["xaxis"] |= _places(across)
+    layout["yaxis"] |= _places(up) | {
         "title": {"text": y, "font": {"color": "@muted", "size": 13}, "standoff": 8},
-    }  # fmt: skip
+    }
     layout["margin"] |= {"l": 84}
-    layout["annotations"] += [
-        _label(by_place.get((a, b)), said(a), said(b)) for a in across for b in up
-    ]
+    best = max(known, default=None)
+    for up_at, row in enumerate(rows):
+        for across_at, cell in enumerate(row):
+            layout["annotations"].append(_label(cell, across_at, up_at))
+            if cell is None or cell.mean is None:
+                layout["shapes"].append(_outline(across_at, up_at, "@line", 1))
+            elif cell.mean == best:
+                layout["shapes"].append(_outline(across_at, up_at, "@ink", 2))
     return figure
+
+
+def _places(values: Sequence[Any]) -> dict[str, Any]:
+    """An axis with one place a value."""
+    return {
+        "tickvals": list(range(len(values))), "ticktext": [said(value) for value in values],
+        "showticklabels": True, "showgrid": False, "zeroline": False, "fixedrange": True,
+        "range": [-0.5, len(values) - 0.5],
+    }  # fmt: skip
+
+
+def _outline(x: int, y: int, colour: str, width: float) -> dict[str, Any]:
+    return {
+        "type": "rect", "x0": x - 0.49, "x1": x + 0.49, "y0": y - 0.48, "y1": y + 0.48,
+        "line": {"color": colour, "width": width},
+    }  # fmt: skip
 
 
 def levels(cells: Sequence[Cell], name: str) -> list[Any]:
@@ -97,7 +121,7 @@ def parallel(cells: Sequence[Cell], names: Sequence[str], *, title: str) -> Figu
         "type": "parcoords", "uid": "cells",
         "dimensions": [*axes, {"label": title, "values": means, "tickformat": ".3~g"}],
         "line": {
-            "color": means, "colorscale": [[0, "@gold/0.15"], [1, "@gold"]],
+            "color": means, "colorscale": [[0, "@start"], [1, "@gold"]],
             "cmin": min(means, default=0), "cmax": max(means, default=1),
         },
         "labelfont": {"color": "@ink"}, "tickfont": {"color": "@muted"},
@@ -114,23 +138,34 @@ def _axis(cells: Sequence[Cell], name: str) -> dict[str, Any]:
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in known):
         values = [float(cell.values[name]) for cell in cells]
         # A coefficient of .01 and one of 1 belong apart from .02: a logarithm where it can be.
-        if min(values) > 0 and max(values) / min(values) > 20:
-            return {
-                "label": name, "values": [math.log10(v) for v in values],
-                "tickvals": [math.log10(v) for v in known], "ticktext": [said(v) for v in known],
-            }  # fmt: skip
-        return {"label": name, "values": values, "tickformat": "~g"}
+        log = min(values) > 0 and max(values) / min(values) > 20
+        ticks = known if len(known) <= FEW else _round_values(min(values), max(values), log=log)
+        scale = math.log10 if log else float
+        return {
+            "label": name, "values": [scale(v) for v in values],
+            "tickvals": [scale(v) for v in ticks], "ticktext": [said(v) for v in ticks],
+        }  # fmt: skip
     return {
         "label": name, "values": [known.index(cell.values[name]) for cell in cells],
         "tickvals": list(range(len(known))), "ticktext": [said(v) for v in known],
     }  # fmt: skip
 
 
+def _round_values(low: float, high: float, *, log: bool) -> list[float]:
+    """A few values to label an axis of many with: 1 and 3 of each decade, or equal steps."""
+    if log:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        return [v for d in decades for v in (10.0**d, 3 * 10.0**d) if low <= v <= high]
+    step = 10.0 ** math.floor(math.log10((high - low) or 1.0))
+    step = next(s for s in (step / 5, step / 2, step, 2 * step) if (high - low) / s <= FEW)
+    return [round(i * step, 10) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def _mean(cell: Cell | None) -> float | None:
     return None if cell is None else cell.mean
 
 
-def _label(cell: Cell | None, x: str, y: str) -> dict[str, Any]:
+def _label(cell: Cell | None, x: int, y: int) -> dict[str, Any]:
     """The text in a cell; the middle line is the number, the others are small."""
     return {
         "x": x, "y": y, "xref": "x", "yref": "y", "showarrow": False, "name": "cell",

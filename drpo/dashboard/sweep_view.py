@@ -23,21 +23,23 @@ from drpo.sweep.search import importance
 
 TICK = 2.0
 OPENED = "opened_cell"
+LAST = "last_sweep"
 
 
 def follow(sweep_id: str) -> None:
     """Show a sweep, and keep it up to date while it goes on."""
     live = Board.read(services.store(), sweep_id).status == "running"
-    st.fragment(guarded(_show), run_every=TICK if live else None)(sweep_id, live)
-    # Asked for inside the fragment, obeyed here: a fragment may not leave the page.
     opened = st.session_state.pop(OPENED, None)
     if opened:
-        st.switch_page(navigation.path("compare"), query_params={"runs": opened})
+        asked = {"runs": opened, "by_seed": "1"}
+        st.switch_page(navigation.path("compare"), query_params=asked)
+    st.fragment(guarded(_show), run_every=TICK if live else None)(sweep_id, live)
 
 
 def _show(sweep_id: str, live: bool) -> None:
     board = Board.read(services.store(), sweep_id)
-    if live and board.status != "running":
+    # A fragment may not leave the page: what was opened in it is obeyed by the whole page.
+    if OPENED in st.session_state or (live and board.status != "running"):
         st.rerun()
     _status(board)
     title, unit = metric_title(board.metric)
@@ -144,21 +146,22 @@ def _interval(interval: tuple[float, float] | None, n: int) -> str:
 
 
 def _map(board: Board, title: str, unit: str) -> None:
-    st.subheader(t("sweep.map"))
     names = [n for n in board.plan.names if len(sweep_charts.levels(board.cells, n)) > 1]
     if len(names) < 2:
         names = list(board.plan.names) if len(board.plan.names) > 1 else names * 2
     if board.plan.kind != "grid" or not names:
         return  # drawn cells lie nowhere on a grid; the table and the lines show them
+    st.subheader(t("sweep.map"))
     x, y, cells = names[0], names[1], board.cells
     if len(names) > 2:
         x, y, cells = _slice(board, names)
     rows = len(sweep_charts.levels(cells, y))
     live_chart(
         sweep_charts.heat(cells, x, y, title=title, unit=unit), key="cells",
-        revision=f"{board.id}{x}{y}", height=120 + 92 * rows,
+        revision=f"{board.id}{x}{y}", height=120 + 92 * rows, on_pick=lambda key: _open(board, key),
         alt=t("sweep.map_alt", metric=title, x=x, y=y),
     )  # fmt: skip
+    st.caption(t("sweep.map_help"))
 
 
 def _slice(board: Board, names: Sequence[str]) -> tuple[str, str, list[Cell]]:
@@ -237,15 +240,20 @@ def _table(board: Board) -> None:
     number_column = st.column_config.NumberColumn
     st.dataframe(
         frame[["open", *names, "state", "seeds", "mean", "low", "high", "control"]],
-        hide_index=True, key="cells_table", alt=t("sweep.table"),
+        hide_index=True, key="cells_table", alt=t("sweep.table"), placeholder="–",
         column_config={
             "open": st.column_config.ButtonColumn(
-                "", type="tertiary", key="open_cell", on_click=_open, args=(board,),
+                "", type="tertiary", key="open_cell", on_click=_open_row, args=(board,),
                 help=t("sweep.compare_help"), width="small",
             ),
             "state": st.column_config.TextColumn(t("sweep.col_state")),
             "seeds": number_column(t("sweep.col_seeds")),
             "control": st.column_config.CheckboxColumn(t("sweep.col_control")),
+            # Of a learning rate three digits count, wherever they stand.
+            **{
+                name: number_column(name, format="%.3g")
+                for name in names if pd.api.types.is_numeric_dtype(frame[name])
+            },
             **{
                 name: number_column(t(f"sweep.col_{name}"), format="%.3f")
                 for name in ("mean", "low", "high")
@@ -258,11 +266,18 @@ def _table(board: Board) -> None:
     )  # fmt: skip
 
 
-def _open(board: Board) -> None:
-    cell = board.cells[st.session_state["open_cell"]["row"]]
+def _open(board: Board, key: str) -> None:
+    """Ask for a cell's runs on Compare, beside those of its control."""
+    cell = next((one for one in board.cells if one.key == key), None)
+    if cell is None:
+        return
     control = board.control_of(cell)
     runs = [*cell.runs, *(control.runs if control and control is not cell else ())]
-    st.session_state[OPENED] = ",".join(run.id for run in runs[:6])
+    st.session_state[OPENED] = ",".join(run.id for run in runs)
+
+
+def _open_row(board: Board) -> None:
+    _open(board, board.cells[st.session_state["open_cell"]["row"]].key)
 
 
 def _csv(board: Board) -> str:
@@ -276,9 +291,12 @@ def _csv(board: Board) -> str:
 def choose(sweeps: Sequence[tuple[str, str]]) -> str:
     """Choose a sweep; the choice stands in the URL."""
     names = dict(sweeps)
-    address.recall("sweep", list(names), next(iter(names)))
+    # The browser's way back from Compare loses the link's sweep, but not what was looked at last.
+    last = st.session_state.get(LAST)
+    address.recall("sweep", list(names), last if last in names else next(iter(names)))
     chosen = st.selectbox(
         t("sweep.choose"), list(names), key="sweep", format_func=lambda key: names[key]
     )
     address.record("sweep", str(chosen))
+    st.session_state[LAST] = str(chosen)
     return str(chosen)
