@@ -11,7 +11,7 @@ from drpo.store import Store
 
 ROOT = Path(__file__).parent.parent
 MAIN = ROOT / "drpo" / "dashboard" / "main.py"
-PAGES = ("home", "launch", "live", "compare")
+PAGES = ("home", "launch", "live", "resets", "sweep", "compare", "playground")
 
 
 @pytest.fixture
