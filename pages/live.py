@@ -18,7 +18,7 @@ ids = list(runs)
 names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
 live = [run.id for run in runs.values() if frames.is_live(run)]
 
-with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+with st.grid(2, min_column_width=260):
     address.recall("run", ids, (live or ids)[0])
     run_id = st.selectbox(t("live.run"), ids, key="run", format_func=names.get)
     # The newest run is no default for a link: tomorrow it would be another.

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from drpo import pilot
-from drpo.dashboard import navigation, pilot_verdict, pilot_view, services
+from drpo.dashboard import navigation, pilot_data, pilot_verdict, pilot_view, services
 from drpo.dashboard.notices import notice
 from drpo.dashboard.words import t
 
@@ -26,7 +26,7 @@ step = pilot_view.stepper()
 st.header(t(f"pilot.step_{pilot.STEPS[step - 1]}"))
 match pilot.STEPS[step - 1]:
     case "data":
-        pilot_view.data(store, one)
+        pilot_data.data(store, one)
     case "runs":
         pilot_view.runs(store, one)
     case "verdict":

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from drpo.dashboard import charts, compare_charts, look, run_charts
-from drpo.dashboard.charts import Mark, Panel
+from drpo.dashboard.charts import Panel
 from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.frames import EMPTY, Series
+from drpo.dashboard.marks import Mark, marks_of
 from drpo.store.schema import EventRow
 
 
@@ -82,7 +83,7 @@ def test_the_start_policy_is_a_dashed_grey_line_at_the_first_evaluation():
 def test_a_turned_knob_becomes_a_labelled_line():
     event = EventRow(run_id="r", step=12, kind="knob", message="", who="",
                      payload={"name": "kl_coef", "old": 0.2, "new": 0.3})  # fmt: skip
-    [mark] = run_charts.marks([event])
+    [mark] = marks_of([event])
     assert mark == Mark(12, "kl_coef → 0.30", "ink")
     figure = charts.panels([Panel("a", "", [])], x_title="x", marks=[mark])
     assert figure["layout"]["shapes"][0]["x0"] == 12
@@ -213,3 +214,18 @@ def test_numbers_keep_two_decimals_that_matter(value, text):
 )  # fmt: skip
 def test_durations_use_their_two_largest_units(seconds, text):
     assert look.duration(seconds) == text
+
+
+def test_labels_of_marks_stand_above_the_plot_and_never_over_each_other_or_the_edge():
+    marks = [Mark(1, "first", "ink"), Mark(2, "second", "ink"), Mark(29, "▲ alarm", "alarm"),
+             Mark(30, "▲ alarm", "alarm")]  # fmt: skip
+    plain = charts.panels([Panel("a", "", [])], x_title="x", until=30)["layout"]
+    layout = charts.panels([Panel("a", "", [])], x_title="x", marks=marks, until=30)["layout"]
+    labels = [note for note in layout["annotations"] if note.get("name") == "mark"]
+    # Four lines, but the second alarm's label would lie over the first one's, and says the same.
+    assert len(layout["shapes"]) == 4
+    assert [note["text"] for note in labels] == ["first", "second", "▲ alarm"]
+    assert all(note["yanchor"] == "bottom" for note in labels)
+    assert labels[0]["yshift"] < labels[1]["yshift"]
+    assert [note["xanchor"] for note in labels] == ["left", "left", "right"]
+    assert layout["margin"]["t"] > plain["margin"]["t"]

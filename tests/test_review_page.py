@@ -8,13 +8,13 @@ import streamlit as st
 from review_material import prefers, two_sources, vote_all
 from streamlit.testing.v1 import AppTest
 
+from drpo.dashboard.review_charts import whiskers
 from drpo.dashboard.review_result import (
     gap_told,
     hacked,
     ranking_table,
     reviewers_table,
     slices_table,
-    whiskers,
 )
 from drpo.data import load_pairs
 from drpo.review import Desk, create_review, results, reviews

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from tsdownsample import MinMaxLTTBDownsampler
 
 from drpo.dashboard.frames import Series
+from drpo.dashboard.marks import Mark, add_marks
 
 POINTS = 1000
 Z95 = 1.96
@@ -31,15 +32,6 @@ class Source(Protocol):
 
     def get(self, name: str) -> Series:
         """One metric by name; empty where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A control that was turned, or something else that happened, at a step."""
-
-    step: int
-    label: str
-    meaning: str = "muted"
 
 
 def thin(series: Series, points: int = POINTS) -> Series:
@@ -195,7 +187,7 @@ def panels(
             "font": {"color": "@muted", "size": 13},
         }
     )  # fmt: skip
-    _add_marks(layout, list(marks))
+    add_marks(layout, list(marks), until)
     return {"data": [trace for part in parts for trace in part.traces], "layout": layout}
 
 
@@ -232,26 +224,6 @@ def _add_panel(
             "showarrow": False, "font": {"color": "@muted", "size": 13}, "align": "left",
         }
     )  # fmt: skip
-
-
-def _add_marks(layout: dict[str, Any], marks: list[Mark]) -> None:
-    for index, mark in enumerate(marks):
-        layout["shapes"].append(
-            {
-                "type": "line", "x0": mark.step, "x1": mark.step, "xref": "x",
-                "y0": 0, "y1": 1, "yref": "paper", "layer": "below",
-                "line": {"color": f"@{mark.meaning}", "width": 1},
-            }
-        )  # fmt: skip
-        layout["annotations"].append(
-            {
-                "text": mark.label, "x": mark.step, "xref": "x", "xanchor": "left", "xshift": 3,
-                # Labels of neighbouring marks step down, so that they do not cover each other.
-                "y": 1, "yref": "paper", "yanchor": "top", "yshift": -16 * (index % 4),
-                "showarrow": False, "font": {"color": "@ink", "size": 11},
-                "bgcolor": "@paper/0.8", "name": "mark",
-            }
-        )  # fmt: skip
 
 
 def has_values(figure: Figure) -> bool:

@@ -75,5 +75,5 @@ def trouble(run: Run, events: Sequence[EventRow]) -> str:
     """Why a run broke off; empty when it did not."""
     last = next((event for event in reversed(events) if event.kind == "error"), None)
     if run.status == "interrupted" and last is not None and last.payload.get("how"):
-        return f"{told(last)} {t('events.resumable')}"
+        return t("events.resumable", why=told(last))
     return run.error

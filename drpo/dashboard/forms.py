@@ -22,7 +22,11 @@ def label(leaf: str) -> str:
     """A setting's name on the form, with its unit."""
     unit = unit_of(leaf)
     name = t(f"settings.{leaf}")
-    return f"{name}, {unit}" if unit and unit.lower() not in name.lower() else name
+    return (
+        t("units.with_unit", name=name, unit=unit)
+        if unit and unit.lower() not in name.lower()
+        else name
+    )
 
 
 def help_of(leaf: str) -> str:

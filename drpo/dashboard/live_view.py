@@ -15,6 +15,7 @@ from drpo.dashboard import alarm_cards, event_words, frames, run_charts, service
 from drpo.dashboard.generations import generations
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import number
+from drpo.dashboard.marks import marks_of
 from drpo.dashboard.notices import guarded, notice
 from drpo.dashboard.run_controls import controls
 from drpo.dashboard.run_details import details
@@ -67,7 +68,7 @@ def _one(run_id: str) -> None:
         waiting(run)
         details(run, feed)
         return
-    marks = run_charts.marks(feed.events)
+    marks = marks_of(feed.events)
     until = run.config["ppo"]["updates"]
     left, right = st.columns(2, gap="medium")
     with left:
@@ -103,7 +104,7 @@ def _two(left: str, right: str) -> None:
             if not measured(feed):
                 waiting(run)
                 continue
-            marks = run_charts.marks(feed.events)
+            marks = marks_of(feed.events)
             until = run.config["ppo"]["updates"]
             live_chart(
                 run_charts.reward(feed, until=until, happened=marks, ranges=ranges),

@@ -21,7 +21,10 @@ st.set_page_config(page_title=f"{screen.title} – DR-PO", page_icon=ICON)
 st.html(
     "<style>button[aria-checked='true'][data-variant] p, button[aria-pressed='true'] p, "
     "[data-testid='stSliderThumbValue'], [data-testid='stSliderThumbValue'] p "
-    "{ color: var(--drpo-learned-ink) }</style>"
+    "{ color: var(--drpo-learned-ink) }"
+    # Large enough to be hit with a thumb.
+    "@media (max-width: 640px) { [data-testid='stMain'] [data-testid^='stBaseButton-'] "
+    "{ min-height: 44px } }</style>"
 )
 with st.sidebar:
     address.recall(LANGUAGE_KEY, LANGUAGES, language())

@@ -43,7 +43,7 @@ def verdict(store: Store, one: Pilot) -> None:
     st.subheader(f"{t('pilot.effect')} · {t('pilot.risk')} · {t('pilot.cost')}")
     table = result_table(result)
     st.dataframe(table, hide_index=True)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             t("pilot.download"), table.to_csv(index=False).encode(), f"pilot-{one.id}.csv",
             "text/csv", on_click="ignore", icon=":material/download:",
@@ -200,7 +200,7 @@ def decision(store: Store, one: Pilot) -> None:
         placeholder=t("pilot.note_placeholder"),
     )  # fmt: skip
     who = st.text_input(t("pilot.who"), made.who, key=f"{one.id}_who", max_chars=60)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(t("pilot.decide"), type="primary", key="decide", icon=":material/gavel:"):
             if choice is None:
                 notice("warning", t("pilot.choose_first"))

@@ -1,25 +1,20 @@
-"""A pilot's first two steps on the screen, and how one begins: data checked, runs queued."""
+"""How a pilot begins, its four steps on the screen, and the second of them: the runs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from drpo import estimate, orders, pilot
-from drpo.dashboard import data_report, forms, frames, launch_form, navigation, overview_view
-from drpo.dashboard.look import count, duration, number
+from drpo.dashboard import forms, frames, launch_form, navigation
+from drpo.dashboard.look import count, duration
 from drpo.dashboard.notices import guarded, show_problem
-from drpo.dashboard.overview_view import Card
 from drpo.dashboard.words import t
-from drpo.data.report import Settings, check_source
-from drpo.data.source import Source
-from drpo.data.versions import find_version
 from drpo.errors import DrpoError
 from drpo.pilot import Member, Pilot
 from drpo.store import Store
@@ -115,101 +110,6 @@ def next_step(step: int) -> None:
 
 def _go_to(place: str) -> None:
     st.session_state["pilot_step"] = place
-
-
-def data(store: Store, one: Pilot) -> None:
-    """Step 1: which pairs and models, and what is in the pairs."""
-    st.write(t("pilot.data_lead"))
-    fixed = any(member.run for member in pilot.members(store, one))
-    known = launch_form.material(store)
-    if fixed:
-        st.caption(t("pilot.data_fixed"))
-        values = {
-            forms.label(leaf): launch_form.short_name(str(one.settings[leaf]))
-            for leaf in launch_form.MATERIAL
-            if one.settings.get(leaf)
-        }
-        st.dataframe(pd.DataFrame([values]), hide_index=True)
-    else:
-        one = _choose(store, one, known)
-        if navigation.exists("data"):
-            st.page_link(
-                navigation.path("data"), label=t("pilot.to_data"), icon=":material/upload:"
-            )
-    report = _report_of(store, one)
-    if report is not None:
-        _show_report(report)
-
-
-def _choose(store: Store, one: Pilot, known: dict[str, list[str]]) -> Pilot:
-    chosen: dict[str, Any] = {}
-    with st.grid(2, min_column_width=280):
-        for leaf in launch_form.MATERIAL:
-            chosen[leaf] = launch_form.choose_material(
-                leaf, one.settings.get(leaf), known[leaf], key=f"{one.id}_{leaf}"
-            )
-    if not chosen["data"] or not chosen["policy"]:
-        return one
-    if all(one.settings.get(leaf) == value for leaf, value in chosen.items()):
-        return one
-    if chosen["data"] != one.settings["data"] and chosen["heldout"] == one.settings["heldout"]:
-        # A held-out file belongs to its data: other pairs set their own prompts apart.
-        chosen["heldout"] = None
-    return pilot.plan(store, one, settings={**one.settings, **chosen})
-
-
-def _report_of(store: Store, one: Pilot) -> dict[str, Any] | None:
-    """The report that was saved with the data, else one made now of a file that is here."""
-    named = str(one.settings["data"])
-    saved = find_version(store, named)
-    if saved is not None and saved.report:
-        return dict(saved.report)
-    path = Path(named)
-    if not path.is_file():
-        return None
-    with st.spinner(t("pilot.checking")):
-        try:
-            return _checked(
-                named, path.stat().st_mtime, str(one.settings["policy"]),
-                int(one.settings["response_length"]),
-            )  # fmt: skip
-        except DrpoError as error:
-            show_problem(error)
-            return None
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _checked(path: str, _changed: float, policy: str, response_length: int) -> dict[str, Any]:
-    folder = Path(policy)
-    settings = Settings(model=folder if folder.is_dir() else None, response_length=response_length)
-    _, report = check_source(Source.from_path(Path(path)), settings)
-    return report
-
-
-def _show_report(report: dict[str, Any]) -> None:
-    data_report.show_verdict(report)
-    counts, resets = report["counts"], report["resets"] or {}
-    cards = [
-        Card(t("pilot.pairs"), count(counts["pairs"]), ""),
-        Card(t("pilot.prompts"), count(counts["prompts"]), ""),
-        Card(
-            t("pilot.problems"), count(len(report["blockers"]) + len(report["warnings"])),
-            t("pilot.problems_help"), meaning="alarm" if report["blockers"] else "",
-        ),
-    ]  # fmt: skip
-    if resets:
-        per = resets["positions"] / max(1, resets["answers"])
-        unit = t("pilot.unit_tokens" if resets["unit"] == "tokens" else "pilot.unit_words")
-        cards.append(
-            Card(
-                t("pilot.starts"), count(resets["positions"]),
-                t("pilot.starts_help", per=number(per), unit=unit), meaning="reset",
-            )
-        )  # fmt: skip
-    overview_view.numbers(cards)
-    if report["blockers"] or report["warnings"]:
-        with st.expander(t("pilot.problems")):
-            data_report.show_problems(report)
 
 
 def runs(store: Store, one: Pilot) -> None:

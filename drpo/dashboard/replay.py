@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from drpo.dashboard import charts, run_charts
+from drpo.dashboard import charts
 from drpo.dashboard.charts import Source
 from drpo.dashboard.frames import Series
 from drpo.dashboard.look import COLOURS
+from drpo.dashboard.marks import marks_of
 from drpo.dashboard.verdict_words import in_full
 from drpo.dashboard.words import t
 from drpo.store import Store
@@ -93,7 +94,7 @@ def replay_data(
         "secondsPerUpdate": verdict.cost.seconds / max(1, run.step),
         "verdict": in_full(verdict),
         "panels": [panel for panel in (_panel(source, *spec) for spec in _PANELS) if panel],
-        "marks": [{"step": mark.step, "label": mark.label} for mark in run_charts.marks(events)],
+        "marks": [{"step": mark.step, "label": mark.label} for mark in marks_of(events)],
         "prompts": prompts,
     }
 

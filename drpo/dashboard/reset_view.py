@@ -34,22 +34,22 @@ def figures(episodes: Sequence[SampleRow]) -> None:
     after, prompt = _mean(resets, "score"), _mean(_at_prompt(episodes), "score")
     own = _mean(resets, "offline_score")
     gap = None if after is None or own is None else after - own
-    with st.grid(4, min_column_width=170):
+    with st.grid(4, min_column_width=200):
         st.metric(
             t("resets.reset_count"),
-            t("resets.of", count=len(resets), total=len(episodes)), border=True,
+            t("resets.of", count=len(resets), total=len(episodes)), border=True, height="stretch",
         )  # fmt: skip
         st.metric(
-            t("resets.after_reset"), number(after), border=True, delta_color="off",
-            delta_arrow="off",
+            t("resets.after_reset"), number(after), border=True, height="stretch",
+            delta_color="off", delta_arrow="off",
             delta=None if gap is None else t(
                 "resets.against_own", difference=number(gap, sign=True)
             ),
         )  # fmt: skip
-        st.metric(t("resets.from_prompt"), number(prompt), border=True)
+        st.metric(t("resets.from_prompt"), number(prompt), border=True, height="stretch")
         depth = _mean(resets, "prefix_tokens")
         st.metric(
-            t("resets.mean_depth"), border=True,
+            t("resets.mean_depth"), border=True, height="stretch",
             value="–" if depth is None else t("resets.mean_depth_value", tokens=number(depth)),
         )  # fmt: skip
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import html
 import json
 import tempfile
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import services
-from drpo.dashboard.charts import Panel, panels
+from drpo.dashboard import review_charts, services
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import MINUS, count, number, share
 from drpo.dashboard.notices import notice, show_problem
@@ -22,10 +20,6 @@ from drpo.errors import DrpoError
 from drpo.evaluation.statistics import Interval
 from drpo.review import Results, Review, preference_rows, results, write_preferences
 from drpo.review.results import Duel, slices
-
-JUDGES = {"human": "by_people", "reward_model": "by_reward_model", "gold": "by_gold"}
-COLOURS = {"human": "gold", "reward_model": "learned", "gold": "muted"}
-SYMBOLS = {"human": "diamond", "reward_model": "circle", "gold": "square-open"}
 
 
 def result(review: Review) -> None:
@@ -38,7 +32,7 @@ def result(review: Review) -> None:
     for duel in found.duels:
         _sentences(duel)
     live_chart(
-        whiskers(found.duels), key="review_rates", revision=review.id,
+        review_charts.whiskers(found.duels), key="review_rates", revision=review.id,
         height=150 + 96 * len(found.duels), alt=t("review.chart_alt"),
     )  # fmt: skip
     if found.identical:
@@ -125,64 +119,6 @@ def agreement_told(found: Results) -> str:
     if agreement.status == "no_overlap":
         return t("review.agreement_no_overlap")
     return t("review.agreement_no_variation")
-
-
-def whiskers(duels: tuple[Duel, ...]) -> dict[str, Any]:
-    """Win rates with intervals: a row for each pair, a mark for each judge."""
-    traces = []
-    for judge, word in JUDGES.items():
-        rates = [(place, getattr(duel, judge)) for place, duel in enumerate(duels)]
-        known = [(place, rate) for place, rate in rates if rate.value is not None]
-        if known:
-            traces.append(_marks(judge, t(f"review.{word}"), known))
-    figure = panels(
-        [Panel(t("review.chart"), t("review.chart_unit"), traces)], x_title="", legend=True
-    )
-    layout = figure["layout"]
-    layout["hovermode"] = "closest"
-    layout["margin"]["l"] = 24
-    layout["annotations"][0]["xshift"] = -16  # the title: there are no tick labels to clear here
-    layout["xaxis"] |= {"range": [-2, 102], "tickvals": [0, 25, 50, 75, 100]}
-    layout["yaxis"] |= {
-        "range": [len(duels) - 0.4, -0.75], "showticklabels": False, "showgrid": False,
-        "zeroline": False,
-    }  # fmt: skip
-    layout["shapes"].append(
-        {
-            "type": "line", "x0": 50, "x1": 50, "y0": 0, "y1": 1, "yref": "paper",
-            "layer": "below", "line": {"color": "@muted", "width": 1, "dash": "dash"},
-        }
-    )  # fmt: skip
-    for place, duel in enumerate(duels):
-        subject, other = _short(duel.subject.label), _short(duel.other.label)
-        text = t("review.against", subject=subject, other=other)
-        layout["annotations"].append(
-            {
-                "text": text, "x": 0, "xref": "paper", "xanchor": "left", "y": place - 0.45,
-                "yref": "y", "showarrow": False, "font": {"color": "@ink", "size": 13},
-            }
-        )  # fmt: skip
-    return figure
-
-
-def _marks(judge: str, label: str, known: list[tuple[int, Interval]]) -> dict[str, Any]:
-    shift = {"human": -0.15, "reward_model": 0.05, "gold": 0.25}[judge]
-    values = [100 * (rate.value or 0.0) for _, rate in known]
-    highs = [100 * (rate.high or 0.0) for _, rate in known]
-    lows = [100 * (rate.low or 0.0) for _, rate in known]
-    colour = f"@{COLOURS[judge]}"
-    return {
-        "type": "scatter", "mode": "markers", "name": label, "uid": judge,
-        "x": values, "y": [place + shift for place, _ in known],
-        "error_x": {
-            "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 6,
-            "array": [high - value for high, value in zip(highs, values, strict=True)],
-            "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
-        },
-        "marker": {"color": colour, "size": 11, "symbol": SYMBOLS[judge]},
-        "showlegend": True, "cliponaxis": False,
-        "hovertemplate": f"{label}: %{{x:.0f}} %<extra></extra>",
-    }  # fmt: skip
 
 
 def ranking_table(found: Results, review: Review) -> pd.DataFrame:
@@ -304,8 +240,3 @@ def _percent(value: float | None) -> float | None:
 def _rounded(interval: Interval) -> list[float | None]:
     parts = (interval.value, interval.low, interval.high)
     return [None if part is None else round(part, 2) for part in parts]
-
-
-def _short(label: str) -> str:
-    """A label on one line of a chart, with nothing the chart would read as markup."""
-    return html.escape(textwrap.shorten(label, 44, placeholder="…"), quote=False)

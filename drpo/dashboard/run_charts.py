@@ -13,29 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from drpo.dashboard import charts
-from drpo.dashboard.charts import Figure, Mark, Panel, Source, Trace
+from drpo.dashboard.charts import Figure, Panel, Source, Trace
 from drpo.dashboard.frames import Series
-from drpo.dashboard.look import number
+from drpo.dashboard.marks import Mark
 from drpo.dashboard.words import has, t
-from drpo.store.schema import EventRow
 
 SPLITS = {"_reset": "reset", "_prompt": "start"}
 """Endings of metrics that are split by where episodes started, and the colour of each."""
-
-
-def marks(events: Iterable[EventRow]) -> list[Mark]:
-    """What people and alarms did, as labelled lines for the charts."""
-    found = []
-    for event in events:
-        if event.kind == "knob":
-            name, new = event.payload.get("name", ""), event.payload.get("new")
-            value = number(new) if isinstance(new, int | float) else str(new)
-            found.append(Mark(event.step, f"{name} → {value}", "ink"))
-        elif event.kind == "alarm":
-            found.append(Mark(event.step, f"▲ {t('charts.alarm')}", "alarm"))
-        elif event.kind in ("pause", "resume"):
-            found.append(Mark(event.step, t(f"charts.{event.kind}"), "muted"))
-    return found
 
 
 def start_level(series: Series, until: int, *, axis: str = "") -> list[Trace]:

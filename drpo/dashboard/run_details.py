@@ -17,6 +17,7 @@ from drpo.dashboard.charts import Figure
 from drpo.dashboard.frames import Feed, config_of
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import share, size
+from drpo.dashboard.marks import marks_of
 from drpo.dashboard.words import t
 from drpo.store import run_folder
 from drpo.store.schema import Run
@@ -57,19 +58,19 @@ def _path(run: Run, feed: Feed) -> None:
 
 
 def _resets(run: Run, feed: Feed) -> None:
-    marks = run_charts.marks(feed.events)
+    marks = marks_of(feed.events)
     _chart(run_charts.by_start(feed, happened=marks), "resets", run, help_key="live.resets_help")
 
 
 def _lengths(run: Run, feed: Feed) -> None:
     figure = run_charts.lengths(
-        feed, until=run.config["ppo"]["updates"], happened=run_charts.marks(feed.events)
+        feed, until=run.config["ppo"]["updates"], happened=marks_of(feed.events)
     )
     _chart(figure, "lengths", run, help_key="live.lengths_help")
 
 
 def _losses(run: Run, feed: Feed) -> None:
-    marks = run_charts.marks(feed.events)
+    marks = marks_of(feed.events)
     _chart(run_charts.losses(feed, happened=marks), "losses", run, help_key="live.losses_help")
 
 
@@ -84,7 +85,7 @@ def _all(run: Run, feed: Feed) -> None:
     ]  # fmt: skip
     if not panels:
         st.caption(t("live.no_metric"))
-    marks = run_charts.marks(feed.events)
+    marks = marks_of(feed.events)
     for group, members in groupby(panels, key=lambda panel: panel.group):
         st.markdown(f"**{group}**")
         grid = st.grid(3, min_column_width=300)

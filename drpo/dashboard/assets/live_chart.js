@@ -47,13 +47,21 @@ const paint = (value, colours) => {
 
 const stepAxes = (layout) => Object.keys(layout).filter((name) => /^xaxis\d*$/.test(name))
 
+// How many rows a legend under a chart takes: its columns are all as wide as its longest entry.
+const legendRows = (traces, width) => {
+  const names = traces.filter((trace) => trace.showlegend).map((trace) => trace.name ?? "")
+  const longest = Math.max(...names.map(writtenWidth), 1)
+  return Math.ceil(names.length / Math.max(1, Math.floor((width - 24) / (longest + 48))))
+}
+
+// About: letters of Chinese and Japanese are as wide as high, others half of that.
+const writtenWidth = (text) => [...text].reduce((sum, c) => sum + (c > "\u2e80" ? 13 : 6.6), 0)
+
 const layoutFor = (layout, data, host) => {
   const style = getComputedStyle(host)
   const narrow = host.clientWidth < 460
-  // On a phone the legend needs a second row.
-  const margin = narrow && layout.showlegend
-    ? { ...layout.margin, b: layout.margin.b + 24 }
-    : layout.margin
+  const below = layout.showlegend ? 46 + 24 * legendRows(data.figure.data, host.clientWidth) : 0
+  const margin = { ...layout.margin, b: Math.max(layout.margin.b, below) }
   return {
     ...layout,
     margin,

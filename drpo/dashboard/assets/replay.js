@@ -171,7 +171,7 @@ const drawPanel = (svg, panel, data, width, height, index) => {
     shape("line", { x1: x(0), x2: x(data.updates), y1: y(start), y2: y(start), class: "start" }, svg)
     if (index === 0) {
       const below = y(start) < height / 2
-      const label = { x: x(data.updates), y: y(start) + (below ? 14 : -5), class: "startlabel" }
+      const label = { x: x(data.updates) - 7, y: y(start) + (below ? 14 : -5), class: "startlabel" }
       shape("text", label, svg, data.words.start)
     }
   }

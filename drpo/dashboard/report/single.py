@@ -9,6 +9,7 @@ from drpo.dashboard import verdict_words as say
 from drpo.dashboard.answers import Card, offline, written
 from drpo.dashboard.frames import Feed
 from drpo.dashboard.look import count, duration, number
+from drpo.dashboard.marks import marks_of
 from drpo.dashboard.report import parts
 from drpo.dashboard.report.blocks import Answers, Block, Facts, Picture, Report, Section, Text
 from drpo.dashboard.words import LANGUAGES, language, spoken, t
@@ -69,7 +70,7 @@ def verdict_blocks(verdict: Verdict) -> list[Block]:
 def _curves(run: Run, feed: Feed) -> list[Block]:
     if not feed.series:
         return [Text(t("report.no_metrics"))]
-    marks = run_charts.marks(feed.events)
+    marks = marks_of(feed.events)
     until = run.config["ppo"]["updates"]
     figures = (
         (run_charts.reward(feed, until=until, happened=marks), "report.alt_reward", 460),
