@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from drpo.data.desk import TaskFolder
 from drpo.data.figures import histogram, summary
 from drpo.data.job import read_upload, report_on, run_task
 from drpo.data.loading import Progress
 from drpo.data.pairs import Pair
 from drpo.errors import ModelError
+from drpo.tasks import TaskFolder
 
 MEASURED_PAIRS = 400
 BATCH = 8

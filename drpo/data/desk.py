@@ -7,52 +7,30 @@ so a closed browser loses nothing and a cancelled task leaves nothing half-done.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from drpo import processes
 from drpo.data.limits import DESK
 from drpo.data.source import Source
 from drpo.errors import DataError
 from drpo.store import workspace
+from drpo.tasks import Status, Tasks, read_json, write_json
 
 Task = Literal["check", "save", "coverage"]
-State = Literal["none", "running", "done", "failed", "stopped"]
 KEPT_SECONDS = 14 * 24 * 3600
 _ID = re.compile(r"[0-9a-f]{16}")
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How a task stands."""
-
-    state: State
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-    seconds: float = 0.0
-    error: str = ""
-    kind: str = ""
-    """unreadable, ambiguous or data: what sort of error it was."""
 
 
 class Desk:
     """The uploads of a workspace; one for all visitors."""
 
     def __init__(self) -> None:
-        self._children: dict[tuple[str, Task], subprocess.Popen[bytes]] = {}
+        self._tasks = Tasks()
 
     @property
     def folder(self) -> Path:
@@ -68,7 +46,7 @@ class Desk:
         source = Source.from_bytes(content, name=name, limits=DESK)
         upload = self._new()
         (self.folder / upload / "content").write_bytes(content)
-        _write_json(self.folder / upload / "upload.json", {"name": source.name})
+        write_json(self.folder / upload / "upload.json", {"name": source.name})
         return upload
 
     def add_file(self, path: Path) -> str:
@@ -76,7 +54,7 @@ class Desk:
         source = Source.from_path(path, limits=DESK)
         upload = self._new()
         about = {"name": source.name, "path": str(path.resolve())}
-        _write_json(self.folder / upload / "upload.json", about)
+        write_json(self.folder / upload / "upload.json", about)
         return upload
 
     def _new(self) -> str:
@@ -98,67 +76,16 @@ class Desk:
 
     def start(self, upload: str, task: Task, options: Mapping[str, Any]) -> None:
         """Start a task anew; an earlier one of the same kind is stopped and forgotten."""
-        self.stop(upload, task)
-        folder = self._at(upload) / task
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        _write_json(folder / "options.json", options)
         module = "drpo.data.coverage" if task == "coverage" else "drpo.data.job"
-        with (folder / "log.txt").open("wb") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", module, str(folder)], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        self._children[upload, task] = child
-        begun = {"pid": child.pid, "started": processes.start_time(child.pid), "at": time.time()}
-        _write_json(folder / "process.json", begun)
+        self._tasks.start(self._at(upload) / task, module, options)
 
     def stop(self, upload: str, task: Task) -> None:
         """Stop a task; what it had not finished is gone."""
-        folder = self._at(upload) / task
-        if self.status(upload, task).state != "running":
-            return
-        _write_json(folder / "stopped.json", {})
-        pid = int(read_json(folder / "process.json")["pid"])
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)  # it leads a session of its own
-        child = self._children.pop((upload, task), None)
-        if child is not None:
-            child.wait()
+        self._tasks.stop(self._at(upload) / task)
 
     def status(self, upload: str, task: Task) -> Status:
-        """Say how a task stands."""
-        folder = self._at(upload) / task
-        if not (folder / "process.json").is_file():
-            return Status("none")
-        begun = read_json(folder / "process.json")
-        told = read_json(folder / "progress.json")
-        stage, done, total = told.get("stage", ""), told.get("done", 0), told.get("total", 0)
-        self._reap(upload, task)
-        if (folder / "error.json").is_file():
-            error = read_json(folder / "error.json")
-            return Status("failed", error=error.get("error", ""), kind=error.get("kind", ""))
-        if (folder / "result.json").is_file():
-            return Status("done")
-        if (folder / "stopped.json").is_file():
-            return Status("stopped")
-        started = processes.start_time(int(begun["pid"]))
-        if started is None or abs(started - float(begun["started"] or 0)) > processes.SAME_START:
-            if (folder / "result.json").is_file():  # it ended between the two looks
-                return Status("done")
-            return Status("failed", kind="bug")
-        return Status("running", stage, done, total, time.time() - float(begun["at"]))
-
-    def _reap(self, upload: str, task: Task) -> None:
-        """Let go of a child that has ended, or that has written all it had to."""
-        child = self._children.get((upload, task))
-        if child is None:
-            return
-        folder = self.folder / upload / task
-        if (folder / "result.json").is_file() or (folder / "error.json").is_file():
-            child.wait()
-        if child.poll() is not None:
-            del self._children[upload, task]
+        """Say how a task stands; errors are of the kinds unreadable, ambiguous, data and bug."""
+        return self._tasks.status(self._at(upload) / task)
 
     def result(self, upload: str, task: Task) -> dict[str, Any]:
         """Return what a task that is done wrote; empty before."""
@@ -187,44 +114,3 @@ def source_of(folder: Path) -> tuple[Source, Path]:
     about = read_json(folder.parent / "upload.json")
     path = Path(about["path"]) if "path" in about else folder.parent / "content"
     return Source.from_path(path, limits=DESK, name=about["name"]), path
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a small document; empty where there is none, or where it is being written."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(document), encoding="utf-8")
-    beside.replace(path)
-
-
-class TaskFolder:
-    """A task's side of its folder: options in; progress, result or error out."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.options = read_json(folder / "options.json")
-        self._told = 0.0
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Say how far the task is, at most five times a second."""
-        now = time.monotonic()
-        if now - self._told > 0.2:
-            self._told = now
-            far = {"stage": stage, "done": done, "total": total}
-            _write_json(self.folder / "progress.json", far)
-
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """Write the result: the task is done."""
-        _write_json(self.folder / "result.json", result)
-
-    def fail(self, error: str, kind: str, columns: Sequence[str] = ()) -> None:
-        """Write the sentence that says why it was not done, and the file's columns if known."""
-        about = {"error": error, "kind": kind, "columns": list(columns)}
-        _write_json(self.folder / "error.json", about)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from drpo.data.desk import TaskFolder, source_of
+from drpo.data.desk import source_of
 from drpo.data.fixing import Recipe, fix
 from drpo.data.layout import build_parts
 from drpo.data.limits import AmbiguousError, UnreadableError
@@ -20,6 +19,7 @@ from drpo.data.versions import save_version
 from drpo.errors import DrpoError
 from drpo.gold import sidecar_of
 from drpo.store import Store
+from drpo.tasks import TaskFolder, carry_out
 
 
 def read_upload(task: TaskFolder) -> PairSet:
@@ -79,22 +79,10 @@ def save(task: TaskFolder) -> dict[str, Any]:
 
 
 def run_task(folder: Path, work: Callable[[TaskFolder], dict[str, Any]]) -> int:
-    """Do a task and write its result, or the sentence that says why not."""
-    task = TaskFolder(folder)
-    try:
-        task.finish(work(task))
-    except DrpoError as error:
-        task.fail(str(error), _kind_of(error), _columns(task))
-        return 1
-    except MemoryError:
-        task.fail("This machine has not enough memory for the file; bring a smaller one.", "data")
-        return 1
-    except Exception:
-        # The log keeps the traceback; the screen says that it is a bug of ours.
-        traceback.print_exc()
-        task.fail("", "bug")
-        return 1
-    return 0
+    """Do a task; a file that was not understood fails with the columns a person can choose from."""
+    return carry_out(
+        folder, work, lambda task, error: {"kind": _kind_of(error), "columns": _columns(task)}
+    )
 
 
 def _columns(task: TaskFolder) -> list[str]:

@@ -1,0 +1,185 @@
+"""Work beside the dashboard: child processes that write progress and result into a folder.
+
+A closed browser loses nothing, because what is known about a task lies in its folder; a cancelled
+task leaves nothing half-done, because only a finished one writes its result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from drpo import processes
+from drpo.errors import DrpoError
+
+State = Literal["none", "running", "done", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a task stands."""
+
+    state: State
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    kind: str = ""
+    """What sort of error it was: `bug` when the task died without a word."""
+
+
+class Tasks:
+    """Tasks that this process started, or finds in their folders."""
+
+    def __init__(self) -> None:
+        self._children: dict[Path, subprocess.Popen[bytes]] = {}
+
+    def start(self, folder: Path, module: str, options: Mapping[str, Any]) -> None:
+        """Start a task anew; an earlier one in the same folder is stopped and forgotten.
+
+        Args:
+            folder: The task's own; its parent exists.
+            module: What is run, with the folder as its one argument.
+            options: What it finds there.
+        """
+        self.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        write_json(folder / "options.json", options)
+        with (folder / "log.txt").open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", module, str(folder)], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._children[folder] = child
+        begun = {"pid": child.pid, "started": processes.start_time(child.pid), "at": time.time()}
+        write_json(folder / "process.json", begun)
+
+    def stop(self, folder: Path) -> None:
+        """Stop a task; what it had not finished is gone."""
+        if self.status(folder).state != "running":
+            return
+        write_json(folder / "stopped.json", {})
+        pid = int(read_json(folder / "process.json")["pid"])
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)  # it leads a session of its own
+        child = self._children.pop(folder, None)
+        if child is not None:
+            child.wait()
+
+    def status(self, folder: Path) -> Status:
+        """Say how a task stands."""
+        if not (folder / "process.json").is_file():
+            return Status("none")
+        begun = read_json(folder / "process.json")
+        told = read_json(folder / "progress.json")
+        stage, done, total = told.get("stage", ""), told.get("done", 0), told.get("total", 0)
+        self._reap(folder)
+        if (folder / "error.json").is_file():
+            error = read_json(folder / "error.json")
+            return Status("failed", error=error.get("error", ""), kind=error.get("kind", ""))
+        if (folder / "result.json").is_file():
+            return Status("done")
+        if (folder / "stopped.json").is_file():
+            return Status("stopped")
+        started = processes.start_time(int(begun["pid"]))
+        if started is None or abs(started - float(begun["started"] or 0)) > processes.SAME_START:
+            if (folder / "result.json").is_file():  # it ended between the two looks
+                return Status("done")
+            return Status("failed", kind="bug")
+        return Status("running", stage, done, total, time.time() - float(begun["at"]))
+
+    def _reap(self, folder: Path) -> None:
+        """Let go of a child that has ended, or that has written all it had to."""
+        child = self._children.get(folder)
+        if child is None:
+            return
+        if (folder / "result.json").is_file() or (folder / "error.json").is_file():
+            child.wait()
+        if child.poll() is not None:
+            del self._children[folder]
+
+
+class TaskFolder:
+    """A task's side of its folder: options in; progress, result or error out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.options = read_json(folder / "options.json")
+        self._told = 0.0
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Say how far the task is, at most five times a second."""
+        now = time.monotonic()
+        if now - self._told > 0.2:
+            self._told = now
+            far = {"stage": stage, "done": done, "total": total}
+            write_json(self.folder / "progress.json", far)
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the result: the task is done."""
+        write_json(self.folder / "result.json", result)
+
+    def fail(self, error: str, about: Mapping[str, Any]) -> None:
+        """Write the sentence that says why it was not done, and what else is known, as its kind."""
+        write_json(self.folder / "error.json", {"error": error, **about})
+
+
+def carry_out(
+    folder: Path,
+    work: Callable[[TaskFolder], Mapping[str, Any]],
+    about: Callable[[TaskFolder, DrpoError], Mapping[str, Any]] = lambda _task, _error: {},
+) -> int:
+    """Do a task and write its result, or the sentence that says why not.
+
+    Args:
+        folder: The task's folder.
+        work: What is done; its return value is the result.
+        about: What is to be known of an error beside its sentence.
+
+    Returns:
+        The process's exit status.
+    """
+    task = TaskFolder(folder)
+    try:
+        task.finish(work(task))
+    except DrpoError as error:
+        task.fail(str(error), about(task, error))
+        return 1
+    except MemoryError:
+        task.fail("This machine has not enough memory for it; bring a smaller one.", {})
+        return 1
+    except Exception:
+        # The log keeps the traceback; the screen says that it is a bug of ours.
+        traceback.print_exc()
+        task.fail("", {"kind": "bug"})
+        return 1
+    return 0
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a small document; empty where there is none, or where it is being written."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a small document beside its place and rename it, so that no reader sees a half."""
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(document), encoding="utf-8")
+    beside.replace(path)
