@@ -2,7 +2,14 @@
 
 import streamlit as st
 
-from drpo.dashboard import compare_charts, compare_view, frames, navigation, services
+from drpo.dashboard import (
+    compare_charts,
+    compare_view,
+    evaluation_view,
+    frames,
+    navigation,
+    services,
+)  # fmt: skip
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.run_charts import metric_title
 from drpo.dashboard.run_shelf import shelf
@@ -48,6 +55,8 @@ with right:
 st.subheader(t("compare.frontier"))
 st.caption(t("compare.frontier_help"))
 compare_view.frontier(picked, lines, metric, revision + metric)
+evaluation_view.over_optimisation(picked, feeds, revision=revision)
+evaluation_view.evaluation(picked)
 st.subheader(t("compare.differences"))
 differing = frames.settings_that_differ(picked)
 if differing.empty:

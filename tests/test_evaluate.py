@@ -2,17 +2,21 @@
 
 import json
 import math
+import time
 
 import pytest
 from toy import WORDS, toy_config
 
 from drpo import worker
 from drpo.cli import main
+from drpo.dashboard import evaluation_view
+from drpo.dashboard.look import number
 from drpo.errors import DataError, RunError
 from drpo.evaluation.contestants import contestant
 from drpo.evaluation.evaluate import Terms, evaluate
 from drpo.review import Source, create_review
 from drpo.store import Store
+from drpo.tasks import Tasks
 
 
 def write_pairs(path, first, count):
@@ -46,6 +50,8 @@ def home(tmp_path_factory, model_folder, reward_folder):
         "drpo": {},
         "strong": {"learning_rate": 0.05},
         "bon": {"method": "best_of_n", "best_of_n": 4},
+        "sft": {"method": "sft", "sft_epochs": 1.0},
+        "dpo": {"method": "dpo"},
         "leaky": {"data": str(folder / "heldout.jsonl"), "heldout": str(folder / "train.jsonl")},
     }.items():
         config = toy_config(model_folder(), reward_folder).replace(
@@ -65,13 +71,15 @@ def home(tmp_path_factory, model_folder, reward_folder):
 @pytest.fixture(scope="module")
 def evaluation(home):
     _, store, runs = home
-    contestants = [contestant(store, runs[name]) for name in ("drpo", "strong", "bon")]
+    contestants = [
+        contestant(store, runs[name]) for name in ("drpo", "strong", "bon", "sft", "dpo")
+    ]
     return evaluate(store, contestants)
 
 
 def test_all_methods_answer_the_same_prompts(evaluation):
     prompts = [[row.prompt for row in one.rows] for one in evaluation.contestants]
-    assert prompts[0] == prompts[1] == prompts[2]
+    assert all(asked == prompts[0] for asked in prompts)
     assert len(prompts[0]) == 10
 
 
@@ -86,7 +94,7 @@ def test_the_figures_are_those_the_run_saw_at_its_last_evaluation(home, evaluati
 
 def test_every_method_starts_from_the_same_answers(evaluation):
     starts = [[row.start.text for row in one.rows] for one in evaluation.contestants]
-    assert starts[0] == starts[1] == starts[2]
+    assert all(answers == starts[0] for answers in starts)
     assert evaluation.contestants[0].start_figures["kl"] == pytest.approx(0, abs=1e-6)
 
 
@@ -131,7 +139,8 @@ def test_duels_are_counted_by_hand(evaluation):
         and rate.judge == "reward_model"
     ]
     assert duel.wins == wins
-    assert len(evaluation.duels) == 3 * 2
+    # Every pair of the five, by two judges.
+    assert len(evaluation.duels) == 10 * 2
 
 
 def test_results_are_kept_for_the_screens_and_can_be_reviewed(home, evaluation):
@@ -145,7 +154,7 @@ def test_results_are_kept_for_the_screens_and_can_be_reviewed(home, evaluation):
     review = create_review(store, "r", sources, items=10)
     assert len(review.items) + review.identical == 10
     comparison = store.documents.all("comparison")
-    assert len(comparison) == 6
+    assert len(comparison) == len(evaluation.duels)
 
 
 def test_an_earlier_step_can_be_evaluated_and_step_0_is_the_start_policy(home):
@@ -196,6 +205,42 @@ def test_the_command_prints_the_win_rate_with_its_interval(home, capsys):
     assert [run["run"] for run in document["runs"]] == [runs["drpo"], runs["strong"]]
     for duel in document["duels"]:
         assert 0 <= duel["low"] <= duel["value"] <= duel["high"] <= 1
+
+
+def test_the_screen_evaluates_in_a_process_of_its_own_and_shows_what_it_found(home):
+    folder, store, runs = home
+    place, tasks = folder / "task", Tasks()
+    tasks.start(place, "drpo.evaluation.job", {"runs": [runs["drpo"], runs["dpo"]]})
+    until = time.monotonic() + 300
+    while (status := tasks.status(place)).state == "running" and time.monotonic() < until:
+        time.sleep(0.2)
+    assert status.state == "done", (place / "log.txt").read_text()
+
+    both = [store.runs.get(runs[name]) for name in ("drpo", "dpo")]
+    known = evaluation_view.known_of(store, both)
+    shown = evaluation_view.table(known, {run.id: run.name for run in both})
+    assert len(shown) == 4
+    figures = known[runs["dpo"]]["figures"]
+    row = shown.iloc[2]
+    assert row["KL, nats"] == f"{number(figures['kl'])} ± {number(figures['kl_se'])}"
+    [rate] = [
+        rate for rate in known[runs["dpo"]]["win_rates"]
+        if (rate["against"], rate["judge"]) == ("start", "gold")
+    ]  # fmt: skip
+    assert row["Preferred to start policy, % (true score)"].startswith(f"{100 * rate['value']:.0f}")
+    told = evaluation_view.duels(store, known, {run.id: run.name for run in both})
+    assert any(sentence.startswith("dpo against drpo: preferred in") for sentence in told)
+
+
+def test_an_evaluation_that_cannot_be_made_fails_with_its_sentence(home):
+    folder, _, runs = home
+    place, tasks = folder / "bad", Tasks()
+    tasks.start(place, "drpo.evaluation.job", {"runs": [runs["drpo"], runs["leaky"]]})
+    until = time.monotonic() + 300
+    while (status := tasks.status(place)).state == "running" and time.monotonic() < until:
+        time.sleep(0.2)
+    assert status.state == "failed"
+    assert "at least 2 that nobody was trained on" in status.error
 
 
 def test_a_run_without_a_policy_is_a_sentence(home):

@@ -1,0 +1,231 @@
+"""Runs on the same footing: evaluated in a process of its own, read from the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from drpo.dashboard import charts, compare_charts, frames, look, services
+from drpo.dashboard.charts import Figure, Panel, Trace
+from drpo.dashboard.frames import Feed
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.look import DASHES, number
+from drpo.dashboard.notices import guarded, notice
+from drpo.dashboard.run_charts import together
+from drpo.dashboard.verdict_words import bare
+from drpo.dashboard.words import t
+from drpo.evaluation.frontier import frontier
+from drpo.store import Store, workspace
+from drpo.store.schema import Run
+from drpo.tasks import Tasks
+
+FIGURES = ("gold", "scores", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
+SHARES = ("finished", "distinct_2", "repetition")
+"""Shown as per cent."""
+OWN_JUDGES = ("gold", "reward_model")
+Document = Mapping[str, Any]
+
+
+@st.cache_resource(show_spinner=False)
+def _tasks() -> Tasks:
+    return Tasks()
+
+
+def evaluation(runs: Sequence[Run]) -> None:
+    """The results known of some runs, and the button that gets them."""
+    st.subheader(t("evaluation.title"))
+    st.caption(t("evaluation.help"))
+    over = [run for run in runs if not frames.is_live(run) and run.summary.get("last")]
+    if not over:
+        st.caption(t("evaluation.unfinished"))
+        return
+    known = known_of(services.store(), over)
+    if _watch(over, again=len(known) == len(over)):
+        known = known_of(services.store(), over)
+    if not known:
+        st.caption(t("evaluation.none"))
+        return
+    if len({repr(sorted(body["terms"].items())) for body in known.values()}) > 1:
+        notice("warning", t("evaluation.different"))
+    names = {run.id: run.name for run in over}
+    st.dataframe(table(known, names), hide_index=True, key="evaluated", alt=t("evaluation.title"))
+    for sentence in duels(services.store(), known, names):
+        st.text(sentence)
+
+
+def known_of(store: Store, runs: Sequence[Run]) -> dict[str, Document]:
+    """The kept evaluation of each run's last policy, where there is one."""
+    found = {
+        run.id: store.documents.get("evaluation", f"{run.id}@{run.summary['last']['step']}")
+        for run in runs
+    }
+    return {run_id: body for run_id, body in found.items() if body is not None}
+
+
+def table(known: Mapping[str, Document], names: Mapping[str, str]) -> pd.DataFrame:
+    """A row for each run and one for its start policy; texts, with error or interval."""
+    rows = []
+    for run_id, body in known.items():
+        rates = {
+            _rate_title(rate): _interval(rate)
+            for rate in body["win_rates"] if rate["value"] is not None
+        }  # fmt: skip
+        rows.append({t("evaluation.run"): names[run_id], **rates, **_figures(body["figures"])})
+        start = t("evaluation.start_row", name=names[run_id])
+        rows.append({t("evaluation.run"): start, **_figures(body["start"])})
+    return pd.DataFrame(rows).fillna("")
+
+
+def duels(store: Store, known: Mapping[str, Document], names: Mapping[str, str]) -> list[str]:
+    """How these runs fare against each other, as sentences."""
+    keys = {f"{run_id}@{body['step']}": names[run_id] for run_id, body in known.items()}
+    judges = dict.fromkeys(rate["judge"] for body in known.values() for rate in body["win_rates"])
+    said = []
+    for subject, subject_name in keys.items():
+        for other, other_name in keys.items():
+            for judge in judges:
+                body = store.documents.get("comparison", f"{subject}~{other}~{judge}"[:128])
+                if body and body["value"] is not None:
+                    said.append(t(
+                        "evaluation.duel", run=subject_name, other=other_name, n=body["n"],
+                        value=bare(body["value"]), low=bare(body["low"]), high=bare(body["high"]),
+                        judge=_judge(judge),
+                    ))  # fmt: skip
+    return said
+
+
+def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: str) -> None:
+    """True against learned score, and where the one turned down; nothing without a true score."""
+    figure = true_against_learned([run.name for run in runs], feeds)
+    if not figure["data"]:
+        return
+    st.subheader(t("evaluation.over_title"))
+    st.caption(t("evaluation.over_help"))
+    live_chart(
+        figure, key="over_optimisation", revision=revision, height=400,
+        alt=t("evaluation.over_help"),
+    )  # fmt: skip
+    for run in runs:
+        curve = frontier(services.store(), run.id).curve
+        if curve is None:
+            continue
+        r2 = number(curve.r_squared)
+        if curve.peak_kl is None:
+            st.text(t("evaluation.no_peak", name=run.name, r2=r2))
+            continue
+        word = "peak_seen" if curve.peak_seen else "peak_ahead"
+        st.text(t(f"evaluation.{word}", name=run.name, kl=number(curve.peak_kl), r2=r2))
+
+
+def true_against_learned(names: Sequence[str], feeds: Sequence[Feed]) -> Figure:
+    """Each run as a path over its evaluations: learned score across, true score up."""
+    traces: list[Trace] = []
+    ends: list[tuple[int, float, str]] = []
+    for index, (name, feed) in enumerate(zip(names, feeds, strict=True)):
+        steps, x, y = together(feed.get("eval/scores"), feed.get("eval/gold"))
+        if not len(steps):
+            continue
+        label, colour = compare_charts.plain(name), f"@run-{index % 6}"
+        traces.append(
+            {
+                "type": "scatter", "mode": "lines+markers", "name": label, "showlegend": False,
+                "uid": str(index), "x": charts.packed(x), "y": charts.packed(y),
+                "customdata": steps.tolist(), "cliponaxis": False,
+                "line": {"color": colour, "width": 1.5, "dash": DASHES[index % 6]},
+                "marker": {
+                    "color": colour, "size": 8,
+                    "symbol": ["diamond-open" if step == 0 else "circle" for step in steps],
+                },
+                "hovertemplate": f"{label}, {t('charts.update')} %{{customdata}}: %{{y:.3~g}}"
+                f"<extra>{t('charts.learned_reward')} %{{x:.3~g}}</extra>",
+            }
+        )  # fmt: skip
+        ends.append((index, float(y[-1]), label))
+    figure = charts.panels(
+        [Panel(t("charts.gold_reward"), t("charts.unit_score"), traces)],
+        x_title=t("charts.learned_reward"), legend=False,
+    )  # fmt: skip
+    figure["layout"]["hovermode"] = "closest"
+    compare_charts.label_ends(figure, ends)
+    return figure
+
+
+def _watch(runs: Sequence[Run], *, again: bool) -> bool:
+    """Offer the evaluation, show how it stands; say whether it is done."""
+    folder = _folder(runs)
+    status = _tasks().status(folder)
+    if status.state == "running":
+        _progress(folder)
+        return False
+    if status.state == "stopped":
+        notice("note", t("evaluation.stopped"))
+    if status.state == "failed":
+        notice("problem", status.error or t("evaluation.bug"))
+    if st.button(
+        t("evaluation.again" if again else "evaluation.go"), key="evaluate",
+        type="secondary" if again else "primary", icon=":material/rule:",
+    ):  # fmt: skip
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _tasks().start(folder, "drpo.evaluation.job", {"runs": [run.id for run in runs]})
+        st.rerun()
+    return status.state == "done"
+
+
+@st.fragment(run_every=1)
+@guarded
+def _progress(folder: Path) -> None:
+    status = _tasks().status(folder)
+    if status.state != "running":
+        st.rerun()
+    loading = not status.stage or status.stage.startswith("loading")
+    begun = status.stage == "start policy"
+    stage = t(f"evaluation.stage_{'loading' if loading else 'start' if begun else 'answers'}")
+    passed = look.duration(status.seconds)
+    words = t("evaluation.told_open", stage=stage, time=passed)
+    if status.total:
+        words = t("evaluation.told", stage=stage, done=look.count(status.done),
+                  total=look.count(status.total), time=passed)  # fmt: skip
+    st.progress(status.done / status.total if status.total else 0.0, text=words)
+    if st.button(t("evaluation.stop"), key="evaluation_stop", icon=":material/stop:"):
+        _tasks().stop(folder)
+        st.rerun()
+
+
+def _folder(runs: Sequence[Run]) -> Path:
+    """One folder for one choice of runs, so that a refreshed or shared screen finds it again."""
+    names = ",".join(sorted(run.id for run in runs))
+    return workspace() / "evaluations" / hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+def _figures(values: Mapping[str, float]) -> dict[str, str]:
+    shown = {}
+    for name in FIGURES:
+        value, error = values.get(name), values.get(f"{name}_se")
+        if value is None:
+            continue
+        scale = 100 if name in SHARES else 1
+        text = number(scale * value)
+        shown[t(f"evaluation.figure_{name}")] = (
+            text if error is None else f"{text} ± {number(scale * error)}"
+        )
+    return shown
+
+
+def _rate_title(rate: Mapping[str, Any]) -> str:
+    what = t(f"evaluation.against_{rate['against']}")
+    if rate["judge"] in OWN_JUDGES:
+        return t(f"evaluation.by_{rate['judge']}", what=what)
+    return t("evaluation.by_other", what=what, judge=rate["judge"])
+
+
+def _interval(rate: Mapping[str, Any]) -> str:
+    return f"{bare(rate['value'])} ({bare(rate['low'])}–{bare(rate['high'])})"
+
+
+def _judge(name: str) -> str:
+    return t(f"evaluation.judge_{name}") if name in OWN_JUDGES else name

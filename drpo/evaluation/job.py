@@ -1,0 +1,26 @@
+"""An evaluation beside the dashboard: `python -m drpo.evaluation.job FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from drpo.evaluation.contestants import contestant
+from drpo.evaluation.evaluate import evaluate
+from drpo.store import Store
+from drpo.tasks import TaskFolder, carry_out
+
+
+def evaluate_runs(task: TaskFolder) -> dict[str, Any]:
+    """Evaluate the runs that the task names; the results go to the store, as from `drpo eval`."""
+    store = Store()
+    try:
+        contestants = [contestant(store, run_id) for run_id in task.options["runs"]]
+        return evaluate(store, contestants, progress=task.progress).to_dict()
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    sys.exit(carry_out(Path(sys.argv[1]), evaluate_runs))
