@@ -70,6 +70,26 @@ def by_values(board, **values):
     return next(c for c in board.cells if all(c.values[k] == v for k, v in values.items()))
 
 
+def test_a_sweep_that_another_process_advances_at_the_same_moment_is_not_finished(
+    store, monkeypatch
+):
+    sweep_id = started(store, seeds=(0,), together=1)
+    other = Store(store.url)
+    create_run = store.runs.create
+
+    def overtaken(*args, **more):
+        # Between this process's look at the board and its queueing, another one does the same.
+        monkeypatch.setattr(store.runs, "create", create_run)
+        advance(other, sweep_id)
+        return create_run(*args, **more)
+
+    monkeypatch.setattr(store.runs, "create", overtaken)
+    board = advance(store, sweep_id)
+    other.close()
+    assert board.status == "running"
+    assert len(board.live) == 1
+
+
 def test_reset_probability_zero_is_in_every_grid_first():
     cells = plan().known_cells()
     assert [c["reset_prob"] for c in cells] == [0.0, 0.0, 0.5, 0.5]

@@ -61,9 +61,14 @@ def advance(store: Store, sweep_id: str) -> Board:
         board = Board.read(store, sweep_id)
     while len(board.live) < board.plan.together and not board.over_budget():
         due = _next(store, board)
-        if due is None or not _queue(store, board, *due):
+        if due is None:
             break
+        queued = _queue(store, board, *due)
         board = Board.read(store, sweep_id)
+        if not queued:
+            # Another process advances this sweep just now; what is left to do is not for this one
+            # to say, least of all that the sweep is finished.
+            return board
     if not board.live:
         store.sweeps.change(sweep_id, status="finished")
         board = Board.read(store, sweep_id)
