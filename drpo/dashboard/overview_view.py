@@ -43,6 +43,8 @@ def stage() -> None:
     st.html(
         "<style>[data-testid='stSidebar'], [data-testid='stHeader'],"
         "[data-testid='stExpandSidebarButton'] { display: none }"
+        # The screen before this one stays until the new one is whole; its replay is another.
+        "[data-testid='stElementContainer'][data-stale='true'] { display: none }"
         "[data-testid='stMainBlockContainer'] { max-width: none; padding: 1rem 2rem }</style>"
     )
 

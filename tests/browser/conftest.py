@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,13 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
+    with serve(tmp_path_factory.mktemp("home")) as serving:
+        yield serving
+
+
+@contextmanager
+def serve(home):
+    """Run the dashboard over a workspace."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -94,32 +101,43 @@ def browser():
         opened.close()
 
 
+def new_window(browser, *, width=1440, height=1000, scheme="light", language="en"):
+    """A window of its own: nothing in it is left from another."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, locale=language,
+        reduced_motion="reduce",
+    )  # fmt: skip
+    context.set_default_timeout(PATIENCE)
+    return context
+
+
+def visit(context, server, path):
+    """Open a screen in a window."""
+    page = context.new_page()
+    page.failures = []
+    page.on("pageerror", lambda error: page.failures.append(str(error)))
+    page.foreign = []
+    page.on(
+        "request",
+        lambda request: (
+            page.foreign.append(request.url)
+            if request.url.startswith("http") and not request.url.startswith(server.url)
+            else None
+        ),
+    )
+    page.goto(server.url + path)
+    page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']")
+    return page
+
+
 @pytest.fixture
 def open_page(browser, server):
     """Open a screen in a window of its own; `open_page("/live?run=x", width=390)`."""
     contexts = []
 
-    def _open(path="/", *, width=1440, height=1000, scheme="light", language="en"):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, locale=language,
-            reduced_motion="reduce",
-        )  # fmt: skip
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.failures = []
-        page.on("pageerror", lambda error: page.failures.append(str(error)))
-        page.foreign = []
-        page.on(
-            "request",
-            lambda request: (
-                page.foreign.append(request.url)
-                if request.url.startswith("http") and not request.url.startswith(server.url)
-                else None
-            ),
-        )
-        page.goto(server.url + path)
-        page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']")
+    def _open(path="/", **dress):
+        contexts.append(new_window(browser, **dress))
+        page = visit(contexts[-1], server, path)
         page.get_by_role("heading", level=1).first.wait_for()
         return page
 
