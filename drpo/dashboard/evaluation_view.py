@@ -53,7 +53,7 @@ def evaluation(runs: Sequence[Run]) -> None:
     if len({repr(sorted(body["terms"].items())) for body in known.values()}) > 1:
         notice("warning", t("evaluation.different"))
     names = {run.id: run.name for run in over}
-    st.dataframe(table(known, names), hide_index=True, key="evaluated", alt=t("evaluation.title"))
+    st.dataframe(table(known, names), key="evaluated", alt=t("evaluation.title"))
     for sentence in duels(services.store(), known, names):
         st.text(sentence)
 
@@ -68,17 +68,21 @@ def known_of(store: Store, runs: Sequence[Run]) -> dict[str, Document]:
 
 
 def table(known: Mapping[str, Document], names: Mapping[str, str]) -> pd.DataFrame:
-    """A row for each run and one for its start policy; texts, with error or interval."""
-    rows = []
+    """A column for each run behind its start policy's; texts, with error or interval."""
+    columns: dict[str, dict[str, str]] = {}
+    shared = len({repr(body["start"]) for body in known.values()}) == 1
     for run_id, body in known.items():
+        name = names[run_id]
+        start = t("evaluation.start") if shared else t("evaluation.start_of", name=name)
+        columns[start] = _figures(body["start"])
         rates = {
             _rate_title(rate): _interval(rate)
             for rate in body["win_rates"] if rate["value"] is not None
         }  # fmt: skip
-        rows.append({t("evaluation.run"): names[run_id], **rates, **_figures(body["figures"])})
-        start = t("evaluation.start_row", name=names[run_id])
-        rows.append({t("evaluation.run"): start, **_figures(body["start"])})
-    return pd.DataFrame(rows).fillna("")
+        # Two runs may bear one name.
+        label = f"{name} · {run_id[-6:]}" if name in columns else name
+        columns[label] = {**_figures(body["figures"]), **rates}
+    return pd.DataFrame(columns).fillna("").rename_axis(t("evaluation.figure"))
 
 
 def duels(store: Store, known: Mapping[str, Document], names: Mapping[str, str]) -> list[str]:
