@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from drpo.config import RunConfig
+from drpo.evaluation.kept import evaluation_of
 from drpo.evaluation.statistics import (
     Interval,
     VotesNeeded,
@@ -212,7 +213,7 @@ def scores_at(store: Store, run_id: str, step: int, judge: Judge) -> dict[str, f
     known = {
         sample.prompt: getattr(sample, FIELD[judge]) for sample in store.samples.at(run_id, step)
     }
-    body = store.documents.get("evaluation", f"{run_id}@{step}") or {}
+    body = evaluation_of(store, run_id, step) or {}
     for kept in body.get("answers", ()):
         known.setdefault(kept["prompt"], kept["policy"].get(FIELD[judge]))
     return {prompt: float(score) for prompt, score in known.items() if score is not None}

@@ -20,6 +20,7 @@ from drpo.dashboard.run_charts import together
 from drpo.dashboard.verdict_words import bare
 from drpo.dashboard.words import t
 from drpo.evaluation.frontier import frontier
+from drpo.evaluation.kept import comparison_of, evaluation_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Run
 from drpo.tasks import Tasks
@@ -60,10 +61,7 @@ def evaluation(runs: Sequence[Run]) -> None:
 
 def known_of(store: Store, runs: Sequence[Run]) -> dict[str, Document]:
     """The kept evaluation of each run's last policy, where there is one."""
-    found = {
-        run.id: store.documents.get("evaluation", f"{run.id}@{run.summary['last']['step']}")
-        for run in runs
-    }
+    found = {run.id: evaluation_of(store, run.id, run.summary["last"]["step"]) for run in runs}
     return {run_id: body for run_id, body in found.items() if body is not None}
 
 
@@ -93,7 +91,7 @@ def duels(store: Store, known: Mapping[str, Document], names: Mapping[str, str])
     for subject, subject_name in keys.items():
         for other, other_name in keys.items():
             for judge in judges:
-                body = store.documents.get("comparison", f"{subject}~{other}~{judge}"[:128])
+                body = comparison_of(store, subject, other, judge)
                 if body and body["value"] is not None:
                     said.append(t(
                         "evaluation.duel", run=subject_name, other=other_name, n=body["n"],

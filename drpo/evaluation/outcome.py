@@ -10,14 +10,9 @@ from typing import Any
 from drpo.evaluation.contestants import Contestant
 from drpo.evaluation.frontier import Frontier
 from drpo.evaluation.judges import Answer
+from drpo.evaluation.kept import COMPARISON_KIND, KIND, comparison_key
 from drpo.evaluation.winrate import WinRate
 from drpo.store import Store
-
-KIND = "evaluation"
-"""Documents of one policy, under `RUN@STEP`."""
-COMPARISON_KIND = "comparison"
-"""Documents of two policies and one judge, under `RUN@STEP~RUN@STEP~JUDGE`."""
-
 
 Duel = tuple[str, str, WinRate]
 """Keys of subject and opponent, and the win rate as one judge saw it."""
@@ -105,7 +100,7 @@ def keep_duels(store: Store, duels: Sequence[Duel]) -> None:
     for subject, other, rate in duels:
         store.documents.put(
             COMPARISON_KIND,
-            f"{subject}~{other}~{rate.judge}"[:128],
+            comparison_key(subject, other, rate.judge),
             {"run": subject, "against": other, **rate.to_dict(), "at": time.time()},
         )
 

@@ -9,6 +9,7 @@ import typer
 
 from drpo.cli.output import ProgressLine, print_json
 from drpo.errors import ConfigError
+from drpo.evaluation.kept import evaluation_of
 from drpo.store import Store, workspace
 from drpo.study import carry, report
 from drpo.study.plan import EXPERIMENTS, Planned, whole
@@ -70,7 +71,7 @@ def _judge(store: Store, planned: list[Planned], line: ProgressLine) -> None:
         if one.experiment not in JUDGED or run is None or run.status != "finished":
             continue
         found = contestant(store, run.id)
-        if store.documents.get("evaluation", found.key) is None:
+        if evaluation_of(store, found.run_id, found.step) is None:
             line.show(f"evaluating {one.story}")
             evaluate(store, [found])
 

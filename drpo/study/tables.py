@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from drpo.evaluation.kept import evaluation_of
 from drpo.evaluation.statistics import Interval, mean_over_seeds, paired_difference
 from drpo.store import Store
 from drpo.study.carry import run_of
@@ -216,7 +217,7 @@ def _cells(name: str, interval: Interval) -> dict[str, float | None]:
 
 
 def _win_rates(store: Store, run_id: str, step: int) -> dict[str, float]:
-    body = store.documents.get("evaluation", f"{run_id}@{step}") or {}
+    body = evaluation_of(store, run_id, step) or {}
     return {
         rate["judge"]: rate["value"]
         for rate in body.get("win_rates", ())
