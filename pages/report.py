@@ -59,7 +59,8 @@ st.download_button(
 )  # fmt: skip
 st.write(t("report.command"))
 language_option = [] if lang == "en" else ["--lang", lang]
-st.code(shlex.join(["drpo", "report", *chosen, file_name, *language_option]), language="bash")
+command = shlex.join(["drpo", "report", *chosen, file_name, *language_option])
+st.code(command, language="bash", wrap_lines=True)
 
 st.subheader(t("report.inside"))
 for run_id in chosen:

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from drpo.dashboard.data_report import row_detail
+from drpo.dashboard.words import spoken
 from drpo.data.figures import histogram, share_interval
 from drpo.data.fitness import verdict
 from drpo.data.html import render_html, write_html
@@ -260,3 +262,21 @@ def test_a_file_of_demonstrations_is_called_that_and_its_rows_are_checked():
     assert report["counts"]["demonstrations"] == 3
     assert kinds(report, "blockers") == {"empty_answer": [4]}
     assert report["verdict"]["reasons"][0]["code"] == "demonstrations"
+
+
+@pytest.mark.parametrize(
+    ("said", "japanese"),
+    [
+        ("like row 7", "行 7 と同じ"),
+        ("row 7", "行 7"),
+        ("61 tokens", "61 トークン"),
+        ("margin -0.5", "差 -0.5"),
+        ("U+0007 in prompt, character 3", "prompt の 3 文字目に U+0007"),
+        ("'☃' in chosen", "chosen に '☃'"),
+        ("expected text in prompt", "expected text in prompt"),
+    ],
+)
+def test_what_is_said_of_a_row_is_said_in_the_visitors_language(said, japanese):
+    with spoken("ja"):
+        assert row_detail(said) == japanese
+    assert row_detail(said) == said

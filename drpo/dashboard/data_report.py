@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +19,16 @@ from drpo.dashboard.words import t
 from drpo.data.html import render_html
 
 SHOWN_ROWS = 30
+_DETAILS = {
+    kind: re.compile(pattern)
+    for kind, pattern in {
+        "like": r"like row (?P<row>\d+)", "row": r"row (?P<row>\d+)",
+        "tokens": r"(?P<count>\d+) tokens", "words": r"(?P<count>\d+) words",
+        "margin": r"margin (?P<margin>\S+)", "part": r"(?P<what>'.*') in (?P<part>\w+)",
+        "character": r"(?P<what>U.\w+) in (?P<part>\w+), character (?P<place>\d+)",
+    }.items()
+}  # fmt: skip
+"""A report is a file, in English, and may be older than this screen; these are its phrases."""
 _LEVELS: dict[str, tuple[str, Kind]] = {
     "fit": ("fit", "done"), "fit with care": ("care", "warning"), "not fit": ("not", "problem"),
 }  # fmt: skip
@@ -61,9 +72,20 @@ def show_problems(report: Mapping[str, Any]) -> None:
             st.caption(t("data.no_blockers" if severity == "blockers" else "data.no_warnings"))
 
 
+def row_detail(text: str) -> str:
+    """What a report says of one row, in the visitor's language; an error's sentence as it is."""
+    for kind, pattern in _DETAILS.items():
+        found = pattern.fullmatch(text)
+        if found:
+            return t(f"data.detail_{kind}", **cast("dict[str, Any]", found.groupdict()))
+    return text
+
+
 def _problem(entry: Mapping[str, Any]) -> str:
     rows = [
-        f"{row} ({entry['details'][str(row)]})" if str(row) in entry["details"] else str(row)
+        f"{row} ({row_detail(entry['details'][str(row)])})"
+        if str(row) in entry["details"]
+        else str(row)
         for row in entry["rows"][:SHOWN_ROWS]
     ]
     more = " …" if entry["count"] > SHOWN_ROWS else ""

@@ -10,7 +10,7 @@ import streamlit as st
 
 from drpo.dashboard import look, services, starters
 from drpo.dashboard.notices import notice, show_problem
-from drpo.dashboard.words import t
+from drpo.dashboard.words import moment, t
 from drpo.data.export import FORMATS, export_version
 from drpo.data.versions import compare_versions, delete_version
 from drpo.errors import DrpoError
@@ -53,7 +53,7 @@ def _table(every: Sequence[Dataset]) -> list[Dataset]:
             "version": number(t("data.version"), width="small"),
             "rows": number(t("data.pairs")),
             "hash": text(t("data.hash")), "source": text(t("data.source")),
-            "created": st.column_config.DatetimeColumn(t("data.created"), format="distance"),
+            "created": st.column_config.DatetimeColumn(t("data.created"), format=moment()),
         },
     )  # fmt: skip
     return [every[index] for index in event["selection"]["rows"] if index < len(every)]

@@ -20,6 +20,7 @@ st.set_page_config(page_title=f"{screen.title} – DR-PO", page_icon=ICON)
 # The primary colour is made for white text on it; as text of its own it is too faint.
 st.html(
     "<style>button[aria-checked='true'][data-variant] p, button[aria-pressed='true'] p, "
+    "[role='tab'][aria-selected='true'] p, "
     "[data-testid='stSliderThumbValue'], [data-testid='stSliderThumbValue'] p "
     "{ color: var(--drpo-learned-ink) }"
     # Large enough to be hit with a thumb.

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from drpo.dashboard import frames, navigation
-from drpo.dashboard.words import t
+from drpo.dashboard.words import moment, t
 from drpo.store.schema import Run
 
 OPENED = "opened_run"
@@ -85,7 +85,7 @@ def _columns(runs: Sequence[Run], key: str) -> dict[str, Any]:
         "kl": number(t("runs.kl"), format="%.2f", help=t("charts.unit_kl")),
         "reset_prob": number("reset_prob", format="%.2f"),
         "kl_coef": number("kl_coef", format="%.3g"),
-        "created": st.column_config.DatetimeColumn(t("runs.created"), format="distance"),
+        "created": st.column_config.DatetimeColumn(t("runs.created"), format=moment()),
     }  # fmt: skip
 
 

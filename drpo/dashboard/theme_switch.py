@@ -4,8 +4,8 @@ Streamlit keeps a visitor's theme in the browser, one entry for each path, and o
 change it. The switch writes that entry for all our paths and loads the page again; as every
 state is in the URL, the same screen comes back in the other colours.
 
-It also hands the colours of our meanings (`--drpo-learned` and so on, see `look`) to the page,
-where `st.html` can use them.
+It also tells the browser which language the page speaks, and hands the colours of our meanings
+(`--drpo-learned` and so on, see `look`) to the page, where `st.html` can use them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import streamlit as st
 
 from drpo.dashboard.look import COLOURS
 from drpo.dashboard.server import PLOTLY_URL
-from drpo.dashboard.words import t
+from drpo.dashboard.words import language, t
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -38,6 +38,7 @@ def theme_switch(paths: Sequence[str]) -> None:
     _SWITCH(
         data={
             "label": t("frame.theme"),
+            "language": language(),
             "names": names,
             "paths": list(paths),
             "colours": COLOURS,

@@ -47,21 +47,35 @@ const paint = (value, colours) => {
 
 const stepAxes = (layout) => Object.keys(layout).filter((name) => /^xaxis\d*$/.test(name))
 
-// How many rows a legend under a chart takes: its columns are all as wide as its longest entry.
+// How many rows a legend under a chart takes: one if all entries fit, else columns that are all as
+// wide as its longest entry.
 const legendRows = (traces, width) => {
-  const names = traces.filter((trace) => trace.showlegend).map((trace) => trace.name ?? "")
-  const longest = Math.max(...names.map(writtenWidth), 1)
-  return Math.ceil(names.length / Math.max(1, Math.floor((width - 24) / (longest + 48))))
+  const shown = traces.filter((trace) => trace.showlegend)
+  const widths = shown.map((trace) => writtenWidth(trace.name ?? "") + 46)
+  const room = width - 24
+  if (widths.reduce((sum, w) => sum + w, 0) <= room) return 1
+  return Math.ceil(widths.length / Math.max(1, Math.floor(room / Math.max(...widths))))
 }
 
 // About: letters of Chinese and Japanese are as wide as high, others half of that.
-const writtenWidth = (text) => [...text].reduce((sum, c) => sum + (c > "\u2e80" ? 13 : 6.6), 0)
+const writtenWidth = (text) => [...text].reduce((sum, c) => sum + (c > "\u2e80" ? 13 : 6.4), 0)
+
+// What is written beside the plot, at its right end; on a phone it gets no more room than it needs.
+const besideWidth = (layout) => {
+  const beside = layout.annotations.filter((note) => note.x === 1 && note.xanchor === "left")
+  const lines = beside.flatMap((note) => note.text.split("<br>"))
+  return Math.max(16, ...lines.map((line) => writtenWidth(line) + 10))
+}
 
 const layoutFor = (layout, data, host) => {
   const style = getComputedStyle(host)
   const narrow = host.clientWidth < 460
   const below = layout.showlegend ? 46 + 24 * legendRows(data.figure.data, host.clientWidth) : 0
-  const margin = { ...layout.margin, b: Math.max(layout.margin.b, below) }
+  const margin = {
+    ...layout.margin,
+    r: narrow ? Math.min(layout.margin.r, besideWidth(layout)) : layout.margin.r,
+    b: Math.max(layout.margin.b, below),
+  }
   return {
     ...layout,
     margin,

@@ -40,6 +40,8 @@ export default function ({ data, parentElement }) {
     parentElement.appendChild(group)
   }
   publish(group, data.colours)
+  // Screen readers choose a voice by it, browsers a font and where lines may break.
+  document.documentElement.lang = data.language
   fetchAhead(data.library)
   const current = chosen()
   const legend = document.createElement("legend")

@@ -100,6 +100,11 @@ def browser_language() -> Language:
     return "ja" if asked == "ja" else "en"
 
 
+def moment() -> str:
+    """How a table writes a moment: Streamlit says "5 minutes ago" in English only."""
+    return "distance" if language() == "en" else "YYYY-MM-DD HH:mm"
+
+
 def areas() -> dict[str, dict[str, dict[str, str]]]:
     """All words: area, name, language."""
     return {path.stem: _area(path.stem) for path in sorted(Path(__file__).parent.glob("*.toml"))}
