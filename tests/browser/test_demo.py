@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from browser.conftest import wait_until
-from drpo import demo
+from drpo import demo, orders
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,3 +49,27 @@ def test_one_click_trains_a_model_and_shows_it_live(server, open_page, tmp_path,
     # Told, not judged: a busy machine is slower for no fault of the code. `--junit-xml` shows them.
     record_property("seconds_to_first_point", round(first_point, 1))
     record_property("seconds_of_training", round(run.summary["wall_seconds"], 1))
+
+
+def test_a_story_is_two_runs_side_by_side_that_begin_together(server, open_page):
+    page = open_page("/", height=1500)
+    page.locator(".st-key-start_reset").get_by_role("button").click()
+    page.get_by_role("heading", name="Live").wait_for()
+    page.wait_for_url(re.compile("beside="))
+    ids = re.findall(r"(?:run|beside)=([^&]+)", page.url)
+    for run_id in ids:
+        page.wait_for_function(
+            "key => document.querySelector(`.st-key-${key} .js-plotly-plot .point`)",
+            arg=f"reward_{run_id}",
+        )
+    configs = [server.store.runs.get(run_id).config for run_id in ids]
+    assert [config["reset"]["reset_prob"] for config in configs] == [0.0, 0.5]
+    assert configs[0]["run"]["seed"] == configs[1]["run"]["seed"]
+    for run_id in ids:
+        orders.stop(server.store, run_id, "test")
+    for run_id in ids:
+        wait_until(
+            lambda run_id=run_id: server.store.runs.get(run_id).status == "stopped",
+            "the story's runs to stop", seconds=300,
+        )  # fmt: skip
+    assert page.failures == []
