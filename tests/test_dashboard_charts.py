@@ -66,6 +66,19 @@ def test_learned_and_gold_reward_share_one_step_axis():
     assert layout["xaxis"]["range"] == pytest.approx([-0.3, 30.3])
 
 
+def test_a_run_trained_on_the_gold_score_shows_it_once():
+    points = [(0, 0.01), (5, 0.2)]
+    series = {"eval/scores": points, "eval/gold": points, "eval/kl": [(0, 0.0), (5, 1.0)]}
+    figure = run_charts.reward(Run(**series), until=30)
+    assert "yaxis2" not in figure["layout"]
+    titles = str(figure["layout"]["annotations"])
+    assert "True (gold) reward" in titles
+    assert "Learned reward" not in titles
+    assert len(run_charts.path(Run(**series))["data"]) == 1
+    other = series | {"objective/scores": [(1, 0.3)], "objective/gold": [(1, 0.1)]}
+    assert "yaxis2" in run_charts.reward(Run(**other), until=30)["layout"]
+
+
 def test_without_gold_there_is_one_panel_of_reward():
     figure = run_charts.reward(Run(**{"eval/scores": [(0, 1.0)]}), until=30)
     assert "yaxis2" not in figure["layout"]

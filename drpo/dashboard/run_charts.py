@@ -72,22 +72,36 @@ def reward(
     ranges: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None),
 ) -> Figure:  # fmt: skip
     """Learned reward over gold reward, held-out and in training, on the same steps."""
-    parts = [
-        Panel(t("charts.learned_reward"), t("charts.unit_score"), [
-            *start_level(run.get("eval/scores"), until),
-            *batch(run, "objective/scores", t("charts.batch"), "learned"),
-            *measured(run, "eval/scores", t("charts.heldout"), "learned"),
-        ], range=ranges[0])
-    ]  # fmt: skip
+    parts = []
+    if not trained_on_gold(run):
+        parts.append(
+            Panel(t("charts.learned_reward"), t("charts.unit_score"), [
+                *start_level(run.get("eval/scores"), until),
+                *batch(run, "objective/scores", t("charts.batch"), "learned"),
+                *measured(run, "eval/scores", t("charts.heldout"), "learned"),
+            ], range=ranges[0])
+        )  # fmt: skip
     if len(run.get("eval/gold")) or len(run.get("objective/gold")):
+        axis = "2" if parts else ""
         parts.append(
             Panel(t("charts.gold_reward"), t("charts.unit_score"), [
-                *start_level(run.get("eval/gold"), until, axis="2"),
-                *batch(run, "objective/gold", t("charts.batch"), "gold", axis="2"),
-                *measured(run, "eval/gold", t("charts.heldout"), "gold", width=3.5, axis="2"),
+                *start_level(run.get("eval/gold"), until, axis=axis),
+                *batch(run, "objective/gold", t("charts.batch"), "gold", axis=axis),
+                *measured(run, "eval/gold", t("charts.heldout"), "gold", width=3.5, axis=axis),
             ], range=ranges[1])
         )  # fmt: skip
     return charts.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
+
+
+def trained_on_gold(run: Source) -> bool:
+    """Whether the run was trained on the gold score itself: then there is no learned one to show.
+
+    Told by the figures, as those are what would be drawn twice.
+    """
+    return len(run.get("eval/gold")) > 0 and all(
+        np.array_equal(run.get(f"{group}/scores").values, run.get(f"{group}/gold").values)
+        for group in ("eval", "objective")
+    )
 
 
 def kl(
@@ -121,13 +135,15 @@ def path(run: Source) -> Figure:
     """What reward was bought with how much KL: one point an evaluation, from start to now."""
     traces: list[Trace] = []
     parts = []
-    for axis, name, label, meaning in (
-        ("", "eval/scores", t("charts.learned_reward"), "learned"),
-        ("2", "eval/gold", t("charts.gold_reward"), "gold"),
-    ):
+    rewards = [
+        ("eval/scores", t("charts.learned_reward"), "learned"),
+        ("eval/gold", t("charts.gold_reward"), "gold"),
+    ]
+    for name, label, meaning in rewards[trained_on_gold(run) :]:
         steps, x, y = together(run.get("eval/kl"), run.get(name))
         if not len(steps):
             continue
+        axis = "2" if parts else ""
         traces = [
             {
                 "type": "scatter", "mode": "lines+markers", "x": charts.packed(x),
