@@ -134,7 +134,7 @@ def reset_share(run: Source, *, axis: str = "") -> Panel:
 def path(run: Source) -> Figure:
     """What reward was bought with how much KL: one point an evaluation, from start to now."""
     traces: list[Trace] = []
-    parts = []
+    parts: list[Panel] = []
     rewards = [
         ("eval/scores", t("charts.learned_reward"), "learned"),
         ("eval/gold", t("charts.gold_reward"), "gold"),
