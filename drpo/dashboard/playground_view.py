@@ -170,8 +170,9 @@ def show_stream() -> None:
 
 
 def _show(stream: Stream, was_live: bool) -> None:
-    if was_live and not stream.live:
-        st.rerun()  # once, so that the looking ends
+    if "go_on" in st.session_state or (was_live and not stream.live):
+        # The whole page: it reads the clicked word's beginning, or ends the looking.
+        st.rerun()
     if stream.error:
         notice("problem", stream.error)
         return

@@ -47,7 +47,7 @@ def heat(cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str) -> Fig
         # What a click on a cell tells.
         "customdata": [[cell.key if cell else "" for cell in row] for row in rows],
         "xgap": 3, "ygap": 3, "showscale": False, "hoverinfo": "none", "hoverongaps": False,
-        "colorscale": [[0, "@gold/0.08"], [1, "@gold/0.85"]],
+        "colorscale": [[0, "@gold/0.08"], [1, "@gold/0.55"]],
         "zmin": low, "zmax": high if high > low else low + 1,
     }  # fmt: skip
     figure = charts.panels([Panel(title, unit, [trace])], x_title=x, legend=False)
@@ -100,13 +100,14 @@ def importance(shares: Mapping[str, float]) -> Figure:
     trace = {
         "type": "bar", "orientation": "h", "uid": "importance", "y": names,
         "x": [100 * share for _, share in ordered], "marker": {"color": "@ink/0.65"},
-        "text": [f"{100 * share:.0f} %" for _, share in ordered], "textposition": "auto",
-        "hoverinfo": "skip",
+        "text": [f"{100 * share:.0f} %" for _, share in ordered], "textposition": "outside",
+        "textfont": {"color": "@ink"}, "cliponaxis": False, "hoverinfo": "skip",
     }  # fmt: skip
     panel = Panel(t("sweep.importance"), "", [trace])
     figure = charts.panels([panel], x_title=f"{t('sweep.share')} (%)", legend=False)
     figure["layout"]["yaxis"] |= {"type": "category", "tickformat": "", "automargin": True}
     figure["layout"]["xaxis"] |= {"range": [0, 100]}
+    figure["layout"]["margin"] |= {"r": 52}
     figure["layout"]["hovermode"] = False
     figure["layout"]["annotations"].pop(0)
     return figure
@@ -129,7 +130,7 @@ def parallel(cells: Sequence[Cell], names: Sequence[str], *, title: str) -> Figu
     }  # fmt: skip
     return {
         "data": [trace] if shown and axes else [],
-        "layout": {"margin": {"l": 70, "r": 50, "t": 56, "b": 24}, "showlegend": False},
+        "layout": {"margin": {"l": 70, "r": 80, "t": 56, "b": 24}, "showlegend": False},
     }
 
 
