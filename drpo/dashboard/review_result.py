@@ -19,12 +19,14 @@ from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.evaluation.statistics import Interval
 from drpo.review import Results, Review, preference_rows, results, write_preferences
+from drpo.review.alarm import raise_disagreements
 from drpo.review.results import Duel, slices
 
 
 def result(review: Review) -> None:
     """Show everything the votes say."""
     found = results(services.store(), review.id)
+    raise_disagreements(services.store(), found)
     if not found.reviewers:
         st.write(t("review.no_votes"))
         return

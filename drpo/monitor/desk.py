@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drpo import orders
+from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.monitor.alarms import ALARMS, Alarm
 from drpo.monitor.monitor import Monitor
@@ -105,9 +106,30 @@ class AlarmDesk:
             return
         log.warning("step %d: %s", alarm.last_step, alarm.message)
         if self._webhook is not None:
-            self._webhook.send({"run": self._run_id, "text": alarm.message, **alarm.to_payload()})
+            self._webhook.send(_message(self._run_id, alarm))
         if alarm.name in self._limits.alarm_pause:
             self._store.commands.add(self._run_id, "pause", who=f"alarm {alarm.name}")
+
+
+def raise_alarm(store: Store, run_id: str, alarm: Alarm) -> bool:
+    """Raise an alarm from outside of the run's worker, as its settings say; say if it is news."""
+    if not write_down(store, run_id, alarm):
+        return False
+    run = store.runs.get(run_id)
+    limits = RunConfig.from_nested(run.config).alarms
+    log.warning("%s, step %d: %s", run_id, alarm.last_step, alarm.message)
+    if limits.alarm_webhook:
+        # Its thread ends by itself once the message is out; nobody here waits for that.
+        webhook = Webhook(limits.alarm_webhook)
+        webhook.send(_message(run_id, alarm))
+        webhook.close(0)
+    if alarm.name in limits.alarm_pause and run.status == "running":
+        orders.pause(store, run_id, f"alarm {alarm.name}")
+    return True
+
+
+def _message(run_id: str, alarm: Alarm) -> dict[str, Any]:
+    return {"run": run_id, "text": alarm.message, **alarm.to_payload()}
 
 
 def write_down(store: Store, run_id: str, alarm: Alarm) -> bool:

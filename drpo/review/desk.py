@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from drpo.errors import DataError
+from drpo.review.alarm import raise_disagreements
 from drpo.review.plan import Item, Review, load_review
+from drpo.review.results import results
 from drpo.store import Store
 from drpo.store.schema import Vote
 
@@ -120,7 +122,7 @@ class Desk:
             return standing[-1].id
         for vote in standing:
             self._store.votes.undo(vote.id)
-        return self._store.votes.add(
+        vote_id = self._store.votes.add(
             Vote(
                 review_id=self._review.id,
                 reviewer=self.reviewer,
@@ -133,6 +135,10 @@ class Desk:
                 },
             )
         )
+        if self.next() is None:
+            # Not earlier: an alarm while somebody still judges would tell them how others voted.
+            raise_disagreements(self._store, results(self._store, self._review.id))
+        return vote_id
 
     def undo(self) -> BlindItem | None:
         """Take back the last vote and return its item; None when there is none."""

@@ -71,6 +71,11 @@ class Runs:
             raise RunError(f"No run {run_id!r} here; `drpo runs` lists those there are.")
         return run
 
+    def exists(self, run_id: str) -> bool:
+        """Say whether there is a run of this id; what mentions one may outlive it."""
+        with self._session() as session:
+            return session.get(Run, run_id) is not None
+
     def find(self, text: str) -> Run:
         """Return the run with this id, or the only one whose id or name begins so.
 
