@@ -73,7 +73,7 @@ STORIES: dict[str, Story] = {
     for story in (
         # Too weak a brake: the learned reward rises while the true one falls (reward hacking).
         Story("brake", "tldr", "kl_coef", (0.02, 0.2), {"updates": 40, "num_ppo_epochs": 4}),
-        # All or nothing at 1 % success: without resets a reward is almost never seen.
+        # All or nothing at 1 % success: resets bring the first rewards sooner (docs/study.md).
         # One pass over each update's episodes: with four, both runs learn too fast to tell apart.
         Story("reset", "strict", "reset_prob", (0.0, 0.5), {"updates": 40, "num_ppo_epochs": 1}),
     )
