@@ -52,4 +52,4 @@ if st.button(t("launch.launch"), type="primary", key="launch", icon=":material/r
     else:
         starters.watch(run.id)
 st.caption(t("launch.command"))
-st.code(launch_form.command_line_of(config), language="bash", wrap_lines=True)
+st.code(launch_form.command_line_of(config), language=None, wrap_lines=True)

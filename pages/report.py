@@ -60,7 +60,7 @@ st.download_button(
 st.write(t("report.command"))
 language_option = [] if lang == "en" else ["--lang", lang]
 command = shlex.join(["drpo", "report", *chosen, file_name, *language_option])
-st.code(command, language="bash", wrap_lines=True)
+st.code(command, language=None, wrap_lines=True)
 
 st.subheader(t("report.inside"))
 for run_id in chosen:

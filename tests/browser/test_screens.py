@@ -6,13 +6,11 @@ import time
 import numpy as np
 import pytest
 import screen_material
-from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = pytest.mark.browser
 
 STEPS = 200
 REWARD = ".st-key-reward .js-plotly-plot"
-SCREENS = ("/", "/launch?start=blank", "/live", "/compare")
 
 
 class Worker(threading.Thread):
@@ -199,39 +197,3 @@ def test_headers_forbid_frames_and_foreign_sources(server):
         assert "frame-ancestors 'none'" in policy
         assert "default-src 'self'" in policy
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-
-
-@pytest.mark.parametrize("path", SCREENS)
-def test_on_a_phone_nothing_is_wider_than_the_screen(server, open_page, path):
-    screen_material.add_run(server.store, "a run with quite a long name indeed", updates=10)
-    page = open_page(path, width=390, height=844)
-    time.sleep(2)
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
-    inner = page.get_by_test_id("stMain").evaluate("node => node.scrollWidth - node.clientWidth")
-    assert inner <= 1
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", SCREENS)
-def test_axe_finds_no_barrier(server, open_page, path, scheme):
-    screen_material.add_run(server.store, "readable", updates=10)
-    page = open_page(path, scheme=scheme, height=1600)
-    page.wait_for_selector("[data-test-script-state='notRunning']")
-    time.sleep(2)
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
-    barriers = {
-        violation["id"]: nodes
-        for violation in found.response["violations"]
-        if (nodes := [n["html"][:160] for n in violation["nodes"] if not streamlits_own(n)])
-    }
-    assert barriers == {}
-
-
-def streamlits_own(node):
-    """Known faults of Streamlit itself: its sectioned sidebar list, its metric's sparkline."""
-    place = " ".join(map(str, node["target"]))
-    return (
-        "stSidebarNav" in place + node["html"]
-        or "stMetricChart" in place
-        or node["html"].startswith('<li class="st-emotion-cache')
-    )
