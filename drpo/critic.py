@@ -11,6 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 from drpo.errors import ConfigError
 from drpo.forward import call_backbone
+from drpo.loading import one_at_a_time
 from drpo.reward_model import load_reward_model
 
 
@@ -42,6 +43,7 @@ class Critic(nn.Module):
         return values
 
 
+@one_at_a_time
 def critic_from_reward(folder: str | Path | None, dtype: torch.dtype) -> Critic:
     """Start a critic from a reward model, its head included.
 

@@ -30,6 +30,7 @@ from drpo.critic import Critic, critic_from_reward
 from drpo.errors import ConfigError, ModelError
 from drpo.forward import Precision
 from drpo.gold import GoldScorer
+from drpo.loading import one_at_a_time
 from drpo.resets import generator_for
 from drpo.reward_model import context_length, load_reward_model
 from drpo.scoring import GoldScores, LearnedScorer, Scorer
@@ -172,6 +173,7 @@ def load_models(
     )
 
 
+@one_at_a_time
 def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """Load a causal language model; an adapter is merged into its base.
 
@@ -225,6 +227,7 @@ def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
     return Vocabulary.of(tokenizer, more)
 
 
+@one_at_a_time
 def load_adapted(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PeftModel:
     """Load a trained adapter on the base that it names, not merged."""
     from peft import PeftConfig
@@ -250,6 +253,7 @@ def weights_hash(policy: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
+@one_at_a_time
 def _with_adapters(model: PreTrainedModel, config: RunConfig, *, purpose: str) -> PeftModel:
     """Put low-rank adapters on every linear layer; the new weights are drawn from our own seed."""
     settings = LoraConfig(

@@ -31,6 +31,7 @@ from transformers import (
 )
 
 from drpo.errors import ModelError, ShapeError
+from drpo.loading import one_at_a_time
 
 Pooling = Literal["last", "sum", "min"]
 POOLINGS: tuple[Pooling, ...] = ("last", "sum", "min")
@@ -316,6 +317,7 @@ def load_reward_model(
     return model.to(device).eval().requires_grad_(requires_grad=False)
 
 
+@one_at_a_time
 def _load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     try:
         classifier, report = AutoModelForSequenceClassification.from_pretrained(

@@ -30,6 +30,7 @@ from transformers import (
 
 from drpo.config import RunConfig
 from drpo.errors import DataError, ModelError
+from drpo.loading import one_at_a_time
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called as `progress(stage, steps done, steps in all, figures of the last step)`."""
@@ -225,6 +226,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+@one_at_a_time
 def load_causal(folder: str | Path) -> PreTrainedModel:
     """Load a causal language model in float32.
 

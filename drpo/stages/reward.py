@@ -23,6 +23,7 @@ from trl import RewardConfig, RewardTrainer
 
 from drpo.config import RunConfig
 from drpo.errors import ModelError
+from drpo.loading import one_at_a_time
 from drpo.reward_model import Pooling, RewardModel, context_length, encode, pad_rows
 from drpo.stages.common import (
     Hooks,
@@ -225,6 +226,7 @@ def _measure(reward: RewardModel, heldout: Sequence[Preference]) -> Mapping[str,
     }
 
 
+@one_at_a_time
 def _load_classifier(start: str | Path, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     try:
         classifier = AutoModelForSequenceClassification.from_pretrained(
