@@ -57,6 +57,17 @@ def test_the_band_of_two_seeds_is_students_interval():
     assert 5 < high < 8
 
 
+def test_a_seed_that_has_not_begun_holds_the_others_up_nowhere():
+    waiting = Compared("both", [*TWO.sources, Run()], ["a", "b", "d"])
+    figure = compare_charts.over_steps([waiting], "eval/gold", **NAMED)
+    lines = [numbers(trace["y"]) for trace in figure["data"] if not trace.get("fill")]
+    assert [1.0, 3.0, 4.0] in lines
+    assert len(lines) == 3
+    nobody = Compared("none", [Run(), Run()], ["d", "e"])
+    assert compare_charts.over_steps([nobody], "eval/gold", **NAMED)["data"] == []
+    assert frontier_chart.frontier([nobody], "eval/gold", budget=1.0, **NAMED)["data"] == []
+
+
 def test_the_frontier_has_one_point_a_checkpoint_that_names_run_and_step():
     figure = frontier_chart.frontier([TWO, ONE], "eval/gold", **NAMED)
     told = [point for trace in figure["data"] for point in trace.get("customdata", ())]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from drpo.dashboard import event_words, services
+from drpo.dashboard.answers import show_answers
 from drpo.dashboard.frames import is_live
+from drpo.dashboard.generations import card
 from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.run_controls import visitor
 from drpo.dashboard.words import language, t
@@ -44,6 +46,7 @@ def _card(run: Run, one: Raised) -> None:
         )  # fmt: skip
         st.text(alarm.say("why", language()))
         st.text(alarm.say("try", language()))
+        _evidence(run, one)
         with st.container(horizontal=True):
             for number, choice in enumerate(alarm.choices):
                 if choice.kind != "ignore" and not is_live(run):
@@ -51,6 +54,24 @@ def _card(run: Run, one: Raised) -> None:
                 word = t(f"live.choice_{choice.kind}", knob=choice.knob, value=choice.value)
                 if st.button(word, key=f"alarm_{one.event_id}_{number}"):
                     _decide(run, one, choice.kind, choice.knob, choice.value)
+
+
+def _evidence(run: Run, one: Raised) -> None:
+    """The answers that show what the alarm says; read from the store only when asked for."""
+    shown = one.alarm.evidence
+    if not shown or not st.toggle(
+        t("live.alarm_evidence", count=len(shown)), key=f"evidence_{one.event_id}"
+    ):
+        return
+    at = services.store().samples.at
+    rows = [
+        row for place in shown for row in at(run.id, place.step, place.kind)
+        if (row.item, row.start) == (place.item, place.start)
+    ]  # fmt: skip
+    show_answers(
+        [card(row.item, [(row, "")], with_data=True) for row in rows],
+        key=f"evidence_answers_{one.event_id}",
+    )
 
 
 def _decide(run: Run, one: Raised, kind: str, knob: str, value: float | None) -> None:

@@ -48,11 +48,12 @@ def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) ->
         if not len(middle):
             continue
         label, colour = plain(run.label), f"run-{index % 6}"
-        traces += charts.band(middle, widened(errors, len(run.sources)), label, colour)
-        if len(run.sources) > 1:
+        told = [source for source in run.sources if len(source.get(name))]
+        traces += charts.band(middle, widened(errors, len(told)), label, colour)
+        if len(told) > 1:
             traces += [
                 charts.line(source.get(name), label, colour, width=1, opacity=0.45, legend=False)
-                for source in run.sources
+                for source in told
             ]
         traces.append(
             charts.line(middle, label, colour, width=2.5, dash=DASHES[index % 6], legend=False)
@@ -61,7 +62,7 @@ def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) ->
     # The lines of one group share their label, and lines of equal uid would be drawn once.
     traces = [{**trace, "uid": f"{place}-{name}"} for place, trace in enumerate(traces)]
     figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.updates"), legend=False)
-    if any(len(run.sources) > 1 for run in runs):
+    if traces and any(len(run.sources) > 1 for run in runs):
         # The band of two seeds is so wide that it would flatten the lines it belongs to.
         figure["layout"]["yaxis"]["range"] = _reached(traces, margin=0.35)
     label_ends(figure, ends)
@@ -79,11 +80,14 @@ def widened(errors: Series, seeds: int) -> Series:
 def joined(run: Compared, name: str) -> tuple[Series, Series]:
     """A line and its standard error: the run's own, or mean and spread over seeds.
 
-    With several seeds only the steps that all of them have reached are drawn.
+    With several seeds only the steps are drawn that all of them have reached; a seed that has not
+    begun holds nobody up.
     """
-    series = [source.get(name) for source in run.sources]
-    if len(series) == 1:
-        return series[0], run.sources[0].get(f"{name}_se")
+    told = [source for source in run.sources if len(source.get(name))]
+    series = [source.get(name) for source in told]
+    if len(told) < 2:
+        source = (told or run.sources)[0]
+        return source.get(name), source.get(f"{name}_se")
     steps = series[0].steps
     for other in series[1:]:
         steps = np.intersect1d(steps, other.steps)

@@ -44,7 +44,7 @@ def generations(
     if len(runs) > 1:
         names = [_with_step(name, samples) for name, samples in zip(names, rows, strict=True)]
     if len(runs) == 1:
-        cards = [_card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
+        cards = [card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
     else:
         cards = side_by_side(rows, names, with_data)
     shown = _page(cards) if len(cards) > PER_PAGE else cards
@@ -87,7 +87,7 @@ def side_by_side(
     by_item = [{(sample.item, sample.prompt): sample for sample in run} for run in rows]
     common = [key for key in by_item[0] if all(key in other for other in by_item[1:])]
     return [
-        _card(
+        card(
             index,
             [(samples[key], name) for samples, name in zip(by_item, names, strict=True)],
             with_data,
@@ -121,7 +121,8 @@ def _with_step(name: str, samples: Sequence[SampleRow]) -> str:
     return t("live.name_at", name=name, step=samples[0].step) if samples else name
 
 
-def _card(index: int, samples: Sequence[tuple[SampleRow, str]], with_data: bool) -> Card:
+def card(index: int, samples: Sequence[tuple[SampleRow, str]], with_data: bool) -> Card:
+    """One prompt with what one or several runs, each with its name, wrote to it."""
     first = samples[0][0]
     answers: list[Answer] = [written(sample, name) for sample, name in samples]
     data = offline(first) if with_data else None

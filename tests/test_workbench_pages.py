@@ -1,0 +1,84 @@
+"""The workbench's screens with what they are for: a finished sweep, an alarm with its answers."""
+
+import json
+
+import pytest
+import screen_material
+from test_dashboard_pages import problems, shown, store, visit
+from test_sweep import run_through
+
+from drpo.config import RunConfig
+from drpo.dashboard import sweep_view
+from drpo.monitor import Alarm
+from drpo.monitor.alarms import Evidence
+from drpo.monitor.desk import write_down
+from drpo.sweep import Axis, Board, SweepPlan, create
+
+__all__ = ["store"]
+
+GRID = (Axis(name="reset_prob", values=(0.5,)), Axis(name="kl_coef", values=(0.05, 0.2)))
+
+
+def finished_sweep(store, kind="grid", axes=GRID, **more):
+    base = RunConfig.of(data="pairs.jsonl", policy="model", updates=30)
+    plan = SweepPlan.of(base, axes=axes, kind=kind, seeds=(0, 1), **more)
+    sweep_id = create(store, plan, "mine")
+    run_through(store, sweep_id, lambda values, seed: 4 + values["reset_prob"] + 0.1 * seed)
+    return sweep_id
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_finished_sweep_is_shown_with_its_best_cell_and_what_resets_add(store, language):
+    sweep_id = finished_sweep(store)
+    app = visit("sweep", sweep=sweep_id, lang=language)
+    assert problems(app) == []
+    values = [metric.value for metric in app.metric]
+    assert values[0].startswith("0.5 · ")
+    assert values[1:] == ["4.55", "+0.50"]
+
+
+def test_a_sweep_of_drawn_cells_has_no_heading_without_a_picture(store):
+    axes = tuple(Axis.parse(text) for text in ("reset_prob=0.05:1", "kl_coef=0.01:1:log"))
+    sweep_id = finished_sweep(store, "random", axes, trials=5)
+    app = visit("sweep", sweep=sweep_id)
+    assert problems(app) == []
+    assert "Every cell" not in shown(app)
+
+
+def test_a_cell_opens_on_compare_with_its_control_and_joined_seeds(store):
+    sweep_id = finished_sweep(store)
+    board = Board.read(store, sweep_id)
+    cell = next(one for one in board.cells if not one.is_control)
+    app = visit("sweep", sweep=sweep_id)
+    runs = [*cell.runs, *board.control_of(cell).runs]
+    app.session_state[sweep_view.OPENED] = ",".join(run.id for run in runs)
+    app.run()
+    assert problems(app) == []
+    assert app.title[0].value == "Which run is better?"
+    assert app.multiselect(key="runs").value == [run.id for run in runs]
+    assert app.toggle(key="by_seed").value
+
+
+def test_an_alarm_shows_the_answers_behind_it_when_asked(store):
+    run = screen_material.add_run(store, "mine", updates=10)
+    evidence = (Evidence(10, "heldout", 2, "prompt"), Evidence(10, "episode", 0, "reset"))
+    write_down(store, run.id, Alarm("unfinished", 10, 10, 1, {"now_share": 1.0}, evidence))
+    app = visit("live", run=run.id)
+    assert problems(app) == []
+    [toggle] = [one for one in app.toggle if (one.key or "").startswith("evidence_")]
+    assert toggle.label == "Show the 2 answers behind it"
+    before = drawn(app)
+    toggle.set_value(True).run()
+    assert problems(app) == []
+    answers = drawn(app) - before
+    assert len(answers) == 1
+    assert "cousin Nadia fixed it for 240 euros" in answers.pop()
+
+
+def drawn(app):
+    """The data of every component of ours that shows answers."""
+    found = set()
+    for element in app.get("bidi_component"):
+        if '"cards"' in element.proto.json:
+            found.add(json.dumps(json.loads(element.proto.json), sort_keys=True))
+    return found
