@@ -27,7 +27,7 @@ CUT_EXCEPTIONS = (
     # Streamlit shortens what is chosen in a box that is too narrow; opening the box shows it whole.
     "[data-baseweb='select'], [data-testid='stMultiSelect']",
     # Long prompts begin with four lines and a button that shows the rest.
-    ".card:not(.open) .prompt .text",
+    ".card:not(.open) .prompt:has(.more:not([hidden])) .text",
     # Streamlit shortens the list of file types; the help beside it names them all.
     "[data-testid='stFileUploaderDropzoneInstructions']",
 )
@@ -41,6 +41,8 @@ STREAMLITS_ENGLISH = (
 ENGLISH = re.compile(r"[A-Za-z]{2,}[,;:]? [a-z]{2,}")
 """Two words one after the other, the second in small letters: names and units are not meant."""
 
+COMMAND = re.compile(r"\bdrpo [a-z]+")
+"""What is typed at the command line is the same in every language."""
 JAPANESE = re.compile("[\u3040-\u30ff]")
 
 STABLE = """() => {
@@ -112,7 +114,8 @@ CUT = (
       if (/auto|scroll/.test(style.overflowX)) across = false
       if (/auto|scroll/.test(style.overflowY)) down = false
       const cut = /hidden|clip/
-      if (across && cut.test(style.overflowX) && (right > box.right + 2 || left < box.left - 2)
+      // A space at a line's end hangs over the edge, and nobody misses it.
+      if (across && cut.test(style.overflowX) && (right > box.right + 6 || left < box.left - 6)
           || down && cut.test(style.overflowY) && (bottom > box.bottom + 3 || top < box.top - 3)) {
         found.push(`${node.textContent.trim().slice(0, 60)} (in ${up.tagName.toLowerCase()}` +
           ` ${up.getAttribute('data-testid') ?? up.getAttribute('class') ?? ''})`)
@@ -137,6 +140,14 @@ TEXTS = (
   return [...new Set(found)]
 }"""
 )
+
+
+def wait_until_said(page):
+    """Wait until the server has said all it has to say: an empty page stands still too."""
+    page.wait_for_function(
+        "() => document.querySelector(\"[data-testid='stMain']\")?.innerText.trim()"
+    )
+    page.wait_for_selector("[data-test-script-state='notRunning']")
 
 
 def wait_until_drawn(page):
@@ -193,7 +204,7 @@ def english_left(page, data):
     assert any(JAPANESE.search(text) for text in said), said
     found = []
     for text in said:
-        left = text
+        left = COMMAND.sub("", text)
         for part in known:
             left = left.replace(part.strip(), "")
         if ENGLISH.search(left) and not any(text in part for part in data):

@@ -21,6 +21,7 @@ from browser.looking import (
     english_left,
     keep_picture,
     too_wide,
+    wait_until_said,
     wear,
 )
 from drpo import demo, processes
@@ -147,6 +148,9 @@ def test_a_screen_can_be_read_by_everyone_in_every_dress(house, window, name):
     windows = STAGE if name == "presentation" else WINDOWS
     found = {}
     try:
+        wait_until_said(page)
+        if name == "playground":
+            write_something(page, language)
         wear(page, "light", *windows["desk"])
         page.wait_for_function("lang => document.documentElement.lang == lang", arg=language)
         if language == "ja":
@@ -172,6 +176,12 @@ def test_a_screen_can_be_read_by_everyone_in_every_dress(house, window, name):
     finally:
         page.close()
     assert {what: seen for what, seen in found.items() if seen} == {}
+
+
+def write_something(page, language):
+    """Let the start policy answer: without an answer the playground shows little of itself."""
+    page.get_by_role("button", name=t("playground.write", lang=language)).click()
+    page.locator(".tokens .note:not(:empty)").first.wait_for()
 
 
 def keep(page, name, language, scheme):

@@ -37,7 +37,7 @@ const buildCard = (words) => () => {
   make("h4", "title", head)
   const prompt = make("div", "prompt", card)
   make("span", "label", prompt).textContent = words.prompt
-  make("p", "text", prompt)
+  const text = make("p", "text", prompt)
   const more = make("button", "more", prompt)
   more.type = "button"
   more.onclick = () => {
@@ -48,7 +48,15 @@ const buildCard = (words) => () => {
   more.textContent = words.more
   more.setAttribute("aria-expanded", "false")
   make("div", "columns", card)
+  // A phone that is turned, or a window made narrower, cuts what was whole before.
+  new ResizeObserver(() => requestAnimationFrame(() => offerMore(card))).observe(text)
   return card
+}
+
+const offerMore = (card) => {
+  if (card.classList.contains("open")) return
+  const text = card.querySelector(".prompt .text")
+  card.querySelector(".more").hidden = text.scrollHeight <= text.clientHeight + 2
 }
 
 const updateCard = (words) => (card, item) => {
@@ -56,10 +64,7 @@ const updateCard = (words) => (card, item) => {
   const text = card.querySelector(".prompt .text")
   write(text, item.prompt)
   // Whether the prompt is cut can only be seen once it is laid out.
-  requestAnimationFrame(() => {
-    if (card.classList.contains("open")) return
-    card.querySelector(".more").hidden = text.scrollHeight <= text.clientHeight + 2
-  })
+  requestAnimationFrame(() => offerMore(card))
   keyed(card.querySelector(".columns"), item.answers, buildAnswer, updateAnswer(words))
 }
 
