@@ -6,7 +6,7 @@ Names and tags may hold anything: they go into tables, fields, choices and plain
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -40,7 +40,8 @@ def shelf(runs: Sequence[Run]) -> None:
         address.record("archived", "1" if archived else "")
     for problem in st.session_state.pop(SAID, []):
         show_problem(problem)
-    _undo()
+    gone = {run.id: run for run in services.store().runs.all(archived=True, deleted=True)}
+    _undo(gone)
     shown = [
         run for run in runs
         if (archived or not run.archived)
@@ -53,8 +54,8 @@ def shelf(runs: Sequence[Run]) -> None:
     height = min(38 + 35 * len(shown), 460)
     picked = pick_runs(shown, key=_table_key(shown), height=height) if shown else []
     with tools:
-        _tools(picked)
-    _deleted()
+        _tools(picked, sorted({tag for run in runs for tag in run.tags}))
+    _deleted(gone)
 
 
 def _table_key(runs: Sequence[Run]) -> str:
@@ -62,7 +63,7 @@ def _table_key(runs: Sequence[Run]) -> str:
     return f"shelf_{st.session_state.get(ROUND, 0)}_{rows}"
 
 
-def _tools(picked: Sequence[Run]) -> None:
+def _tools(picked: Sequence[Run], tags: Sequence[str]) -> None:
     ids = [run.id for run in picked]
     none = not picked
     live = any(run.status in LIVE_STATUSES for run in picked)
@@ -81,7 +82,8 @@ def _tools(picked: Sequence[Run]) -> None:
             st.button(t("shelf.save"), key="shelf_rename_save", on_click=_rename,
                       args=(only.id, key))  # fmt: skip
     with st.popover(t("shelf.tags"), icon=":material/label:", disabled=none, key="shelf_tags"):
-        _tags(picked)
+        if picked:
+            _tags(picked, tags)
     _flag("archived", "archive", picked)
     st.button(
         t("shelf.delete"), key="shelf_delete", icon=":material/delete:", disabled=none or live,
@@ -101,13 +103,12 @@ def _flag(column: str, icon: str, picked: Sequence[Run]) -> None:
     )  # fmt: skip
 
 
-def _tags(picked: Sequence[Run]) -> None:
-    """One field for the tags of all ticked runs."""
+def _tags(picked: Sequence[Run], known: Sequence[str]) -> None:
+    """One field for the tags of all ticked runs; `known` are those in use."""
     common = [
         tag for tag in dict.fromkeys(tag for run in picked for tag in run.tags)
         if all(tag in run.tags for run in picked)
     ]  # fmt: skip
-    known = sorted({tag for run in services.store().runs.all(archived=True) for tag in run.tags})
     key = "tags_" + "_".join(run.id for run in picked)
     st.multiselect(
         t("shelf.tags_of"), known, common, key=key, accept_new_options=True,
@@ -119,10 +120,9 @@ def _tags(picked: Sequence[Run]) -> None:
     )  # fmt: skip
 
 
-def _undo() -> None:
+def _undo(gone: Mapping[str, Run]) -> None:
     """What was deleted in this visit, each with the way back."""
     store = services.store()
-    gone = {run.id: run for run in store.runs.all(archived=True, deleted=True)}
     for run_id in st.session_state.get(DELETED, []):
         if run_id not in gone:
             continue
@@ -134,10 +134,9 @@ def _undo() -> None:
             )  # fmt: skip
 
 
-def _deleted() -> None:
+def _deleted(gone: Mapping[str, Run]) -> None:
     """All deleted runs: bring one back, or erase it for good."""
     store = services.store()
-    gone = {run.id: run for run in store.runs.all(archived=True, deleted=True)}
     if not gone:
         return
     with st.expander(t("shelf.deleted", count=len(gone)), icon=":material/delete:"):

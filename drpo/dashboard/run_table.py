@@ -37,6 +37,7 @@ def pick_runs(runs: Sequence[Run], *, key: str, height: int | None = None) -> li
         frame, hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
         on_select="rerun", selection_mode="multi-row",
         column_config=_columns(runs, key) | {
+            "name": column.TextColumn(t("runs.name"), width=290),
             "kept": column.TextColumn("", width=90),
             "tags": column.ListColumn(t("runs.tags"), width=140),
         },
