@@ -97,6 +97,12 @@ def test_the_speed_table_by_hand():
     assert frame.loc["p0.5", "against_none"] == pytest.approx(0.4)
     # Both differences are .4, so the paired interval has no width.
     assert frame.loc["p0.5", "against_none_low"] == pytest.approx(0.4)
+    # 640 less 320 on both seeds.
+    assert frame.loc["p0.5", "sooner"] == pytest.approx(320)
+    assert frame.loc["p0.5", "sooner_low"] == pytest.approx(320)
+    # Two seeds at .1 and .3: Student's interval would reach from -1.07 to 1.47.
+    assert frame.loc["p0", "final_low"] == 0
+    assert frame.loc["p0", "final_high"] == 1
 
 
 def test_differences_are_paired_by_seed_and_use_only_shared_seeds():

@@ -92,20 +92,21 @@ def speed(arms: Mapping[str, Mapping[int, Course]], name: str = "eval/gold") -> 
     """
     half = max((_finals(seeds, name).mean() for seeds in arms.values()), default=0.0) / 2
     control = arms.get("p0", {})
+    alone = _counted(control, name, half)
     rows = []
     for arm, seeds in arms.items():
-        reached = [episodes_to(course, name, half) for course in seeds.values()]
-        counted = [
-            course.episodes[-1] if at is None else at
-            for at, course in zip(reached, seeds.values(), strict=True)
-        ]
+        counted = _counted(seeds, name, half)
+        both = sorted(set(counted) & set(alone))
         rows.append(
             {
                 "arm": arm, "seeds": len(seeds), "level": half,
-                "reached": sum(at is not None for at in reached),
-                **_cells("episodes", mean_over_seeds(counted)),
-                **_cells("final", mean_over_seeds(_finals(seeds, name))),
-                **_cells("against_none", against(seeds, control, name)),
+                "reached": sum(episodes_to(c, name, half) is not None for c in seeds.values()),
+                **_cells("episodes", mean_over_seeds(list(counted.values())), least=0.0),
+                **_cells("sooner", paired_difference(
+                    [alone[seed] for seed in both], [counted[seed] for seed in both]
+                ).t),
+                **_cells("final", mean_over_seeds(_finals(seeds, name)), least=0.0, most=1.0),
+                **_cells("against_none", against(seeds, control, name), least=-1.0, most=1.0),
                 "minutes": np.mean([course.seconds for course in seeds.values()]) / 60,
             }
         )  # fmt: skip
@@ -148,9 +149,9 @@ def start_line(found: Sequence[Course], starts: Sequence[float]) -> pd.DataFrame
                 **_cells("measured", mean_over_seeds(
                     [course.values[name][0] for course in constant[0].values()]
                 )),
-                **_cells("none", mean_over_seeds(_finals(constant[0], name))),
-                **_cells("resets", mean_over_seeds(_finals(constant[1], name))),
-                **_cells("annealed", mean_over_seeds(_finals(annealed, name))),
+                **_share("none", constant[0]),
+                **_share("resets", constant[1]),
+                **_share("annealed", annealed),
                 **_cells("resets_gain", against(constant[1], constant[0], name)),
                 **_cells("annealed_gain", against(annealed, better, name)),
                 **_cells("annealed_gain_over", _over(annealed, constant, name)),
@@ -204,16 +205,34 @@ def _over(
     ).t
 
 
+def _share(name: str, seeds: Mapping[int, Course]) -> dict[str, float | None]:
+    return _cells(name, mean_over_seeds(_finals(seeds, "eval/gold")), least=0.0, most=1.0)
+
+
 def _finals(seeds: Mapping[int, Course], name: str) -> Floats:
     finals = np.array([course.final(name) for course in seeds.values()], dtype=float)
     known: Floats = finals[~np.isnan(finals)]
     return known
 
 
-def _cells(name: str, interval: Interval) -> dict[str, float | None]:
+def _counted(seeds: Mapping[int, Course], name: str, level: float) -> dict[int, float]:
+    """Episodes until each seed reached a level; one that never did counts with all it had."""
     return {
-        name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high,
-    }  # fmt: skip
+        seed: float(course.episodes[-1] if (at := episodes_to(course, name, level)) is None else at)
+        for seed, course in seeds.items()
+    }
+
+
+def _cells(
+    name: str, interval: Interval, *, least: float | None = None, most: float | None = None
+) -> dict[str, float | None]:
+    """A figure with its interval, cut where the figure cannot go: a share beyond 0 or 1."""
+    low, high = interval.low, interval.high
+    return {
+        name: interval.value,
+        f"{name}_low": low if low is None or least is None else max(low, least),
+        f"{name}_high": high if high is None or most is None else min(high, most),
+    }
 
 
 def _win_rates(store: Store, run_id: str, step: int) -> dict[str, float]:
