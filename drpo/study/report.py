@@ -138,7 +138,7 @@ def _graded(arms: Arms, beside: Path) -> list[str]:
         "In the shape of the paper's Table 2: answers held against the data's chosen ones, learned "
         "score, KL to the start policy.\n",
         "![Gold score over episodes](study/graded.svg)\n",
-        _outcome_table(frame, "gold against no resets"),
+        _outcome_table(frame, "gold against no resets", ("helps", "hurts")),
     ]
 
 
@@ -153,16 +153,16 @@ def _methods(graded: Arms, tuned: Arms, beside: Path) -> list[str]:
         "## 4. Methods on the same footing",
         "In the shape of the paper's Table 1; PPO and DR-PO are the runs of section 3 with reset "
         "probability 0 and .5.\n",
-        _outcome_table(frame, "gold against PPO"),
+        _outcome_table(frame, "gold against PPO", ("higher", "lower")),
     ]
 
 
-def _outcome_table(frame: pd.DataFrame, gain: str) -> str:
+def _outcome_table(frame: pd.DataFrame, gain: str, words: tuple[str, str]) -> str:
     rows = [
         [
             LABELS.get(row["arm"], row["arm"]), str(row["seeds"]), _of(row, "win_gold", 100),
             _of(row, "win_reward_model", 100), _of(row, "scores"), _of(row, "gold"),
-            _of(row, "kl"), _of(row, "gold_gain"), _verdict(row, "gold_gain"),
+            _of(row, "kl"), _of(row, "gold_gain"), _verdict(row, "gold_gain", words),
             f"{row['minutes']:.1f}",
         ]
         for row in frame.to_dict("records")
@@ -201,16 +201,18 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
-def _verdict(row: Mapping[Any, Any], name: str) -> str:
-    """What the interval of a difference allows to say."""
+def _verdict(
+    row: Mapping[Any, Any], name: str, words: tuple[str, str] = ("helps", "hurts")
+) -> str:
+    """What the interval of a difference allows to say; `words` for above and below 0."""
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     if row.get("arm") in ("p0", "PPO"):
         return "the control"
     if low is None or high is None or math.isnan(low):
         return "no interval"
     if low > 0:
-        return "helps"
-    return "hurts" if high < 0 else "not decided"
+        return words[0]
+    return words[1] if high < 0 else "not decided"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
