@@ -201,9 +201,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
-def _verdict(
-    row: Mapping[Any, Any], name: str, words: tuple[str, str] = ("helps", "hurts")
-) -> str:
+def _verdict(row: Mapping[Any, Any], name: str, words: tuple[str, str] = ("helps", "hurts")) -> str:
     """What the interval of a difference allows to say; `words` for above and below 0."""
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     if row.get("arm") in ("p0", "PPO"):
