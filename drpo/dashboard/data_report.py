@@ -67,6 +67,7 @@ def show_problems(report: Mapping[str, Any]) -> None:
         st.subheader(t("data.blockers" if severity == "blockers" else "data.warnings"))
         if report[severity]:
             # Text in a table's cell is cut off; here every row number can be read.
+            # `_problem` escapes what the file says.
             st.html("".join(_problem(entry) for entry in report[severity]))
         else:
             st.caption(t("data.no_blockers" if severity == "blockers" else "data.no_warnings"))

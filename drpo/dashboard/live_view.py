@@ -122,6 +122,7 @@ def _two(left: str, right: str) -> None:
 def heading(name: str, differing: dict[str, str]) -> None:
     """A run's name and what sets it apart from its neighbour; both may hold anything."""
     settings = " · ".join(f"{setting} {value}" for setting, value in differing.items())
+    # HTML for its size; both texts are escaped.
     st.html(
         f'<h3 style="font-size:1.2rem;margin:0;padding:0;overflow-wrap:anywhere">'
         f"{html.escape(name)}</h3>"
@@ -154,6 +155,7 @@ def waiting(run: Run) -> None:
 
 def sticky(key: str) -> None:
     """Keep a keyed container at the top of the window while the page scrolls under it."""
+    # Streamlit has no sticky container; the key is a name of ours.
     st.html(
         f"<style>div:has(> .st-key-{key}) {{ position: sticky; top: 3.75rem; z-index: 60; }} "
         f".st-key-{key} {{ background: var(--drpo-paper); padding: .4rem 0; "

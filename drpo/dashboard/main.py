@@ -18,6 +18,7 @@ screen = st.navigation(navigation.screens(), expanded=True)
 st.set_page_config(page_title=f"{screen.title} – DR-PO", page_icon=ICON)
 
 # The primary colour is made for white text on it; as text of its own it is too faint.
+# HTML, because only a style sheet reaches it; there is no value in it.
 st.html(
     "<style>button[aria-checked='true'][data-variant] p, button[aria-pressed='true'] p, "
     "[role='tab'][aria-selected='true'] p, "

@@ -44,6 +44,7 @@ def notice(kind: Kind, text: str, *, title: str = "") -> None:
         f"background:color-mix(in srgb, {colour} 13%, transparent);"
         f"border-left:4px solid {colour}"
     )
+    # HTML, since Streamlit's own boxes read Markdown; the texts are escaped.
     st.html(
         f'<div role="{role}" style="{box}">'
         f'<strong aria-hidden="true" style="min-width:1ch">{_SYMBOL[kind]}</strong>'

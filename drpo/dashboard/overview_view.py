@@ -40,6 +40,7 @@ class Card:
 
 def stage() -> None:
     """Leave nothing on the screen but what is shown to the room."""
+    # A style of ours without any value in it.
     st.html(
         "<style>[data-testid='stSidebar'], [data-testid='stHeader'],"
         "[data-testid='stExpandSidebarButton'] { display: none }"
@@ -85,6 +86,7 @@ def draw_hero(meaning: str, parts: Sequence[str]) -> None:
         meaning: A colour of `look.COLOURS`.
         parts: HTML, already escaped.
     """
+    # The caller has escaped the parts; the colour is a name of ours.
     st.html(
         f"{STYLE}<div class='drpo-hero' style='--drpo-call:var(--drpo-{meaning});"
         f"--drpo-call-ink:var(--drpo-{meaning}-ink)'>{''.join(parts)}</div>"
@@ -166,6 +168,7 @@ def numbers(shown: list[Card]) -> None:
             f'<div class="value{light}" style="{ink}">{html.escape(card.value)}</div>'
             f'<div class="note">{html.escape(card.note)}</div></div>'
         )
+    # Each text is escaped above.
     st.html(f'{STYLE}<div class="drpo-numbers">{"".join(boxes)}</div>')
 
 
