@@ -12,12 +12,14 @@ _CHECKED = (
 )
 install_import_hook([f"drpo.{name}" for name in _CHECKED.split()], "typecheck.checked")
 
-from collections.abc import Callable  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+from drpo.store import Store  # noqa: E402
 
 # With several threads, how a sum is split among them may differ from one call to the next on a
 # busy machine, and "bit for bit" would then fail for no fault of the code.
@@ -27,6 +29,18 @@ torch.set_num_threads(1)
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store in a workspace of the test's own, whose workers compute with one thread."""
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+    yield opened
+    opened.close()
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -207,13 +207,20 @@ def test_the_command_prints_the_win_rate_with_its_interval(home, capsys):
         assert 0 <= duel["low"] <= duel["value"] <= duel["high"] <= 1
 
 
-def test_the_screen_evaluates_in_a_process_of_its_own_and_shows_what_it_found(home):
-    folder, store, runs = home
-    place, tasks = folder / "task", Tasks()
-    tasks.start(place, "drpo.evaluation.job", {"runs": [runs["drpo"], runs["dpo"]]})
+def evaluated_beside(place, run_ids):
+    """Evaluate in a process of its own, as the screen does; how the task ended."""
+    tasks = Tasks()
+    tasks.start(place, "drpo.evaluation.job", {"runs": run_ids})
     until = time.monotonic() + 300
     while (status := tasks.status(place)).state == "running" and time.monotonic() < until:
         time.sleep(0.2)
+    return status
+
+
+def test_the_screen_evaluates_in_a_process_of_its_own_and_shows_what_it_found(home):
+    folder, store, runs = home
+    place = folder / "task"
+    status = evaluated_beside(place, [runs["drpo"], runs["dpo"]])
     assert status.state == "done", (place / "log.txt").read_text()
 
     both = [store.runs.get(runs[name]) for name in ("drpo", "dpo")]
@@ -234,11 +241,7 @@ def test_the_screen_evaluates_in_a_process_of_its_own_and_shows_what_it_found(ho
 
 def test_an_evaluation_that_cannot_be_made_fails_with_its_sentence(home):
     folder, _, runs = home
-    place, tasks = folder / "bad", Tasks()
-    tasks.start(place, "drpo.evaluation.job", {"runs": [runs["drpo"], runs["leaky"]]})
-    until = time.monotonic() + 300
-    while (status := tasks.status(place)).state == "running" and time.monotonic() < until:
-        time.sleep(0.2)
+    status = evaluated_beside(folder / "bad", [runs["drpo"], runs["leaky"]])
     assert status.state == "failed"
     assert "at least 2 that nobody was trained on" in status.error
 

@@ -8,25 +8,13 @@ import time
 
 import psutil
 import pytest
-import torch
 from runs import small_config, wait_until
 
 from drpo import orders, processes
 from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.launcher import Supervisor, free_device
-from drpo.store import Store, run_folder
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    threads = torch.get_num_threads()
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
-    torch.set_num_threads(threads)
+from drpo.store import run_folder
 
 
 @pytest.fixture

@@ -3,25 +3,11 @@
 import base64
 
 import numpy as np
-import pytest
-import torch
 from runs import small_config
 
 from drpo import worker
 from drpo.dashboard import charts, run_charts
 from drpo.dashboard.frames import Feed
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    threads = torch.get_num_threads()
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
-    torch.set_num_threads(threads)
 
 
 def numbers(packed):

@@ -1,23 +1,10 @@
 """A run that was killed and resumed is the straight run, bit for bit."""
 
 import pytest
-import torch
 from runs import small_config, wait_until
 
 from drpo import orders, worker
 from drpo.launcher import Supervisor, start_worker
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    threads = torch.get_num_threads()
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.slow

@@ -11,18 +11,7 @@ from sqlalchemy import text
 from drpo import orders, worker
 from drpo.errors import CheckpointError, RunError
 from drpo.recorder import Recorder
-from drpo.store import Store, run_folder
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    threads = torch.get_num_threads()
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
-    torch.set_num_threads(threads)
+from drpo.store import run_folder
 
 
 @pytest.fixture
