@@ -122,6 +122,7 @@ def test_annealing_is_held_against_the_better_constant_arm():
     assert row["annealed_gain"] == pytest.approx(-0.1)
     assert row["measured"] == pytest.approx(0.1)
     assert row["annealed_gain_over"] == pytest.approx(0.5 - 0.55)
+    assert row["resets_gain_over"] == pytest.approx(0.4 - 0.55)
 
 
 def test_curves_are_drawn_as_well_formed_svg_with_escaped_labels():
@@ -151,6 +152,18 @@ def test_the_report_holds_tables_with_intervals_curves_and_raw_figures(store, tm
     with (tmp_path / "docs" / "study" / "raw.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 12 * 3
     ET.parse(tmp_path / "docs" / "study" / "strict.svg")
+
+
+def test_the_report_says_from_which_start_annealing_falls_behind(store, tmp_path):
+    planned = [one for one in whole(["start"], seeds=3) if one.start in (0.03, 0.1)]
+    finals = {"0.03-annealed": 0.8, "0.1-annealed": 0.9}  # of .9 without resets
+    for one in planned:
+        high = finals.get(one.arm, 0.9)
+        finish(store, one, [one.start, 0.9 if "annealed" in one.arm else 0.5, high])
+    text = report.write(store, planned, tmp_path / "docs").read_text()
+    assert "worse at the end than the better constant arm, beyond its interval, from a start of " \
+        "3.00 %." in text  # fmt: skip
+    assert "Nowhere is annealing worse over all of training" in text
 
 
 def test_a_study_without_runs_reports_that(store, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,30 +141,47 @@ def start_line(found: Sequence[Course], starts: Sequence[float]) -> pd.DataFrame
         constant = [arms[arm] for arm in ("p0", "p0.5") if arms.get(arm)]
         if len(constant) < 2:
             continue
-        better = max(constant, key=lambda seeds: _finals(seeds, name).mean())
         annealed = arms.get("annealed", {})
+        gains: dict[str, float | None] = {}
+        for ending, part in (("", Course.final), ("_over", Course.over_training)):
+            better = _better(constant, name, part)
+            gains |= _cells(f"resets_gain{ending}", against(constant[1], constant[0], name, part))
+            gains |= _cells(f"annealed_gain{ending}", against(annealed, better, name, part))
         rows.append(
             {
                 "start": success, "seeds": len(constant[0]),
-                **_cells("measured", mean_over_seeds(
-                    [course.values[name][0] for course in constant[0].values()]
-                )),
+                # The same policy, prompts and draws for every seed: a figure without an interval.
+                "measured": next(iter(constant[0].values())).values[name][0],
                 **_share("none", constant[0]),
                 **_share("resets", constant[1]),
                 **_share("annealed", annealed),
-                **_cells("resets_gain", against(constant[1], constant[0], name)),
-                **_cells("annealed_gain", against(annealed, better, name)),
-                **_cells("annealed_gain_over", _over(annealed, constant, name)),
+                **gains,
+                "minutes": np.mean([
+                    course.seconds for arm in (*constant, annealed) for course in arm.values()
+                ]) / 60,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def against(seeds: Mapping[int, Course], control: Mapping[int, Course], name: str) -> Interval:
-    """Paired difference of the final value to another arm, over the seeds that both have."""
+def against(
+    seeds: Mapping[int, Course],
+    control: Mapping[int, Course],
+    name: str,
+    part: Callable[[Course, str], float] = Course.final,
+) -> Interval:
+    """Paired difference to another arm, over the seeds that both have.
+
+    Args:
+        seeds: The arm.
+        control: The other arm.
+        name: A metric.
+        part: What is compared of a course: its end, or the whole of training.
+    """
     shared = sorted(set(seeds) & set(control))
     return paired_difference(
-        [seeds[seed].final(name) for seed in shared], [control[seed].final(name) for seed in shared]
+        [part(seeds[seed], name) for seed in shared],
+        [part(control[seed], name) for seed in shared],
     ).t
 
 
@@ -193,16 +210,11 @@ def _arms_at(found: Sequence[Course], success: float) -> dict[str, dict[int, Cou
     }
 
 
-def _over(
-    seeds: Mapping[int, Course], constant: Sequence[Mapping[int, Course]], name: str
-) -> Interval:
-    """Annealing against the better constant arm, both by their mean over training."""
-    better = max(constant, key=lambda arm: np.mean([c.over_training(name) for c in arm.values()]))
-    shared = sorted(set(seeds) & set(better))
-    return paired_difference(
-        [seeds[seed].over_training(name) for seed in shared],
-        [better[seed].over_training(name) for seed in shared],
-    ).t
+def _better(
+    constant: Sequence[Mapping[int, Course]], name: str, part: Callable[[Course, str], float]
+) -> Mapping[int, Course]:
+    """The arm with the higher mean."""
+    return max(constant, key=lambda arm: np.mean([part(c, name) for c in arm.values()]))
 
 
 def _share(name: str, seeds: Mapping[int, Course]) -> dict[str, float | None]:
