@@ -10,7 +10,8 @@ import torch
 from drpo.config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.evaluation.heldout import Drawn, HeldOut, figures, standard_error
-from drpo.models import Models, load_causal
+from drpo.loading import load_causal
+from drpo.models import Models
 from drpo.records import Observer
 from drpo.resets import generator_for
 from drpo.scoring import Answer, Scorer

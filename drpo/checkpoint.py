@@ -28,7 +28,8 @@ from torch import Tensor
 
 from drpo.config import RunConfig
 from drpo.errors import CheckpointError, ModelError
-from drpo.models import Models, load_causal
+from drpo.loading import load_causal
+from drpo.models import Models
 from drpo.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
 
 FORMAT = 1

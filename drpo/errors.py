@@ -44,3 +44,8 @@ class CancelledByUserError(DrpoError):
 
 class JudgeError(DrpoError):
     """A judging service cannot be reached, refuses, or answers nothing usable."""
+
+
+def first_line(error: BaseException) -> str:
+    """An error's first line, at most 200 characters; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,11 +1,11 @@
-"""Models are loaded one at a time in a process.
+"""Load what others saved: language models, adapters, classifiers, tokenizers.
 
-While transformers builds a model it sets the number format that every new tensor of the process
-gets, and puts the old one back. Two runs in threads of one process (`executor: thread`) that load
-at once then get each other's format, and what is put back last may be the wrong one for good.
-
-A run that is already training in the same process still sees the other format while a model is
-being loaded beside it; runs of different formats belong into processes of their own.
+Models are loaded one at a time in a process. While transformers builds a model it sets the number
+format that every new tensor of the process gets, and puts the old one back. Two runs in threads of
+one process (`executor: thread`) that load at once then get each other's format, and what is put
+back last may be the wrong one for good. A run that is already training in the same process still
+sees the other format while a model is being loaded beside it; runs of different formats belong
+into processes of their own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,27 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
+
+import torch
+from peft import PeftConfig, PeftModel
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from drpo.errors import ModelError, first_line
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+"""What transformers raises over a folder that is missing, incomplete or damaged."""
 
 # Re-entrant: loading an adapter loads the model that it belongs to.
 _LOADING = threading.RLock()
@@ -31,3 +48,94 @@ def one_at_a_time(load: Callable[P, R]) -> Callable[P, R]:
             return load(*args, **kwargs)
 
     return alone
+
+
+@one_at_a_time
+def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """Load a causal language model; an adapter is merged into its base.
+
+    Raises:
+        ModelError: There are no weights, some are missing, or they cannot be read.
+    """
+    try:
+        if (Path(folder) / "adapter_config.json").is_file():
+            merged: PreTrainedModel = load_adapted(folder, dtype=dtype).merge_and_unload()
+            return merged.requires_grad_(requires_grad=True)  # PEFT has frozen the base
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True,
+            trust_remote_code=False,
+        )  # fmt: skip
+    except UNREADABLE as error:
+        raise ModelError(
+            f"{folder}: expected a causal language model with config.json and safetensors weights, "
+            f"got none that can be read ({first_line(error)}); give another folder, or save the "
+            "model again."
+        ) from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ModelError(
+            f"{folder}: expected a whole language model, but {len(missing)} of its weights are "
+            f"missing ({missing[0]} first); save the model again with save_pretrained."
+        )
+    return model
+
+
+@one_at_a_time
+def load_adapted(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PeftModel:
+    """Load a trained adapter on the base that it names, not merged."""
+    name = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+    if not name:
+        raise ModelError(
+            f"{folder}: expected base_model_name_or_path in adapter_config.json, got none; name "
+            "the model that the adapter belongs to, or merge it into that model first."
+        )
+    base = load_causal(name, dtype=dtype)
+    return PeftModel.from_pretrained(base, str(folder), is_trainable=True)
+
+
+@one_at_a_time
+def load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    """Load a sequence classifier.
+
+    Raises:
+        ModelError: There are no weights, some are missing, or they cannot be read.
+    """
+    try:
+        classifier, report = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, trust_remote_code=False
+        )
+    except UNREADABLE as error:
+        raise ModelError(
+            f"{folder}: expected the weights of a sequence classifier, got none that can be read "
+            f"({first_line(error)}); save the model again with save_pretrained."
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{folder}: expected a trained reward model, but {len(missing)} of its weights are "
+            f"missing ({missing[0]} first); is this a language model without a score head?"
+        )
+    return cast(PreTrainedModel, classifier)
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """Load a tokenizer.
+
+    Raises:
+        ModelError: There is none that can be read.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{folder}: expected a tokenizer beside the model, got none that can be read; save it "
+            "there with tokenizer.save_pretrained."
+        ) from error
+
+
+def context_length(model: PreTrainedModel) -> int | None:
+    """Most tokens the model has positions for; None when its config does not say."""
+    config = model.config.get_text_config()
+    names = ("max_position_embeddings", "n_positions")
+    length = next((getattr(config, name) for name in names if getattr(config, name, None)), None)
+    return int(length) if length else None

@@ -18,11 +18,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-)
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from drpo.config import RunConfig
@@ -30,9 +26,9 @@ from drpo.critic import Critic, critic_from_reward
 from drpo.errors import ConfigError, ModelError
 from drpo.forward import Precision
 from drpo.gold import GoldScorer
-from drpo.loading import one_at_a_time
+from drpo.loading import context_length, load_causal, load_tokenizer, one_at_a_time
 from drpo.resets import generator_for
-from drpo.reward_model import context_length, load_reward_model
+from drpo.reward_model import load_reward_model
 from drpo.scoring import GoldScores, LearnedScorer, Scorer
 from drpo.tokens import Vocabulary
 
@@ -173,49 +169,13 @@ def load_models(
     )
 
 
-@one_at_a_time
-def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """Load a causal language model; an adapter is merged into its base.
-
-    Raises:
-        ModelError: There are no weights, some are missing, or they cannot be read.
-    """
-    try:
-        if (Path(folder) / "adapter_config.json").is_file():
-            merged: PreTrainedModel = load_adapted(folder, dtype=dtype).merge_and_unload()
-            return merged
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True,
-            trust_remote_code=False,
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelError(
-            f"{folder}: expected a causal language model with config.json and safetensors weights, "
-            f"got none that can be read ({first}); give another folder, or save the model again."
-        ) from error
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise ModelError(
-            f"{folder}: expected a whole language model, but {len(missing)} of its weights are "
-            f"missing ({missing[0]} first); save the model again with save_pretrained."
-        )
-    return model
-
-
 def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
     """Load a policy's tokenizer and check that it fits the model.
 
     Raises:
         ModelError: There is no tokenizer or end token, or it knows tokens that the model does not.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{folder}: expected a tokenizer beside the model, got none that can be read; save it "
-            "there with tokenizer.save_pretrained."
-        ) from error
+    tokenizer = load_tokenizer(folder)
     known = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > known:
         raise ModelError(
@@ -225,21 +185,6 @@ def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
     ends = getattr(model.generation_config, "eos_token_id", None)
     more = ends if isinstance(ends, list) else [ends] if isinstance(ends, int) else []
     return Vocabulary.of(tokenizer, more)
-
-
-@one_at_a_time
-def load_adapted(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PeftModel:
-    """Load a trained adapter on the base that it names, not merged."""
-    from peft import PeftConfig
-
-    name = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
-    if not name:
-        raise ModelError(
-            f"{folder}: expected base_model_name_or_path in adapter_config.json, got none; name "
-            "the model that the adapter belongs to, or merge it into that model first."
-        )
-    base = load_causal(name, dtype=dtype)
-    return PeftModel.from_pretrained(base, str(folder), is_trainable=True)
 
 
 def weights_hash(policy: nn.Module) -> str:

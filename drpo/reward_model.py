@@ -15,23 +15,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from drpo.errors import ModelError, ShapeError
-from drpo.loading import one_at_a_time
+from drpo.encoding import encode, keep_end, pad_rows, same_tokenizer
+from drpo.errors import ModelError, ShapeError, first_line
+from drpo.loading import context_length, load_classifier, load_tokenizer
 
 Pooling = Literal["last", "sum", "min"]
 POOLINGS: tuple[Pooling, ...] = ("last", "sum", "min")
@@ -179,7 +174,7 @@ class RewardModel(nn.Module):
         ended = [True] * len(prompts) if finished is None else list(finished)
         limit = context_length(self.classifier)
         rows = [
-            _keep_end(encode(self.tokenizer, prompt, response, finished=end), limit)
+            keep_end(encode(self.tokenizer, prompt, response, finished=end), limit)
             for prompt, response, end in zip(prompts, responses, ended, strict=True)
         ]
         order = sorted(range(len(rows)), key=lambda at: len(rows[at][0]))
@@ -203,83 +198,6 @@ class RewardModel(nn.Module):
         return head
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerBase, prompt: str, response: str, *, finished: bool
-) -> tuple[list[int], int]:
-    """Tokenise `prompt + response` as one text.
-
-    Args:
-        tokenizer: Any tokenizer; a slow one, which knows no offsets, is taken to split at the
-            boundary.
-        prompt: The prompt.
-        response: The answer.
-        finished: Append EOS.
-
-    Returns:
-        The ids, and where the answer begins: its first token is the first that holds a character
-        of the answer.
-    """
-    if tokenizer.is_fast:
-        encoded = tokenizer(prompt + response, return_offsets_mapping=True)
-        ids = list(encoded["input_ids"])
-        ends = [end for _, end in encoded["offset_mapping"]]
-        start = next((at for at, end in enumerate(ends) if end > len(prompt)), len(ids))
-    else:
-        ids = list(tokenizer(prompt + response)["input_ids"])
-        start = min(len(tokenizer(prompt)["input_ids"]), len(ids))
-    eos = tokenizer.eos_token_id
-    if finished and eos is not None and (not ids or ids[-1] != eos):
-        ids.append(eos)
-    return ids, start
-
-
-def pad_rows(
-    rows: Sequence[tuple[list[int], int]], tokenizer: PreTrainedTokenizerBase
-) -> tuple[Int[Tensor, "batch time"], Bool[Tensor, "batch time"], Bool[Tensor, "batch time"]]:
-    """Right-pad encoded rows; returns ids, attention mask and answer mask."""
-    longest = max(len(ids) for ids, _ in rows)
-    padded = torch.full((len(rows), longest), tokenizer.pad_token_id or 0)
-    attended = torch.zeros(padded.shape, dtype=torch.bool)
-    response = torch.zeros(padded.shape, dtype=torch.bool)
-    for at, (ids, start) in enumerate(rows):
-        padded[at, : len(ids)] = torch.tensor(ids)
-        attended[at, : len(ids)] = True
-        response[at, start : len(ids)] = True
-    return padded, attended, response
-
-
-def same_tokenizer(one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> bool:
-    """Whether two tokenizers give the same ids for the same text, the EOS included."""
-    if one is other:
-        return True
-    if one.eos_token_id != other.eos_token_id or one.get_vocab() != other.get_vocab():
-        return False
-    if one.is_fast and other.is_fast:
-        return bool(_pipeline(one) == _pipeline(other))
-    return type(one) is type(other)
-
-
-def _pipeline(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
-    """How text becomes ids, padding and truncation settings aside."""
-    backend = tokenizer.backend_tokenizer
-    parts = (backend.normalizer, backend.pre_tokenizer, backend.model, backend.post_processor)
-    return tuple(repr(part) for part in parts)
-
-
-def context_length(model: PreTrainedModel) -> int | None:
-    """Most tokens the model has positions for; None when its config does not say."""
-    config = model.config.get_text_config()
-    names = ("max_position_embeddings", "n_positions")
-    length = next((getattr(config, name) for name in names if getattr(config, name, None)), None)
-    return int(length) if length else None
-
-
-def _keep_end(row: tuple[list[int], int], limit: int | None) -> tuple[list[int], int]:
-    ids, start = row
-    cut = 0 if limit is None else max(0, len(ids) - limit)
-    return ids[cut:], max(0, start - cut)
-
-
 def load_reward_model(
     folder: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
 ) -> RewardModel:
@@ -299,7 +217,7 @@ def load_reward_model(
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{folder}: expected a Hugging Face model folder or name with a config.json, got none "
-            f"that can be read ({_first_line(error)}); give another reward model."
+            f"that can be read ({first_line(error)}); give another reward model."
         ) from error
     if config.num_labels != 1:
         raise ModelError(
@@ -312,37 +230,9 @@ def load_reward_model(
             f"{folder}/config.json: expected drpo_pooling to be one of {', '.join(POOLINGS)}, got "
             f"{pooling!r}; correct it."
         )
-    classifier = _load_classifier(folder, dtype)
-    model = RewardModel(classifier, _load_tokenizer(folder), pooling)
+    classifier = load_classifier(folder, dtype)
+    tokenizer = None
+    with suppress(ModelError):  # without one the model still scores ids
+        tokenizer = load_tokenizer(folder)
+    model = RewardModel(classifier, tokenizer, pooling)
     return model.to(device).eval().requires_grad_(requires_grad=False)
-
-
-@one_at_a_time
-def _load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
-    try:
-        classifier, report = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=dtype, output_loading_info=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            f"{folder}: expected the weights of a sequence classifier, got none that can be read "
-            f"({_first_line(error)}); save the model again with save_pretrained."
-        ) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ModelError(
-            f"{folder}: expected a trained reward model, but {len(missing)} of its weights are "
-            f"missing ({missing[0]} first); is this a language model without a score head?"
-        )
-    return cast(PreTrainedModel, classifier)
-
-
-def _load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase | None:
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

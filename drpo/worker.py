@@ -22,7 +22,7 @@ from typing import Any
 
 from drpo import processes
 from drpo.config import RunConfig
-from drpo.errors import DrpoError, RunError
+from drpo.errors import DrpoError, RunError, first_line
 from drpo.recorder import Recorder
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
@@ -154,9 +154,8 @@ def plain_sentence(error: Exception, folder: Path) -> str:
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"The disk is full; free space for {folder} and resume the run."
-    first = (str(error).strip() or "no message").splitlines()[0][:200]
     return (
-        f"Something unexpected went wrong ({type(error).__name__}: {first}); "
+        f"Something unexpected went wrong ({type(error).__name__}: {first_line(error)}); "
         f"the details are in {folder / 'worker.log'}."
     )
 

@@ -1,12 +1,14 @@
-"""Two runs in threads of one process load their models without touching each other's."""
+"""What others saved: damaged files are told apart, and two loads at once keep their formats."""
 
+import shutil
 import sys
 import threading
 
 import pytest
 import torch
 
-from drpo.models import load_causal
+from drpo.errors import ModelError
+from drpo.loading import load_causal
 from drpo.reward_model import load_reward_model
 
 
@@ -47,3 +49,11 @@ def test_models_loaded_at_once_in_two_formats_keep_each_its_own(model_folder, re
         thread.join()
     assert wrong == []
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_weights_that_are_cut_short_are_refused_by_name(model_folder, tmp_path):
+    folder = shutil.copytree(model_folder(), tmp_path / "copy")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=f"{folder}: expected a causal language model"):
+        load_causal(folder)

@@ -6,14 +6,15 @@ import shutil
 import pytest
 import torch
 from conftest import tiny_model
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors.torch import load_file
-from toy import Listener, toy_config, toy_pairs
+from toy import Listener, toy_config, toy_pairs, tuned_adapter
 
 from drpo import checkpoint
 from drpo.errors import ConfigError, DataError, ModelError
 from drpo.gold import GoldScorer
-from drpo.models import load_causal, load_models
+from drpo.loading import load_causal
+from drpo.models import load_models
 from drpo.rollout import Sampling, action_logits, pack
 from drpo.trainer import train
 
@@ -62,19 +63,6 @@ def test_the_start_policy_does_not_move_with_training(model_folder, reward_folde
         assert not torch.equal(some_logits(models.policy, models.precision), before)
 
 
-def tuned_adapter(folder, base):
-    """An adapter that changes its base, saved as people save them."""
-    adapted = get_peft_model(tiny_model("llama"), LoraConfig(r=2, target_modules=["q_proj"]))
-    for name, weight in adapted.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(5))
-    adapted.peft_config["default"].base_model_name_or_path = str(base)
-    adapted.save_pretrained(folder)
-    for path in base.glob("token*"):
-        shutil.copy2(path, folder)
-    return folder
-
-
 def test_with_lora_the_start_policy_is_the_tuned_one_not_its_base(
     model_folder, reward_folder, tmp_path
 ):
@@ -86,6 +74,16 @@ def test_with_lora_the_start_policy_is_the_tuned_one_not_its_base(
     torch.testing.assert_close(start_logits(models), expected, atol=1e-4, rtol=1e-4)
     apart = start_logits(models) - some_logits(base, models.precision)
     assert float(apart.abs().max()) > 0.01
+
+
+def test_without_lora_every_weight_of_a_tuned_policy_is_trained(
+    model_folder, reward_folder, tmp_path
+):
+    plain = load_models(toy_config(model_folder(), reward_folder))
+    tuned = tuned_adapter(tmp_path / "tuned", model_folder())
+    models = load_models(toy_config(tuned, reward_folder))
+    assert models.trained().keys() == plain.trained().keys()
+    assert any(name.startswith("policy.") for name in models.trained())
 
 
 def test_a_policy_tuned_on_a_tuned_one_is_exported_whole(model_folder, reward_folder, tmp_path):

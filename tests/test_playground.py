@@ -15,7 +15,8 @@ from alarm_runs import teach
 from toy import Listener, toy_config, toy_pairs
 
 from drpo.errors import ConfigError, DataError, RunError
-from drpo.models import load_causal, load_models, load_vocabulary, weights_hash
+from drpo.loading import load_causal
+from drpo.models import load_models, load_vocabulary, weights_hash
 from drpo.playground import Playground, Sampling, Source, sources_of
 from drpo.playground.asking import START, socket_note, source_of
 from drpo.playground.writing import Voice, draw, news, write

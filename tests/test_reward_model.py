@@ -9,8 +9,9 @@ from transformers import (
     BertForSequenceClassification,
 )
 
+from drpo.encoding import encode, same_tokenizer
 from drpo.errors import ModelError, ShapeError
-from drpo.reward_model import RewardModel, encode, load_reward_model, same_tokenizer
+from drpo.reward_model import RewardModel, load_reward_model
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
 TEXTS = [[5, 9, 200, 31, 7, 1], [40, 41, 1], [99, 100, 101, 102, 103, 104, 105, 1]]

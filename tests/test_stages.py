@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from toy import tuned_adapter
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from drpo.config import RunConfig
 from drpo.errors import DataError, ModelError
+from drpo.loading import load_causal
 from drpo.reward_model import load_reward_model
 from drpo.stages import train_dpo, train_reward_model, train_sft
 
@@ -53,6 +55,19 @@ def test_sft_learns_the_chosen_answers_and_leaves_a_whole_folder(model_folder, t
     )  # fmt: skip
     assert tokenizer.decode(written[0]) == "c: c<end>"
     assert [path.name for path in tmp_path.iterdir()] == ["sft"]
+
+
+def test_sft_goes_on_from_an_adapter_and_leaves_whole_weights(model_folder, tmp_path):
+    tuned = tuned_adapter(tmp_path / "tuned", model_folder())
+    config = settings(tuned, sft_epochs=0.05, sft_learning_rate=1e-9, sft_batch_size=32)
+    result = train_sft(config, PAIRS, tmp_path / "sft", heldout=HELDOUT)
+    assert not (result.folder / "adapter_config.json").exists()
+    name = "model.layers.0.self_attn.q_proj.weight"
+    after, before, base = (
+        load_causal(folder).state_dict()[name] for folder in (result.folder, tuned, model_folder())
+    )
+    torch.testing.assert_close(after, before)
+    assert float((before - base).abs().max()) > 0.01
 
 
 @pytest.mark.parametrize("pooling", ["last", "sum", "min"])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import torch
+from conftest import tiny_model
+from peft import LoraConfig, get_peft_model
 
 from drpo.config import RunConfig
 from drpo.data.pairs import Pair
@@ -61,3 +66,16 @@ class Listener:
 
     def control(self, step: int) -> Control:
         return self.orders.pop(step, Control())
+
+
+def tuned_adapter(folder: Path, base: Path) -> Path:
+    """An adapter that changes its base, saved as people save them."""
+    adapted = get_peft_model(tiny_model("llama"), LoraConfig(r=2, target_modules=["q_proj"]))
+    for name, weight in adapted.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(5))
+    adapted.peft_config["default"].base_model_name_or_path = str(base)
+    adapted.save_pretrained(folder)
+    for path in base.glob("token*"):
+        shutil.copy2(path, folder)
+    return folder

@@ -28,8 +28,9 @@ from drpo.evaluation.outcome import Duel, Evaluated, Evaluation, Row, keep_duels
 from drpo.evaluation.texts import RougeL
 from drpo.evaluation.winrate import WinRate, play
 from drpo.gold import GoldScorer
+from drpo.loading import load_causal
 from drpo.materials import gather
-from drpo.models import Models, load_causal, load_models
+from drpo.models import Models, load_models
 from drpo.resets import generator_for
 from drpo.scoring import Answer as Scored
 from drpo.store import Store

@@ -28,7 +28,8 @@ import torch
 
 from drpo import processes
 from drpo.errors import ConfigError, DrpoError
-from drpo.models import load_adapted, load_causal, load_vocabulary, weights_hash
+from drpo.loading import load_adapted, load_causal
+from drpo.models import load_vocabulary, weights_hash
 from drpo.playground.asking import MOST, Sampling, Source, socket_note
 from drpo.playground.writing import Voice, write
 from drpo.reward_model import RewardModel, load_reward_model

@@ -14,8 +14,9 @@ from transformers import DynamicCache
 from drpo.errors import DataError
 from drpo.forward import call_causal
 from drpo.kl import exact_kl
+from drpo.loading import context_length
 from drpo.playground.asking import Sampling
-from drpo.reward_model import RewardModel, context_length
+from drpo.reward_model import RewardModel
 from drpo.rollout import choose
 from drpo.tokens import Vocabulary
 

@@ -14,10 +14,7 @@ from typing import Any, Protocol
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
-from safetensors import SafetensorError
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
@@ -30,7 +27,7 @@ from transformers import (
 
 from drpo.config import RunConfig
 from drpo.errors import DataError, ModelError
-from drpo.loading import one_at_a_time
+from drpo.loading import load_tokenizer
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called as `progress(stage, steps done, steps in all, figures of the last step)`."""
@@ -197,7 +194,7 @@ def quiet_workspace(config: RunConfig) -> Iterator[str]:
         yield folder
 
 
-def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+def load_padding_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load a tokenizer and see that it can pad and end an answer.
 
     A missing pad token is taken to be the unknown token, and EOS only where there is no other:
@@ -207,13 +204,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: There is no tokenizer, or it has no EOS token.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{folder}: expected a tokenizer beside the model, got none that can be read; save it "
-            "there with save_pretrained."
-        ) from error
+    tokenizer = load_tokenizer(folder)
     if tokenizer.eos_token_id is None:
         raise ModelError(
             f"{folder}: expected a tokenizer with an EOS token, got none; without one an answer "
@@ -224,24 +215,6 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         usable = unknown is not None and tokenizer.unk_token_id != tokenizer.eos_token_id
         tokenizer.pad_token = unknown if usable else tokenizer.eos_token
     return tokenizer
-
-
-@one_at_a_time
-def load_causal(folder: str | Path) -> PreTrainedModel:
-    """Load a causal language model in float32.
-
-    Raises:
-        ModelError: There are no weights that can be read.
-    """
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            f"{folder}: expected the weights of a causal language model, got none that can be "
-            "read; give a folder saved with save_pretrained, or a Hub name."
-        ) from error
 
 
 def rows_that_fit(

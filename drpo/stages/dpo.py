@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from drpo.config import RunConfig
-from drpo.reward_model import context_length, encode
+from drpo.encoding import encode
+from drpo.loading import context_length, load_causal
 from drpo.stages.common import (
     Hooks,
     Preference,
@@ -19,8 +20,7 @@ from drpo.stages.common import (
     StageResult,
     arguments,
     last_step,
-    load_causal,
-    load_tokenizer,
+    load_padding_tokenizer,
     lora,
     quiet_workspace,
     rows_that_fit,
@@ -68,7 +68,7 @@ def train_dpo(
         ModelError: The start model or its tokenizer cannot be used.
     """
     start = model or config.models.policy
-    tokenizer = load_tokenizer(start)
+    tokenizer = load_padding_tokenizer(start)
     policy = load_causal(start)
     limit = context_length(policy)
     rows, too_long = _rows(tokenizer, pairs, limit)

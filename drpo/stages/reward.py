@@ -22,9 +22,10 @@ from transformers import (
 from trl import RewardConfig, RewardTrainer
 
 from drpo.config import RunConfig
+from drpo.encoding import encode, pad_rows
 from drpo.errors import ModelError
-from drpo.loading import one_at_a_time
-from drpo.reward_model import Pooling, RewardModel, context_length, encode, pad_rows
+from drpo.loading import context_length, load_causal, one_at_a_time
+from drpo.reward_model import Pooling, RewardModel
 from drpo.stages.common import (
     Hooks,
     Preference,
@@ -32,8 +33,7 @@ from drpo.stages.common import (
     StageResult,
     arguments,
     last_step,
-    load_causal,
-    load_tokenizer,
+    load_padding_tokenizer,
     lora,
     quiet_workspace,
     rows_that_fit,
@@ -76,7 +76,7 @@ def train_reward_model(
         ModelError: The start model or its tokenizer cannot be used.
     """
     start = model or config.models.policy
-    tokenizer = load_tokenizer(start)
+    tokenizer = load_padding_tokenizer(start)
     stages = config.stages
     hooks = Hooks("reward_model", progress, should_stop)
     with quiet_workspace(config) as folder:

@@ -10,15 +10,15 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from drpo.config import RunConfig
-from drpo.reward_model import context_length, encode
+from drpo.encoding import encode
+from drpo.loading import context_length, load_causal
 from drpo.stages.common import (
     Hooks,
     Preference,
     Progress,
     StageResult,
     arguments,
-    load_causal,
-    load_tokenizer,
+    load_padding_tokenizer,
     lora,
     quiet_workspace,
     rows_that_fit,
@@ -58,7 +58,7 @@ def train_sft(
         ModelError: The start model or its tokenizer cannot be used.
     """
     start = model or config.models.policy
-    tokenizer = load_tokenizer(start)
+    tokenizer = load_padding_tokenizer(start)
     policy = load_causal(start)
     limit = context_length(policy)
     rows, too_long = _rows(tokenizer, pairs, limit)
