@@ -9,7 +9,6 @@ of two; it says so.
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,38 +18,20 @@ import psutil
 
 from drpo import processes
 from drpo.config import RunConfig
-from drpo.errors import DrpoError, ModelError
+from drpo.errors import DrpoError
 from drpo.model_files import count_tokens, find_folder, read_card
+from drpo.model_size import Size, size_of
 from drpo.store import Store
 
 GIB = 2**30
 TRAINED_BYTES = 16
 """A float32 weight that is trained: itself, its gradient and Adam's two averages."""
-KNOWN = {
-    "1b": (1_011_781_632, 16, 2048, 50_304, 2048),
-    "2.8b": (2_775_208_960, 32, 2560, 50_304, 2048),
-    "6.9b": (6_857_302_016, 32, 4096, 50_432, 2048),
-}
-"""Pythia: parameters, layers, width, vocabulary, context; so that a plan needs no network."""
 GPU_SPEED = 1.2e14
 """Operations a second that training sustains on a current data-centre GPU in bfloat16."""
 GPU_BANDWIDTH = 1.5e12
 """Bytes a second: each decoded token reads all weights once."""
 CALL_SECONDS = {"cpu": 6e-5, "gpu": 1.5e-4}
 """Cost of calling one layer once, whatever its size; measured on two cores with 128-wide layers."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """What the arithmetic needs of a model."""
-
-    parameters: int
-    layers: int
-    hidden: int
-    vocabulary: int
-    context: int | None
-    local: bool
-    """Whether its files are here already."""
 
 
 @dataclass(frozen=True)
@@ -137,30 +118,6 @@ def stages(config: RunConfig) -> list[str]:
     if method not in ("sft", "rm"):
         named.append(method)
     return [*named, "evaluation"]
-
-
-def size_of(name: str, *, what: str) -> Size:
-    """A model's size from its files, or from its name when it is one of the paper's.
-
-    Raises:
-        ModelError: Neither tells.
-    """
-    if Path(name).expanduser().is_dir() or not _known(name):
-        folder = find_folder(name, what=what)
-        if folder is None:
-            raise ModelError(
-                f"The {what} {name} is not here yet, so its size is unknown; download it first."
-            )
-        card = read_card(folder, what=what)
-        return Size(
-            card.parameters, card.layers, card.hidden, card.vocabulary, card.context, local=True
-        )
-    return Size(*KNOWN[_known(name)], local=False)
-
-
-def _known(name: str) -> str:
-    found = re.search(r"pythia-(1b|2\.8b|6\.9b)", name.lower())
-    return found.group(1) if found else ""
 
 
 def _prompt_tokens(config: RunConfig, policy: Size) -> float:

@@ -6,23 +6,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from drpo.comparison import Call, Comparison, Judge, call_of, compare, pooled
 from drpo.evaluation.statistics import PairedDifference, paired_difference
 from drpo.pilot import ARMS, Arm, Pilot, members
 from drpo.store import Store
 from drpo.store.schema import Run
-from drpo.verdict import (
-    Call,
-    Comparison,
-    Judge,
-    Risk,
-    call_of,
-    compare,
-    cost_of,
-    evaluated,
-    pooled,
-    risk_of,
-    scores_at,
-)
+from drpo.verdict import Risk, cost_of, evaluated, risk_of, scores_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from drpo.comparison import Comparison
 from drpo.dashboard import verdict_words as say
 from drpo.dashboard.look import count, number
 from drpo.dashboard.notices import notice
 from drpo.dashboard.words import LANGUAGES, language, spoken, t
 from drpo.evaluation.statistics import Interval
-from drpo.verdict import Comparison, Verdict
+from drpo.verdict import Verdict
 
 STYLE = f"<style>{(Path(__file__).parent / 'assets' / 'overview.css').read_text('utf-8')}</style>"
 

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from drpo import pilot
+from drpo.comparison import Comparison
 from drpo.dashboard import compare_charts, frames, navigation, overview_view
 from drpo.dashboard import verdict_words as say
 from drpo.dashboard.compare_charts import Compared
@@ -20,7 +21,6 @@ from drpo.evaluation.statistics import Interval, PairedDifference, mean_over_see
 from drpo.pilot import ARMS, CHOICES, Pilot
 from drpo.pilot_result import ArmResult, PilotResult, read, scale_cost
 from drpo.store import Store
-from drpo.verdict import Comparison
 
 _MEANING = {"better": "gold", "worse": "alarm", "open": "start"}
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from drpo.comparison import Call, Change, Comparison
 from drpo.dashboard.look import MINUS, THIN, count, duration, number
 from drpo.dashboard.words import t
 from drpo.evaluation.statistics import Interval
-from drpo.verdict import Call, Change, Comparison, Cost, Risk, Verdict
+from drpo.verdict import Cost, Risk, Verdict
 
 SYMBOL: dict[Call | None, str] = {"better": "▲", "worse": "▼", "open": "◆", None: "○"}
 """Beside the colour, so that meaning never hangs on colour alone."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from drpo.data import figures, fitness
+from drpo.data import figures, fitness, reset_material
 from drpo.data.checks import Lengths, check_lengths, compare_rows, read_characters
 from drpo.data.loading import Progress, read_pairs
 from drpo.data.measure import Measured, Tokens, Words
@@ -119,8 +119,8 @@ def build_report(
         "languages": languages,
         "divergence": figures.divergence(pairs) if pairs else None,
         "splits": _splits(pairs, alike.prompt_groups, settings.seed),
-        "resets": fitness.reset_positions(lengths) if pairs else None,
-        "filters": fitness.filter_effects(pairs, lengths, coverage),
+        "resets": reset_material.reset_positions(lengths) if pairs else None,
+        "filters": reset_material.filter_effects(pairs, lengths, coverage),
         "coverage": dict(coverage) if coverage else None,
         "content_hash": loaded.content_hash,
         "seconds": 0.0,

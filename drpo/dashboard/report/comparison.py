@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drpo.comparison import JUDGES, Comparison, compare
 from drpo.dashboard import compare_charts, frames, frontier_chart
 from drpo.dashboard import verdict_words as say
 from drpo.dashboard.answers import Answer, Card, offline, written
@@ -17,7 +18,7 @@ from drpo.dashboard.words import language, t
 from drpo.evaluation.frontier import points
 from drpo.store import Store
 from drpo.store.schema import Run
-from drpo.verdict import JUDGES, Comparison, Verdict, compare, scores_at, verdict_of
+from drpo.verdict import Verdict, scores_at, verdict_of
 
 PROMPTS = 4
 FIGURES = (
