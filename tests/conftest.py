@@ -35,6 +35,7 @@ def generator() -> torch.Generator:
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store in a workspace of the test's own, whose workers compute with one thread."""
     monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     threads = torch.get_num_threads()
     opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")

@@ -7,14 +7,6 @@ import screen_material
 
 from drpo.dashboard import frames
 from drpo.dashboard.frames import Feed, Series, merge
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
 
 
 def fresh(feed):

@@ -7,21 +7,16 @@ import screen_material
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from drpo.store import Store
-
 ROOT = Path(__file__).parent.parent
 MAIN = ROOT / "drpo" / "dashboard" / "main.py"
 PAGES = ("home", "launch", "live", "resets", "sweep", "compare", "playground")
 
 
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
+@pytest.fixture(autouse=True)
+def _nothing_cached():
+    """A page keeps its store; each test has one of its own."""
     st.cache_resource.clear()
-    opened = Store()
-    yield opened
-    opened.close()
+    yield
     st.cache_resource.clear()
 
 

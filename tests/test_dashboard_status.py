@@ -6,14 +6,6 @@ import screen_material
 
 from drpo.dashboard import run_details, run_status
 from drpo.dashboard.frames import EMPTY, Feed, Series
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
 
 
 class Quiet:

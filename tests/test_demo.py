@@ -1,22 +1,9 @@
 """The demo's settings fit the sample material, and its default run really learns."""
 
 import pytest
-import torch
 
 from drpo import demo, preflight, worker
 from drpo.errors import ConfigError
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    threads = torch.get_num_threads()
-    opened = Store()
-    yield opened
-    opened.close()
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("task", demo.TASKS)

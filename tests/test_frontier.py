@@ -5,15 +5,13 @@ import pytest
 
 from drpo.config import RunConfig
 from drpo.evaluation.frontier import Point, frontier, overoptimization, pareto, points
-from drpo.store import Store
 
 
 def point(kl, score):
     return Point("run", 0, kl, score, None, None, None)
 
 
-def test_points_are_read_from_the_evaluations_of_each_run(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 's.sqlite'}")
+def test_points_are_read_from_the_evaluations_of_each_run(store):
     config = RunConfig.of(data="d", policy="p")
     run = store.runs.create(config)
     store.metrics.append(run.id, 0, {"eval/kl": 0.0, "eval/scores": 1.0, "eval/gold": 4.0})
@@ -21,7 +19,6 @@ def test_points_are_read_from_the_evaluations_of_each_run(tmp_path):
     store.metrics.append(run.id, 6, {"objective/kl": 2.0})
     found = points(store, [run.id])
     assert [(p.step, p.kl, p.score, p.gold) for p in found] == [(0, 0, 1, 4), (5, 2, 3, None)]
-    store.close()
 
 
 def test_the_frontier_keeps_only_points_that_nothing_beats():
@@ -60,8 +57,7 @@ def test_too_few_points_fit_nothing():
     assert overoptimization([], [], start=0) is None
 
 
-def test_a_run_that_went_too_far_says_where_its_gold_score_turned(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 's.sqlite'}")
+def test_a_run_that_went_too_far_says_where_its_gold_score_turned(store):
     run = store.runs.create(RunConfig.of(data="d", policy="p"))
     for step, kl in enumerate(np.linspace(0, 27, 9)):
         d = np.sqrt(kl)
@@ -75,4 +71,3 @@ def test_a_run_that_went_too_far_says_where_its_gold_score_turned(tmp_path):
     assert frontier(store, bare.id).curve is None
     assert "too few" in frontier(store, bare.id).sentence()
     json.dumps(found.to_dict(), allow_nan=False)
-    store.close()

@@ -1,11 +1,9 @@
 """What evaluations leave in the store is found again under its own key."""
 
 from drpo.evaluation.kept import COMPARISON_KIND, LONGEST_KEY, comparison_key, comparison_of
-from drpo.store import Store
 
 
-def test_two_judges_of_runs_with_long_names_do_not_share_a_key(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
+def test_two_judges_of_runs_with_long_names_do_not_share_a_key(store):
     subject, other = f"{'a' * 64}@120", f"{'b' * 64}@120"
     for judge in ("gold", "reward_model"):
         key = comparison_key(subject, other, judge)
@@ -14,7 +12,6 @@ def test_two_judges_of_runs_with_long_names_do_not_share_a_key(tmp_path):
     for judge in ("gold", "reward_model"):
         assert comparison_of(store, subject, other, judge) == {"judge": judge}
     assert comparison_of(store, other, subject, "gold") is None
-    store.close()
 
 
 def test_a_short_key_can_be_read():

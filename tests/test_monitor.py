@@ -23,7 +23,6 @@ from drpo.monitor.repetition import repetition
 from drpo.monitor.rules import RULES
 from drpo.monitor.webhook import TIMEOUT, WAITING, Webhook
 from drpo.records import Sample
-from drpo.store import Store
 
 CONFIG = RunConfig.of(data="pairs.jsonl", policy="model")
 
@@ -208,13 +207,6 @@ def test_repetition_is_the_share_of_sequences_said_before():
 
 
 # From the monitor to a person and back.
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield store
-    store.close()
 
 
 @pytest.fixture

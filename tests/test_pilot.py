@@ -7,15 +7,6 @@ from runs import small_config
 from drpo import pilot
 from drpo.errors import ConfigError, DataError, RunError
 from drpo.pilot_result import read, scale_cost
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
-
 
 SETTINGS = {"data": "pairs.jsonl", "policy": "start", "reward_model": "reward", "updates": 10}
 

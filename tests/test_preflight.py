@@ -180,10 +180,8 @@ def test_the_estimate_grows_with_what_costs(configure):
         assert estimate.plan(configure(**costly)).memory_bytes > base.memory_bytes, costly
 
 
-def test_the_estimate_prefers_what_was_measured(configure, tmp_path):
-    from drpo.store import Store
+def test_the_estimate_prefers_what_was_measured(configure, store):
 
-    store = Store(f"sqlite:///{tmp_path / 'e.sqlite'}")
     config = configure()
     run = store.runs.create(config)
     store.runs.change(run.id, status="finished", step=4, summary={"seconds_per_update": 7.0})
@@ -191,7 +189,6 @@ def test_the_estimate_prefers_what_was_measured(configure, tmp_path):
     assert estimate.plan(config, store).seconds_per_update == 7.0
     assert estimate.plan(doubled, store).seconds_per_update == 14.0
     assert estimate.plan(config, store).source == "measured"
-    store.close()
 
 
 def test_the_plan_names_the_stages(configure):

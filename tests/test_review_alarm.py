@@ -1,19 +1,10 @@
 """Votes that part from the learned reward raise an alarm at the run, as any other alarm."""
 
-import pytest
 from review_material import add_run, prefers, two_sources, vote_all
 
 from drpo.monitor.desk import alarms_of, decide
 from drpo.review import Desk, Source, create_review, results
 from drpo.review.alarm import raise_disagreements
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
 
 
 def judge(store, sources, wanted, *, items=20):

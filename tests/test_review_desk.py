@@ -7,14 +7,6 @@ from review_material import prefers, two_sources, vote_all
 from drpo.errors import DataError
 from drpo.review import Desk, create_review
 from drpo.review.desk import first_is_left, reviewer_name
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -9,15 +9,6 @@ from drpo.data.versions import save_version
 from drpo.errors import DataError
 from drpo.materials import trainable
 from drpo.review import Desk, create_review, preference_rows, write_preferences
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -18,19 +18,15 @@ from drpo.dashboard.review_result import (
 )
 from drpo.data import load_pairs
 from drpo.review import Desk, create_review, results, reviews
-from drpo.store import Store
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
+@pytest.fixture(autouse=True)
+def _nothing_cached():
+    """A page keeps its store; each test has one of its own."""
     st.cache_resource.clear()
-    opened = Store()
-    yield opened
-    opened.close()
+    yield
     st.cache_resource.clear()
 
 

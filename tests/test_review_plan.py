@@ -5,14 +5,6 @@ from review_material import add_run, two_sources
 
 from drpo.errors import DataError
 from drpo.review import Source, create_review, load_review, reviews
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    yield store
-    store.close()
 
 
 def test_a_review_is_drawn_once_and_reads_back_the_same(store):

@@ -6,14 +6,6 @@ from review_material import add_run, prefers, two_sources, vote_all
 
 from drpo.review import Desk, create_review, results
 from drpo.review.results import slices
-from drpo.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    yield store
-    store.close()
 
 
 def test_nobody_voted_yet(store):

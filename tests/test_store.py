@@ -14,14 +14,6 @@ from drpo.store import Store, run_folder
 from drpo.store.schema import Dataset, Vote
 
 
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
-
-
 def config(**values):
     return RunConfig.of(**{"data": "pairs.jsonl", "policy": "model", **values})
 

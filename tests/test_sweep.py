@@ -25,13 +25,6 @@ BASE = RunConfig.of(data="pairs.jsonl", policy="model", updates=30, eval_every=5
 GRID = (Axis(name="reset_prob", values=(0.5,)), Axis(name="kl_coef", values=(0.05, 0.2)))
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield store
-    store.close()
-
-
 def plan(**values):
     return SweepPlan.of(BASE, **{"axes": GRID, "seeds": (0, 1), **values})
 

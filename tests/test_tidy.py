@@ -9,16 +9,8 @@ from drpo import processes, tidy
 from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.records import Sample
-from drpo.store import Store, run_folder
+from drpo.store import run_folder
 from drpo.store.schema import Sweep
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
 
 
 def add(store, name="mine", status="finished", sweep_id=None, **settings):

@@ -3,19 +3,12 @@
 import pytest
 from executive_material import PROMPTS, add_run
 
+from drpo.comparison import call_of, compare, pooled
 from drpo.evaluation.statistics import Interval
 from drpo.monitor.alarms import Alarm
 from drpo.review import Desk, Source, create_review
-from drpo.store import Store
 from drpo.store.schema import Vote
-from drpo.verdict import call_of, compare, pooled, scores_at, verdict_of
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
-    yield opened
-    opened.close()
+from drpo.verdict import scores_at, verdict_of
 
 
 def test_gold_outranks_the_reward_model_and_ties_count_half(store):

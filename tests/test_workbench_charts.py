@@ -172,11 +172,9 @@ def test_episodes_are_ordered_and_unknown_values_come_last():
     assert reset_view.ordered([low, none, high], "drawn") == [low, none, high]
 
 
-def test_episodes_are_counted_by_depth_in_the_store(tmp_path):
+def test_episodes_are_counted_by_depth_in_the_store(store):
     from drpo.records import Sample
-    from drpo.store import Store
 
-    store = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
     run = store.runs.create(RunConfig.of(data="d", policy="p"))
 
     def sample(start, prefix, length, score):
@@ -191,7 +189,6 @@ def test_episodes_are_counted_by_depth_in_the_store(tmp_path):
     ])  # fmt: skip
     found = {depth: (n, score) for _, depth, n, score, _, _ in store.samples.by_depth(run.id)}
     assert found == {-1: (2, 2.0), 0: (1, 5.0), 9: (1, 7.0)}
-    store.close()
 
 
 TOKENS = [{"kl": 0.0}, {"kl": 1.0}]
