@@ -20,8 +20,8 @@ from drpo.store.schema import Run
 LONGEST_NAME = 100
 LONGEST_TAG = 30
 MOST_TAGS = 10
-OF_RUNS = ("monitor", "evaluation")
-"""Kinds of documents that are kept by run, as `id` or `id@step`."""
+OF_RUNS = ("monitor", "evaluation", "comparison")
+"""Kinds of documents that are kept by run, as `id` or `id@step`, or of two runs."""
 
 
 def rename(store: Store, run_id: str, name: str) -> None:

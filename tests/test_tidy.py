@@ -8,6 +8,7 @@ import pytest
 from drpo import processes, tidy
 from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
+from drpo.evaluation.kept import comparison_key
 from drpo.records import Sample
 from drpo.store import run_folder
 from drpo.store.schema import Sweep
@@ -94,6 +95,19 @@ def test_erasing_leaves_nothing_behind_and_touches_no_other_run(store):
     assert left == {kept.id, f"{kept.id}@1"}
     assert tidy.bytes_of(kept.id) == 1000
     assert len(store.metrics.since(kept.id)) == 1
+
+
+def test_with_a_run_goes_how_others_fared_against_it_and_nothing_else(store):
+    kept, gone, third = (add(store, name=name) for name in ("kept", "gone", "third"))
+    for subject, other in ((kept, gone), (gone, kept), (kept, third)):
+        ends = f"{subject.id}@5", f"{other.id}@5"
+        store.documents.put(
+            "comparison", comparison_key(*ends, "gold"), {"run": ends[0], "against": ends[1]}
+        )
+    tidy.delete(store, gone.id)
+    tidy.erase(store, gone.id)
+    (left,) = store.documents.all("comparison")
+    assert left.body["against"] == f"{third.id}@5"
 
 
 def test_only_a_deleted_run_can_be_erased(store):

@@ -177,7 +177,15 @@ class Documents:
             return list(session.scalars(query))
 
     def remove_of(self, kind: str, run_id: str) -> None:
-        """Erase the documents of a kind that are kept for a run, under `id` or `id@step`."""
-        mine = (Document.key == run_id) | Document.key.startswith(f"{run_id}@", autoescape=True)
+        """Erase the documents of a kind that are kept for a run, under `id` or `id@step`.
+
+        So goes what another run was held `against` it for: without its answers nobody can check it.
+        """
+        steps = f"{run_id}@"
+        mine = (
+            (Document.key == run_id)
+            | Document.key.startswith(steps, autoescape=True)
+            | Document.body["against"].as_string().startswith(steps, autoescape=True)
+        )
         with self._session.begin() as session:
             session.execute(delete(Document).where(Document.kind == kind, mine))
