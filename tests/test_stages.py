@@ -217,5 +217,5 @@ def test_pairs_longer_than_the_context_are_left_out_and_counted(model_folder, tm
 def test_an_unreadable_start_model_is_named(tmp_path, byte_tokenizer):
     byte_tokenizer.save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    with pytest.raises(ModelError, match="expected the weights of a causal language model"):
+    with pytest.raises(ModelError, match="expected a causal language model"):
         train_sft(settings(tmp_path, sft_epochs=1), PAIRS, tmp_path / "out")

@@ -162,7 +162,7 @@ def test_the_report_says_from_which_start_annealing_falls_behind(store, tmp_path
         finish(store, one, [one.start, 0.9 if "annealed" in one.arm else 0.5, high])
     text = report.write(store, planned, tmp_path / "docs").read_text()
     assert "worse at the end than the better constant arm, beyond its interval, from a start of " \
-        "3.00 %." in text  # fmt: skip
+        "3 %." in text  # fmt: skip
     assert "Nowhere is annealing worse over all of training" in text
 
 

@@ -105,14 +105,15 @@ def _start(found: Sequence[tables.Course], beside: Path) -> list[str]:
     records = frame.to_dict("records")
     rows = [
         [
-            f"{100 * row['measured']:.2f}", str(row["seeds"]),
+            f"{100 * row['start']:g}", f"{100 * row['measured']:.2f}", str(row["seeds"]),
             *(_of(row, name, 100) for name in names), f"{row['minutes']:.1f}",
         ]
         for row in records
     ]  # fmt: skip
     heads = [
-        "start success, %", "seeds", "no resets, final %", "resets .5, final %",
-        "annealed, final %", "resets against none at the end, points",
+        "start success asked for, %", "found at update 0, %", "seeds", "no resets, final %",
+        "resets .5, final %", "annealed, final %",
+        "resets against none at the end, points",
         "resets against none over all of training, points",
         "annealed against the better one at the end, points",
         "annealed against the better one over all of training, points", "minutes a run",
@@ -138,7 +139,7 @@ def _worse(records: Sequence[Mapping[Any, Any]], name: str, when: str) -> str:
             f"Nowhere is annealing worse {when} than the better constant arm beyond its interval; "
             "intervals as wide as these do not prove that it never is.\n"
         )
-    starts = ", ".join(f"{100 * row['measured']:.2f} %" for row in worse)
+    starts = ", ".join(f"{100 * row['start']:g} %" for row in worse)
     return (
         f"Annealing is worse {when} than the better constant arm, beyond its interval, from a "
         f"start of {starts}.\n"
