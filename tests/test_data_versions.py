@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from drpo.cli import main
 from drpo.config import RunConfig
 from drpo.data import Pair, load_pairs
-from drpo.data.desk import Desk
 from drpo.data.export import export_version, neutral
 from drpo.data.fixing import Recipe, fix
 from drpo.data.pairset import content_hash
@@ -258,50 +256,6 @@ def test_import_list_compare_export_and_delete_from_the_command_line(tmp_path, c
     assert len(load_pairs(str(tmp_path / "out.parquet"))) == 6
     assert run_cli(capsys, "delete", "set:1")[0] == 0
     assert run_cli(capsys, "delete", "set:1")[0] == 1
-
-
-def finish(desk: Desk, upload: str, task, seconds: float = 120):
-    until = time.monotonic() + seconds
-    while desk.status(upload, task).state == "running" and time.monotonic() < until:
-        time.sleep(0.05)
-    return desk.status(upload, task)
-
-
-def test_the_desk_checks_corrects_and_saves_in_processes_of_their_own(store):
-    desk = Desk()
-    rows = [{"p": f"prompt {n}", "answer_a": f"x{n}", "answer_b": f"y{n}", "label": n % 2}
-            for n in range(8)]  # fmt: skip
-    upload = desk.add("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-    desk.start(upload, "check", {})
-    status = finish(desk, upload, "check")
-    assert (status.state, status.kind) == ("failed", "ambiguous")
-    assert desk.columns(upload) == ["p", "answer_a", "answer_b", "label"]
-    parts = {"prompt": "p", "first_is": "1", "second_is": "0"}
-    desk.start(upload, "check", {"parts": parts})
-    assert finish(desk, upload, "check").state == "done"
-    assert Desk().report(upload)["counts"]["pairs"] == 8, "another process sees the same"
-    recipe = {"exclude": [], "contradictions": "keep", "repeats": "exact"}
-    desk.start(upload, "save", {"parts": parts, "recipe": recipe, "name": "from desk"})
-    assert finish(desk, upload, "save").state == "done"
-    assert load_pairs("from desk", store=store).pairs[0].chosen == "y0"
-
-
-@pytest.mark.usefixtures("home")
-def test_a_stopped_task_leaves_no_result():
-    desk = Desk()
-    upload = desk.add("a.jsonl", jsonl(PAIRS))
-    desk.start(upload, "check", {})
-    desk.stop(upload, "check")
-    assert desk.status(upload, "check").state == "stopped"
-    assert desk.report(upload) == {}
-
-
-@pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("upload", ["../../etc", "", "x" * 16, "0" * 16])
-def test_an_uploads_id_from_the_url_cannot_name_another_folder(upload):
-    assert not Desk().exists(upload)
-    with pytest.raises(DataError, match="no longer here"):
-        Desk().status(upload, "check")
 
 
 def test_a_name_that_is_nothing_here_says_where_to_look(store):

@@ -75,7 +75,13 @@ class Desk:
         return str(read_json(self._at(upload) / "upload.json").get("name", ""))
 
     def start(self, upload: str, task: Task, options: Mapping[str, Any]) -> None:
-        """Start a task anew; an earlier one of the same kind is stopped and forgotten."""
+        """Start a task anew; an earlier one of the same kind is stopped and forgotten.
+
+        A check also forgets the coverage: that was measured on what the file was read as before.
+        """
+        if task == "check":
+            self.stop(upload, "coverage")
+            shutil.rmtree(self._at(upload) / "coverage", ignore_errors=True)
         module = "drpo.data.coverage" if task == "coverage" else "drpo.data.job"
         self._tasks.start(self._at(upload) / task, module, options)
 
@@ -97,7 +103,14 @@ class Desk:
 
     def report(self, upload: str) -> dict[str, Any]:
         """Return the newest report on an upload: with coverage, if that was measured since."""
-        return self.result(upload, "coverage") or self.result(upload, "check")
+        return self.result(upload, self._reporting(upload))
+
+    def report_options(self, upload: str) -> dict[str, Any]:
+        """Return what that report was made with: mapping, model and limits."""
+        return self.options(upload, self._reporting(upload))
+
+    def _reporting(self, upload: str) -> Task:
+        return "coverage" if self.result(upload, "coverage") else "check"
 
     def columns(self, upload: str) -> list[str]:
         """Return the columns of a file that was not understood, as far as they are known."""

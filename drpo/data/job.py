@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,17 @@ def check(task: TaskFolder) -> dict[str, Any]:
 
 
 def save(task: TaskFolder) -> dict[str, Any]:
-    """Check the upload once more, apply the recipe, and save what stays as a version."""
+    """Check the upload once more, apply the recipe, and save what stays with a report on it."""
     loaded = read_upload(task)
-    report = report_on(loaded, task)
+    report_on(loaded, task)  # notes the problems by row, which the recipe goes by
     chosen = task.options["recipe"]
     recipe = Recipe(tuple(chosen["exclude"]), chosen["contradictions"], chosen["repeats"])
     task.progress("save", 0, 0)
     fixed, account = fix(loaded, recipe)
+    # A version is judged by its own report from here on: by these pairs, not by the upload's.
+    report = report_on(
+        replace(fixed, rows=len(fixed), size=loaded.size, agreement=loaded.agreement), task
+    )
     store = Store()
     try:
         version = save_version(

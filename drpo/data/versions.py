@@ -128,7 +128,7 @@ def save_version(
         name: The data set's name.
         source: The upload's own name, as text.
         recipe: How these pairs came from the source.
-        report: The data report of the source.
+        report: The data report on these pairs.
         gold: The sidecar with the true score, copied so that it travels with the version.
         finished: Called after the last pair for what the recipe can only say then.
 
