@@ -47,7 +47,7 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
             for code in CODES:
                 chosen[code] = st.text_input(t(f"data.mapping_{code}"), key=f"map_{code}").strip()
         if st.form_submit_button(t("data.mapping_apply"), key="map_apply"):
-            asked = data_upload.desk().options(upload, "check")
+            asked = data_upload.desk().report_options(upload)
             # Only what was changed is given; the rest is found again around it.
             changed = {
                 part: value
@@ -61,7 +61,7 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
 def model_form(upload: str) -> None:
     """Count in a model's tokens, or measure how likely it finds the answers."""
     models = launch_form.material(services.store())["policy"]
-    asked = data_upload.desk().options(upload, "check")
+    asked = data_upload.desk().report_options(upload)
     known = list(dict.fromkeys([*([asked["model"]] if asked.get("model") else []), *models]))
     model = st.selectbox(
         t("data.model"), known, key="data_model", accept_new_options=True,
@@ -110,7 +110,8 @@ def save_form(upload: str, report: Mapping[str, Any]) -> None:
                 recipe = {
                     "exclude": list(exclude), "contradictions": conflicts, "repeats": repeats,
                 }  # fmt: skip
-                options = data_upload.desk().options(upload, "check")
+                # With the model and limits of the report that named these problems.
+                options = data_upload.desk().report_options(upload)
                 data_upload.start(upload, "save", {**options, "recipe": recipe, "name": name})
 
 
