@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drpo.config import RunConfig
@@ -39,7 +40,12 @@ def gather(config: RunConfig, store: Store | None) -> Materials:
             pairs.pairs, config.data.heldout_fraction, config.evaluation.eval_seed
         )
     train = trainable(train, heldout, config.data.data)
-    return Materials(train, heldout, demonstrations(config, store), gold_of(config, pairs))
+    shown = demonstrations(config, store)
+    if shown:
+        # Resets into them are training, too.
+        shown = trainable(shown, heldout, str(config.data.demonstrations))
+    check_facts((*train, *shown), config)
+    return Materials(train, heldout, shown, gold_of(config, pairs))
 
 
 def trainable(train: list[Pair], heldout: list[Pair], name: str) -> list[Pair]:
@@ -61,6 +67,24 @@ def trainable(train: list[Pair], heldout: list[Pair], name: str) -> list[Pair]:
             "held-out data."
         )
     return kept
+
+
+def check_facts(rows: Sequence[Pair], config: RunConfig) -> None:
+    """See that the true score, where it is trained on, knows what every answer should say.
+
+    Raises:
+        DataError: A row has no facts.
+    """
+    if config.models.reward_source != "gold":
+        return
+    bare = [pair for pair in rows if not pair.facts]
+    if bare:
+        raise DataError(
+            f"reward_source is 'gold', but {len(bare):,} of the {len(rows):,} rows to train on "
+            f"have no facts (row {bare[0].row} first), so their answers have no true score; "
+            "expected facts in every row of the data and of the demonstrations. Add them, or use "
+            "reward_source 'model'."
+        )
 
 
 def demonstrations(config: RunConfig, store: Store | None) -> list[Pair]:

@@ -98,8 +98,8 @@ def _check_data(config: RunConfig, store: Store | None) -> PairSet:
             f"{config.data.data} holds a single prompt, so none can be set apart for evaluation; "
             "give a file of held-out pairs, or more prompts."
         )
-    materials.demonstrations(config, store)
     materials.gold_of(config, pairs)
+    materials.check_facts((*pairs, *materials.demonstrations(config, store)), config)
     return pairs
 
 

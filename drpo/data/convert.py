@@ -208,7 +208,8 @@ def demonstration(raw: RawRow, layout: Layout) -> Pair:
     else:
         dialogue = join_plain(prompt, answer, answer)
     check_dialogue(Dialogue(dialogue.prompt, dialogue.chosen, dialogue.rejected + "."))
-    return Pair(dialogue.prompt, dialogue.chosen, "", row=raw.number)
+    facts = _facts(raw.value.get("facts"))
+    return Pair(dialogue.prompt, dialogue.chosen, "", row=raw.number, facts=facts)
 
 
 def _answer(row: Mapping[str, Any], column: str) -> Any:  # noqa: ANN401 - text or messages

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from drpo.data.limits import DESK, Limits
-from drpo.data.pairset import PairSet
 from drpo.data.source import Source
 from drpo.errors import DataError
 
 
-def load_hub_pairs(name: str, *, limits: Limits = DESK) -> PairSet:
-    """Load `owner/name`, `owner/name:split` or `owner/name:config:split` from the Hub.
+def is_hub_name(source: str) -> bool:
+    """Whether a source is written like `owner/name`, `owner/name:split` or with a config too."""
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)*", source)) and not Path(source).suffix
 
-    The rows go through the same reading as a file's: the same recognition, the same bounds.
+
+@contextmanager
+def hub_rows(name: str, *, limits: Limits = DESK) -> Iterator[Source]:
+    """Lend the rows of a Hub data set as a file, read like any other: same rules, same bounds.
+
+    Args:
+        name: `owner/name`, `owner/name:split` or `owner/name:config:split`.
+        limits: Most rows, and what else bounds a file.
 
     Raises:
         DataError: The Hub cannot be reached, or has no such data set or split.
     """
-    from drpo.data.loading import read_pairs
-
     repository, *rest = name.split(":")
     split = rest[-1] if rest else "train"
     config = rest[0] if len(rest) == 2 else None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
         _download(repository, config, split, path, limits)
-        return read_pairs(Source.from_path(path, limits=limits, name=name.replace("/", " / ")))
+        yield Source.from_path(path, limits=limits, name=name.replace("/", " / "))
 
 
 def _download(repository: str, config: str | None, split: str, path: Path, limits: Limits) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain, islice
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from drpo.data.by_hand import fill_layout
 from drpo.data.columns import describe_columns
 from drpo.data.convert import Converter, RowError, demonstration
+from drpo.data.hub import hub_rows, is_hub_name
 from drpo.data.layout import SHAPES, Layout, Shape
 from drpo.data.limits import DESK, Limits, UnreadableError
 from drpo.data.pairs import Pair
@@ -59,10 +59,9 @@ def load_pairs(source: str, *, store: Store | None = None, limits: Limits = DESK
         loaded = read_pairs(Source.from_path(path, limits=limits))
         sidecar = sidecar_of(path)
         loaded.path, loaded.gold = path, sidecar if sidecar.is_file() else None
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)*", source) and not path.suffix:
-        from drpo.data.hub import load_hub_pairs
-
-        loaded = load_hub_pairs(source, limits=limits)
+    elif is_hub_name(source):
+        with hub_rows(source, limits=limits) as file:
+            loaded = read_pairs(file)
     else:
         raise DataError(
             f"{source!r} is neither a saved data set, nor a file here, nor a Hub name "
@@ -216,12 +215,28 @@ def load_demonstrations(
         DataError: The source cannot be read or holds nothing usable.
     """
     path = Path(source).expanduser()
-    if not path.is_file():
-        return load_pairs(source, store=store, limits=limits).pairs
-    file = Source.from_path(path, limits=limits)
+    if path.is_file():
+        return _demonstrations(Source.from_path(path, limits=limits))
+    if is_hub_name(source) and not _is_saved(source, store):
+        with hub_rows(source, limits=limits) as file:
+            return _demonstrations(file)
+    return load_pairs(source, store=store, limits=limits).pairs
+
+
+def _is_saved(source: str, store: Store | None) -> bool:
+    from drpo.data.versions import find_version
+
+    return store is not None and find_version(store, source) is not None
+
+
+def _demonstrations(file: Source) -> list[Pair]:
+    """The answers of a demonstrations file, or the chosen ones of a file of pairs."""
     layout, rows = open_rows(file, detect_format(file), mapping=None, shape=None)
     if layout.shape != "demonstrations":
-        return load_pairs(source, limits=limits).pairs
+        loaded = read_pairs(file)
+        if not loaded.pairs:
+            raise DataError(nothing_usable(loaded))
+        return loaded.pairs
     found = []
     reason = ""
     for raw in rows:
