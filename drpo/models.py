@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from drpo.config import RunConfig
@@ -31,6 +32,9 @@ from drpo.resets import generator_for
 from drpo.reward_model import load_reward_model
 from drpo.scoring import GoldScores, LearnedScorer, Scorer
 from drpo.tokens import Vocabulary
+
+_IS_DROPOUT = re.compile("dropout|pdrop|layerdrop")
+"""Names under which architectures keep a share to drop."""
 
 
 @dataclass
@@ -66,16 +70,21 @@ class Models:
 
     @contextmanager
     def learning(self) -> Iterator[None]:
-        """Put the networks into train mode, where transformers recomputes activations if asked to.
+        """Put networks that recompute activations into train mode; transformers wants it so.
 
-        Dropout is off for good, so nothing else changes.
+        All others learn in eval mode, where no kind of dropout can act.
         """
-        for module in (self.policy, self.critic):
+        recomputing = [
+            module
+            for module in (self.policy, self.critic)
+            if any(getattr(part, "gradient_checkpointing", False) for part in module.modules())
+        ]
+        for module in recomputing:
             module.train()
         try:
             yield
         finally:
-            for module in (self.policy, self.critic):
+            for module in recomputing:
                 module.eval()
 
     def trained(self) -> dict[str, nn.Parameter]:
@@ -126,7 +135,15 @@ def load_models(
     base = load_causal(start, dtype=trained_dtype)
     vocabulary = load_vocabulary(start, base)
 
+    learned = _learned(learned_from, vocabulary, precision, config)
     if config.ppo.critic_init == "reward_model":
+        if learned is not None and not learned.same_tokens:
+            raise ConfigError(
+                "critic_init is 'reward_model', but that model has a tokenizer of its own, so the "
+                "policy's token ids mean nothing to it; expected the policy's tokenizer. Set "
+                "critic_init to 'policy', or leave the reward model out and it is trained from the "
+                "policy."
+            )
         critic = critic_from_reward(learned_from, trained_dtype)
     else:
         hidden_size = base.config.get_text_config().hidden_size
@@ -146,7 +163,6 @@ def load_models(
         frozen = load_causal(start).requires_grad_(requires_grad=False)
         frozen = frozen.to(precision.device).eval()
 
-    learned = _learned(learned_from, vocabulary, precision, config)
     gold_scores = None if gold is None else GoldScores(gold)
     reward = gold_scores if config.models.reward_source == "gold" else learned
     if reward is None:
@@ -244,14 +260,21 @@ def _precision(device: str, dtype: str) -> Precision:
 
 
 def settle(module: nn.Module, *, checkpointing: bool) -> None:
-    """Switch dropout off for good: acting and learning must see the same network."""
-    for part in module.modules():
-        if isinstance(part, nn.Dropout):
-            part.p = 0.0
-        for name in ("attention_dropout", "dropout_p"):
-            if isinstance(getattr(part, name, None), float):
-                setattr(part, name, 0.0)
+    """Keep dropout out: acting and learning must see the same network.
+
+    In eval mode it does not act. Recomputing activations needs train mode; there it is set to 0,
+    in modules, in plain numbers beside them (OPT's `dropout`) and in the config, which some layers
+    read while they run (Falcon's `hidden_dropout`).
+    """
     module.eval()
     if checkpointing:
+        for part in module.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0
+            config = getattr(part, "config", None)
+            for owner in (part, config) if isinstance(config, PretrainedConfig) else (part,):
+                for name, value in vars(owner).items():
+                    if isinstance(value, float) and _IS_DROPOUT.search(name):
+                        setattr(owner, name, 0.0)
         target: Any = module.backbone if isinstance(module, Critic) else module
         target.activation_checkpointing_enable({"use_reentrant": False})

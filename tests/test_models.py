@@ -9,8 +9,11 @@ from conftest import tiny_model
 from peft import PeftModel
 from safetensors.torch import load_file
 from toy import Listener, toy_config, toy_pairs, tuned_adapter
+from transformers import AutoTokenizer, FalconConfig, FalconForCausalLM, OPTConfig, OPTForCausalLM
 
 from drpo import checkpoint
+from drpo.baselines import accuracy_of
+from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
 from drpo.gold import GoldScorer
 from drpo.loading import load_causal
@@ -156,6 +159,53 @@ def test_dropout_is_off_while_learning(model_folder, reward_folder):
         assert torch.equal(some_logits(models.policy, models.precision), quiet)
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("kind", ["opt", "falcon"])
+def test_dropout_in_numbers_and_in_the_config_is_off_too(
+    kind, checkpointing, byte_tokenizer, reward_folder, tmp_path
+):
+    common = {"vocab_size": 258, "hidden_size": 16, "eos_token_id": 1, "pad_token_id": 0,
+              "bos_token_id": None, "num_hidden_layers": 2, "num_attention_heads": 2}  # fmt: skip
+    if kind == "opt":
+        wide = {"ffn_dim": 32, "word_embed_proj_dim": 16, "max_position_embeddings": 128}
+        model = OPTForCausalLM(OPTConfig(**common, **wide, dropout=0.5))
+    else:
+        model = FalconForCausalLM(FalconConfig(**common, hidden_dropout=0.5))
+    model.save_pretrained(tmp_path)
+    byte_tokenizer.save_pretrained(tmp_path)
+    config = toy_config(tmp_path, reward_folder, gradient_checkpointing=checkpointing)
+    models = load_models(config)
+    quiet = some_logits(models.policy, models.precision)
+    with models.learning():
+        assert torch.equal(some_logits(models.policy, models.precision), quiet)
+
+
+def test_a_critic_is_not_made_of_a_reward_model_that_reads_other_tokens(
+    model_folder, reward_folder, tmp_path
+):
+    folder = copied(reward_folder, tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<more>"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ConfigError, match="a tokenizer of its own"):
+        load_models(toy_config(model_folder(), folder, critic_init="reward_model"))
+
+
+def test_the_reward_model_never_reads_past_the_context(model_folder, reward_folder):
+    """An answer that fills the context leaves no room for its prompt."""
+    models = load_models(toy_config(model_folder("gpt2"), reward_folder))
+    long = Pair("a prompt:", " x" * 100, " y" * 100)  # 200 tokens each, of 128
+    seen = []
+
+    class Counts:
+        def score(self, answers):
+            seen.extend(len(a.prompt_ids) + len(a.ids) for a in answers)
+            return torch.zeros(len(answers))
+
+    accuracy_of(Counts(), [long, Pair("a prompt:", " x", " y")], models)
+    assert max(seen) == models.context == 128
+
+
 def test_recomputing_activations_changes_no_gradient(model_folder, reward_folder, tmp_path):
     weights = []
     for checkpointing in (False, True):
@@ -226,8 +276,6 @@ def test_a_tokenizer_that_knows_more_than_the_model_is_refused(
     model_folder, reward_folder, tmp_path
 ):
     folder = copied(model_folder(), tmp_path)
-    from transformers import AutoTokenizer
-
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.add_tokens([f"<extra{i}>" for i in range(5)])
     tokenizer.save_pretrained(folder)
