@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -59,17 +60,36 @@ def best_of_n(
     first = held.draw(models.policy)
     observer.metrics(0, figures(first))
     observer.samples(held.samples(first, 0, weights))
-    drawn = [first]
-    for number in range(1, n):
-        observer.progress("best of n", number, n)
-        generator = generator_for(config.evaluation.eval_seed, number, "evaluation")
-        held.noise = torch.rand(held.noise.shape, generator=generator, dtype=torch.float64)
-        drawn.append(held.draw(models.policy))
-    best = best_of(drawn)
+    best = draw_best(held, n, first, lambda done: observer.progress("best of n", done, n))
     bound = math.log(n) - (n - 1) / n
     values = figures(best) | {"eval/kl": bound, "eval/kl_se": 0.0}
     observer.metrics(1, values)
     observer.samples(held.samples(best, 1, weights))
+
+
+def draw_best(held: HeldOut, n: int, first: Drawn, tick: Callable[[int], None]) -> Drawn:
+    """Keep the best of n answers of the present policy to each held-out prompt.
+
+    Args:
+        held: Prompts and noise; left as they were found.
+        n: Answers a prompt.
+        first: The policy's answers under the evaluation's own noise. They count as one of the n,
+            unless evaluation is greedy: n greedy answers are one answer n times, so all are drawn
+            at the temperature of training then.
+        tick: Told how many are drawn.
+    """
+    noise, sampling = held.noise, held.sampling
+    drawn = [first]
+    if sampling.temperature == 0:
+        drawn = []
+        held.sampling = replace(sampling, temperature=held.config.sampling.temperature)
+    for number in range(len(drawn), n):
+        tick(number)
+        generator = generator_for(held.config.evaluation.eval_seed, number, "evaluation")
+        held.noise = torch.rand(noise.shape, generator=generator, dtype=torch.float64)
+        drawn.append(held.draw(held.models.policy))
+    held.noise, held.sampling = noise, sampling
+    return best_of(drawn)
 
 
 def best_of(drawn: Sequence[Drawn]) -> Drawn:
@@ -100,7 +120,7 @@ def accuracy_of(scorer: Scorer, pairs: Sequence[Pair], models: Models) -> tuple[
     for texts in ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs]):
         tails = vocabulary.answers(prompts, texts, room)
         answers = [
-            Answer(head[-max(0, room - len(tail)) :], tail, prompt, text, finished=True)
+            Answer(head[max(0, len(head) + len(tail) - room) :], tail, prompt, text, finished=True)
             for head, tail, prompt, text in zip(heads, tails, prompts, texts, strict=True)
         ]
         scores.append(scorer.score(answers))

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from drpo.baselines import best_of
+from drpo.baselines import draw_best
 from drpo.config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.episodes import gold_of, offline_answer
@@ -31,7 +31,6 @@ from drpo.gold import GoldScorer
 from drpo.loading import load_causal
 from drpo.materials import gather
 from drpo.models import Models, load_models
-from drpo.resets import generator_for
 from drpo.scoring import Answer as Scored
 from drpo.store import Store
 
@@ -158,14 +157,7 @@ def _draw(
     """Answers under the evaluation's noise; best-of-n draws further ones from noise of its own."""
     if one.draws == 1:
         return held.draw(models.policy, tick=lambda done, total: progress(one.key, done, total))
-    draws, noise = [start], held.noise
-    for number in range(1, one.draws):
-        progress(one.key, number, one.draws)
-        generator = generator_for(held.config.evaluation.eval_seed, number, "evaluation")
-        held.noise = torch.rand(noise.shape, generator=generator, dtype=torch.float64)
-        draws.append(held.draw(models.policy))
-    held.noise = noise
-    return best_of(draws)
+    return draw_best(held, one.draws, start, lambda done: progress(one.key, done, one.draws))
 
 
 def _rows(models: Models, held: HeldOut, drawn: Drawn, start: Drawn) -> list[Row]:
