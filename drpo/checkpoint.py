@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,6 @@ class TrainState:
     step: int = 0
     """Updates done."""
     episodes: int = 0
-    baseline: dict[str, float] = field(default_factory=dict)
-    """The held-out figures of the start policy."""
 
     @classmethod
     def begin(cls, models: Models, config: RunConfig) -> TrainState:
@@ -86,7 +84,6 @@ def save(models: Models, state: TrainState, directory: Path) -> Path:
         "episodes": state.episodes,
         "kl": state.kl.state(),
         "reset": state.reset.state(),
-        "baseline": state.baseline,
     }
     (beside / "state.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     folder = _publish(beside, directory / folder_name(state.step))
@@ -137,7 +134,6 @@ def load(folder: Path, models: Models, config: RunConfig) -> TrainState:
             "policy that it was written with."
         ) from error
     state.step, state.episodes = record["step"], record["episodes"]
-    state.baseline = record["baseline"]
     state.kl = KLCoefficient.from_state(record["kl"])
     state.reset = ResetProbability.from_state(record["reset"])
     return state
@@ -147,6 +143,21 @@ def latest(directory: Path) -> Path | None:
     """Return the newest full checkpoint, or None."""
     full = [folder for folder in _folders(directory) if _is_full(folder)]
     return full[-1] if full else None
+
+
+def forget_after(directory: Path, step: int) -> None:
+    """Remove what was kept beyond the checkpoint that a run goes on from.
+
+    Those policies belong to updates that are done again, perhaps with other knobs; left behind, one
+    of them would be taken for the run's newest.
+
+    Args:
+        directory: The run's `checkpoints`.
+        step: Updates done at the checkpoint; -1 when the run begins anew.
+    """
+    for folder in _folders(directory):
+        if step_of(folder) > step:
+            shutil.rmtree(folder)
 
 
 def policies(directory: Path) -> dict[int, Path]:

@@ -58,6 +58,7 @@ class Stage:
         out.parent.mkdir(parents=True, exist_ok=True)
         label = name.replace("_", " ")
         self.recorder.progress(label, 0, 0)
+        self.recorder.begin_stage(metric_prefix)
 
         def progress(_stage: str, done: int, total: int, values: dict[str, float]) -> None:
             self.recorder.progress(label, done, total)
@@ -189,6 +190,7 @@ def _train_policy(
     newest = checkpoint.latest(directory)
     state = None if newest is None else checkpoint.load(newest, models, config)
     step = -1 if state is None else state.step
+    checkpoint.forget_after(directory, step)
     standing = {}
     if state is not None:
         total = config.ppo.updates
@@ -216,8 +218,11 @@ def _measure_reward_model(models: Models, heldout: list[Pair], recorder: Recorde
     recorder.metrics(0, {"eval/rm_accuracy": accuracy, "eval/rm_accuracy_se": error})
 
 
-def export(config: RunConfig, folder: Path, out: Path) -> None:
+def export(config: RunConfig, folder: Path, out: Path) -> int | None:
     """Write what a run trained as a folder that `from_pretrained` loads.
+
+    Returns:
+        The updates that its policy has seen; None where the method makes none.
 
     Raises:
         CheckpointError: Nothing is saved yet.
@@ -227,8 +232,9 @@ def export(config: RunConfig, folder: Path, out: Path) -> None:
     if method == "best_of_n":
         raise RunError("Best-of-n trains nothing; its model is the start policy itself.")
     if method in ("drpo", "ppo"):
-        checkpoint.export(folder, out)
-        return
+        step = max(checkpoint.policies(folder / "checkpoints"), default=None)
+        checkpoint.export(folder, out, step=step)
+        return step
     source = folder / "models" / {"sft": "sft", "dpo": "dpo", "rm": "reward_model"}[method]
     if not source.with_suffix(".json").is_file():
         raise CheckpointError(
@@ -237,3 +243,4 @@ def export(config: RunConfig, folder: Path, out: Path) -> None:
     if out.exists():
         out.rmdir()
     shutil.copytree(source, out)
+    return None

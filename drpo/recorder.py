@@ -61,7 +61,7 @@ class Recorder:
         self._stage = ("starting", 0, 0)
         self._who: dict[str, str] = {}
         self._replay: list[tuple[int, str, dict[str, Any]]] = []
-        self._stage_notes = {"sft", "reward_model", "dpo", "wall_seconds"}
+        self._before_updates = {"versions", "data", "sft", "reward_model", "dpo", "wall_seconds"}
         self._heard_at = 0.0
         self._ended = threading.Event()
         self._beat = threading.Thread(target=self._keep_beating, name="drpo-beat", daemon=True)
@@ -90,10 +90,17 @@ class Recorder:
             standing: The knobs' values in the checkpoint, by name.
         """
         turned = self.store.events.since(self.run_id, kinds=("knob",))
+        # Turned at the checkpoint's own step, before it was written or just after? The last turn
+        # to the value that stands in it, and those before, need not be repeated: a paused run's
+        # knob may be turned several times, back again too.
+        held = {
+            event.payload["name"]: event.id for event in turned
+            if event.step == step
+            and event.payload["new"] == (standing or {}).get(event.payload["name"])
+        }  # fmt: skip
         for event in turned:
             name, value = str(event.payload["name"]), event.payload["new"]
-            # Turned at the checkpoint's own step: before it was written, or just after?
-            kept = event.step == step and (standing or {}).get(name) == value
+            kept = event.step == step and event.id <= held.get(name, 0)
             if event.step >= step and not kept:
                 self._replay.append((event.step, event.who, {name: value}))
                 self.store.events.remove(event.id)
@@ -101,10 +108,16 @@ class Recorder:
         self.store.samples.truncate(self.run_id, after_step=step)
         self.store.events.truncate(self.run_id, after_step=step, kinds=REWRITTEN)
         self.step = max(0, step)
+        for kind in ("evaluation", "comparison"):
+            self.store.documents.remove_of(kind, self.run_id, after_step=step)
         if step < 0:
             self.summary = {
-                key: self.summary[key] for key in self.summary if key in self._stage_notes
+                key: self.summary[key] for key in self.summary if key in self._before_updates
             }
+        elif self.summary.get("last", {}).get("step", 0) > step:
+            # The next evaluation writes it again; until then none is better than one of weights
+            # that are gone.
+            del self.summary["last"]
         self.store.runs.change(self.run_id, step=self.step)
 
     # What training tells.
@@ -122,9 +135,13 @@ class Recorder:
             desk = self.desk
             self._safely(lambda: desk.metrics(step, values))
 
+    def begin_stage(self, prefix: str) -> None:
+        """Forget the curves of a stage that was cut off and begins anew."""
+        self._safely(lambda: self.store.metrics.forget(self.run_id, prefix))
+
     def stage_metrics(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
         """Write figures of a stage before the policy's training, over the stage's own steps."""
-        named = {name if "/" in name else f"{prefix}/{name}": v for name, v in values.items()}
+        named = {f"{prefix}/{name}": value for name, value in values.items()}
         self._safely(lambda: self.store.metrics.append(self.run_id, step, named))
 
     def note(self, **figures: Any) -> None:  # noqa: ANN401 - any JSON
@@ -216,10 +233,6 @@ class Recorder:
             if first is None or first["step"] >= step:
                 self.summary["first"] = point
             self.summary["last"] = point
-            best = self.summary.get("best")
-            goal = "gold" if "gold" in point else "scores"
-            if goal in point and (best is None or point[goal] > best.get(goal, float("-inf"))):
-                self.summary["best"] = point
         self._write_summary()
 
     def _write_summary(self) -> None:

@@ -164,7 +164,6 @@ def _evaluate(
         weights=models.weights_hash(),
         tick=lambda done, total: observer.progress("evaluation", done, total),
     )
-    state.baseline = state.baseline or dict(values)
     values["timing_s/evaluation"] = time.perf_counter() - began
     observer.metrics(state.step, values)
     observer.samples(samples)

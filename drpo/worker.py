@@ -174,10 +174,11 @@ def export(run_id: str, out: Path, store: Store) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists and is not an empty folder; choose another.")
     run = store.runs.get(run_id)
-    pipeline.export(RunConfig.from_nested(run.config), run_folder(run_id), out)
+    step = pipeline.export(RunConfig.from_nested(run.config), run_folder(run_id), out)
     record = {
         "run": run.id,
-        "updates": run.step,
+        # What is kept may be older than what a live run has done since.
+        "updates": run.step if step is None else step,
         "config": run.config,
         "knobs": store.events.knobs(run_id),
         "first": run.summary.get("first"),

@@ -94,8 +94,6 @@ def test_the_optimiser_comes_back_whole(model_folder, reward_folder, tmp_path):
         assert torch.equal(weight, theirs[name])
         for kind, value in state.optimizer.state[weight].items():
             assert torch.equal(loaded.optimizer.state[theirs[name]][kind], value), (name, kind)
-    assert loaded.baseline == state.baseline
-    assert "eval/scores" in loaded.baseline
 
 
 def test_two_full_checkpoints_are_kept_and_small_policies_of_every_evaluation(
@@ -115,6 +113,19 @@ def test_large_policies_are_kept_only_where_they_can_be_resumed(
     monkeypatch.setattr(checkpoint, "SNAPSHOT_LIMIT", 100)
     carry_out(toy_config(model_folder(), reward_folder, updates=5), tmp_path)
     assert list(checkpoint.policies(tmp_path)) == [4, 5]
+
+
+def test_policies_beyond_the_checkpoint_go_when_a_run_goes_on_from_it(
+    model_folder, reward_folder, tmp_path
+):
+    config = toy_config(model_folder(), reward_folder)
+    carry_out(config, tmp_path)
+    for stray in (5, 1000000):
+        shutil.copytree(tmp_path / "step-000002" / "policy", tmp_path / f"step-{stray:06d}/policy")
+    checkpoint.forget_after(tmp_path, 4)
+    assert max(checkpoint.policies(tmp_path)) == 4
+    checkpoint.forget_after(tmp_path, -1)
+    assert checkpoint.policies(tmp_path) == {}
 
 
 def test_a_half_written_checkpoint_is_not_seen(model_folder, reward_folder, tmp_path):

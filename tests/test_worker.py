@@ -33,6 +33,8 @@ def test_a_finished_run_has_its_figures_answers_and_files(store, configure):
     assert done.summary["last"]["step"] == 4
     assert {"scores", "kl", "mean_length", "scores_se"} <= done.summary["last"].keys()
     assert done.summary["wall_seconds"] > 0
+    assert done.summary["versions"]["torch"] == torch.__version__
+    assert (done.summary["data"]["train"], done.summary["data"]["heldout"]) == (24, 6)
     assert store.samples.steps(run.id) == [0, 2, 4]
     assert len(store.samples.at(run.id, 1, "episode")) == 8
     assert {"objective/kl", "eval/scores", "eval/rm_accuracy"} <= set(store.metrics.names(run.id))
@@ -43,6 +45,17 @@ def test_a_finished_run_has_its_figures_answers_and_files(store, configure):
 
 def test_ppo_is_drpo_without_resets(store, configure):
     run = store.runs.create(configure(method="ppo", reset_prob=0.5, updates=1))
+    assert worker.execute(run.id, store) == "finished"
+    frame = store.metrics.since(run.id, names=["reset/fraction"])
+    assert frame["value"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize("source", ["chosen", "rollin"])
+def test_ppo_never_resets_even_where_an_earlier_version_let_somebody_ask_for_it(
+    store, configure, source
+):
+    run = store.runs.create(configure(method="ppo", reset_source=source, updates=1))
+    store.commands.add(run.id, "set", {"reset_prob": 1.0})
     assert worker.execute(run.id, store) == "finished"
     frame = store.metrics.since(run.id, names=["reset/fraction"])
     assert frame["value"].tolist() == [0.0]
@@ -71,9 +84,22 @@ def test_dpo_is_measured_like_the_others_and_exported(store, configure, tmp_path
     summary = store.runs.get(run.id).summary
     assert summary["first"]["kl"] == pytest.approx(0, abs=1e-6)
     assert summary["last"]["kl"] > 0
-    assert "rewards/margins" in store.metrics.names(run.id)
+    assert "dpo/rewards/margins" in store.metrics.names(run.id)
+    # The worker dies in the evaluation after it: the stage is not run again, its curves stay.
+    learned = len(store.metrics.since(run.id, names=["dpo/loss"]))
+    store.runs.change(run.id, status="interrupted")
+    orders.resume(store, run.id)
+    assert worker.execute(run.id, store) == "finished"
+    assert len(store.metrics.since(run.id, names=["dpo/loss"])) == learned > 0
     worker.export(run.id, tmp_path / "out", store)
     assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_best_of_greedy_answers_is_drawn_at_the_temperature_of_training(store, configure):
+    run = store.runs.create(configure(method="best_of_n", best_of_n=4, eval_temperature=0.0))
+    assert worker.execute(run.id, store) == "finished"
+    before, after = ([s.response for s in store.samples.at(run.id, step)] for step in (0, 1))
+    assert all(one != other for one, other in zip(before, after, strict=True))
 
 
 def test_best_of_n_scores_at_least_the_start_policy(store, configure, tmp_path):
@@ -200,6 +226,30 @@ def test_a_knob_that_the_checkpoint_holds_is_not_turned_twice(store, configure):
     assert len(store.events.since(run.id, kinds=("knob",))) == 1
 
 
+@pytest.mark.parametrize(
+    ("turned", "standing", "again", "kept"),
+    [
+        ((0.2, 0.1), 0.1, {}, 2),  # saved before both or after both: back where it stood
+        ((0.2, 0.1), 0.2, {"kl_coef": 0.1}, 1),  # saved between them
+        ((0.2, 0.3), 0.1, {"kl_coef": 0.3}, 0),  # saved before both
+        ((0.2, 0.1, 0.3), 0.1, {"kl_coef": 0.3}, 2),
+    ],
+)
+def test_a_knob_turned_several_times_in_a_pause_ends_where_it_was_left(
+    store, configure, turned, standing, again, kept
+):
+    run = store.runs.create(configure())
+    old = 0.1
+    for new in turned:
+        payload = {"name": "kl_coef", "old": old, "new": new, "live": True}
+        store.events.add(run.id, 2, "knob", f"kl_coef {old} -> {new}", payload, "ann")
+        old = new
+    recorder = Recorder(store, run.id)
+    recorder.rewind(2, {"kl_coef": standing, "reset_prob": 0.5})
+    assert recorder.control(2).settings == again
+    assert len(store.events.since(run.id, kinds=("knob",))) == kept
+
+
 def test_nothing_to_export_is_said(store, configure, tmp_path):
     run = store.runs.create(configure())
     with pytest.raises(CheckpointError):
@@ -216,3 +266,38 @@ def test_heldout_prompts_do_not_depend_on_the_seed(tmp_path, configure):
     )
     assert [p.prompt for p in first.heldout] == [p.prompt for p in second.heldout]
     assert not {p.prompt for p in first.heldout} & {p.prompt for p in first.train}
+
+
+def test_a_stage_that_begins_anew_forgets_the_curve_it_had(store, configure):
+    recorder = Recorder(store, store.runs.create(configure()).id)
+    recorder.stage_metrics("rm", 1, {"loss": 0.7})
+    recorder.stage_metrics("sft", 1, {"loss": 2.0})
+    recorder.begin_stage("rm")
+    assert store.metrics.names(recorder.run_id) == ["sft/loss"]
+
+
+def test_what_lies_beyond_the_checkpoint_is_no_longer_told(store, configure):
+    run, other = (store.runs.create(configure()).id for _ in range(2))
+    recorder = Recorder(store, run)
+    for step in (0, 5, 15):
+        recorder.metrics(step, {"eval/scores": float(step), "eval/kl": 0.0})
+        store.documents.put("evaluation", f"{run}@{step}", {"step": step})
+    for mine, theirs in ((5, 0), (15, 0), (5, 15)):
+        ends = {"run": f"{run}@{mine}", "against": f"{other}@{theirs}"}
+        store.documents.put("comparison", f"{ends['run']}~{ends['against']}~gold", ends)
+        store.documents.put("comparison", f"{ends['against']}~{ends['run']}~gold",
+                            {"run": ends["against"], "against": ends["run"]})  # fmt: skip
+    recorder.rewind(10)
+    assert "last" not in recorder.summary
+    kept = {document.key for document in store.documents.all("evaluation")}
+    assert kept == {f"{run}@0", f"{run}@5"}
+    assert not any(f"{run}@15" in one.key for one in store.documents.all("comparison"))
+    assert len(store.documents.all("comparison")) == 4
+
+
+def test_an_export_says_which_update_it_is_of(store, configure, tmp_path):
+    run = store.runs.create(configure(checkpoint_every=2, updates=3, eval_every=2))
+    assert worker.execute(run.id, store) == "finished"
+    store.runs.change(run.id, step=99)  # a live run is further than what it has saved
+    worker.export(run.id, tmp_path / "out", store)
+    assert json.loads((tmp_path / "out" / "drpo_run.json").read_text())["updates"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -176,10 +177,15 @@ class Documents:
         with self._session() as session:
             return list(session.scalars(query))
 
-    def remove_of(self, kind: str, run_id: str) -> None:
+    def remove_of(self, kind: str, run_id: str, *, after_step: int | None = None) -> None:
         """Erase the documents of a kind that are kept for a run, under `id` or `id@step`.
 
         So goes what another run was held `against` it for: without its answers nobody can check it.
+
+        Args:
+            kind: The documents' kind.
+            run_id: The run.
+            after_step: Only what belongs to later steps; all when not said.
         """
         steps = f"{run_id}@"
         mine = (
@@ -187,5 +193,17 @@ class Documents:
             | Document.key.startswith(steps, autoescape=True)
             | Document.body["against"].as_string().startswith(steps, autoescape=True)
         )
+        query = select(Document.key, Document.body["against"].as_string())
         with self._session.begin() as session:
-            session.execute(delete(Document).where(Document.kind == kind, mine))
+            found = session.execute(query.where(Document.kind == kind, mine)).all()
+            gone = [
+                key
+                for key, against in found
+                if after_step is None or _step_of(run_id, f"{key} {against}") > after_step
+            ]
+            session.execute(delete(Document).where(Document.kind == kind, Document.key.in_(gone)))
+
+
+def _step_of(run_id: str, text: str) -> int:
+    """The latest step of a run that a text mentions as `id@step`; -1 for none."""
+    return max(map(int, re.findall(re.escape(run_id) + r"@(\d+)", text)), default=-1)

@@ -16,7 +16,7 @@ from drpo.store.schema import Metric, SampleRow
 if TYPE_CHECKING:
     import pandas as pd
 
-STAGES = ("sft", "rm")
+STAGES = ("sft", "rm", "dpo")
 """Metrics of these stages are named `rm/loss` and so on, over the stage's own steps."""
 
 
@@ -72,6 +72,12 @@ class Metrics:
         query = select(Metric.name).where(Metric.run_id == run_id).distinct()
         with self._session() as session:
             return sorted(session.scalars(query))
+
+    def forget(self, run_id: str, prefix: str) -> None:
+        """Forget a stage's curves: everything named `prefix/...`."""
+        mine = (Metric.run_id == run_id) & Metric.name.startswith(f"{prefix}/", autoescape=True)
+        with self._session.begin() as session:
+            session.execute(delete(Metric).where(mine))
 
     def truncate(self, run_id: str, *, after_step: int) -> None:
         """Forget what a resumed run will write again; finished stages count steps of their own."""
