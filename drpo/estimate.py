@@ -34,6 +34,14 @@ CALL_SECONDS = {"cpu": 6e-5, "gpu": 1.5e-4}
 """Cost of calling one layer once, whatever its size; measured on two cores with 128-wide layers."""
 
 
+SAME_SPEED = (
+    ("models", "policy"), ("models", "lora_rank"), ("models", "device"), ("models", "dtype"),
+    ("models", "gradient_checkpointing"), ("ppo", "num_ppo_epochs"),
+    ("sampling", "response_length"),
+)  # fmt: skip
+"""Settings in which an earlier run must agree before its time tells anything about this one."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a run will cost."""
@@ -113,7 +121,8 @@ def stages(config: RunConfig) -> list[str]:
     method = config.run.method
     if config.stages.sft_epochs > 0 or method == "sft":
         named.append("sft")
-    if config.models.reward_model is None:
+    learned = config.models.reward_source == "model" or method == "rm"
+    if config.models.reward_model is None and learned:
         named.append("reward model")
     if method not in ("sft", "rm"):
         named.append(method)
@@ -216,7 +225,7 @@ def _memory(config: RunConfig, policy: Size, scorer: Size, prompt: float) -> flo
         reference = 0
     else:
         trained = 2 * policy.parameters * TRAINED_BYTES
-        reference = policy.parameters * frozen_bytes
+        reference = policy.parameters * 4  # a copy of what is trained, in float32 like it
     rows = min(config.ppo.micro_batch_size, config.ppo.episodes_per_update)
     length = prompt + config.sampling.response_length
     layers = 2 if config.models.gradient_checkpointing else policy.layers
@@ -244,10 +253,13 @@ def _is_hub_name(source: str) -> bool:
 
 
 def _measured(config: RunConfig, store: Store) -> float | None:
-    """Seconds an update took in earlier runs of this model, scaled to this run's episodes."""
+    """Seconds an update took in earlier runs like this one, scaled to this run's episodes."""
     times = []
     for run in store.runs.all(statuses=("finished", "stopped"), limit=50):
-        if run.config["models"]["policy"] != config.models.policy or not run.step:
+        if not run.step or any(
+            run.config[section].get(name) != getattr(getattr(config, section), name)
+            for section, name in SAME_SPEED
+        ):
             continue
         took = run.summary.get("seconds_per_update")
         if took:
