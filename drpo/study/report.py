@@ -133,7 +133,10 @@ def _start(found: Sequence[tables.Course], beside: Path) -> list[str]:
 
 def _worse(records: Sequence[Mapping[Any, Any]], name: str, when: str) -> str:
     """Say where annealing falls behind the better constant arm."""
-    worse = [row for row in records if (row[f"{name}_high"] or 0.0) < 0]
+    highs = [math.nan if (high := row[f"{name}_high"]) is None else high for row in records]
+    if all(map(math.isnan, highs)):
+        return f"Whether annealing is worse {when} than a constant arm is not known yet.\n"
+    worse = [row for row, high in zip(records, highs, strict=True) if high < 0]
     if not worse:
         return (
             f"Nowhere is annealing worse {when} than the better constant arm beyond its interval; "

@@ -54,7 +54,9 @@ def courses(store: Store, planned: Sequence[Planned]) -> list[Course]:
         table = frame.pivot_table(index="step", columns="name", values="value", aggfunc="last")
         steps = table.index.to_numpy(dtype=float)
         values = {str(name): table[name].to_numpy(dtype=float) for name in table.columns}
-        per_update = run.config["ppo"]["episodes_per_update"]
+        updated = run.config["run"]["method"] in ("drpo", "ppo")
+        # The others file their trained policy as step 1 and draw no episodes at all.
+        per_update = run.config["ppo"]["episodes_per_update"] if updated else 0
         seconds = float(run.summary.get("wall_seconds", 0.0))
         rates = _win_rates(store, run.id, int(steps[-1]) if len(steps) else 0)
         found.append(Course(one, run.id, steps * per_update, values, seconds, rates))
@@ -120,7 +122,7 @@ def outcome(arms: Mapping[str, Mapping[int, Course]], control: str) -> pd.DataFr
         cells: dict[str, Any] = {"arm": arm, "seeds": len(seeds)}
         for judge in ("gold", "reward_model"):
             rates = [c.win_rates[judge] for c in seeds.values() if judge in c.win_rates]
-            cells |= _cells(f"win_{judge}", mean_over_seeds(rates))
+            cells |= _cells(f"win_{judge}", mean_over_seeds(rates), least=0.0, most=1.0)
         for name in ("gold", "scores", "kl"):
             cells |= _cells(name, mean_over_seeds(_finals(seeds, f"eval/{name}")))
         cells |= _cells("gold_gain", against(seeds, arms.get(control, {}), "eval/gold"))
