@@ -70,11 +70,6 @@ class GoldScorer:
     max_words: int | None = None
     ending: str = ""
 
-    @property
-    def maximum(self) -> float:
-        """The best score an answer can have."""
-        return 1.0 if self.strict else float(len(self.slots))
-
     def __call__(self, response: str, facts: Mapping[str, str]) -> float:
         """Score one answer.
 

@@ -21,7 +21,6 @@ HUB_NAME = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 HEADER_LIMIT = 100 * 2**20
 """A safetensors header longer than this is not a header (the format's own limit)."""
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
-FOUR_BYTES = ("F32", "I32", "U32")
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,9 @@ class ModelCard:
     folder: Path
     config: dict[str, Any]
     parameters: int
-    weight_bytes: int
     context: int | None
     """Longest text in tokens, where the model has a limit."""
     eos_token: str | None
-    pad_token: str | None
     tokenizer_file: Path | None
     """tokenizer.json, when there is one: tokens can then be counted without transformers."""
 
@@ -121,9 +118,8 @@ def read_card(folder: Path, *, what: str = "model") -> ModelCard:
         ModelError: config.json, the weights or the tokenizer are missing or damaged.
     """
     config = _json(folder / "config.json", what)
-    parameters, weight_bytes = _weights(folder, what)
+    parameters = _parameters(folder, what)
     tokenizer = folder / "tokenizer.json"
-    tokens = _special_tokens(folder)
     if not any(
         (folder / name).is_file()
         for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -137,10 +133,8 @@ def read_card(folder: Path, *, what: str = "model") -> ModelCard:
         folder=folder,
         config=config,
         parameters=parameters,
-        weight_bytes=weight_bytes,
         context=int(lengths[0]) if lengths else None,
-        eos_token=tokens.get("eos_token"),
-        pad_token=tokens.get("pad_token"),
+        eos_token=_eos_token(folder),
         tokenizer_file=tokenizer if tokenizer.is_file() else None,
     )
 
@@ -169,7 +163,7 @@ def _json(path: Path, what: str) -> dict[str, Any]:
     return content
 
 
-def _weights(folder: Path, what: str) -> tuple[int, int]:
+def _parameters(folder: Path, what: str) -> int:
     index = folder / "model.safetensors.index.json"
     files = [folder / "model.safetensors"]
     if index.is_file():
@@ -185,11 +179,10 @@ def _weights(folder: Path, what: str) -> tuple[int, int]:
         )
         name = missing[0].name if missing else "model.safetensors"
         raise ModelError(f"The {what} {folder} has no weights; expected {name} in it{hint}.")
-    sizes = [_tensors(file) for file in files]
-    return sum(count for count, _ in sizes), sum(size for _, size in sizes)
+    return sum(_numbers(file) for file in files)
 
 
-def _tensors(file: Path) -> tuple[int, int]:
+def _numbers(file: Path) -> int:
     """Count the numbers in one safetensors file and check that all their bytes are there."""
     size = file.stat().st_size
     damaged = ModelError(f"{file} is damaged or cut short ({size} bytes); copy it again.")
@@ -203,26 +196,26 @@ def _tensors(file: Path) -> tuple[int, int]:
         try:
             header = json.loads(handle.read(length))
             tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-            count = sum(math.prod(entry["shape"]) for entry in tensors)
+            count = sum(int(math.prod(entry["shape"])) for entry in tensors)
             end = max((entry["data_offsets"][1] for entry in tensors), default=0)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise damaged from error
     if size != 8 + length + end:
         raise damaged
-    return count, end
+    return count
 
 
-def _special_tokens(folder: Path) -> dict[str, str]:
-    """The special tokens by role; newer folders keep them in tokenizer_config.json."""
-    found: dict[str, str] = {}
+def _eos_token(folder: Path) -> str | None:
+    """The end token; newer folders keep it in tokenizer_config.json."""
+    found = None
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         path = folder / name
         if not path.is_file():
             continue
-        for role, token in _json(path, "tokenizer").items():
-            text = token.get("content") if isinstance(token, dict) else token
-            if role in ("eos_token", "pad_token") and isinstance(text, str):
-                found[role] = text
+        token = _json(path, "tokenizer").get("eos_token")
+        text = token.get("content") if isinstance(token, dict) else token
+        if isinstance(text, str):
+            found = text
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -74,3 +75,8 @@ class Observer(Protocol):
 
     def control(self, step: int) -> Control:
         """Return what people asked for; called between two updates. Never blocks."""
+
+
+def known(score: float) -> float | None:
+    """A score as records keep it: None where it is NaN, as scorers say that they do not know."""
+    return None if math.isnan(score) else score

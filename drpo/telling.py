@@ -13,7 +13,7 @@ from drpo.advantages import explained_variance
 from drpo.checkpoint import TrainState
 from drpo.episodes import Episodes
 from drpo.ppo import Credit, Judged
-from drpo.records import Sample
+from drpo.records import Sample, known
 from drpo.resets import Start
 from drpo.rollout import Rollout
 from drpo.scoring import Answer
@@ -107,11 +107,11 @@ def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[st
 
 
 def _gold_metrics(update: Update, resets: Bool[Tensor, " batch"]) -> dict[str, float]:
-    known = ~update.gold.isnan()
+    stated = ~update.gold.isnan()
     parts = (
-        ("objective/gold", known),
-        ("objective/gold_reset", known & resets),
-        ("objective/gold_prompt", known & ~resets),
+        ("objective/gold", stated),
+        ("objective/gold_reset", stated & resets),
+        ("objective/gold_prompt", stated & ~resets),
     )
     return {name: float(update.gold[mask].mean()) for name, mask in parts if bool(mask.any())}
 
@@ -121,10 +121,10 @@ def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:
     vocabulary = episodes.models.vocabulary
     chosen = update.rollout.acted.sum(dim=1).tolist()
     offline = episodes.offline_scores([s.trajectory for s in update.starts if s.reset])
-    known = iter(offline)
+    offline_scores = iter(offline)
     samples = []
     for i, (start, answer) in enumerate(zip(update.starts, update.answers, strict=True)):
-        score, gold = next(known) if start.reset else (float("nan"), float("nan"))
+        score, gold = next(offline_scores) if start.reset else (float("nan"), float("nan"))
         trajectory = start.trajectory
         given = vocabulary.continuation(trajectory.prompt, start.given)
         prefix, response = split_answer(answer.text, given)
@@ -137,8 +137,8 @@ def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:
                 offline=vocabulary.continuation(trajectory.prompt, trajectory.answer),
                 prefix_tokens=start.prefix, offline_tokens=len(trajectory.answer),
                 response_tokens=chosen[i], finished=answer.finished,
-                score=float(update.scores[i]), gold=_known(float(update.gold[i])),
-                kl=float(update.kl[i]), offline_score=_known(score), offline_gold=_known(gold),
+                score=float(update.scores[i]), gold=known(float(update.gold[i])),
+                kl=float(update.kl[i]), offline_score=known(score), offline_gold=known(gold),
                 weights=update.weights,
             )
         )  # fmt: skip
@@ -153,7 +153,3 @@ def split_answer(text: str, given: str) -> tuple[str, str]:
     """
     prefix = given if text.startswith(given) else given.rstrip("\ufffd")
     return (prefix, text[len(prefix) :]) if text.startswith(prefix) else (given, text)
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value

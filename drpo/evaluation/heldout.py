@@ -21,7 +21,7 @@ from drpo.episodes import gold_of, offline_answer, prompt_limit, sampling_of
 from drpo.errors import DataError
 from drpo.kl import exact_kl
 from drpo.models import Models
-from drpo.records import Sample
+from drpo.records import Sample, known
 from drpo.resets import Trajectory, generator_for
 from drpo.rollout import Rollout, action_logits, by_length, entropy_of, finish
 from drpo.scoring import Answer
@@ -115,8 +115,8 @@ class HeldOut:
                     prompt=answer.prompt, response=answer.text, offline=whole.text,
                     offline_tokens=len(offline.answer), response_tokens=len(answer.ids),
                     finished=answer.finished, score=float(drawn.scores[i]),
-                    gold=_known(float(drawn.gold[i])), kl=float(drawn.kl[i]),
-                    offline_score=scores[i], offline_gold=_known(gold[i]), weights=weights,
+                    gold=known(float(drawn.gold[i])), kl=float(drawn.kl[i]),
+                    offline_score=scores[i], offline_gold=known(gold[i]), weights=weights,
                 )
             )  # fmt: skip
         return kept
@@ -200,7 +200,3 @@ def repetition(ids: tuple[int, ...]) -> float:
 
 def _grams(n: int, ids: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [ids[i : i + n] for i in range(len(ids) - n + 1)]
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value
