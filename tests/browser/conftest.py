@@ -116,6 +116,8 @@ def visit(context, server, path):
     page = context.new_page()
     page.failures = []
     page.on("pageerror", lambda error: page.failures.append(str(error)))
+    # What our components catch, they say in the console and as a sentence in their place.
+    page.on("console", lambda told: page.failures.extend(complaint(told)))
     page.foreign = []
     page.on(
         "request",
@@ -128,6 +130,15 @@ def visit(context, server, path):
     page.goto(server.url + path)
     page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']")
     return page
+
+
+def complaint(told):
+    """What the console says went wrong, with the address it is about."""
+    address = told.location.get("url", "")
+    # On a deep link Streamlit asks for its own addresses beside the screen first, then at the root.
+    if told.type != "error" or ("404" in told.text and "/_stcore/" in address):
+        return []
+    return [f"{told.text} ({address})"]
 
 
 @pytest.fixture

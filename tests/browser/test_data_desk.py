@@ -65,6 +65,27 @@ def test_upload_correct_a_mapping_leave_out_duplicates_save_and_launch(open_page
     assert page.foreign == []
 
 
+@pytest.mark.parametrize("width", [1200, 390])
+def test_every_picture_of_the_data_is_drawn_in_a_narrow_window(open_page, width):
+    page = open_page("/data", width=width)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "posts.jsonl", "mimeType": "", "buffer": file_with((2, 1))}
+    )
+    page.get_by_role("tab", name="Pictures").click()
+    charts = page.get_by_role("tabpanel", name="Pictures").locator(".drpo-chart")
+    charts.first.locator(".js-plotly-plot").wait_for()
+    assert charts.count() >= 5
+    # Beside each other there is less room for each than charts are drawn for at first.
+    assert charts.first.bounding_box()["width"] < 460
+    for place in range(charts.count()):
+        charts.nth(place).locator(".main-svg").first.wait_for()
+        chart = charts.nth(place).bounding_box()
+        drawn = charts.nth(place).locator(".main-svg").first.bounding_box()
+        assert drawn["width"] == pytest.approx(chart["width"], abs=1)
+    assert page.locator(".drpo-waiting").count() == 0
+    assert page.failures == []
+
+
 def test_a_broken_file_gets_one_sentence_and_the_page_goes_on(open_page):
     page = open_page("/data")
     page.locator("input[type=file]").set_input_files(

@@ -60,24 +60,34 @@ const legendRows = (traces, width) => {
 // About: letters of Chinese and Japanese are as wide as high, others half of that.
 const writtenWidth = (text) => [...text].reduce((sum, c) => sum + (c > "\u2e80" ? 13 : 6.4), 0)
 
-// What is written beside the plot, at its right end; on a phone it gets no more room than it needs.
+// The margin for what is written beside the plot, at its right end; on a phone it gets no more room
+// than it needs. A margin without such notes is there for something else and stays.
 const besideWidth = (layout) => {
-  const beside = layout.annotations.filter((note) => note.x === 1 && note.xanchor === "left")
+  const notes = layout.annotations ?? []
+  const beside = notes.filter((note) => note.x === 1 && note.xanchor === "left")
+  if (!beside.length) return layout.margin.r
   const lines = beside.flatMap((note) => note.text.split("<br>"))
-  return Math.max(16, ...lines.map((line) => writtenWidth(line) + 10))
+  return Math.min(layout.margin.r, Math.max(16, ...lines.map((line) => writtenWidth(line) + 10)))
 }
 
-const layoutFor = (layout, data, host) => {
+// The step axes at the zoom that a group shares; those of a plan where there is none.
+const sharedAxes = (layout, range) =>
+  Object.fromEntries(
+    stepAxes(layout).map((name) => [name, range ? { ...layout[name], range: [...range] } : layout[name]])
+  )
+
+const layoutFor = (layout, { data, host, shared }) => {
   const style = getComputedStyle(host)
   const narrow = host.clientWidth < 460
   const below = layout.showlegend ? 46 + 24 * legendRows(data.figure.data, host.clientWidth) : 0
   const margin = {
     ...layout.margin,
-    r: narrow ? Math.min(layout.margin.r, besideWidth(layout)) : layout.margin.r,
+    r: narrow ? besideWidth(layout) : layout.margin.r,
     b: Math.max(layout.margin.b, below),
   }
   return {
     ...layout,
+    ...sharedAxes(layout, shared),
     margin,
     uirevision: data.revision,
     height: data.height,
@@ -113,7 +123,7 @@ const draw = async (chart) => {
   if (!host.isConnected || host.clientWidth === 0) return
   const colours = data.colours[isDark(host) ? "dark" : "light"]
   const figure = paint(data.figure, colours)
-  await Plotly.react(plot, figure.data, layoutFor(figure.layout, data, host), configFor(data.words))
+  await Plotly.react(plot, figure.data, layoutFor(figure.layout, chart), configFor(data.words))
   chart.waiting?.remove()
   chart.waiting = null
   // Not an image: its buttons can be reached with the keyboard.
@@ -145,22 +155,30 @@ const listenToPicks = (chart) => {
 }
 
 // A zoom on the step axis is shared by all charts of a group; the echo of a shared zoom is not.
+// It is kept on the chart: the drawing keeps only what was zoomed in itself when new points come.
 const tellGroup = (chart, change) => {
   if (!chart.data.group || chart.echo) return
-  const axis = Object.keys(change).find((name) => name.startsWith("xaxis"))
+  const axis = Object.keys(change).find((name) => name.startsWith("xaxis"))?.split(".")[0]
   if (!axis) return
-  const reset = Object.keys(change).some((name) => name.endsWith(".autorange"))
-  const range = chart.plot.layout[axis.split(".")[0]]?.range
-  const detail = { group: chart.data.group, from: chart, range: reset ? null : [...(range ?? [])] }
+  const range = chart.plot.layout[axis]?.range
+  const planned = chart.data.figure.layout[axis]?.range
+  const reset =
+    Object.keys(change).some((name) => name.endsWith(".autorange")) ||
+    (range && planned && range.every((end, index) => end === planned[index]))
+  chart.shared = reset || !range ? null : [...range]
+  const detail = { group: chart.data.group, from: chart, range: chart.shared }
   window.dispatchEvent(new CustomEvent(GROUP_EVENT, { detail }))
 }
 
 const hearGroup = (chart) => async (event) => {
   const { group, from, range } = event.detail
-  if (from === chart || group !== chart.data.group || !chart.plot.layout) return
+  if (from === chart || group !== chart.data.group) return
+  chart.shared = range
+  if (!chart.plot.layout) return
   const change = {}
   for (const axis of stepAxes(chart.plot.layout)) {
-    if (range) change[`${axis}.range`] = [...range]
+    const wanted = range ?? chart.data.figure.layout[axis]?.range
+    if (wanted) change[`${axis}.range`] = [...wanted]
     else change[`${axis}.autorange`] = true
   }
   chart.echo = true
@@ -200,6 +218,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!host) return
   host.style.height = `${data.height}px`
   const chart = charts.get(host) ?? mount(host, data)
+  if (chart.data.revision !== data.revision) chart.shared = null
   chart.data = data
   chart.tell = setTriggerValue
   render(chart)
