@@ -157,6 +157,30 @@ def test_a_sweep_whose_plan_no_longer_fits_fails_alone(store):
     assert len(Board.read(store, sound).runs) == 2
 
 
+def test_a_plan_whose_axis_is_no_setting_any_more_fails_in_a_sentence_and_alone(store):
+    broken, sound = started(store), started(store)
+    written = store.sweeps.get(broken).plan
+    gone = {**written["axes"][1], "name": "kl_penalty"}
+    store.sweeps.change(broken, plan={**written, "axes": [written["axes"][0], gone]})
+    advance_all(store)
+    assert store.sweeps.get(broken).status == "failed"
+    said = store.documents.get("sweep", broken)["error"]
+    assert "'kl_penalty' is not a setting that a sweep can vary" in said
+    assert "Plan a new sweep" in said
+    assert len(Board.read(store, sound).runs) == 2
+
+
+def test_a_sweep_that_stumbles_over_a_bug_does_not_hold_up_the_others(store, caplog):
+    sound, stumbling = started(store), started(store, together=1)
+    run_id = advance(store, stumbling).runs[0].id
+    config = store.runs.get(run_id).config
+    store.runs.change(run_id, config={**config, "kl": {}})  # no such run can be written
+    advance_all(store)
+    assert f"the sweep {stumbling} could not be advanced" in caplog.text
+    assert store.sweeps.get(stumbling).status == "running"
+    assert len(Board.read(store, sound).runs) == 2
+
+
 def test_a_grid_runs_every_cell_with_every_seed_and_gives_an_interval(store):
     sweep_id = started(store, axes=GRID, seeds=(0, 1, 2))
     board = run_through(store, sweep_id, lambda v, seed: 5 + v["reset_prob"] + 0.1 * seed)
@@ -323,6 +347,51 @@ def test_a_stopped_sweep_goes_on_where_it_was(store):
     assert all(cell.state == "done" for cell in board.cells)
 
 
+def test_a_stopped_sweep_goes_on_without_a_run_that_was_erased_or_deleted(store):
+    sweep_id = started(store, together=2)
+    erased, deleted = (run.id for run in advance(store, sweep_id).runs)
+    stop(store, sweep_id)
+    store.runs.remove(erased)
+    store.runs.hide(deleted)
+    resume(store, sweep_id)
+    assert store.runs.get(deleted).status == "stopped"
+    board = run_through(store, sweep_id, lambda _v, _s: 5.0)
+    assert board.status == "finished"
+    # The erased run's seed was queued anew, the deleted one's was not.
+    assert erased in [run.id for run in board.runs if run.status == "finished"]
+    assert [cell.state for cell in board.cells].count("part") == 1
+
+
+def test_runs_that_are_still_saving_when_their_sweep_resumes_go_on_once_they_have_stopped(store):
+    sweep_id = started(store, together=2)
+    saving, saved = (run.id for run in advance(store, sweep_id).runs)
+    for run_id in (saving, saved):
+        store.runs.change(run_id, status="running")
+    stop(store, sweep_id)
+    store.runs.change(saved, status="stopped")
+    resume(store, sweep_id)
+    assert store.runs.get(saved).status == "queued"
+    # The other one is in its last update still, and hears the stop all the same.
+    assert len(advance(store, sweep_id).live) == 2
+    store.runs.change(saving, status="stopped")
+    board = advance(store, sweep_id)
+    assert store.runs.get(saving).status == "queued"
+    assert store.commands.pending(saving) == []
+    assert board.notes["stopped"] == []
+
+
+def test_a_sweep_stopped_again_while_its_runs_save_forgets_none_of_them(store):
+    sweep_id = started(store, together=1)
+    [run] = advance(store, sweep_id).runs
+    store.runs.change(run.id, status="running")
+    stop(store, sweep_id)
+    resume(store, sweep_id)
+    store.runs.change(run.id, status="stopped")
+    stop(store, sweep_id)
+    resume(store, sweep_id)
+    assert store.runs.get(run.id).status == "queued"
+
+
 SEARCH = (
     Axis(name="reset_prob", low=0.05, high=1.0),
     Axis(name="kl_coef", low=0.01, high=1.0, log=True),
@@ -353,6 +422,22 @@ def test_tpe_looks_nearer_to_the_top_than_random_does(store):
 
     # the median of 24 is steadier than the best, which luck alone may make good
     assert distances("tpe")[12] < 0.7 * distances("random")[12]
+
+
+@pytest.mark.parametrize(
+    ("axes", "cells"),
+    [
+        ((Axis(name="num_ppo_epochs", low=1, high=4),), 4),
+        ((Axis(name="kl_coef", values=(0.05, 0.1)), Axis(name="gamma", values=(0.9, 1.0))), 4),
+    ],
+)
+def test_tpe_ends_when_its_space_has_fewer_cells_than_it_may_try(store, axes, cells):
+    sweep_id = started(store, kind="tpe", axes=axes, trials=12, seeds=(0,))
+    board = run_through(store, sweep_id, lambda v, _s: 5.0 + v["reset_prob"])
+    assert board.status == "finished"
+    tried = [cell for cell in board.cells if not cell.is_control]
+    assert len({cell.key for cell in tried}) == len(tried) == cells
+    assert len(board.notes["proposed"]) <= len(board.cells)
 
 
 def test_importance_names_the_setting_that_matters(store):

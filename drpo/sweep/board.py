@@ -146,10 +146,11 @@ class Board:
         """Read a sweep's board from the store.
 
         Raises:
+            ConfigError: Its plan does not fit this version.
             RunError: There is no such sweep.
         """
         sweep = store.sweeps.get(sweep_id)
-        plan = SweepPlan.model_validate(sweep.plan)
+        plan = SweepPlan.stored(sweep.plan)
         notes = store.documents.get("sweep", sweep_id) or {}
         runs = store.runs.all(sweep_id=sweep_id, archived=True, limit=MANY)
         runs += store.runs.all(sweep_id=sweep_id, archived=True, deleted=True, limit=MANY)

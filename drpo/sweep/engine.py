@@ -7,6 +7,7 @@ itself refuses to queue the same run twice.
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from typing import Any
@@ -19,6 +20,8 @@ from drpo.sweep.board import Board, Cell, SweepRun
 from drpo.sweep.early import clearly_worse
 from drpo.sweep.plan import SweepPlan, Values, key_of
 from drpo.sweep.search import propose
+
+log = logging.getLogger(__name__)
 
 WHO = "sweep"
 TRIES = 2
@@ -43,6 +46,10 @@ def advance_all(store: Store) -> None:
                 # A plan that no longer fits this version must not stop the other sweeps.
                 store.sweeps.change(sweep.id, status="failed")
                 _note(store, sweep.id, error=str(error))
+            except Exception:
+                # A full disk or a locked store may be over at the next look, so the sweep goes on;
+                # the other sweeps and the queue must not wait for that.
+                log.exception("the sweep %s could not be advanced", sweep.id)
 
 
 def advance(store: Store, sweep_id: str) -> Board:
@@ -52,12 +59,13 @@ def advance(store: Store, sweep_id: str) -> Board:
     sweep is finished.
 
     Raises:
+        ConfigError: The plan does not fit this version.
         RunError: There is no such sweep.
     """
     board = Board.read(store, sweep_id)
     if board.status != "running":
         return board
-    if _drop(store, board) or _let_go_on(store, board):
+    if _drop(store, board) or _resume_stopped(store, board, WHO) or _let_go_on(store, board):
         board = Board.read(store, sweep_id)
     while len(board.live) < board.plan.together and not board.over_budget():
         due = _next(store, board)
@@ -69,7 +77,8 @@ def advance(store: Store, sweep_id: str) -> Board:
             # Another process advances this sweep just now; what is left to do is not for this one
             # to say, least of all that the sweep is finished.
             return board
-    if not board.live:
+    # One that stopped since the first look is resumed at the next.
+    if not board.live and not board.notes.get("stopped"):
         store.sweeps.change(sweep_id, status="finished")
         board = Board.read(store, sweep_id)
     return board
@@ -86,25 +95,23 @@ def stop(store: Store, sweep_id: str, who: str = "") -> None:
         raise RunError(f"The sweep {sweep_id} is {board.status}; only a running one can stop.")
     # First the sweep, so that no supervisor fills the places that become free.
     store.sweeps.change(sweep_id, status="stopped")
-    stopped = [run.id for run in Board.read(store, sweep_id).live]
-    for run_id in stopped:
+    live = [run.id for run in Board.read(store, sweep_id).live]
+    for run_id in live:
         _stop_run(store, run_id, who or WHO)
-    _note(store, sweep_id, stopped=stopped)
+    _note(store, sweep_id, stopped=[*board.notes.get("stopped", ()), *live])
 
 
 def resume(store: Store, sweep_id: str, who: str = "") -> None:
     """Let a stopped or finished sweep go on, with the runs that stopping it had stopped.
 
     Raises:
+        ConfigError: The plan does not fit this version.
         RunError: There is no such sweep, or it is going on.
     """
     board = Board.read(store, sweep_id)
     if board.status == "running":
         raise RunError(f"The sweep {sweep_id} is going on already.")
-    for run_id in board.notes.get("stopped", ()):
-        if store.runs.get(run_id).status in orders.RESUMABLE:
-            orders.resume(store, run_id, who or WHO)
-    _note(store, sweep_id, stopped=[])
+    _resume_stopped(store, board, who or WHO)
     store.sweeps.change(sweep_id, status="running")
 
 
@@ -152,8 +159,9 @@ def _next(store: Store, board: Board) -> tuple[Values, int] | None:
         for cell in open_cells:
             for seed in cell.missing_seeds(plan.seeds):
                 return cell.values, seed
-        if drawn < plan.trials:
-            return _proposed(store, board, propose(board, drawn)), plan.seeds[0]
+        proposal = propose(board, drawn) if drawn < plan.trials else None
+        if proposal is not None:
+            return _proposed(store, board, proposal), plan.seeds[0]
     else:
         for seed in plan.seeds:
             for cell in open_cells:
@@ -221,6 +229,33 @@ def _stop_run(store: Store, run_id: str, who: str) -> None:
         return  # it ended by itself in the meantime
 
 
+def _resume_stopped(store: Store, board: Board, who: str) -> bool:
+    """Queue the runs that stopping the sweep had stopped; say whether there were any.
+
+    One that is still saving stays on the list and is queued once it has stopped. One that was
+    deleted, erased or stopped early since leaves the list.
+    """
+    listed = board.notes.get("stopped", ())
+    if not listed:
+        return False
+    ours = [
+        run for cell in board.cells if cell.dropped is None
+        for run in cell.runs if run.id in listed
+    ]  # fmt: skip
+    due = [run for run in ours if run.status in orders.RESUMABLE]
+    for run in due:
+        _resume_run(store, run.id, who)
+    _note(store, board.id, stopped=[run.id for run in ours if run in board.live])
+    return bool(due)
+
+
+def _resume_run(store: Store, run_id: str, who: str) -> None:
+    try:
+        orders.resume(store, run_id, who)
+    except RunError:
+        return  # a person has resumed or erased it in the meantime
+
+
 def _let_go_on(store: Store, board: Board) -> bool:
     """Queue interrupted runs again, a few times each; say whether there were any."""
     interrupted: list[SweepRun] = [
@@ -231,7 +266,7 @@ def _let_go_on(store: Store, board: Board) -> bool:
     for run in interrupted:
         events = store.events.since(run.id, kinds=("resume",))
         if sum(event.who == WHO for event in events) < TRIES:
-            orders.resume(store, run.id, WHO)
+            _resume_run(store, run.id, WHO)
             going_on = True
     return going_on
 

@@ -148,6 +148,21 @@ class SweepPlan(BaseModel):
                     base.replace(**{axis.name: axis.rounded(bound)})
         return plan
 
+    @classmethod
+    def stored(cls, written: dict[str, Any]) -> SweepPlan:
+        """Read a plan from the store.
+
+        Raises:
+            ConfigError: It was written by another version and means nothing to this one.
+        """
+        try:
+            return cls.model_validate(written)
+        except ValidationError as error:
+            raise ConfigError(
+                f"The sweep's plan does not fit this version: {_said(error)}. "
+                "Plan a new sweep; the runs of this one stay."
+            ) from error
+
     @cached_property
     def base_config(self) -> RunConfig:
         """The shared config."""

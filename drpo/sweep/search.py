@@ -6,6 +6,7 @@ database and goes on after any restart with what its runs really gave.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,22 @@ STARTUP = 5
 """Cells that TPE draws at random before it trusts what it has seen."""
 ENOUGH = 4
 """Cells with a mean that importance needs at least."""
+DRAWS = 200
+"""Random cells looked at for one that is new before a space counts as used up."""
 
 
-def propose(board: Board, index: int) -> Values:
+def propose(board: Board, index: int) -> Values | None:
     """The TPE cell of this number, given what the sweep has seen so far.
 
-    A cell that was tried already is not tried again: another one is drawn near it at random.
+    A cell that was tried already is not tried again: another one is drawn at random instead.
+
+    Args:
+        board: The sweep as it stands.
+        index: Cells drawn so far, controls not counted.
+
+    Returns:
+        A cell that the board does not hold, or None when the space seems to have no other: listed
+        values and whole numbers make only so many combinations.
     """
     import optuna
 
@@ -40,8 +51,8 @@ def propose(board: Board, index: int) -> Values:
     rounded = {axis.name: _rounded(axis, trial.params[axis.name]) for axis in plan.axes}
     cell = plan.canonical(rounded)
     known = {one.key for one in board.cells}
-    fresh = (plan.drawn(index * 100 + attempt) for attempt in range(20))
-    return next((one for one in (cell, *fresh) if key_of(one) not in known), cell)
+    drawn = (plan.drawn(index * DRAWS + attempt) for attempt in range(DRAWS))
+    return next((one for one in itertools.chain([cell], drawn) if key_of(one) not in known), None)
 
 
 def importance(board: Board) -> dict[str, float]:
