@@ -65,7 +65,9 @@ class KLCoefficient(Knob):
     """The KL brake. Adaptive: a log-space proportional controller towards `target`.
 
     Source: Ziegler et al. 2019, arXiv:1909.08593, section 2.2, with the horizon form of their code:
-    coefficient *= 1 + clip(kl / target - 1, -0.2, 0.2) * episodes / horizon.
+    coefficient *= 1 + clip(kl / target - 1, -0.2, 0.2) * episodes / horizon. Here an update counts
+    as one horizon at most: theirs turns the brake's sign once episodes > 5 * horizon, and a
+    negative coefficient pays the policy for leaving the start policy.
     """
 
     target: float = 6.0
@@ -76,7 +78,7 @@ class KLCoefficient(Knob):
         if self.schedule != "adaptive":
             return
         error = min(max(kl / self.target - 1, -0.2), 0.2)
-        self.anchor_value *= 1 + error * episodes / self.horizon
+        self.anchor_value *= 1 + error * min(episodes, self.horizon) / self.horizon
 
 
 @dataclass
@@ -90,9 +92,9 @@ class ResetProbability(Knob):
         probability = final + (anchor - final) * clip(gap / largest gap so far, 0, 1)
 
     As reward from the bare prompt catches up, the gap closes and resets fade out; if the policy
-    later forgets, the gap opens and they come back. Until a gap has been seen (no reward at all
-    yet) the probability stays where it is. One episode in ten always starts at the prompt, for
-    without those there is no gap to see.
+    later forgets, the gap opens and they come back. An anchor below the final value rises to it in
+    the same way. Until a gap has been seen (no reward at all yet) the probability stays where it
+    is. One episode in ten always starts at the prompt, for without those there is no gap to see.
     """
 
     reset_mean: float | None = None
@@ -103,8 +105,8 @@ class ResetProbability(Knob):
         """Return the probability for update `step` of `total`."""
         if self.schedule != "adaptive":
             return super().at(step, total)
-        low, high = sorted((self.final, min(self.anchor_value, _LAST_PROMPT_STARTS)))
-        return low + (high - low) * self._share_left()
+        final, start = (min(x, _LAST_PROMPT_STARTS) for x in (self.final, self.anchor_value))
+        return final + (start - final) * self._share_left()
 
     def learn(self, reset_score: float | None, prompt_score: float | None) -> None:
         """Take the mean scores of an update's reset and prompt starts; None where there is none."""

@@ -74,6 +74,15 @@ def test_the_adaptive_coefficient_steers_a_system_to_its_target():
     assert kl == pytest.approx(6.0, rel=0.02)
 
 
+@pytest.mark.parametrize("horizon", [1, 50, 99, 100])
+def test_the_adaptive_coefficient_stays_a_brake_however_short_its_horizon(horizon):
+    knob = KLCoefficient("adaptive", 0.0, 0.1, target=6.0, horizon=horizon)
+    for _ in range(3):
+        knob.learn(kl=0.0, episodes=512)
+    # error clipped to -.2, an update counted as one horizon at most: * .8 each time
+    assert knob.at(0, 1) == pytest.approx(0.1 * 0.8**3)
+
+
 def test_a_fixed_coefficient_learns_nothing():
     knob = KLCoefficient("constant", 0.0, 0.1)
     knob.learn(kl=50.0, episodes=512)
@@ -124,6 +133,34 @@ def test_annealing_keeps_some_prompt_starts_and_its_floor():
     for _ in range(40):
         knob.learn(1.0, 1.0)
     assert knob.at(0, 10) == pytest.approx(0.2, abs=1e-3)
+
+
+def test_annealing_from_below_its_final_value_begins_where_it_was_asked_to_and_rises():
+    knob = ResetProbability("adaptive", 0.5, 0.2)
+    assert knob.at(0, 10) == pytest.approx(0.2)
+    knob.learn(1.0, 0.0)
+    assert knob.at(1, 10) == pytest.approx(0.2)
+    knob.learn(1.0, 1.0)  # the prompt's running mean is .2, so the gap is .8 of the largest
+    assert knob.at(2, 10) == pytest.approx(0.5 - 0.3 * 0.8)
+    for _ in range(40):
+        knob.learn(1.0, 1.0)
+    assert knob.at(3, 10) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_annealing_turned_below_its_final_value_takes_the_value_at_once():
+    knob = ResetProbability("adaptive", 0.5, 0.8)
+    knob.learn(1.0, 0.0)
+    knob.turn(1, 0.1)
+    assert knob.at(1, 10) == pytest.approx(0.1)
+
+
+def test_annealing_towards_resets_alone_keeps_some_prompt_starts():
+    knob = ResetProbability("adaptive", 1.0, 0.5)
+    knob.learn(1.0, 0.0)
+    knob.learn(0.0, 1.0)
+    for _ in range(40):
+        knob.learn(1.0, 1.0)
+    assert knob.at(0, 10) == pytest.approx(0.9, abs=1e-3)
 
 
 def test_a_turned_annealed_probability_takes_the_value_at_once():
