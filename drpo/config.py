@@ -11,7 +11,6 @@ elsewhere).
 
 from __future__ import annotations
 
-import json
 from typing import Any, Self
 
 from pydantic import ValidationError, model_validator
@@ -84,11 +83,6 @@ class RunConfig(Group):
             return cls.model_validate(filled)
         except ValidationError as error:
             raise ConfigError(_sentence(error)) from error
-
-    @classmethod
-    def from_json(cls, text: str) -> RunConfig:
-        """Read what `to_json` wrote."""
-        return cls.from_nested(json.loads(text))
 
     def to_json(self) -> str:
         """Write all settings as JSON, grouped."""

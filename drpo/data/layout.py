@@ -60,15 +60,6 @@ class Layout:
             if (value := getattr(self, item.name))
         }
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Layout:
-        """Read what `as_dict` wrote."""
-        known = {item.name for item in dataclasses.fields(cls)}
-        kept: dict[str, Any] = {name: value for name, value in values.items() if name in known}
-        for name in _LIST_PARTS & kept.keys():
-            kept[name] = tuple(kept[name])
-        return cls(**kept)
-
 
 def normal_name(name: str) -> str:
     """Bring a column's name into one form: lower case, words joined by underscores."""

@@ -258,8 +258,3 @@ def stop_when(cancelled: Callable[[], bool], progress: Progress) -> Progress:
         progress(stage, done, total)
 
     return told
-
-
-def usable(pairs: list[Pair], without: set[int]) -> list[Pair]:
-    """Return the pairs whose rows are not excluded."""
-    return [pair for pair in pairs if pair.row not in without]

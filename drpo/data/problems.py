@@ -81,16 +81,6 @@ KINDS = _kinds()
 """By code, in the order of the report."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One problem of one row."""
-
-    kind: str
-    row: int
-    detail: str = ""
-    """What exactly, in a few words: the field, the value."""
-
-
 @dataclass(slots=True)
 class Tally:
     """All rows with one kind of problem; the rows are all kept, few details are."""
@@ -130,11 +120,3 @@ class Problems:
     def counts(self) -> dict[str, int]:
         """Return how many rows each kind has, in the order of the report."""
         return {code: len(self.rows(code)) for code in KINDS if code in self._by_kind}
-
-    def list(self, most: int = 1000) -> list[Problem]:
-        """Return single problems, at most so many of a kind."""
-        return [
-            Problem(code, row, self.detail(code, row))
-            for code in self.counts()
-            for row in self.rows(code)[:most]
-        ]
