@@ -73,7 +73,8 @@ class Episodes:
         rows = batch_rows(len(self.prompts), episodes, seed, step)
         prompts = [self.prompts[row] for row in rows]
         draws = draw(episodes, seed, step)
-        if self.config.reset.reset_source != "rollin":
+        # Plain PPO never resets, whatever is asked of it: it is the control of every comparison.
+        if self.config.run.method == "ppo" or self.config.reset.reset_source != "rollin":
             return place_starts(
                 prompts, self.offline, draws, reset_prob=reset_prob,
                 min_prefix=self.config.reset.reset_min_prefix, pool=self.pool,

@@ -23,6 +23,7 @@ from typing import Any
 
 from drpo import processes
 from drpo.config import RunConfig
+from drpo.errors import ConfigError
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
 
@@ -115,7 +116,12 @@ class Supervisor:
             if processes.is_here(run)
         ]
         for run in sorted(queued, key=lambda run: run.created_at):
-            device = free_device(RunConfig.from_nested(run.config), self._gpus, taken)
+            try:
+                device = free_device(RunConfig.from_nested(run.config), self._gpus, taken)
+            except ConfigError as error:
+                # Queued by another version; those behind it in the queue must not wait for it.
+                self._refuse(run, error)
+                continue
             if device is not None and self._launch(run, device):
                 taken.append(device)
 
@@ -165,6 +171,12 @@ class Supervisor:
         if self.store.runs.move(run.id, from_statuses=("running", "paused"), to="interrupted"):
             self.store.runs.change(run.id, error=f"{why} It can be resumed from its checkpoint.")
             self.store.events.add(run.id, run.step, "error", why, told)
+
+    def _refuse(self, run: Run, error: ConfigError) -> None:
+        why = f"Its settings do not fit this version: {error} Start a new run with other settings."
+        if self.store.runs.move(run.id, from_statuses=("queued",), to="failed"):
+            self.store.runs.change(run.id, error=why, stage="failed", finished_at=time.time())
+            self.store.events.add(run.id, run.step, "error", why)
 
     def _launch(self, run: Run, device: str) -> bool:
         if not self.store.runs.move(run.id, from_statuses=("queued",), to="running"):

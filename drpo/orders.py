@@ -18,7 +18,30 @@ from drpo.store.schema import LIVE_STATUSES, Run
 KNOBS = ("kl_coef", "reset_prob")
 """Settings that may be turned while a run is going on."""
 
+UPDATING = ("drpo", "ppo")
+"""Methods that learn in updates; only between two updates can a run pause or a knob turn."""
+
 RESUMABLE = ("stopped", "interrupted", "failed")
+
+
+def can_pause(run: Run) -> bool:
+    """Whether a run of this method hears a pause."""
+    return run.config["run"]["method"] in UPDATING
+
+
+def knobs_of(run: Run) -> tuple[str, ...]:
+    """The knobs that do something in a run: plain PPO has no resets, the other methods no updates.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Names out of `KNOBS`; none for a method that does not learn in updates.
+    """
+    method = run.config["run"]["method"]
+    if method == "ppo":
+        return ("kl_coef",)
+    return KNOBS if method in UPDATING else ()
 
 
 def stop(store: Store, run_id: str, who: str = "") -> str:
@@ -42,9 +65,14 @@ def pause(store: Store, run_id: str, who: str = "") -> None:
     """Ask a run to pause after the update it is in.
 
     Raises:
-        RunError: The run is unknown, not started, or has ended.
+        RunError: The run is unknown, not started, or has ended, or its method cannot pause.
     """
     run = _live(store, run_id, "pause")
+    if not can_pause(run):
+        raise RunError(
+            f"{run_id} is a {run.config['run']['method']} run, and only {' and '.join(UPDATING)} "
+            "can pause; stop it instead. Resumed, it begins the stage it was in anew."
+        )
     if run.status == "queued":
         raise RunError(f"{run_id} has not started, so there is nothing to pause; stop it instead.")
     store.commands.add(run_id, "pause", who=who)
@@ -79,7 +107,7 @@ def turn(store: Store, run_id: str, knobs: Mapping[str, Any], who: str = "") -> 
     """Give a live run new values of `kl_coef` or `reset_prob`; they count from the next update.
 
     Raises:
-        ConfigError: A name is not a knob, or a value is out of its range.
+        ConfigError: A name is not a knob of this run, or a value is out of its range.
         RunError: The run is unknown or has ended.
     """
     wrong = sorted(set(knobs) - set(KNOBS))
@@ -89,6 +117,14 @@ def turn(store: Store, run_id: str, knobs: Mapping[str, Any], who: str = "") -> 
             f"got {', '.join(wrong) or 'nothing'}. Start a new run for other settings."
         )
     run = _live(store, run_id, "change")
+    idle = sorted(set(knobs) - set(knobs_of(run)))
+    if idle:
+        offered = f"only {' and '.join(knobs_of(run))}" if knobs_of(run) else "nothing"
+        raise ConfigError(
+            f"{' and '.join(idle)} would do nothing in {run_id}: in a "
+            f"{run.config['run']['method']} run {offered} can be turned. Start a new run, of the "
+            "method drpo to use both."
+        )
     checked = RunConfig.from_nested(run.config).replace(**knobs).flat()
     store.commands.add(run_id, "set", {name: checked[name] for name in knobs}, who)
 

@@ -15,6 +15,7 @@ from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.launcher import Supervisor, free_device
 from drpo.store import run_folder
+from drpo.store.schema import Sweep
 
 
 @pytest.fixture
@@ -94,6 +95,26 @@ def test_an_old_heartbeat_alone_kills_nothing(store, sleeper):
     supervisor.stop()
 
 
+def test_a_run_or_sweep_of_another_version_does_not_hold_up_the_queue(store, monkeypatch):
+    monkeypatch.setenv("DRPO_CPU_SLOTS", "1")
+    old = store.runs.create(config())
+    store.runs.change(old.id, config={**old.config, "kl": {"kl_penalty": 0.1}})
+    store.sweeps.add(Sweep(id="old", name="old", plan={"base": {}, "axes": [{"name": "gone"}]}))
+    sound = store.runs.create(config(data="nowhere.jsonl", executor="thread"))
+    supervisor = Supervisor(store, poll_seconds=0.05)
+    supervisor.tick()
+    refused = store.runs.get(old.id)
+    assert refused.status == "failed"
+    assert "kl_penalty" in refused.error
+    assert "Start a new run" in refused.error
+    assert [e.message for e in store.events.since(old.id, kinds=("error",))] == [refused.error]
+    assert store.sweeps.get("old").status == "failed"
+    # The run behind them began: its own worker says what it lacks.
+    with pytest.raises(AssertionError, match=r"nowhere\.jsonl"):
+        wait_until(store, sound.id, lambda run: run.status == "finished")
+    supervisor.stop()
+
+
 def test_only_one_supervisor_acts_and_the_next_takes_over(store):
     first, second = Supervisor(store), Supervisor(store)
     assert first.acting()
@@ -160,6 +181,31 @@ def test_a_queued_run_cannot_be_paused(store):
     run = store.runs.create(config())
     with pytest.raises(RunError, match="has not started"):
         orders.pause(store, run.id)
+
+
+@pytest.mark.parametrize("method", ["dpo", "sft", "best_of_n", "rm"])
+def test_a_method_without_updates_only_stops(store, method):
+    run = store.runs.create(config(method=method))
+    store.runs.change(run.id, status="running")
+    with pytest.raises(RunError, match=f"is a {method} run, and only drpo and ppo can pause; stop"):
+        orders.pause(store, run.id)
+    with pytest.raises(ConfigError, match=f"in a {method} run nothing can be turned"):
+        orders.turn(store, run.id, {"kl_coef": 0.2})
+    assert store.commands.pending(run.id) == []
+    orders.stop(store, run.id)
+    assert [command.kind for command in store.commands.pending(run.id)] == ["stop"]
+
+
+def test_plain_ppo_turns_its_brake_and_no_resets(store):
+    run = store.runs.create(config(method="ppo"))
+    store.runs.change(run.id, status="running")
+    for knobs in ({"reset_prob": 0.5}, {"reset_prob": 0.5, "kl_coef": 0.2}):
+        with pytest.raises(ConfigError, match=r"reset_prob would do nothing .* only kl_coef can"):
+            orders.turn(store, run.id, knobs)
+    assert store.commands.pending(run.id) == []
+    orders.turn(store, run.id, {"kl_coef": 0.2})
+    orders.pause(store, run.id)
+    assert [c.kind for c in store.commands.pending(run.id)] == ["set", "pause"]
 
 
 @pytest.mark.parametrize("knobs", [{"gamma": 0.5}, {}, {"kl_coef": -1}, {"reset_prob": "many"}])
