@@ -1,11 +1,14 @@
 """The screens run from beginning to end, in both languages, with and without runs."""
 
+import time
 from pathlib import Path
 
 import pytest
 import screen_material
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+
+from drpo.dashboard import frames
 
 ROOT = Path(__file__).parent.parent
 MAIN = ROOT / "drpo" / "dashboard" / "main.py"
@@ -98,8 +101,70 @@ def test_turning_a_knob_sends_the_new_value_with_the_name_of_who_turned_it(store
     app.button(key="apply_one").click().run()
     [command] = store.commands.pending(run.id)
     assert command.kind == "set"
-    assert command.payload["reset_prob"] == 0.25
+    assert command.payload == {"reset_prob": 0.25}
     assert command.who
+
+
+def asked_of(store, run):
+    return [command.payload for command in store.commands.pending(run.id)]
+
+
+def test_apply_asks_only_for_the_knob_that_was_moved_and_only_once(store):
+    run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
+    app = visit("live", run=run.id)
+    app.button(key="apply_one").click().run()
+    assert asked_of(store, run) == []
+    assert "No knob was moved" in app.toast[0].value
+    app.select_slider(key="kl_coef_one").set_value(0.5)
+    app.button(key="apply_one").click().run()
+    app.button(key="apply_one").click().run()
+    assert asked_of(store, run) == [{"kl_coef": 0.5}]
+
+
+def test_an_untouched_slider_follows_its_knob_and_a_moved_one_stays(store):
+    run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
+    app = visit("live", run=run.id)
+    app.slider(key="reset_prob_one").set_value(0.25).run()
+    store.metrics.append(run.id, 6, {"objective/kl_coef": 0.31, "reset/prob": 0.4})
+    time.sleep(frames.FRESH_SECONDS)
+    app.run()
+    assert app.select_slider(key="kl_coef_one").value == 0.31
+    assert app.slider(key="reset_prob_one").value == 0.25
+    app.button(key="apply_one").click().run()
+    assert asked_of(store, run) == [{"reset_prob": 0.25}]
+
+
+def test_another_run_on_the_same_screen_shows_its_own_knobs(store):
+    left, right = (
+        screen_material.add_run(store, str(kl), updates=10, upto=5, status="running", kl_coef=kl)
+        for kl in (0.2, 0.5)
+    )
+    app = visit("live", run=left.id)
+    app.select_slider(key="kl_coef_one").set_value(3.0).run()
+    app.selectbox(key="run").set_value(right.id).run()
+    assert app.select_slider(key="kl_coef_one").value == 0.5
+    app.button(key="apply_one").click().run()
+    assert asked_of(store, right) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "offered"),
+    [
+        ("drpo", {"pause", "kl_coef", "reset_prob"}),
+        ("ppo", {"pause", "kl_coef"}),
+        ("dpo", set()),
+    ],
+)
+def test_a_control_that_would_do_nothing_is_not_offered(store, method, offered):
+    run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
+    groups = run.config
+    store.runs.change(run.id, config={**groups, "run": {**groups["run"], "method": method}})
+    app = visit("live", run=run.id)
+    assert problems(app) == []
+    widgets = [*app.button, *app.slider, *app.select_slider]
+    shown_keys = {widget.key.removesuffix("_one") for widget in widgets if widget.key}
+    assert "stop" in shown_keys
+    assert shown_keys & {"pause", "kl_coef", "reset_prob"} == offered
 
 
 @pytest.mark.parametrize("view", ["path", "resets", "lengths", "losses", "all", "events", "log",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -10,11 +11,26 @@ from drpo import orders
 from drpo.config import RunConfig
 from drpo.dashboard import forms, services
 from drpo.dashboard.charts import Source
+from drpo.dashboard.look import number
 from drpo.dashboard.notices import show_problem
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.store import Store
 from drpo.store.schema import Run
+
+METRICS = {"kl_coef": "objective/kl_coef", "reset_prob": "reset/prob"}
+"""What tells a knob's value in the last update."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stands:
+    """What a knob's slider was last set to."""
+
+    run_id: str
+    measured: float
+    """The knob's value in the last update seen."""
+    shown: float
+    """Where the slider was put; what was asked for, once it was."""
 
 
 def visitor() -> str:
@@ -32,13 +48,13 @@ def controls(run: Run, source: Source, *, key: str) -> None:
     """
     store = services.store()
     with st.container(horizontal=True, gap="small", key=f"controls_{key}", width="content"):
-        if run.status == "running":
+        if run.status == "running" and orders.can_pause(run):
             _button("pause", "pause", key, run, orders.pause)
         if run.status == "paused":
             _button("go_on", "play_arrow", key, run, orders.resume)
         if run.status in ("queued", "running", "paused"):
             _button("stop", "stop", key, run, orders.stop)
-        if run.status in ("running", "paused"):
+        if run.status in ("running", "paused") and orders.knobs_of(run):
             with st.popover(t("live.knobs"), icon=":material/tune:", key=f"knobs_{key}"):
                 _knobs(store, run, source, key)
         if run.status in orders.RESUMABLE and has_checkpoint(run):
@@ -75,16 +91,60 @@ def _ask(key: str, run_id: str, order: Callable[[Store, str, str], object]) -> N
 
 def _knobs(store: Store, run: Run, source: Source, key: str) -> None:
     st.caption(t("live.knobs_help"))
-    config = RunConfig.from_nested(run.config)
-    values = {}
-    for name, metric in (("kl_coef", "objective/kl_coef"), ("reset_prob", "reset/prob")):
-        now = source.get(metric).last
-        start = float(config.flat()[name]) if now is None else round(now, 6)
-        values[name] = forms.knob(name, start, key=f"{name}_{key}")
+    settings = RunConfig.from_nested(run.config).flat()
+    names = orders.knobs_of(run)
+    for name in names:
+        last = source.get(METRICS[name]).last
+        now = float(settings[name]) if last is None else round(last, 6)
+        _slider(run.id, name, now, key=f"{name}_{key}")
     if st.button(t("live.apply"), type="primary", key=f"apply_{key}", icon=":material/check:"):
-        try:
-            orders.turn(store, run.id, values, visitor())
-        except DrpoError as error:
-            show_problem(error)
-        else:
-            st.toast(t("live.applied"), icon=":material/tune:")
+        _turn(store, run.id, {name: f"{name}_{key}" for name in names})
+
+
+def _slider(run_id: str, name: str, now: float, *, key: str) -> None:
+    """A knob that stands at the value in effect until somebody moves it.
+
+    A slider with a key keeps its value whatever becomes of the knob: while a schedule moves it,
+    when somebody else turns it, when another run takes this one's place on the screen. So an
+    untouched one is moved along, and Apply asks only for what was moved.
+
+    Args:
+        run_id: The run.
+        name: The knob.
+        now: Its value in the last update.
+        key: The slider's key.
+    """
+    stands = st.session_state.get(_beside(key))
+    known = stands is not None and stands.run_id == run_id and key in st.session_state
+    if not known or stands.measured != now:
+        if key in st.session_state and not (known and _is_moved(key)):
+            st.session_state[key] = now
+        st.session_state[_beside(key)] = _Stands(run_id, measured=now, shown=now)
+    forms.knob(name, now, key=key)
+
+
+def _is_moved(key: str) -> bool:
+    """Whether somebody moved a slider since it was last set; what looks the same was not moved."""
+    return number(st.session_state[key]) != number(st.session_state[_beside(key)].shown)
+
+
+def _beside(key: str) -> str:
+    return f"stands_{key}"
+
+
+def _turn(store: Store, run_id: str, keys: Mapping[str, str]) -> None:
+    """Ask the run for the knobs whose sliders, by knob, were moved."""
+    moved = {name: float(st.session_state[key]) for name, key in keys.items() if _is_moved(key)}
+    if not moved:
+        st.toast(t("live.not_moved"), icon=":material/tune:")
+        return
+    try:
+        orders.turn(store, run_id, moved, visitor())
+    except DrpoError as error:
+        show_problem(error)
+        return
+    for name, value in moved.items():
+        # What was asked for counts only from the next update; until then it is not asked again.
+        beside = _beside(keys[name])
+        st.session_state[beside] = replace(st.session_state[beside], shown=value)
+    st.toast(t("live.applied"), icon=":material/tune:")
