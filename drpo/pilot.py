@@ -218,6 +218,26 @@ def decide(
     return decided
 
 
+def scaled(pilot: Pilot) -> RunConfig:
+    """Settings of the run that the decision to scale asks for; its name and seed stay open.
+
+    The size of the model is not among them: a larger model is another start policy to choose.
+
+    Raises:
+        ConfigError: The scale contradicts the pilot's settings.
+    """
+    made = pilot.decision
+    prob = pilot.reset_prob if made.choice == "scale_resets" else 0.0
+    config = RunConfig.of(**{**pilot.settings, "reset_prob": prob})
+    length = config.sampling.response_length * made.scale.get("length_times", 1.0)
+    sizes = {
+        leaf: int(made.scale[leaf])
+        for leaf in ("updates", "episodes_per_update")
+        if leaf in made.scale
+    }
+    return config.replace(**sizes, response_length=max(1, round(length)))
+
+
 def _from_body(body: Mapping[str, Any]) -> Pilot:
     return Pilot(
         **{**body, "seeds": tuple(body["seeds"]), "decision": Decision(**body["decision"])}

@@ -50,16 +50,17 @@ def _choose(store: Store, one: Pilot, known: dict[str, list[str]]) -> Pilot:
     chosen: dict[str, Any] = {}
     with st.grid(2, min_column_width=280):
         for leaf in launch_form.MATERIAL:
-            chosen[leaf] = launch_form.choose_material(
-                leaf, one.settings.get(leaf), known[leaf], key=f"{one.id}_{leaf}"
-            )
+            value, key = one.settings.get(leaf), f"{one.id}_{leaf}"
+            if leaf == "heldout":
+                # A held-out file belongs to its data: other pairs set their own prompts apart. A
+                # field keeps what it holds, so each data set has a held-out field of its own.
+                value = value if chosen["data"] == one.settings["data"] else None
+                key = f"{key}_{chosen['data']}"
+            chosen[leaf] = launch_form.choose_material(leaf, value, known[leaf], key=key)
     if not chosen["data"] or not chosen["policy"]:
         return one
     if all(one.settings.get(leaf) == value for leaf, value in chosen.items()):
         return one
-    if chosen["data"] != one.settings["data"] and chosen["heldout"] == one.settings["heldout"]:
-        # A held-out file belongs to its data: other pairs set their own prompts apart.
-        chosen["heldout"] = None
     return pilot.plan(store, one, settings={**one.settings, **chosen})
 
 

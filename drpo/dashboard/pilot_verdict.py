@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import html
+import json
 
 import pandas as pd
 import streamlit as st
 
 from drpo import pilot
 from drpo.comparison import Comparison
+from drpo.config import RunConfig
 from drpo.dashboard import compare_charts, frames, navigation, overview_view
 from drpo.dashboard import verdict_words as say
 from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import count, duration, number
-from drpo.dashboard.notices import notice
+from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.pilot_view import clock
 from drpo.dashboard.words import t
+from drpo.errors import DrpoError
 from drpo.evaluation.statistics import Interval, PairedDifference, mean_over_seeds
 from drpo.pilot import ARMS, CHOICES, Pilot
 from drpo.pilot_result import ArmResult, PilotResult, read, scale_cost
@@ -207,7 +210,7 @@ def decision(store: Store, one: Pilot) -> None:
             else:
                 pilot.decide(store, one, choice, who=who, note=note, scale=scale)
                 st.rerun()
-        _what_now(one, made.choice, made.scale)
+        _what_now(one)
 
 
 def _scale(one: Pilot, result: PilotResult, *, plain: bool) -> dict[str, float]:
@@ -256,22 +259,27 @@ def _scale(one: Pilot, result: PilotResult, *, plain: bool) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _what_now(one: Pilot, choice: str, scale: dict[str, float]) -> None:
+def _what_now(one: Pilot) -> None:
     """The next screen for a decision that was kept."""
-    if choice not in ("scale_resets", "scale_plain"):
+    if one.decision.choice not in ("scale_resets", "scale_plain"):
         return
-    prob = one.reset_prob if choice == "scale_resets" else 0.0
-    asked = {
-        "start": "blank", "data": str(one.settings["data"]), "policy": str(one.settings["policy"]),
-        "reset_prob": f"{prob:g}", "kl_coef": f"{one.settings['kl_coef']:g}",
-        "learning_rate": f"{one.settings['learning_rate']:g}",
-        "updates": f"{scale['updates']:.0f}",
-        "episodes_per_update": f"{scale['episodes_per_update']:.0f}",
-    }  # fmt: skip
-    for leaf in ("heldout", "reward_model"):
-        if one.settings.get(leaf):
-            asked[leaf] = str(one.settings[leaf])
+    try:
+        plan = pilot.scaled(one)
+    except DrpoError as error:
+        show_problem(error)
+        return
     st.page_link(
         navigation.path("launch"), label=t("pilot.to_launch"), icon=":material/rocket_launch:",
-        query_params=asked,
+        query_params=launch_link(plan),
     )  # fmt: skip
+
+
+def launch_link(plan: RunConfig) -> dict[str, str]:
+    """The launch form's query for a plan: every setting that is not at its default."""
+    plain = RunConfig.of(data="-", policy="-").flat()
+    asked = {
+        leaf: value if isinstance(value, str) else json.dumps(value)
+        for leaf, value in plan.flat().items()
+        if value != plain[leaf]
+    }
+    return {"start": "blank", **asked}

@@ -249,7 +249,7 @@ def test_a_pilots_verdict_and_decision_come_back_by_their_link(server, open_page
     page.get_by_text("Decided 20").wait_for()
     link = page.get_by_role("link", name="Open the launch form").get_attribute("href")
     assert "updates=100" in link
-    assert "reset_prob=0.5" in link
+    assert "learning_rate=0.0001" in link
     assert pilot.load(server.store, tried.id).decision.choice == "scale_resets"
 
 
