@@ -6,8 +6,10 @@ import time
 import pytest
 from test_dashboard_pages import _nothing_cached, visit
 
-from drpo.data import load_pairs
+from drpo.dashboard import data_upload
+from drpo.data import Pair, load_pairs
 from drpo.data.desk import Desk
+from drpo.data.versions import save_version
 from drpo.errors import DataError
 
 __all__ = ["_nothing_cached"]
@@ -112,7 +114,7 @@ def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store,
     app.text_input(key="save_name").set_value("short ones")
     app.button(key="save_go").click().run()
     assert not app.exception
-    assert finish(desk, upload, "save").state == "done"
+    assert finish(data_upload.desk(), upload, "save").state == "done"
     assert desk.result(upload, "save")["left_out"] == {"long_answer": 2, "duplicate": 0}
     assert [len(pair.chosen) for pair in load_pairs("short ones", store=store)] == [7] * 6
 
@@ -133,3 +135,20 @@ def test_a_saved_version_comes_with_a_report_on_its_own_pairs(store):
     named = {entry["kind"] for entry in (*found["blockers"], *found["warnings"])}
     assert not named & {"duplicate", "empty_prompt"}
     assert found["file"] == before["file"], "it still says where the pairs came from"
+
+
+def test_a_tick_on_a_saved_set_does_not_move_to_a_newer_one(store):
+    some = [Pair(f"prompt {n}:", f" good {n}", f" bad {n}") for n in range(3)]
+    save_version(store, some, "older")
+    app = visit("data")
+    [table] = [frame.key for frame in app.dataframe if (frame.key or "").startswith("data_vers")]
+    app.session_state[table] = {"selection": {"rows": [0]}}
+    app.run()
+    assert not app.exception
+    assert "older:1" in [text.value for text in app.text]
+    save_version(store, some, "newer")
+    app.run()
+    assert not app.exception
+    said = [text.value for text in app.text]
+    assert "newer:1" not in said, "the newest comes first and now stands where the tick was"
+    assert not [button for button in app.button if button.key == "data_delete"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 
@@ -46,7 +47,7 @@ def _table(every: Sequence[Dataset]) -> list[Dataset]:
     ]  # fmt: skip
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     event = st.dataframe(
-        pd.DataFrame(rows), hide_index=True, alt=t("data.versions_alt"), key="data_versions",
+        pd.DataFrame(rows), hide_index=True, alt=t("data.versions_alt"), key=_table_key(every),
         on_select="rerun", selection_mode="multi-row",
         column_config={
             "name": text(t("data.name"), width="medium"),
@@ -59,8 +60,15 @@ def _table(every: Sequence[Dataset]) -> list[Dataset]:
     return [every[index] for index in event["selection"]["rows"] if index < len(every)]
 
 
+def _table_key(every: Sequence[Dataset]) -> str:
+    """A key of these rows: ticks belong to places in the table and must not outlive a change."""
+    ids = ",".join(version.id for version in every)
+    return f"data_versions_{hashlib.sha256(ids.encode()).hexdigest()[:12]}"
+
+
 def _actions(version: Dataset) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text(f"{version.name}:{version.version}", width="content")
         form = st.selectbox(t("data.format"), FORMATS, key="data_format", width=160)
         st.download_button(
             t("data.download"), data=lambda: export_version(version, form), key="data_download",
