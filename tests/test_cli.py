@@ -15,6 +15,7 @@ from drpo.cli import main
 from drpo.cli.options import command_line, given
 from drpo.config import RunConfig, leaves
 from drpo.store import Store
+from drpo.sweep import Axis, SweepPlan, create
 
 
 @pytest.fixture
@@ -148,6 +149,21 @@ def test_errors_are_one_document_and_one_sentence(store, capsys, words, code, sa
     assert said.lower() in document["error"].lower()
     assert "Traceback" not in document["error"]
     assert store.runs.all() == []
+
+
+def test_sweeps_are_listed_although_one_is_of_another_version(store, capsys):
+    base = RunConfig.of(data="x", policy="y")
+    plan = SweepPlan.of(base, axes=(Axis(name="kl_coef", values=(0.1, 0.2)),))
+    sound, broken = create(store, plan, "sound"), create(store, plan, "broken")
+    store.sweeps.change(broken, plan={**store.sweeps.get(broken).plan, "axes": [{"name": "gone"}]})
+    code, out, _ = run_cli(capsys, "sweep", "list", "--json")
+    assert code == 0
+    assert {one["sweep"]: one["cells"] for one in json.loads(out)} == {sound: 4, broken: None}
+    code, out, _ = run_cli(capsys, "sweep", "list")
+    assert code == 0
+    code, out, _ = run_cli(capsys, "sweep", "show", "broken", "--json")
+    assert code == 1
+    assert "'gone' is not a setting" in json.loads(out)["error"]
 
 
 @pytest.mark.usefixtures("store")

@@ -13,6 +13,7 @@ from drpo.cli.output import ProgressLine, figure, print_json, print_table
 from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.store import Store
+from drpo.store.schema import Sweep
 from drpo.sweep import Axis, Board, SweepPlan, create, engine
 from drpo.sweep.plan import AUTO, parse_seeds
 from drpo.sweep.search import importance
@@ -73,13 +74,21 @@ app.command("new")(with_settings(new))
 def list_sweeps(as_json: Json = False) -> None:
     """List the sweeps, newest first."""
     store = Store()
-    boards = [Board.read(store, sweep.id) for sweep in store.sweeps.all()]
+    listed = [_listed(store, sweep) for sweep in store.sweeps.all()]
     if as_json:
-        print_json([{"sweep": b.id, "name": b.name, "status": b.status, "cells": len(b.cells),
-                     "runs": len(b.runs)} for b in boards])  # fmt: skip
+        print_json(listed)
         return
-    rows = [[b.id, b.name, b.status, str(len(b.cells)), str(len(b.runs))] for b in boards]
+    rows = [["–" if said is None else str(said) for said in one.values()] for one in listed]
     print_table(rows, ["sweep", "name", "status", "cells", "runs"])
+
+
+def _listed(store: Store, sweep: Sweep) -> dict[str, Any]:
+    one = {"sweep": sweep.id, "name": sweep.name, "status": sweep.status}
+    try:
+        board = Board.read(store, sweep.id)
+    except ConfigError:  # a plan of another version; `drpo sweep show` says what is wrong with it
+        return {**one, "cells": None, "runs": None}
+    return {**one, "cells": len(board.cells), "runs": len(board.runs)}
 
 
 @app.command()
