@@ -110,6 +110,37 @@ def test_zoom_hidden_lines_scroll_and_an_open_sample_survive_sixty_ticks(
     assert page.failures == []
 
 
+def test_a_zoom_is_shared_with_the_chart_beside_it_and_kept_there_over_ticks(
+    server, open_page, live_run
+):
+    beside = "document.querySelector('.st-key-kl .js-plotly-plot')"
+    page = open_page(f"/live?run={live_run.id}")
+    wait_for(page, f"p.calcdata.length > 2 && {beside}?.layout")
+    plan = plot(page, "[...p.layout.xaxis.range]")
+    box = page.locator(f"{REWARD} .nsewdrag").first.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 20, steps=6)
+    page.mouse.up()
+    wait_for(page, f"{beside}.layout.xaxis.range[1] < 120")
+    zoomed = plot(page, "[...p.layout.xaxis.range]")
+    points = f"Math.max(...{beside}.calcdata.map(c => c.length))"
+    before = plot(page, points)
+    with Worker(server.store, live_run, 12, pause=0.4):
+        wait_for(page, f"{points} > {before + 3}")
+    for chart in ("p", beside):
+        assert plot(page, f"[...{chart}.layout.xaxis.range]") == zoomed
+    # A double click brings both back to the plan, and there they stay.
+    page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    wait_for(page, f"{beside}.layout.xaxis.range[1] > 120")
+    after = plot(page, points)
+    with Worker(server.store, live_run, 40, pause=0.4):
+        wait_for(page, f"{points} > {after + 3}")
+    for chart in ("p", beside):
+        assert plot(page, f"[...{chart}.layout.xaxis.range]") == plan
+    assert page.failures == []
+
+
 def test_a_point_is_on_the_screen_within_a_few_seconds_of_being_written(
     server, open_page, live_run
 ):
