@@ -6,16 +6,15 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import screen_material
-from test_dashboard_charts import Run
-from test_dashboard_pages import problems, store, visit
+from test_dashboard_charts import Run, coloured
+from test_dashboard_pages import _nothing_cached, problems, visit
 
 from drpo import tidy
 from drpo.dashboard import compare_charts, frontier_chart
 from drpo.dashboard.compare_charts import Compared
-from drpo.dashboard.compare_view import joint_name
-from drpo.dashboard.look import paint
+from drpo.dashboard.compare_view import compared, joint_name
 
-__all__ = ["store"]
+__all__ = ["_nothing_cached"]
 
 NAMED = {"title": "gold", "unit": "score"}
 
@@ -43,7 +42,7 @@ def test_joined_seeds_are_drawn_as_their_mean_and_each_line():
     assert drawn == [(1.0, 2.0, 3.0), (1.0, 3.0, 4.0), (1.0, 4.0, 5.0)]
     # The browser draws traces of one uid once.
     assert len({trace["uid"] for trace in figure["data"]}) == len(figure["data"])
-    go.Figure(paint(figure))
+    go.Figure(coloured(figure))
 
 
 def test_the_band_of_two_seeds_is_students_interval():
@@ -76,7 +75,7 @@ def test_the_frontier_has_one_point_a_checkpoint_that_names_run_and_step():
     ]  # fmt: skip
     assert [point[2] for point in told] == ["", " ± 0.2", *[""] * 6]
     assert len({trace["uid"] for trace in figure["data"]}) == len(figure["data"])
-    go.Figure(paint(figure))
+    go.Figure(coloured(figure))
 
 
 def test_the_mean_of_joined_seeds_is_a_line_of_its_own_on_the_frontier():
@@ -130,6 +129,24 @@ def test_joined_runs_are_called_by_what_their_names_share(names, joint):
 
 
 # The screen.
+
+
+def test_runs_that_are_called_the_same_are_told_apart_in_curves_and_sentences(store):
+    twins = [add(store, "twin"), add(store, "twin")]
+    called = [f"twin ({run.id[-6:]})" for run in twins]
+    for by_seed in (False, True):
+        runs = [*twins, add(store, f"single {by_seed}", kl_coef=0.3)]
+        if by_seed:
+            # Joined by seed they are two lines, of two runs each.
+            runs += [add(store, "twin", seed=1), add(store, "twin", seed=1, kl_coef=0.3)]
+        lines = compared(runs, [Run() for _ in runs], by_seed=by_seed)
+        assert len({line.label for line in lines}) == len(lines)
+        if not by_seed:
+            assert [line.label for line in lines] == [*called, "single False"]
+    app = visit("compare", runs=",".join(run.id for run in twins), budget="20")
+    assert problems(app) == []
+    [said] = [text.value for text in app.text if text.value.startswith("Best within")]
+    assert any(name in said for name in called)
 
 
 def add(store, name, **more):

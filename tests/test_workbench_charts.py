@@ -2,10 +2,10 @@
 
 import plotly.graph_objects as go
 import pytest
+from test_dashboard_charts import coloured
 
 from drpo.config import RunConfig
 from drpo.dashboard import reset_charts, reset_view, sweep_charts
-from drpo.dashboard.look import paint
 from drpo.dashboard.playground_view import shades
 from drpo.store.schema import SampleRow
 from drpo.sweep import Axis, Board, Cell, SweepPlan
@@ -16,7 +16,7 @@ GRID = (Axis(name="reset_prob", values=(0.5,)), Axis(name="kl_coef", values=(0.0
 
 def valid(figure):
     """Plotly's own check of every property; raises where one is unknown or of a wrong type."""
-    return go.Figure(paint(figure))
+    return go.Figure(coloured(figure))
 
 
 def board(finals):

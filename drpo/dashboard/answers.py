@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.look import COLOURS, number
+from drpo.dashboard.look import COLOURS, number, read_assets
 from drpo.dashboard.words import t
 from drpo.store.schema import SampleRow
-
-ASSETS = Path(__file__).parent / "assets"
 
 _ANSWERS = st.components.v2.component(
     "drpo_answers",
     html='<div class="answers"></div>',
-    js=(ASSETS / "answers.js").read_text(encoding="utf-8"),
-    css=(ASSETS / "answers.css").read_text(encoding="utf-8"),
+    js=read_assets("drawing.js", "answers.js"),
+    css=read_assets("answers.css"),
 )
 
 
@@ -74,7 +71,8 @@ def figures_of(sample: SampleRow) -> list[Figure]:
 def written(sample: SampleRow, title: str = "") -> Answer:
     """What the policy made of a prompt."""
     return Answer(
-        id=f"{title}{sample.item}",
+        # Two runs may be called the same, and one run may stand here with two of its steps.
+        id=f"{sample.run_id}-{title}-{sample.item}",
         title=title,
         prefix=sample.prefix,
         response=sample.response,

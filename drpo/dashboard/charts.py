@@ -226,11 +226,6 @@ def _add_panel(
     )  # fmt: skip
 
 
-def has_values(figure: Figure) -> bool:
-    """Say whether a figure shows anything yet."""
-    return bool(figure["data"])
-
-
 def smooth(series: Series, weight: float) -> Series:
     """An exponential moving average without the pull towards 0 at its start.
 

@@ -14,7 +14,7 @@ from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.frames import Feed, config_of
 from drpo.dashboard.generations import generations, open_at
 from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import number
+from drpo.dashboard.look import number, told_apart
 from drpo.dashboard.run_charts import metric_title
 from drpo.dashboard.words import t
 from drpo.store.schema import Run
@@ -68,29 +68,28 @@ def join_seeds() -> bool:
 
 def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[Compared]:
     """One line a run, or one line for all runs that differ in nothing but seed and name."""
-    if not by_seed:
-        return [
-            Compared(run.name, [feed], [run.id])
-            for run, feed in zip(runs, feeds, strict=True)
-        ]  # fmt: skip
     grouped: dict[str, list[tuple[Run, Feed]]] = {}
     for run, feed in zip(runs, feeds, strict=True):
         same = repr(sorted(config_of(run).replace(seed=0, name="").flat().items(), key=str))
-        grouped.setdefault(same, []).append((run, feed))
+        grouped.setdefault(same if by_seed else run.id, []).append((run, feed))
     if len(grouped) > MOST:
         st.caption(t("compare.too_many", most=MOST))
+    lines = list(grouped.values())[:MOST]
+    names = told_apart(
+        [_line_name([run for run, _ in members]) for members in lines],
+        [members[0][0].id for members in lines],
+    )
     return [
-        Compared(
-            members[0][0].name if len(members) == 1
-            else t(
-                "compare.seeds", name=joint_name([run.name for run, _ in members]),
-                count=len(members),
-            ),
-            [feed for _, feed in members],
-            [run.id for run, _ in members],
-        )
-        for members in list(grouped.values())[:MOST]
-    ]  # fmt: skip
+        Compared(name, [feed for _, feed in members], [run.id for run, _ in members])
+        for name, members in zip(names, lines, strict=True)
+    ]
+
+
+def _line_name(members: Sequence[Run]) -> str:
+    if len(members) == 1:
+        return members[0].name
+    name = joint_name([run.name for run in members])
+    return t("compare.seeds", name=name, count=len(members))
 
 
 def joint_name(names: Sequence[str]) -> str:
@@ -110,7 +109,9 @@ def same_start(runs: Sequence[Run]) -> bool:
 def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revision: str) -> None:
     """Draw reward against KL; a click on a point opens what that checkpoint writes, below."""
     title, unit = metric_title(metric)
-    budget = _budget(lines, metric, title, {run.id: run.name for run in runs})
+    ids = [run.id for run in runs]
+    names = dict(zip(ids, told_apart([run.name for run in runs], ids), strict=True))
+    budget = _budget(lines, metric, title, names)
     # Drawn after the answers, which say what is open; it stands above them.
     picture = st.container()
     chosen = _answers(runs, lines)
@@ -153,7 +154,7 @@ def _budget(
 def _open(point: list[Any]) -> None:
     step, run_id, *_ = point
     st.session_state["of"] = str(run_id)
-    open_at(int(step))
+    open_at(str(run_id), int(step))
 
 
 def _answers(runs: Sequence[Run], lines: Sequence[Compared]) -> tuple[str, int] | None:

@@ -8,11 +8,14 @@ import streamlit as st
 
 from drpo.dashboard import address, services
 from drpo.dashboard.answers import Answer, Card, offline, show_answers, written
+from drpo.dashboard.look import told_apart
 from drpo.dashboard.words import t
 from drpo.store.schema import Run, SampleRow
 
 KINDS = ("heldout", "episode")
 PER_PAGE = 8
+FOLLOW = "step@follow"
+"""In the session: what the slider's step was chosen for, and whether it follows the newest."""
 
 
 def generations(
@@ -22,7 +25,8 @@ def generations(
 
     Args:
         runs: One run, or several side by side.
-        names: What to call each run's answers; ignored for one run.
+        names: What to call each run's answers; ignored for one run. Runs that are called the same
+            are told apart by their ids.
         height: Pixels after which the list scrolls by itself.
 
     Returns:
@@ -37,11 +41,12 @@ def generations(
         if not steps:
             st.caption(t("live.no_samples"))
             return None
-        step = step_slider(steps)
+        step = step_slider(steps, _belonging([run.id for run in runs], kind))
         with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
     st.caption(t(f"live.{kind}_help"))
     rows = [_at(run, step, kind) for run in runs]
     if len(runs) > 1:
+        names = told_apart(names, [run.id for run in runs])
         names = [_with_step(name, samples) for name, samples in zip(names, rows, strict=True)]
     if len(runs) == 1:
         cards = [card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
@@ -52,32 +57,53 @@ def generations(
     return step
 
 
-def step_slider(steps: Sequence[int]) -> int:
-    """Choose an evaluation; follows the newest until somebody chooses another."""
+def step_slider(steps: Sequence[int], belonging: str = "") -> int:
+    """Choose an evaluation; follows the newest until somebody chooses another.
+
+    Args:
+        steps: In their order; at least one.
+        belonging: What the steps are those of. A step chosen for one thing holds up no other. Left
+            out, it is the run chosen on this screen.
+
+    Returns:
+        The step chosen.
+    """
     names = [str(step) for step in steps]
-    asked = st.query_params.get("step")
-    if asked in names and address.is_news("step", asked):
+    belonging = belonging or str(st.session_state.get("run"))
+    asked = st.query_params.get("step", "")
+    chosen_for, following = st.session_state.get(FOLLOW, ("", True))
+    if address.is_news("step", asked):
+        # A link, the Back button, or a screen that was left and is opened again.
         st.session_state["step"] = asked
-    following = st.session_state.get("step@follow", asked not in names)
-    if following or st.session_state.get("step") not in names:
+        following = asked not in names[:-1]
+    elif chosen_for != belonging or st.session_state["step"] not in names:
+        following = True
+    st.session_state[FOLLOW] = belonging, following
+    if following:
         st.session_state["step"] = names[-1]
     if len(names) == 1:
         st.caption(t("live.only_step", step=names[0]))
         return steps[0]
 
     def _chosen() -> None:
-        st.session_state["step@follow"] = st.session_state["step"] == names[-1]
+        st.session_state[FOLLOW] = belonging, st.session_state["step"] == names[-1]
 
     chosen = st.select_slider(t("live.step"), names, key="step", on_change=_chosen, width="stretch")
     address.record("step", "" if chosen == names[-1] else chosen)
     return int(chosen)
 
 
-def open_at(step: int) -> None:
-    """Show the held-out answers of one step from the next run of the screen on."""
+def open_at(run_id: str, step: int) -> None:
+    """Show the held-out answers of one step of a run from the next run of the screen on."""
     st.session_state["kind"] = KINDS[0]
     st.session_state["step"] = str(step)
-    st.session_state["step@follow"] = False
+    st.session_state[FOLLOW] = _belonging([run_id], KINDS[0]), False
+    # Otherwise what stood in the URL before could pass for news.
+    address.record("step", str(step))
+
+
+def _belonging(run_ids: Sequence[str], kind: str) -> str:
+    return " ".join([*run_ids, kind])
 
 
 def side_by_side(
@@ -100,14 +126,10 @@ def _kind() -> str:
     address.recall("kind", KINDS, KINDS[0])
     kind = st.segmented_control(
         t("live.which"), KINDS, key="kind", required=True,
-        format_func=lambda name: t(f"live.kind_{name}"), on_change=_forget_step,
+        format_func=lambda name: t(f"live.kind_{name}"),
     )  # fmt: skip
     address.record("kind", str(kind), KINDS[0])
     return str(kind)
-
-
-def _forget_step() -> None:
-    st.session_state["step@follow"] = True
 
 
 def _at(run: Run, step: int, kind: str) -> list[SampleRow]:

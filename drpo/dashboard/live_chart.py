@@ -7,22 +7,19 @@ hands the figure to `Plotly.react`; what the visitor did to it is kept while `re
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.look import COLOURS
+from drpo.dashboard.look import COLOURS, read_assets
 from drpo.dashboard.server import PLOTLY_URL
 from drpo.dashboard.words import t
-
-ASSETS = Path(__file__).parent / "assets"
 
 _CHART = st.components.v2.component(
     "drpo_live_chart",
     html='<div class="drpo-chart"></div>',
-    js=(ASSETS / "live_chart.js").read_text(encoding="utf-8"),
-    css=(ASSETS / "live_chart.css").read_text(encoding="utf-8"),
+    js=read_assets("drawing.js", "live_chart.js"),
+    css=read_assets("live_chart.css"),
     # The library writes its own style sheet into the page's head, where a shadow root is blind.
     isolate_styles=False,
 )

@@ -1,19 +1,20 @@
-"""The visual language in one place: what each colour means, and how numbers are written.
+"""The visual language in one place: what each colour means, how numbers and names are written.
 
 A meaning has one colour on every screen and in every chart. Colours are the Okabe-Ito palette;
 `ink` is the same hue dark (or light) enough to be read as text. Figures are built with the names
-of meanings (`@learned`, or `@learned/0.2` for a wash of it) and filled in by `paint`, or in the
-browser by the chart component, so that a figure does not depend on the visitor's theme.
+of meanings (`@learned`, or `@learned/0.2` for a wash of it) and filled in by the browser, so that a
+figure does not depend on the visitor's theme.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
 Theme = Literal["light", "dark"]
+ASSETS = Path(__file__).parent / "assets"
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -47,29 +48,10 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 """Runs laid over each other differ in line style and label; `run-0` to `run-5` come third, and are
 none of the colours that mean something."""
 
-_TOKEN = re.compile(r"@([a-z0-9-]+)(?:/([0-9.]+))?")
 
-
-def paint(figure: Any, theme: Theme = "light") -> Any:  # noqa: ANN401 - any JSON value
-    """Replace the names of meanings in a figure by the colours of a theme."""
-    if isinstance(figure, Mapping):
-        return {key: paint(value, theme) for key, value in figure.items()}
-    if isinstance(figure, list | tuple):
-        return [paint(value, theme) for value in figure]
-    if isinstance(figure, str):
-        found = _TOKEN.fullmatch(figure)
-        if found and found[1] in COLOURS[theme]:
-            return colour(found[1], theme, float(found[2] or 1))
-    return figure
-
-
-def colour(meaning: str, theme: Theme = "light", opacity: float = 1.0) -> str:
-    """Return the colour of a meaning, as CSS."""
-    code = COLOURS[theme][meaning]
-    if opacity == 1:
-        return code
-    red, green, blue = (int(code[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity:g})"
+def read_assets(*names: str) -> str:
+    """The text of some of our assets, one after the other: what comes first is shared."""
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
 
 
 def number(value: float | None, *, sign: bool = False) -> str:
@@ -119,6 +101,19 @@ def duration(seconds: float | None) -> str:
     while len(parts) > 1 and parts[0][0] == 0:
         parts.pop(0)
     return " ".join(f"{amount}{THIN}{unit}" for amount, unit in parts[:2])
+
+
+def told_apart(names: Sequence[str], run_ids: Sequence[str]) -> list[str]:
+    """Return the names of runs; the end of the id is added where two are called the same.
+
+    Args:
+        names: What the runs are called.
+        run_ids: Their ids, in the same order.
+    """
+    return [
+        f"{name} ({run_id[-6:]})" if names.count(name) > 1 else name
+        for name, run_id in zip(names, run_ids, strict=True)
+    ]
 
 
 def size(number_of_bytes: float) -> str:

@@ -8,7 +8,6 @@ the run's picture.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from drpo.dashboard import charts
 from drpo.dashboard.charts import Source
 from drpo.dashboard.frames import Series
 from drpo.dashboard.look import COLOURS
+from drpo.dashboard.look import read_assets as read_assets
 from drpo.dashboard.marks import marks_of
 from drpo.dashboard.verdict_words import in_full
 from drpo.dashboard.words import t
@@ -25,24 +25,16 @@ from drpo.store import Store
 from drpo.store.schema import EventRow, Run
 from drpo.verdict import Verdict
 
-ASSETS = Path(__file__).parent / "assets"
 PROMPTS = 6
 """Held-out prompts whose answers travel with a replay."""
 POINTS = 400
 """Points a line; a picture 800 pixels wide shows no more."""
 
 
-def read_assets(*names: str) -> str:
-    """The text of some of our assets, one after the other."""
-    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
-
-
 _REPLAY = st.components.v2.component(
     "drpo_replay",
     html='<div class="host"></div>',
-    js="\n".join(
-        (ASSETS / name).read_text(encoding="utf-8") for name in ("drawing.js", "replay.js")
-    ),
+    js=read_assets("drawing.js", "replay.js"),
     css=read_assets("replay.css"),
 )
 

@@ -1,23 +1,5 @@
 // Cards of prompts and answers. Texts only ever become text nodes.
 
-const isDark = (host) => {
-  const code = getComputedStyle(host).getPropertyValue("--st-background-color").trim()
-  if (!/^#[0-9a-f]{6}$/i.test(code)) return false
-  const [r, g, b] = [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128
-}
-
-const make = (tag, className, parent) => {
-  const node = document.createElement(tag)
-  if (className) node.className = className
-  parent?.appendChild(node)
-  return node
-}
-
-const write = (node, text) => {
-  if (node.textContent !== text) node.textContent = text
-}
-
 // Reuse the child of this id, so that what a reader opened or selected stays as it was.
 const keyed = (parent, items, build, update) => {
   const old = new Map([...parent.children].map((node) => [node.dataset.id, node]))
@@ -119,10 +101,7 @@ const updateAnswer = (words) => (node, item) => {
 export default function ({ data, parentElement }) {
   const host = parentElement.querySelector(".answers")
   if (!host) return
-  const colours = data.colours[isDark(host) ? "dark" : "light"]
-  for (const [meaning, code] of Object.entries(colours)) {
-    host.style.setProperty(`--${meaning}`, code)
-  }
+  applyColours(host, data.colours)
   host.style.maxHeight = data.maxHeight ? `${data.maxHeight}px` : ""
   host.classList.toggle("scrolls", Boolean(data.maxHeight))
   host.tabIndex = data.maxHeight ? 0 : -1

@@ -1,4 +1,4 @@
-// What the animated pictures share: elements, the meanings' colours, and a clock that can be held.
+// What our components share: elements, the meanings' colours, and a clock that can be held.
 // Put in front of a component's own script, so it exports nothing.
 
 const SVG = "http://www.w3.org/2000/svg"
@@ -23,10 +23,12 @@ const write = (node, text) => {
   if (node.textContent !== text) node.textContent = text
 }
 
+const hexToRgb = (code) => [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))
+
 const isDark = (host) => {
   const code = getComputedStyle(host).getPropertyValue("--st-background-color").trim()
   if (!/^#[0-9a-f]{6}$/i.test(code)) return false
-  const [r, g, b] = [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))
+  const [r, g, b] = hexToRgb(code)
   return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128
 }
 

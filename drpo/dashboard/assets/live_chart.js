@@ -20,15 +20,6 @@ const GROUP_EVENT = "drpo-chart-zoom"
 const TOKEN = /^@([a-z0-9-]+)(?:\/([0-9.]+))?$/
 const charts = new WeakMap()
 
-const hexToRgb = (code) => [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))
-
-const isDark = (element) => {
-  const probe = getComputedStyle(element).getPropertyValue("--st-background-color").trim()
-  if (!/^#[0-9a-f]{6}$/i.test(probe)) return false
-  const [r, g, b] = hexToRgb(probe)
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128
-}
-
 // Names of meanings become colours; everything else is passed on as it is.
 const paint = (value, colours) => {
   if (typeof value === "string") {

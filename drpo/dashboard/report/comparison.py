@@ -10,7 +10,7 @@ from drpo.dashboard import verdict_words as say
 from drpo.dashboard.answers import Answer, Card, offline, written
 from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.frames import Feed
-from drpo.dashboard.look import count
+from drpo.dashboard.look import count, told_apart
 from drpo.dashboard.report import parts
 from drpo.dashboard.report.blocks import Answers, Block, Picture, Report, Section, Table, Text
 from drpo.dashboard.report.single import headline_row
@@ -32,7 +32,7 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
     """Gather everything there is to say of runs side by side, in the language spoken now."""
     verdicts = [verdict_of(store, run) for run in runs]
     feeds = [Feed(store, run.id).refresh() for run in runs]
-    names = labels(runs)
+    names = told_apart([run.name for run in runs], [run.id for run in runs])
     happened: list[Block] = []
     for name, feed in zip(names, feeds, strict=True):
         happened += [
@@ -54,14 +54,6 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
         subtitle="; ".join(parts.when(run) for run in runs),
         sections=[section for section in sections if section.blocks],
     )
-
-
-def labels(runs: Sequence[Run]) -> list[str]:
-    """A name for each run; the end of the id is added where two are called the same."""
-    names = [run.name for run in runs]
-    return [
-        f"{run.name} ({run.id[-6:]})" if names.count(run.name) > 1 else run.name for run in runs
-    ]
 
 
 def head_to_head(store: Store, first: Run, other: Run) -> Comparison | None:
