@@ -47,6 +47,42 @@ def test_the_status_of_an_earlier_stage_counts_that_stage(store):
     assert status.seconds_left == pytest.approx(180.0)
 
 
+def made_by(store, method, **values):
+    """A run of a method without updates, as its worker leaves it: one step for its evaluation."""
+    run = screen_material.add_run(store, method, upto=0)
+    config = {**run.config, "run": {**run.config["run"], "method": method}}
+    store.runs.change(run.id, config=config, **{"step": 1, "stage_done": 7, **values})
+    return store.runs.get(run.id)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "best_of_n", "rm"])
+def test_a_finished_run_of_a_method_without_updates_is_wholly_done(store, method):
+    run = made_by(store, method, status="finished", stage="finished")
+    status = run_status.status_of(run, Quiet())
+    assert (status.share, status.total) == (1.0, 0)
+    assert run_status.share_done(run) == 1.0
+
+
+def test_a_live_run_of_a_method_without_updates_counts_its_stage_even_in_the_evaluation(store):
+    run = made_by(store, "dpo", status="running", stage="evaluation", stage_total=28)
+    status = run_status.status_of(run, Quiet())
+    assert (status.done, status.total, status.share) == (7, 28, 0.25)
+    assert not run_status.counts_updates(run)
+    assert run_status.share_done(run) is None
+
+
+def test_a_stopped_run_of_a_method_without_updates_does_not_look_half_done(store):
+    run = made_by(store, "dpo", status="stopped", stage="stopped", stage_total=28)
+    assert run_status.status_of(run, Quiet()).share == 0.0
+    assert run_status.share_done(run) is None
+
+
+def test_a_stopped_run_is_done_as_far_as_its_updates_go(store):
+    run = screen_material.add_run(store, "stopped", updates=30, upto=6, status="stopped")
+    assert run_status.status_of(run, Quiet()).share == pytest.approx(0.2)
+    assert run_status.share_done(run) == pytest.approx(0.2)
+
+
 def test_the_log_ends_with_whole_lines(tmp_path):
     log = tmp_path / "worker.log"
     log.write_text("".join(f"line {number}\n" for number in range(1000)))

@@ -17,6 +17,7 @@ from drpo.comparison import Comparison
 from drpo.dashboard import verdict_words as say
 from drpo.dashboard.look import count, number
 from drpo.dashboard.notices import notice
+from drpo.dashboard.run_status import updates_of
 from drpo.dashboard.words import LANGUAGES, language, spoken, t
 from drpo.evaluation.statistics import Interval
 from drpo.verdict import Verdict
@@ -56,8 +57,11 @@ def state(verdict: Verdict) -> None:
     run = verdict.run
     if run.status == "finished":
         return
+    planned = updates_of(run)
+    if planned is None:
+        notice("note", t("overview.still_running" if verdict.live else "overview.broke_off"))
+        return
     key = "overview.so_far" if verdict.live else "overview.ended_early"
-    planned = run.config["ppo"]["updates"]
     notice("note", t(key, step=count(run.step), updates=count(planned)))
 
 

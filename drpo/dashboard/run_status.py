@@ -13,6 +13,7 @@ from drpo.dashboard.charts import Source
 from drpo.dashboard.frames import config_of, is_live
 from drpo.dashboard.look import count, duration, number
 from drpo.dashboard.words import has, t
+from drpo.orders import UPDATING
 from drpo.store.schema import Run
 
 _ICONS = {
@@ -35,19 +36,42 @@ class Status:
     total: int
     seconds_left: float | None
 
+    @property
+    def share(self) -> float:
+        """How much is done, in [0, 1]."""
+        if self.status == "finished":
+            return 1.0
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
 
 def status_of(run: Run, source: Source, *, now: float | None = None) -> Status:
     """Read a run's status line off its row and its metrics."""
-    training = counts_updates(run)
-    total = run.config["ppo"]["updates"] if training else run.stage_total
-    done = run.step if training else run.stage_done
+    done, total = run.stage_done, run.stage_total
+    if counts_updates(run):
+        done, total = run.step, updates_of(run) or 0
+    elif not is_live(run):
+        done, total = 0, 0  # the counts of whatever stage it was in say nothing of the whole
     left = seconds_left(run, source, now=now) if run.status == "running" else None
     return Status(run.status, stage_name(run), done, total, left)
 
 
 def counts_updates(run: Run) -> bool:
     """Whether progress is counted in policy updates, or in steps of a stage before them."""
-    return run.stage in TRAINING or not is_live(run)
+    return updates_of(run) is not None and (run.stage in TRAINING or not is_live(run))
+
+
+def updates_of(run: Run) -> int | None:
+    """Policy updates that a run makes in all; None where its method, as SFT or DPO, makes none."""
+    planned: int = run.config["ppo"]["updates"]
+    return planned if run.config["run"]["method"] in UPDATING else None
+
+
+def share_done(run: Run) -> float | None:
+    """How much of a whole run is done, in [0, 1]; None where only its end can be told."""
+    planned = updates_of(run)
+    if run.status == "finished":
+        return 1.0
+    return None if planned is None else min(1.0, run.step / planned)
 
 
 def stage_name(run: Run) -> str:
@@ -89,7 +113,7 @@ def status_line(run: Run, source: Source) -> None:
     elif not is_live(run) and run.summary.get("wall_seconds"):
         parts.append(html.escape(t("live.took", time=duration(run.summary["wall_seconds"]))))
     parts.append(f'<span class="drpo-aside">{html.escape(knobs_now(run, source))}</span>')
-    share = min(1.0, status.done / status.total) if status.total else 0.0
+    share = status.share
     row = "display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;align-items:baseline;line-height:1.5"
     st.html(
         "<style>.drpo-aside{color:var(--drpo-muted)}"

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from drpo.dashboard import frames, navigation
+from drpo.dashboard.run_status import share_done
 from drpo.dashboard.words import moment, t
 from drpo.store.schema import Run
 
@@ -58,7 +59,7 @@ def _frame(runs: Sequence[Run]) -> pd.DataFrame:
             "open": [t("runs.open")] * len(table),
             "name": table["name"],
             "status": [t(f"live.status_{status}") for status in table["status"]],
-            "done": (100 * table["step"] / table["updates"]).clip(0, 100),
+            "done": [None if share is None else 100 * share for share in map(share_done, runs)],
             "gold": table["gold_gain"],
             "scores": table["scores_gain"],
             "kl": table["kl"],
