@@ -13,6 +13,8 @@ from drpo.cli import main
 from drpo.dashboard import report
 from drpo.dashboard.report import build
 from drpo.dashboard.report.markdown import esc, fenced
+from drpo.data.pairs import Pair
+from drpo.data.versions import save_version
 from drpo.errors import RunError
 from drpo.monitor.alarms import Alarm
 from drpo.records import Sample
@@ -100,6 +102,46 @@ def test_the_report_has_every_part(store, run):
         "2.13.0", "hash10", "640 episodes",
     ):  # fmt: skip
         assert part.replace(" %", "\N{NARROW NO-BREAK SPACE}%") in text or part in text, part
+
+
+def test_the_count_of_updates_is_left_out_where_a_method_makes_none(store):
+    tuned, trained = add_run(store, gold=[1.0], method="sft"), add_run(store, gold=[1.0])
+    assert "· Finished ·" in page_of(store, tuned.id).text
+    assert "Finished after 10 of 10 updates" in page_of(store, trained.id).text
+
+
+def saved(store, name, rows):
+    """A saved version whose report says that it suits DR-PO."""
+    pairs = [Pair(f"prompt {row}", " yes", " no") for row in range(rows)]
+    return save_version(store, pairs, name, report={"verdict": {"level": "fit"}})
+
+
+def test_a_run_on_a_numbered_version_is_told_with_that_versions_report(store):
+    first, second = saved(store, "mine", 3), saved(store, "mine", 5)
+    for named, version in (
+        ("mine:1", first), (first.id, first), ("mine:2", second), (second.id, second)
+    ):  # fmt: skip
+        text = page_of(store, add_run(store, gold=[1.0], data=named).id).text
+        assert f"mine, version {version.version}" in text
+        assert version.content_hash in text
+        assert "The data are fit for DR-PO." in text
+
+
+def test_a_bare_name_is_the_version_that_was_newest_when_the_run_was_made(store):
+    early = add_run(store, gold=[1.0], data="mine")
+    first = saved(store, "mine", 3)
+    run = add_run(store, gold=[1.0], data="mine")
+    saved(store, "mine", 5)
+    text = page_of(store, run.id).text
+    assert "mine, version 1" in text
+    assert first.content_hash in text
+    assert "version" not in section(store, early, "data")
+
+
+def section(store, run, name):
+    """One section of a report, as it is written."""
+    page = build(store, [run.id]).decode()
+    return page.partition(f'<h2 id="{name}">')[2].partition("<h2")[0]
 
 
 def test_curves_and_frontier_are_drawn_from_the_runs_own_figures(store, run):

@@ -12,11 +12,13 @@ from drpo.dashboard.data_report import reason_text
 from drpo.dashboard.frames import Feed
 from drpo.dashboard.look import count, number
 from drpo.dashboard.report.blocks import Block, Table, Text
+from drpo.dashboard.run_status import updates_of
 from drpo.dashboard.words import language, t
+from drpo.data.versions import find_version
 from drpo.evaluation.frontier import Point
 from drpo.monitor.desk import Raised
 from drpo.store import Store
-from drpo.store.schema import EventRow, Run
+from drpo.store.schema import Dataset, EventRow, Run
 from drpo.verdict import Verdict
 
 MEASURED = (
@@ -30,10 +32,13 @@ TURNED = ("knob", "pause", "resume", "stop", "decision", "error")
 def when(run: Run) -> str:
     """Which run it is, and when it was made."""
     made = clock(run.finished_at or run.started_at or run.created_at)
+    status, method = t(f"live.status_{run.status}"), run.config["run"]["method"]
+    planned = updates_of(run)
+    if planned is None:
+        return t("report.subtitle_whole", id=run.id, method=method, status=status, time=made)
     return t(
-        "report.subtitle", id=run.id, status=t(f"live.status_{run.status}"), time=made,
-        method=run.config["run"]["method"], step=count(run.step),
-        updates=count(run.config["ppo"]["updates"]),
+        "report.subtitle", id=run.id, method=method, status=status, time=made,
+        step=count(run.step), updates=count(planned),
     )  # fmt: skip
 
 
@@ -82,7 +87,7 @@ def frontier_table(known: Iterable[Point], names: dict[str, str] | None = None) 
 def data(store: Store, run: Run) -> list[Block]:
     """What the run was trained on: the saved version's own report, or the file's name."""
     named = run.config["data"]["data"]
-    saved = next((one for one in store.datasets.all() if named in (one.id, one.name)), None)
+    saved = _version_of(store, run)
     noted = run.summary.get("data") or {}
     if saved is None:
         rows = [[t("report.data_file"), _last_part(named)]]
@@ -107,6 +112,19 @@ def data(store: Store, run: Run) -> list[Block]:
     if saved is not None and saved.report:
         blocks += data_report(saved.report)
     return blocks
+
+
+def _version_of(store: Store, run: Run) -> Dataset | None:
+    """The saved version a run was trained on; of a bare name the newest when the run was made."""
+    named = run.config["data"]["data"]
+    found = find_version(store, named)
+    if found is None or found.name != named:
+        return found  # named by its id or its number, or a file
+    then = [
+        one for one in store.datasets.all()
+        if one.name == named and one.created_at <= run.created_at
+    ]  # fmt: skip
+    return max(then, key=lambda one: one.version, default=None)
 
 
 def data_report(report: dict[str, Any]) -> list[Block]:
