@@ -4,11 +4,12 @@ import streamlit as st
 
 from drpo.dashboard import address, frames, navigation, services
 from drpo.dashboard.live_view import follow, pair
+from drpo.dashboard.run_choice import asked_for, offered
 from drpo.dashboard.words import t
 
 store = services.store()
-runs = {run.id: run for run in store.runs.all(limit=500)}
 st.title(t("live.title"))
+runs = offered(store.runs.all(limit=500), asked_for("run", "beside"))
 if not runs:
     st.write(t("live.empty"))
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")

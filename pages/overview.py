@@ -5,18 +5,20 @@ import streamlit as st
 from drpo import verdict as verdicts
 from drpo.dashboard import address, frames, navigation, overview_view, services
 from drpo.dashboard.replay import replay
+from drpo.dashboard.run_choice import asked_for, offered
 from drpo.dashboard.theory_view import why_resets_work
 from drpo.dashboard.words import t
 
 store = services.store()
-runs = {run.id: run for run in store.runs.all(limit=500)}
-if not runs:
+presenting = st.query_params.get("present") == "1"
+if not presenting:
     st.title(t("overview.title"))
+runs = offered(store.runs.all(limit=500), asked_for("run"))
+if not runs:
     st.write(t("overview.empty"))
     st.page_link(navigation.path("home"), label=t("overview.to_home"), icon=":material/home:")
     st.stop()
 
-presenting = st.query_params.get("present") == "1"
 ids = list(runs)
 finished = [run.id for run in runs.values() if run.status == "finished"]
 address.recall("run", ids, (finished or ids)[0])
@@ -28,7 +30,6 @@ if presenting:
         st.rerun()
     run = runs[st.session_state["run"]]
 else:
-    st.title(t("overview.title"))
     st.write(t("overview.lead"))
     names = {run.id: f"{run.name} · {t(f'live.status_{run.status}')}" for run in runs.values()}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):

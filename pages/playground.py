@@ -3,17 +3,20 @@
 import streamlit as st
 
 from drpo.dashboard import navigation, playground_view, services
+from drpo.dashboard.run_choice import asked_for, offered
 from drpo.dashboard.words import t
 
-runs = services.store().runs.all(limit=playground_view.RUNS)
 st.title(t("playground.title"))
 st.write(t("playground.lead"))
+asked = playground_view.asked_sample()
+named = [*([asked.run_id] if asked else []), *asked_for("models")]
+newest = services.store().runs.all(limit=playground_view.RUNS)
+runs = list(offered(newest, named).values())
 if not runs:
     st.caption(t("playground.empty"))
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
     st.stop()
 
-asked = playground_view.asked_sample()
 sources = playground_view.choose_sources(runs, asked)
 prompt, prefix = playground_view.texts(sources, asked)
 how = playground_view.sampling()

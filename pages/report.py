@@ -8,11 +8,12 @@ import streamlit as st
 from drpo import verdict as verdicts
 from drpo.dashboard import address, frames, navigation, overview_view, report, services
 from drpo.dashboard.notices import notice
+from drpo.dashboard.run_choice import asked_for, offered
 from drpo.dashboard.words import LANGUAGES, language, t
 
 store = services.store()
-runs = {run.id: run for run in store.runs.all(limit=500)}
 st.title(t("report.title"))
+runs = offered(store.runs.all(limit=500), asked_for("run", "runs"))
 if not runs:
     st.write(t("report.empty"))
     st.page_link(navigation.path("home"), label=t("report.to_home"), icon=":material/home:")

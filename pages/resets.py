@@ -5,12 +5,13 @@ import streamlit as st
 from drpo.dashboard import address, navigation, reset_charts, reset_view, services
 from drpo.dashboard.generations import step_slider
 from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.run_choice import asked_for, offered
 from drpo.dashboard.words import t
 
 store = services.store()
-runs = {run.id: run for run in store.runs.all(limit=500)}
 st.title(t("resets.title"))
 st.write(t("resets.lead"))
+runs = offered(store.runs.all(limit=500), asked_for("run"))
 if not runs:
     st.caption(t("resets.no_runs"))
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")

@@ -25,7 +25,7 @@ from drpo.store.schema import Run, SampleRow
 ASSETS = Path(__file__).parent / "assets"
 TICK = 0.4
 RUNS = 20
-"""Newest runs whose checkpoints are offered."""
+"""Newest runs whose checkpoints are offered, beside those that the address asks for."""
 COLOUR_BY = ("kl", "score", "none")
 STREAM = "playground_stream"
 
@@ -40,7 +40,7 @@ _TOKENS = st.components.v2.component(
 def offered(runs: Sequence[Run]) -> dict[str, tuple[Source, str]]:
     """Every checkpoint that can be asked, by `run@step`, with its name."""
     found = {}
-    for run in runs[:RUNS]:
+    for run in runs:
         name = f"{run.name} · {run.id[-6:]}"
         for source in reversed(sources_of(run)):
             word = "playground.source_start" if source.step == START else "playground.source_step"

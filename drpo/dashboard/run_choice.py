@@ -1,0 +1,41 @@
+"""Which runs a screen offers: those on the shelf, and any other that its address asks for.
+
+A link may name an archived run, or one too old for the list; it must open that run and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from drpo.dashboard import services
+from drpo.dashboard.notices import notice
+from drpo.dashboard.words import t
+from drpo.store.schema import Run
+
+
+def offered(listed: Sequence[Run], asked: Sequence[str]) -> dict[str, Run]:
+    """Runs to choose from, by id; says which of those asked for are not here.
+
+    Args:
+        listed: The runs that the screen offers by itself.
+        asked: Ids of runs that it must offer too.
+    """
+    runs = {run.id: run for run in listed}
+    for run_id in dict.fromkeys(asked):
+        if run_id in runs:
+            continue
+        store = services.store()
+        found = store.runs.get(run_id) if store.runs.exists(run_id) else None
+        if found is None or found.deleted_at is not None:
+            notice("warning", t("frame.run_gone", run=run_id))
+        else:
+            runs[run_id] = found
+    return runs
+
+
+def asked_for(*keys: str) -> list[str]:
+    """The runs that the address names under these keys; a checkpoint `run@step` names its run."""
+    texts = [part for key in keys for part in st.query_params.get(key, "").split(",")]
+    return [run_id for text in texts if (run_id := text.partition("@")[0])]
