@@ -4,7 +4,7 @@ import json
 
 import pytest
 import screen_material
-from test_dashboard_pages import problems, shown, store, visit
+from test_dashboard_pages import _nothing_cached, problems, shown, visit
 from test_sweep import run_through
 
 from drpo.config import RunConfig
@@ -14,7 +14,7 @@ from drpo.monitor.alarms import Evidence
 from drpo.monitor.desk import write_down
 from drpo.sweep import Axis, Board, SweepPlan, create
 
-__all__ = ["store"]
+__all__ = ["_nothing_cached"]
 
 GRID = (Axis(name="reset_prob", values=(0.5,)), Axis(name="kl_coef", values=(0.05, 0.2)))
 
