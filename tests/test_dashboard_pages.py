@@ -90,15 +90,15 @@ def test_a_link_to_a_run_that_is_gone_shows_another_one_instead_of_failing(store
 def test_stop_asks_the_live_run_to_save_and_stop(store):
     run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
     app = visit("live", run=run.id)
-    app.button(key="stop_one").click().run()
+    app.button(key=f"stop_{run.id}").click().run()
     assert [command.kind for command in store.commands.pending(run.id)] == ["stop"]
 
 
 def test_turning_a_knob_sends_the_new_value_with_the_name_of_who_turned_it(store):
     run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
     app = visit("live", run=run.id)
-    app.slider(key="reset_prob_one").set_value(0.25)
-    app.button(key="apply_one").click().run()
+    app.slider(key=f"reset_prob_{run.id}").set_value(0.25)
+    app.button(key=f"apply_{run.id}").click().run()
     [command] = store.commands.pending(run.id)
     assert command.kind == "set"
     assert command.payload == {"reset_prob": 0.25}
@@ -112,25 +112,25 @@ def asked_of(store, run):
 def test_apply_asks_only_for_the_knob_that_was_moved_and_only_once(store):
     run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
     app = visit("live", run=run.id)
-    app.button(key="apply_one").click().run()
+    app.button(key=f"apply_{run.id}").click().run()
     assert asked_of(store, run) == []
     assert "No knob was moved" in app.toast[0].value
-    app.select_slider(key="kl_coef_one").set_value(0.5)
-    app.button(key="apply_one").click().run()
-    app.button(key="apply_one").click().run()
+    app.select_slider(key=f"kl_coef_{run.id}").set_value(0.5)
+    app.button(key=f"apply_{run.id}").click().run()
+    app.button(key=f"apply_{run.id}").click().run()
     assert asked_of(store, run) == [{"kl_coef": 0.5}]
 
 
 def test_an_untouched_slider_follows_its_knob_and_a_moved_one_stays(store):
     run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
     app = visit("live", run=run.id)
-    app.slider(key="reset_prob_one").set_value(0.25).run()
+    app.slider(key=f"reset_prob_{run.id}").set_value(0.25).run()
     store.metrics.append(run.id, 6, {"objective/kl_coef": 0.31, "reset/prob": 0.4})
     time.sleep(frames.FRESH_SECONDS)
     app.run()
-    assert app.select_slider(key="kl_coef_one").value == 0.31
-    assert app.slider(key="reset_prob_one").value == 0.25
-    app.button(key="apply_one").click().run()
+    assert app.select_slider(key=f"kl_coef_{run.id}").value == 0.31
+    assert app.slider(key=f"reset_prob_{run.id}").value == 0.25
+    app.button(key=f"apply_{run.id}").click().run()
     assert asked_of(store, run) == [{"reset_prob": 0.25}]
 
 
@@ -140,10 +140,10 @@ def test_another_run_on_the_same_screen_shows_its_own_knobs(store):
         for kl in (0.2, 0.5)
     )
     app = visit("live", run=left.id)
-    app.select_slider(key="kl_coef_one").set_value(3.0).run()
+    app.select_slider(key=f"kl_coef_{left.id}").set_value(3.0).run()
     app.selectbox(key="run").set_value(right.id).run()
-    assert app.select_slider(key="kl_coef_one").value == 0.5
-    app.button(key="apply_one").click().run()
+    assert app.select_slider(key=f"kl_coef_{right.id}").value == 0.5
+    app.button(key=f"apply_{right.id}").click().run()
     assert asked_of(store, right) == []
 
 
@@ -162,7 +162,7 @@ def test_a_control_that_would_do_nothing_is_not_offered(store, method, offered):
     app = visit("live", run=run.id)
     assert problems(app) == []
     widgets = [*app.button, *app.slider, *app.select_slider]
-    shown_keys = {widget.key.removesuffix("_one") for widget in widgets if widget.key}
+    shown_keys = {widget.key.removesuffix(f"_{run.id}") for widget in widgets if widget.key}
     assert "stop" in shown_keys
     assert shown_keys & {"pause", "kl_coef", "reset_prob"} == offered
 

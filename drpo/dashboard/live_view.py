@@ -1,7 +1,8 @@
 """The Live screen's two shapes: one run in full, or two side by side.
 
-Each is a fragment that runs every second while a run is live. When the last one ends, the whole
-page is run once more without a timer, and from then on there is no traffic.
+Each is a fragment that runs every second while a run is live. When the last one ends, or an ended
+one is resumed, the whole page is run once more, without a timer or with one; while nothing is live
+there is no traffic.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def _while_live(run_ids: Sequence[str], draw: Callable[[], None]) -> None:
     @guarded
     def tick() -> None:
         draw()
-        if live and not _any_live(run_ids):
+        # A click in a fragment runs only the fragment, and its timer is set by the whole page.
+        if live != _any_live(run_ids):
             st.rerun()
 
     tick()
@@ -61,7 +63,8 @@ def _one(run_id: str) -> None:
     sticky("status_bar")
     with st.container(key="status_bar", horizontal=True, vertical_alignment="center"):
         status_line(run, feed)
-        controls(run, feed, key="one")
+        # The run's id: another run chosen on the same screen must not get this one's values.
+        controls(run, feed, key=run.id)
     broke_off(run, feed)
     alarm_cards.alarms(run)
     if not measured(feed):

@@ -38,8 +38,9 @@ def follow(sweep_id: str) -> None:
 
 def _show(sweep_id: str, live: bool) -> None:
     board = Board.read(services.store(), sweep_id)
-    # A fragment may not leave the page: what was opened in it is obeyed by the whole page.
-    if OPENED in st.session_state or (live and board.status != "running"):
+    # A fragment may not leave the page: what was opened in it is obeyed by the whole page. Nor may
+    # it set its own timer, when a sweep ends or a click here lets one go on.
+    if OPENED in st.session_state or live != (board.status == "running"):
         st.rerun()
     _status(board)
     title, unit = metric_title(board.metric)
