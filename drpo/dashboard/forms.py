@@ -53,16 +53,18 @@ def knob(leaf: str, value: float, *, key: str) -> float:
         key: The widget's key.
     """
     _, field = leaves()[leaf]
+    # What stands in the session goes before a first value, and giving both is logged as a mistake.
+    first = None if key in st.session_state else float(value)
     if _extra(field, "log"):
         options = log_options(value, with_zero=(bounds(field)[0] == 0))
         shown = st.select_slider(
-            label(leaf), options, value=value, format_func=number, key=key, help=help_of(leaf)
+            label(leaf), options, value=first, format_func=number, key=key, help=help_of(leaf)
         )
         return float(shown)
     low, high = bounds(field)
     return float(
         st.slider(
-            label(leaf), float(low or 0), float(1 if high is None else high), float(value),
+            label(leaf), float(low or 0), float(1 if high is None else high), first,
             step=0.05, key=key, help=help_of(leaf),
         )
     )  # fmt: skip

@@ -116,7 +116,7 @@ def _slider(run_id: str, name: str, now: float, *, key: str) -> None:
     """
     stands = st.session_state.get(_beside(key))
     known = stands is not None and stands.run_id == run_id and key in st.session_state
-    if not known or stands.measured != now:
+    if stands is None or not known or stands.measured != now:
         if key in st.session_state and not (known and _is_moved(key)):
             st.session_state[key] = now
         st.session_state[_beside(key)] = _Stands(run_id, measured=now, shown=now)
