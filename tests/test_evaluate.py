@@ -2,9 +2,13 @@
 
 import json
 import math
+import shutil
+import threading
 import time
 
 import pytest
+import streamlit as st
+from test_dashboard_pages import problems, shown, visit
 from toy import WORDS, toy_config
 
 from drpo import worker
@@ -237,6 +241,63 @@ def test_the_screen_evaluates_in_a_process_of_its_own_and_shows_what_it_found(ho
     assert row["Preferred to start policy, % (true score)"].startswith(f"{100 * rate['value']:.0f}")
     told = evaluation_view.duels(store, known, {run.id: run.name for run in both})
     assert any(sentence.startswith("dpo against drpo: preferred in") for sentence in told)
+
+
+class StopAfter(threading.Event):
+    """Asks a run to stop once it has done so many updates."""
+
+    def __init__(self, store, run_id, updates):
+        super().__init__()
+        self.reached = lambda: store.runs.get(run_id).step >= updates
+
+    def is_set(self):
+        return self.reached()
+
+
+@pytest.fixture
+def stopped_between(home, model_folder, reward_folder):
+    """A run that was evaluated after update 2 and stopped after update 3."""
+    folder, store, _ = home
+    config = toy_config(model_folder(), reward_folder).replace(
+        name="stopped", data=str(folder / "train.jsonl"), heldout=str(folder / "heldout.jsonl"),
+        updates=6, eval_every=2, eval_prompts=10,
+    )  # fmt: skip
+    run = store.runs.create(config)
+    assert worker.execute(run.id, store, StopAfter(store, run.id, 3)) == "stopped"
+    run = store.runs.get(run.id)
+    assert (run.step, run.summary["last"]["step"]) == (3, 2)
+    return run
+
+
+def test_a_run_stopped_between_evaluations_is_evaluated_and_shown(home, stopped_between):
+    folder, _, _ = home
+    st.cache_resource.clear()
+    app = visit("compare", runs=stopped_between.id)
+    assert "Not evaluated yet" in shown(app)
+    app.button(key="evaluate").click().run()
+    [place] = (folder / "evaluations").iterdir()
+    until = time.monotonic() + 300
+    while Tasks().status(place).state == "running" and time.monotonic() < until:
+        time.sleep(0.2)
+    app.run()
+    st.cache_resource.clear()
+    assert problems(app) == []
+    assert "Not evaluated yet" not in shown(app)
+    assert any("stopped" in table.value.columns for table in app.dataframe)
+
+
+def test_the_newest_policy_stands_for_a_run_whose_last_evaluation_is_gone(home, stopped_between):
+    folder, store, _ = home
+    run = stopped_between
+    assert evaluation_view.step_of(run) == 2
+    without = {key: value for key, value in run.summary.items() if key != "last"}
+    store.runs.change(run.id, summary=without)
+    resumed = store.runs.get(run.id)
+    assert evaluation_view.step_of(resumed) == 3
+    assert evaluation_view.known_of(store, [resumed]) == {}
+    # Of a large model only the checkpoint is kept, not the policy of the evaluation before it.
+    shutil.rmtree(folder / "runs" / run.id / "checkpoints" / "step-000002")
+    assert evaluation_view.step_of(run) == 3
 
 
 def test_an_evaluation_that_cannot_be_made_fails_with_its_sentence(home):

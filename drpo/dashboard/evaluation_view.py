@@ -21,6 +21,7 @@ from drpo.dashboard.verdict_words import bare
 from drpo.dashboard.words import t
 from drpo.evaluation.frontier import frontier
 from drpo.evaluation.kept import comparison_of, evaluation_of
+from drpo.playground.asking import sources_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Run
 from drpo.tasks import Tasks
@@ -41,7 +42,7 @@ def evaluation(runs: Sequence[Run]) -> None:
     """The results known of some runs, and the button that gets them."""
     st.subheader(t("evaluation.title"))
     st.caption(t("evaluation.help"))
-    over = [run for run in runs if not frames.is_live(run) and run.summary.get("last")]
+    over = [run for run in runs if not frames.is_live(run) and step_of(run) is not None]
     if not over:
         st.caption(t("evaluation.unfinished"))
         return
@@ -60,9 +61,28 @@ def evaluation(runs: Sequence[Run]) -> None:
 
 
 def known_of(store: Store, runs: Sequence[Run]) -> dict[str, Document]:
-    """The kept evaluation of each run's last policy, where there is one."""
-    found = {run.id: evaluation_of(store, run.id, run.summary["last"]["step"]) for run in runs}
-    return {run_id: body for run_id, body in found.items() if body is not None}
+    """The kept evaluation of the policy that stands for each run, where there is one."""
+    found: dict[str, Document] = {}
+    for run in runs:
+        step = step_of(run)
+        body = None if step is None else evaluation_of(store, run.id, step)
+        if body is not None:
+            found[run.id] = body
+    return found
+
+
+def step_of(run: Run) -> int | None:
+    """The step whose policy stands for a run; None before there is one to evaluate.
+
+    That of its last evaluation, whose answers and figures the other screens show; a run that was
+    stopped later has a newer policy. That one counts where the evaluated policy was not kept, as
+    of large models, and after a resume, until the next evaluation.
+    """
+    last = (run.summary.get("last") or {}).get("step", 0)
+    kept = [source.step for source in sources_of(run) if source.step > 0]
+    if last and (last in kept or not kept):
+        return int(last)
+    return max(kept, default=None)
 
 
 def table(known: Mapping[str, Document], names: Mapping[str, str]) -> pd.DataFrame:
@@ -173,7 +193,8 @@ def _watch(runs: Sequence[Run], *, again: bool) -> bool:
         type="secondary" if again else "primary", icon=":material/rule:",
     ):  # fmt: skip
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _tasks().start(folder, "drpo.evaluation.job", {"runs": [run.id for run in runs]})
+        asked = [f"{run.id}@{step_of(run)}" for run in runs]
+        _tasks().start(folder, "drpo.evaluation.job", {"runs": asked})
         st.rerun()
     return status.state == "done"
 
