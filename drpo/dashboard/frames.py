@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from drpo.config import RunConfig
 from drpo.dashboard import services
 from drpo.store import Store
-from drpo.store.schema import LIVE_STATUSES, EventRow, Run, SampleRow
+from drpo.store.schema import LIVE_STATUSES, EventRow, Run
 
 FRESH_SECONDS = 0.3
 """Several charts of one tick, and several tabs, share one reading of the store."""
@@ -136,11 +136,6 @@ def config_of(run: Run) -> RunConfig:
     return RunConfig.from_nested(run.config)
 
 
-def heldout_samples(store: Store, run_id: str, step: int) -> list[SampleRow]:
-    """The answers to the fixed held-out prompts at one evaluation."""
-    return store.samples.at(run_id, step, "heldout")
-
-
 def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
     """One row a run, with the figures people look for first."""
     rows = []
@@ -169,6 +164,7 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def _effective_reset_prob(run: Run) -> float:
+    # As `RunConfig.effective_reset_prob`, unchecked: the list must show runs of older versions too.
     return 0.0 if run.config["run"]["method"] == "ppo" else run.config["reset"]["reset_prob"]
 
 

@@ -113,15 +113,6 @@ def kl_told(risk: Risk) -> str:
     return t("verdict.kl_of_budget", budget=number(risk.kl_budget))
 
 
-def alarms_told(risk: Risk) -> str:
-    """How many alarms there were, and how many wait for a person."""
-    total = len(risk.alarms)
-    if not total:
-        return t("verdict.alarms_none")
-    waiting = sum(raised.decision is None for raised in risk.alarms)
-    return t("verdict.alarms", total=count(total), waiting=count(waiting))
-
-
 def cost_told(cost: Cost) -> str:
     """Time and episodes in one line."""
     return t(

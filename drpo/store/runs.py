@@ -245,17 +245,6 @@ class Events:
         with self._session.begin() as session:
             session.execute(delete(EventRow).where(EventRow.id == event_id))
 
-    def recent(self, kinds: Iterable[str], limit: int = 50) -> list[EventRow]:
-        """Return the newest events of these kinds over all runs, newest first."""
-        query = (
-            select(EventRow)
-            .where(EventRow.kind.in_(tuple(kinds)))
-            .order_by(EventRow.id.desc())
-            .limit(limit)
-        )
-        with self._session() as session:
-            return list(session.scalars(query))
-
 
 class Commands:
     """What people asked live runs to do."""
