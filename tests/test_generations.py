@@ -74,7 +74,8 @@ def test_another_screen_and_another_kind_of_answers_begin_at_the_newest(store):
 def test_a_link_or_the_back_button_moves_a_slider_that_followed(store, screen):
     run = add(store, "mine")
     app = visit(screen, run=run.id)
-    assert shown(app) == "10"
+    for chosen in ("5", "10"):
+        app.select_slider(key="step").set_value(chosen).run()
     app.query_params["step"] = "5"
     assert shown(app.run()) == "5"
     evaluated(store, run, 15)
