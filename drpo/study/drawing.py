@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,24 +40,27 @@ def curve(label: str, x: Sequence[Floats], y: Sequence[Floats]) -> Curve:
 
 def figure(title: str, x_title: str, y_title: str, curves: Sequence[Curve]) -> str:
     """Draw curves; labels stand at their ends, moved apart where they would touch."""
-    highest = max(float((c.mean + c.error).max()) for c in curves) * 1.05 or 1.0
+    lowest, step = _scale(
+        min(float((c.mean - c.error).min()) for c in curves),
+        max(float((c.mean + c.error).max()) for c in curves),
+    )
     widest = max(float(c.x[-1]) for c in curves) or 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = LEFT + (WIDTH - LEFT - RIGHT) * x / widest
-        return across, HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * y / highest
+        return across, HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (y - lowest) / (4 * step)
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'font-family="sans-serif" font-size="13" role="img" aria-label="{html.escape(title)}">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         f'<text x="{LEFT}" y="20" font-size="15" font-weight="600">{html.escape(title)}</text>',
-        *_axes(x_title, y_title, widest, highest, place),
+        *_axes(x_title, y_title, widest, [lowest + step * part for part in range(5)], place),
     ]
     ends = _apart({c.label: place(float(c.x[-1]), float(c.mean[-1]))[1] for c in curves})
     for index, one in enumerate(curves):
         colour = COLOURS[index % len(COLOURS)]
-        low = [place(x, max(0.0, y)) for x, y in zip(one.x, one.mean - one.error, strict=True)]
+        low = [place(x, max(lowest, y)) for x, y in zip(one.x, one.mean - one.error, strict=True)]
         high = [place(x, y) for x, y in zip(one.x, one.mean + one.error, strict=True)]
         line = [place(x, y) for x, y in zip(one.x, one.mean, strict=True)]
         parts += [
@@ -69,15 +73,32 @@ def figure(title: str, x_title: str, y_title: str, curves: Sequence[Curve]) -> s
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _axes(x_title: str, y_title: str, widest: float, highest: float, place: Place) -> list[str]:
+def _scale(low: float, high: float) -> tuple[float, float]:
+    """Where an axis begins, and a round step of which four hold all values.
+
+    It begins at 0 unless that would leave more than half of it empty.
+    """
+    low = 0.0 if low < high / 2 else low
+    power = 10.0 ** math.floor(math.log10(max(high - low, 1e-9)) - 1)
+    for digit in (1, 2, 2.5, 5, 10, 20, 25, 50, 100):
+        step = digit * power
+        begin = math.floor(low / step) * step
+        if begin + 4 * step >= high:
+            return begin, step
+    raise AssertionError  # a hundred times a tenth of the range holds it
+
+
+def _axes(
+    x_title: str, y_title: str, widest: float, levels: Sequence[float], place: Place
+) -> list[str]:
     parts = []
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        x, bottom = place(widest * share, 0)
-        left, y = place(0, highest * share)
+    for level, share in zip(levels, (0, 0.25, 0.5, 0.75, 1), strict=True):
+        x, bottom = place(widest * share, levels[0])
+        left, y = place(0, level)
         parts += [
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e3e8ee"/>',
             f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#566270">'
-            f"{highest * share:.3g}</text>",
+            f"{level:.4g}</text>",
             f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle" fill="#566270">'
             f"{widest * share:,.0f}</text>",
         ]

@@ -29,8 +29,8 @@ Raw figures of every evaluation are in [raw.csv](study/raw.csv), the tables in f
 The tasks are the sample material's: posts that state seven facts, summaries that restate them, a
 model of 0.9 million parameters. Intervals are 95 %, over seeds (Student's t); differences are
 paired by seed. Over five seeds an interval is 5.6 standard errors wide. Each stands for itself: of
-twenty arms that change nothing one leaves out 0 by chance. Small tasks with a known true reward show
-what the method does, not how large its effect is on a language model in use.
+twenty arms that change nothing one leaves out 0 by chance. Small tasks with a known true reward
+show what the method does, not how large its effect is on a language model in use.
 """
 
 
