@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from drpo import orders
 from drpo.dashboard import event_words, services
 from drpo.dashboard.answers import show_answers
 from drpo.dashboard.frames import is_live
@@ -12,6 +13,7 @@ from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.run_controls import visitor
 from drpo.dashboard.words import language, t
 from drpo.errors import DrpoError
+from drpo.monitor.alarms import Choice
 from drpo.monitor.desk import Raised, alarms_of, decide
 from drpo.store.schema import Run
 
@@ -49,11 +51,20 @@ def _card(run: Run, one: Raised) -> None:
         _evidence(run, one)
         with st.container(horizontal=True):
             for number, choice in enumerate(alarm.choices):
-                if choice.kind != "ignore" and not is_live(run):
+                if not _is_possible(run, choice):
                     continue
                 word = t(f"live.choice_{choice.kind}", knob=choice.knob, value=choice.value)
                 if st.button(word, key=f"alarm_{one.event_id}_{number}"):
                     _decide(run, one, choice.kind, choice.knob, choice.value)
+
+
+def _is_possible(run: Run, choice: Choice) -> bool:
+    """Whether a run can still do what a choice asks for."""
+    if choice.kind == "ignore":
+        return True
+    if choice.kind == "knob" and choice.knob not in orders.knobs_of(run):
+        return False
+    return is_live(run) and orders.can_pause(run)
 
 
 def _evidence(run: Run, one: Raised) -> None:

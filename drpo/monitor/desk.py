@@ -123,7 +123,8 @@ def raise_alarm(store: Store, run_id: str, alarm: Alarm) -> bool:
         webhook = Webhook(limits.alarm_webhook)
         webhook.send(_message(run_id, alarm))
         webhook.close(0)
-    if alarm.name in limits.alarm_pause and run.status == "running":
+    wanted = alarm.name in limits.alarm_pause and run.status == "running"
+    if wanted and orders.can_pause(run):
         orders.pause(store, run_id, f"alarm {alarm.name}")
     return True
 
