@@ -3,6 +3,7 @@
 import pytest
 import screen_material
 
+from browser.looking import wait_until_drawn
 from drpo.config import RunConfig
 from drpo.sweep import Axis, SweepPlan, create
 
@@ -12,6 +13,8 @@ pytestmark = pytest.mark.browser
 def test_a_resumed_run_is_followed_to_its_end(open_page, server):
     run = screen_material.add_run(server.store, "stopped", updates=10, upto=5, status="stopped")
     page = open_page(f"/live?run={run.id}")
+    # A click into a page that is still being drawn would run all of it, not the fragment alone.
+    wait_until_drawn(page)
     page.get_by_role("button", name="Resume").click()
     # The server's own supervisor takes it off the queue; its data set is not here, so it fails.
     page.get_by_role("alert").filter(has_text="sample-tldr").wait_for()
@@ -24,6 +27,7 @@ def test_a_sweep_that_goes_on_is_followed_to_its_end(open_page, server):
     sweep_id = create(server.store, plan, "spent")
     server.store.sweeps.change(sweep_id, status="stopped")
     page = open_page(f"/sweep?sweep={sweep_id}")
+    wait_until_drawn(page)
     page.get_by_role("button", name="Go on").click()
     # There is no run left to queue, so the supervisor finishes it.
     page.get_by_text("finished:").wait_for()
