@@ -240,12 +240,13 @@ def test_an_ambiguous_file_is_settled_by_a_mapping_on_the_command_line(tmp_path,
     assert code == 0
 
 
-@pytest.mark.usefixtures("home")
-def test_import_list_compare_export_and_delete_from_the_command_line(tmp_path, capsys):
+def test_import_list_compare_export_and_delete_from_the_command_line(store, tmp_path, capsys):
     path = tmp_path / "x.jsonl"
     path.write_bytes(jsonl([*PAIRS, PAIRS[0]]))
     code, out = run_cli(capsys, "import", str(path), "set", "--json")
     assert (code, json.loads(out)["rows"]) == (0, 6)
+    report = find_version(store, "set").report
+    assert (report["counts"]["pairs"], report["duplicates"]["exact"]) == (6, 0)
     run_cli(capsys, "import", str(path), "set", "--deduplicate", "keep")
     code, out = run_cli(capsys, "list", "--json")
     assert [(v["name"], v["version"], v["rows"]) for v in json.loads(out)] == [

@@ -18,7 +18,7 @@ from drpo.data.html import write_html
 from drpo.data.layout import parse_map
 from drpo.data.limits import DESK, STREAM, AmbiguousError, UnreadableError
 from drpo.data.pairs import Pair
-from drpo.data.report import Settings, check_source
+from drpo.data.report import Settings, build_report, check_source
 from drpo.data.source import Source
 from drpo.data.streaming import import_stream
 from drpo.data.words import report_lines
@@ -151,12 +151,13 @@ def _whole(
     model: Path | None,
 ) -> Dataset:  # fmt: skip
     source = Source.from_path(file, limits=DESK)
-    loaded, report = check_source(
+    loaded, _ = check_source(
         source, Settings(model), mapping=parts, shape=shape or None, progress=_progress()
     )
     sidecar = sidecar_of(file)
     loaded.gold = sidecar if sidecar.is_file() else None
     fixed, account = fix(loaded, recipe)
+    report = build_report(fixed, Settings(model))  # of these pairs, not of the file's
     return versions.save_version(
         store, fixed.pairs, name, source=source.name, recipe=account, report=report,
         gold=fixed.gold,

@@ -60,7 +60,8 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
         recipe: What to do.
 
     Returns:
-        The pairs that stay, and an account of what went, for the version's record.
+        The pairs that stay, a set of its own that nothing has been reported on yet, and an account
+        of what went, for the version's record.
 
     Raises:
         DataError: The recipe cannot be applied, or nothing stays.
@@ -80,8 +81,9 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
             f"Nothing of {loaded.name} would stay after this; leave out fewer kinds of problem."
         )
     fixed = PairSet(
-        pairs, loaded.name, content_hash(pairs), rows=loaded.rows, layout=loaded.layout,
-        format=loaded.format, gold=loaded.gold, source_hash=loaded.source_hash,
+        pairs, loaded.name, content_hash(pairs), rows=len(pairs), layout=loaded.layout,
+        format=loaded.format, gold=loaded.gold, source_hash=loaded.source_hash, size=loaded.size,
+        agreement=loaded.agreement,
     )  # fmt: skip
     account = {
         "source": loaded.name,

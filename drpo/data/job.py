@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +65,7 @@ def save(task: TaskFolder) -> dict[str, Any]:
     task.progress("save", 0, 0)
     fixed, account = fix(loaded, recipe)
     # A version is judged by its own report from here on: by these pairs, not by the upload's.
-    report = report_on(
-        replace(fixed, rows=len(fixed), size=loaded.size, agreement=loaded.agreement), task
-    )
+    report = report_on(fixed, task)
     store = Store()
     try:
         version = save_version(
