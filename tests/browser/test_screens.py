@@ -141,6 +141,17 @@ def test_a_zoom_is_shared_with_the_chart_beside_it_and_kept_there_over_ticks(
     assert page.failures == []
 
 
+def test_another_metric_takes_the_place_of_the_one_before(server, open_page):
+    run = screen_material.add_run(server.store, "measured", updates=10)
+    page = open_page(f"/compare?runs={run.id}&metric=eval/scores")
+    chart = page.locator(".st-key-compare_metric .js-plotly-plot")
+    chart.get_by_text("Learned reward").first.wait_for()
+    page.get_by_role("combobox", name="Compared by").click()
+    page.get_by_role("option", name="True (gold) reward").first.click()
+    chart.get_by_text("True (gold) reward").first.wait_for()
+    assert page.failures == []
+
+
 def test_a_point_is_on_the_screen_within_a_few_seconds_of_being_written(
     server, open_page, live_run
 ):

@@ -36,6 +36,10 @@ const paint = (value, colours) => {
   return value
 }
 
+// The library looks for what it drew by ".cb" and the trace's uid, and a metric's name has slashes.
+const selectable = (trace) =>
+  trace.uid ? { ...trace, uid: trace.uid.replace(/[^\w-]/g, (c) => `_${c.codePointAt(0)}_`) } : trace
+
 const stepAxes = (layout) => Object.keys(layout).filter((name) => /^xaxis\d*$/.test(name))
 
 // How many rows a legend under a chart takes: one if all entries fit, else columns that are all as
@@ -114,7 +118,8 @@ const draw = async (chart) => {
   if (!host.isConnected || host.clientWidth === 0) return
   const colours = data.colours[isDark(host) ? "dark" : "light"]
   const figure = paint(data.figure, colours)
-  await Plotly.react(plot, figure.data, layoutFor(figure.layout, chart), configFor(data.words))
+  const traces = figure.data.map(selectable)
+  await Plotly.react(plot, traces, layoutFor(figure.layout, chart), configFor(data.words))
   chart.waiting?.remove()
   chart.waiting = null
   // Not an image: its buttons can be reached with the keyboard.
