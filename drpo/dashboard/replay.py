@@ -16,8 +16,7 @@ import streamlit as st
 from drpo.dashboard import charts
 from drpo.dashboard.charts import Source
 from drpo.dashboard.frames import Series
-from drpo.dashboard.look import COLOURS
-from drpo.dashboard.look import read_assets as read_assets
+from drpo.dashboard.look import COLOURS, read_assets
 from drpo.dashboard.marks import marks_of
 from drpo.dashboard.verdict_words import in_full
 from drpo.dashboard.words import t

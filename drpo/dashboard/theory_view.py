@@ -9,8 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.look import COLOURS, count
-from drpo.dashboard.replay import read_assets
+from drpo.dashboard.look import COLOURS, count, read_assets
 from drpo.dashboard.words import t
 from drpo.theory import Lock, learn_lock
 
