@@ -43,11 +43,12 @@ def propose(board: Board, index: int) -> Values | None:
     import optuna
 
     plan = board.plan
-    study = _study(board)
+    searched = {axis.name: _distribution(axis) for axis in plan.axes}
+    study = _study(board, searched)
     study.sampler = optuna.samplers.TPESampler(
         seed=plan.sampler_seed * 10_007 + index, n_startup_trials=STARTUP, constant_liar=True
     )
-    trial = study.ask(_distributions(plan))
+    trial = study.ask(searched)
     rounded = {axis.name: _rounded(axis, trial.params[axis.name]) for axis in plan.axes}
     cell = plan.canonical(rounded)
     known = {one.key for one in board.cells}
@@ -66,14 +67,22 @@ def importance(board: Board) -> dict[str, float]:
     cells = [cell for cell in board.cells if cell.mean is not None]
     if len(cells) < ENOUGH:
         return {}
-    if board.plan.kind == "grid" and len(cells) == len(board.cells):
-        return _grid_importance(board.plan, cells)
+    plan = board.plan
+    if plan.kind == "grid" and len(cells) == len(board.cells):
+        return _grid_importance(plan, cells)
     import optuna
+
+    if plan.kind == "grid":  # the controls are part of the grid, whether they were listed or not
+        distributions = {name: _levels(board, name) for name in plan.names}
+    else:
+        distributions = {axis.name: _distribution(axis) for axis in plan.axes}
 
     # The better half, not Optuna's best tenth: of a few dozen cells a tenth is two or three.
     better_half = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)
     try:
-        found = optuna.importance.get_param_importances(_study(board), evaluator=better_half)
+        found = optuna.importance.get_param_importances(
+            _study(board, distributions), evaluator=better_half
+        )
         return dict(found)
     except (ValueError, RuntimeError):  # all values equal, or no spread to measure
         return {}
@@ -96,21 +105,27 @@ def _grid_importance(plan: SweepPlan, cells: list[Cell]) -> dict[str, float]:
     return shares
 
 
-def _study(board: Board) -> optuna.Study:
+def _study(board: Board, distributions: dict[str, BaseDistribution]) -> optuna.Study:
     """The sweep so far as Optuna sees it."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    distributions = _distributions(board.plan)
     for cell in board.cells:
-        params = {axis.name: cell.values[axis.name] for axis in board.plan.axes}
-        inside = all(distributions[n]._contains(distributions[n].to_internal_repr(v))
-                     for n, v in params.items())  # fmt: skip
-        # A control may lie outside the range that is searched; TPE could not place it.
-        if inside and cell.runs:
+        params = {name: cell.values[name] for name in distributions}
+        # A control may lie outside what is searched; Optuna could not place it.
+        if cell.runs and all(_holds(distributions[n], value) for n, value in params.items()):
             study.add_trial(_trial(cell, params, distributions))
     return study
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:  # noqa: ANN401 - of any setting
+    """Whether a distribution could have drawn a value."""
+    from optuna.distributions import CategoricalDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    return distribution._contains(distribution.to_internal_repr(value))
 
 
 def _trial(
@@ -132,8 +147,11 @@ def _trial(
         return optuna.trial.create_trial(**given)
 
 
-def _distributions(plan: SweepPlan) -> dict[str, BaseDistribution]:
-    return {axis.name: _distribution(axis) for axis in plan.axes}
+def _levels(board: Board, name: str) -> BaseDistribution:
+    """The values of one setting among a grid's cells."""
+    from optuna.distributions import CategoricalDistribution
+
+    return CategoricalDistribution(tuple(dict.fromkeys(c.values[name] for c in board.cells)))
 
 
 def _distribution(axis: Axis) -> BaseDistribution:

@@ -1,0 +1,94 @@
+"""Sweeps that go on: cells queued by hand, failed and deleted runs, stop and resume."""
+
+import pytest
+from sweep_material import run_through, started
+
+from drpo.errors import ConfigError, RunError
+from drpo.sweep import Board, advance, queue_cell, resume, stop
+
+
+def test_a_cell_that_was_not_run_can_be_queued_with_one_call(store):
+    board = run_through(store, started(store, budget_runs=6, seeds=(0, 1)), lambda _v, _s: 5.0)
+    half = next(cell for cell in board.cells if cell.state == "part")
+    assert queue_cell(store, board.id, half.key) == [1]
+    with pytest.raises(ConfigError, match="done or on its way"):
+        queue_cell(store, board.id, half.key)
+    with pytest.raises(RunError, match="no cell"):
+        queue_cell(store, board.id, "ffffffff")
+
+
+def test_a_failed_run_queued_again_goes_on_under_its_own_id(store):
+    board = run_through(store, started(store, seeds=(0,)), lambda v, _s: v["kl_coef"] > 0.1 or None)
+    failed = next(cell for cell in board.cells if cell.state == "failed")
+    queue_cell(store, board.id, failed.key)
+    assert store.runs.get(failed.runs[0].id).status == "queued"
+
+
+def test_a_deleted_run_is_not_queued_behind_the_persons_back(store):
+    board = run_through(store, started(store, seeds=(0,)), lambda _v, _s: 5.0)
+    gone = board.cells[-1]
+    store.runs.change(gone.runs[0].id, deleted_at=1.0)
+    resume(store, board.id)
+    board = advance(store, board.id)
+    assert board.status == "finished"
+    assert board.cells[-1].n == 0
+    queue_cell(store, board.id, gone.key)
+    assert Board.read(store, board.id).cells[-1].n == 1
+
+
+def test_a_stopped_sweep_goes_on_where_it_was(store):
+    sweep_id = started(store, together=2)
+    advance(store, sweep_id)
+    stop(store, sweep_id)
+    board = advance(store, sweep_id)
+    assert board.status == "stopped"
+    assert {run.status for run in board.runs} == {"stopped"}
+    resume(store, sweep_id)
+    assert len(advance(store, sweep_id).live) == 2
+    board = run_through(store, sweep_id, lambda _v, _s: 5.0)
+    assert all(cell.state == "done" for cell in board.cells)
+
+
+def test_a_stopped_sweep_goes_on_without_a_run_that_was_erased_or_deleted(store):
+    sweep_id = started(store, together=2)
+    erased, deleted = (run.id for run in advance(store, sweep_id).runs)
+    stop(store, sweep_id)
+    store.runs.remove(erased)
+    store.runs.hide(deleted)
+    resume(store, sweep_id)
+    assert store.runs.get(deleted).status == "stopped"
+    board = run_through(store, sweep_id, lambda _v, _s: 5.0)
+    assert board.status == "finished"
+    # The erased run's seed was queued anew, the deleted one's was not.
+    assert erased in [run.id for run in board.runs if run.status == "finished"]
+    assert [cell.state for cell in board.cells].count("part") == 1
+
+
+def test_runs_that_are_still_saving_when_their_sweep_resumes_go_on_once_they_have_stopped(store):
+    sweep_id = started(store, together=2)
+    saving, saved = (run.id for run in advance(store, sweep_id).runs)
+    for run_id in (saving, saved):
+        store.runs.change(run_id, status="running")
+    stop(store, sweep_id)
+    store.runs.change(saved, status="stopped")
+    resume(store, sweep_id)
+    assert store.runs.get(saved).status == "queued"
+    # The other one is in its last update still, and hears the stop all the same.
+    assert len(advance(store, sweep_id).live) == 2
+    store.runs.change(saving, status="stopped")
+    board = advance(store, sweep_id)
+    assert store.runs.get(saving).status == "queued"
+    assert store.commands.pending(saving) == []
+    assert board.notes["stopped"] == []
+
+
+def test_a_sweep_stopped_again_while_its_runs_save_forgets_none_of_them(store):
+    sweep_id = started(store, together=1)
+    [run] = advance(store, sweep_id).runs
+    store.runs.change(run.id, status="running")
+    stop(store, sweep_id)
+    resume(store, sweep_id)
+    store.runs.change(run.id, status="stopped")
+    stop(store, sweep_id)
+    resume(store, sweep_id)
+    assert store.runs.get(run.id).status == "queued"
