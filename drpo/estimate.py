@@ -21,6 +21,7 @@ from drpo.config import RunConfig
 from drpo.errors import DrpoError
 from drpo.model_files import count_tokens, find_folder, read_card
 from drpo.model_size import Size, size_of
+from drpo.settings import UPDATING
 from drpo.store import Store
 
 GIB = 2**30
@@ -101,7 +102,7 @@ def plan(config: RunConfig, store: Store | None = None) -> Estimate:
     measured = _measured(config, store) if store is not None else None
     update = measured or _update_seconds(config, policy, scorer, prompt, on_gpu=on_gpu)
     evaluation = _evaluation_seconds(config, policy, scorer, prompt, on_gpu=on_gpu)
-    updates = config.ppo.updates if config.run.method in ("drpo", "ppo") else 0
+    updates = config.ppo.updates if config.run.method in UPDATING else 0
     evaluations = 1 + max(1, -(-updates // config.evaluation.eval_every))
     stage_seconds = _stage_seconds(config, policy, prompt, on_gpu=on_gpu)
     return Estimate(

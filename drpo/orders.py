@@ -12,20 +12,18 @@ from typing import Any
 from drpo import processes
 from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
+from drpo.settings import UPDATING
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 
 KNOBS = ("kl_coef", "reset_prob")
 """Settings that may be turned while a run is going on."""
 
-UPDATING = ("drpo", "ppo")
-"""Methods that learn in updates; only between two updates can a run pause or a knob turn."""
-
 RESUMABLE = ("stopped", "interrupted", "failed")
 
 
 def can_pause(run: Run) -> bool:
-    """Whether a run of this method hears a pause."""
+    """Whether a run of this method hears a pause: only between two updates is there a moment."""
     return run.config["run"]["method"] in UPDATING
 
 

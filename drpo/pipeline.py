@@ -23,6 +23,7 @@ from drpo.materials import Materials, gather
 from drpo.models import Models, load_models
 from drpo.monitor.desk import AlarmDesk
 from drpo.recorder import Recorder
+from drpo.settings import UPDATING
 
 if TYPE_CHECKING:
     from drpo.data.pairs import Pair
@@ -148,7 +149,7 @@ def _method(
     method, recorder = config.run.method, stage.recorder
     if method == "rm":
         return False
-    if method in ("drpo", "ppo"):
+    if method in UPDATING:
         return _train_policy(config, materials, stage, start, reward)
     recorder.rewind(-1)
     if method == "dpo":
@@ -231,7 +232,7 @@ def export(config: RunConfig, folder: Path, out: Path) -> int | None:
     method = config.run.method
     if method == "best_of_n":
         raise RunError("Best-of-n trains nothing; its model is the start policy itself.")
-    if method in ("drpo", "ppo"):
+    if method in UPDATING:
         step = max(checkpoint.policies(folder / "checkpoints"), default=None)
         checkpoint.export(folder, out, step=step)
         return step

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Schedule = Literal["constant", "linear", "cosine", "adaptive"]
 Method = Literal["drpo", "ppo", "dpo", "sft", "best_of_n", "rm"]
+UPDATING: tuple[Method, ...] = ("drpo", "ppo")
+"""Methods that learn in updates of freshly drawn episodes."""
 
 
 def setting(

@@ -147,13 +147,6 @@ def test_annealing_from_below_its_final_value_begins_where_it_was_asked_to_and_r
     assert knob.at(3, 10) == pytest.approx(0.5, abs=1e-3)
 
 
-def test_annealing_turned_below_its_final_value_takes_the_value_at_once():
-    knob = ResetProbability("adaptive", 0.5, 0.8)
-    knob.learn(1.0, 0.0)
-    knob.turn(1, 0.1)
-    assert knob.at(1, 10) == pytest.approx(0.1)
-
-
 def test_annealing_towards_resets_alone_keeps_some_prompt_starts():
     knob = ResetProbability("adaptive", 1.0, 0.5)
     knob.learn(1.0, 0.0)
@@ -163,12 +156,12 @@ def test_annealing_towards_resets_alone_keeps_some_prompt_starts():
     assert knob.at(0, 10) == pytest.approx(0.9, abs=1e-3)
 
 
-def test_a_turned_annealed_probability_takes_the_value_at_once():
-    knob = ResetProbability("adaptive", 0.0, 0.5)
+@pytest.mark.parametrize(("final", "initial", "turned"), [(0.5, 0.8, 0.1), (0.0, 0.5, 0.7)])
+def test_a_turned_annealed_probability_takes_the_value_at_once(final, initial, turned):
+    knob = ResetProbability("adaptive", final, initial)
     knob.learn(1.0, 0.0)
-    knob.learn(1.0, 1.0)
-    knob.turn(2, 0.7)
-    assert knob.at(2, 10) == pytest.approx(0.7)
+    knob.turn(1, turned)
+    assert knob.at(1, 10) == pytest.approx(turned)
 
 
 def test_state_survives_json():

@@ -26,7 +26,6 @@ METRICS = {"kl_coef": "objective/kl_coef", "reset_prob": "reset/prob"}
 class _Stands:
     """What a knob's slider was last set to."""
 
-    run_id: str
     measured: float
     """The knob's value in the last update seen."""
     shown: float
@@ -96,30 +95,29 @@ def _knobs(store: Store, run: Run, source: Source, key: str) -> None:
     for name in names:
         last = source.get(METRICS[name]).last
         now = float(settings[name]) if last is None else round(last, 6)
-        _slider(run.id, name, now, key=f"{name}_{key}")
+        _slider(name, now, key=f"{name}_{key}")
     if st.button(t("live.apply"), type="primary", key=f"apply_{key}", icon=":material/check:"):
         _turn(store, run.id, {name: f"{name}_{key}" for name in names})
 
 
-def _slider(run_id: str, name: str, now: float, *, key: str) -> None:
+def _slider(name: str, now: float, *, key: str) -> None:
     """A knob that stands at the value in effect until somebody moves it.
 
     A slider with a key keeps its value whatever becomes of the knob: while a schedule moves it,
-    when somebody else turns it, when another run takes this one's place on the screen. So an
-    untouched one is moved along, and Apply asks only for what was moved.
+    when somebody else turns it. So an untouched one is moved along, and Apply asks only for what
+    was moved.
 
     Args:
-        run_id: The run.
         name: The knob.
         now: Its value in the last update.
         key: The slider's key.
     """
-    stands = st.session_state.get(_beside(key))
-    known = stands is not None and stands.run_id == run_id and key in st.session_state
-    if stands is None or not known or stands.measured != now:
-        if key in st.session_state and not (known and _is_moved(key)):
+    # Streamlit forgets a slider that a screen did not show, and keeps what stands beside it.
+    drawn = key in st.session_state
+    if not drawn or st.session_state[_beside(key)].measured != now:
+        if drawn and not _is_moved(key):
             st.session_state[key] = now
-        st.session_state[_beside(key)] = _Stands(run_id, measured=now, shown=now)
+        st.session_state[_beside(key)] = _Stands(measured=now, shown=now)
     forms.knob(name, now, key=key)
 
 

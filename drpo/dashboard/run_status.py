@@ -13,7 +13,7 @@ from drpo.dashboard.charts import Source
 from drpo.dashboard.frames import config_of, is_live
 from drpo.dashboard.look import count, duration, number
 from drpo.dashboard.words import has, t
-from drpo.orders import UPDATING
+from drpo.settings import UPDATING
 from drpo.store.schema import Run
 
 _ICONS = {

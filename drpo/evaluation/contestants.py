@@ -8,6 +8,7 @@ from pathlib import Path
 from drpo.checkpoint import policies
 from drpo.config import RunConfig
 from drpo.errors import RunError
+from drpo.settings import UPDATING
 from drpo.store import Store, run_folder
 
 TRAINED_STEP = 1
@@ -89,7 +90,7 @@ def _reward(config: RunConfig, folder: Path) -> str | None:
 def _kept(config: RunConfig, folder: Path) -> dict[int, str]:
     """Every policy that can answer, by step; step 0 is the start policy."""
     origin = _origin(config, folder)
-    if config.run.method in ("drpo", "ppo"):
+    if config.run.method in UPDATING:
         kept = {step: str(path) for step, path in policies(folder / "checkpoints").items()}
         return {0: origin, **kept} if kept else {}
     if config.run.method == "best_of_n":

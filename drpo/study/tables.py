@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from drpo.evaluation.kept import evaluation_of
 from drpo.evaluation.statistics import Interval, mean_over_seeds, paired_difference
+from drpo.settings import UPDATING
 from drpo.store import Store
 from drpo.study.carry import run_of
 from drpo.study.plan import Planned
@@ -54,7 +55,7 @@ def courses(store: Store, planned: Sequence[Planned]) -> list[Course]:
         table = frame.pivot_table(index="step", columns="name", values="value", aggfunc="last")
         steps = table.index.to_numpy(dtype=float)
         values = {str(name): table[name].to_numpy(dtype=float) for name in table.columns}
-        updated = run.config["run"]["method"] in ("drpo", "ppo")
+        updated = run.config["run"]["method"] in UPDATING
         # The others file their trained policy as step 1 and draw no episodes at all.
         per_update = run.config["ppo"]["episodes_per_update"] if updated else 0
         seconds = float(run.summary.get("wall_seconds", 0.0))

@@ -125,7 +125,7 @@ def _holds(distribution: BaseDistribution, value: Any) -> bool:  # noqa: ANN401 
 
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
-    return distribution._contains(distribution.to_internal_repr(value))
+    return bool(distribution._contains(distribution.to_internal_repr(value)))
 
 
 def _trial(
