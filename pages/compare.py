@@ -11,7 +11,7 @@ from drpo.dashboard import (
     services,
 )  # fmt: skip
 from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.run_charts import metric_title
+from drpo.dashboard.metric_charts import metric_title
 from drpo.dashboard.run_shelf import shelf
 from drpo.dashboard.words import t
 

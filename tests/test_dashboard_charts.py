@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from drpo.dashboard import charts, compare_charts, look, run_charts
+from drpo.dashboard import charts, compare_charts, look, metric_charts, run_charts
 from drpo.dashboard.charts import Panel
 from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.frames import EMPTY, Series
@@ -119,7 +119,7 @@ def test_every_metric_is_in_exactly_one_chart():
         "objective/kl", "objective/kl_reset", "objective/kl_prompt", "eval/scores",
         "eval/scores_se", "lr", "reset/fraction", "lonely_se", "eval/only_reset",
     ]  # fmt: skip
-    panels = run_charts.metric_panels(names)
+    panels = metric_charts.metric_panels(names)
     members = [member for panel in panels for member in panel.members]
     assert sorted(members) == sorted(names)
     by_name = {panel.name: panel for panel in panels}
@@ -132,8 +132,8 @@ def test_every_metric_is_in_exactly_one_chart():
 def test_a_metric_chart_draws_each_of_its_members():
     names = ("objective/kl", "objective/kl_prompt", "objective/kl_reset")
     run = Run(**{name: [(1, 0.1), (2, 0.2)] for name in names})
-    [panel] = run_charts.metric_panels(names)
-    figure = run_charts.metric(run, panel)
+    [panel] = metric_charts.metric_panels(names)
+    figure = metric_charts.metric_chart(run, panel)
     assert len(figure["data"]) == 3
     assert {trace["line"]["color"] for trace in figure["data"]} == {"@learned", "@reset", "@start"}
 

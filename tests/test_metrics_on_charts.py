@@ -6,7 +6,7 @@ import numpy as np
 from runs import small_config
 
 from drpo import worker
-from drpo.dashboard import charts, run_charts
+from drpo.dashboard import charts, metric_charts
 from drpo.dashboard.frames import Feed
 
 
@@ -17,8 +17,8 @@ def numbers(packed):
 def drawn(feed):
     """The metrics whose own numbers are in a trace of the list of all metrics on Live."""
     found = set()
-    for panel in run_charts.metric_panels(feed.series):
-        traces = run_charts.metric(feed, panel)["data"]
+    for panel in metric_charts.metric_panels(feed.series):
+        traces = metric_charts.metric_chart(feed, panel)["data"]
         lines = [numbers(trace["y"]) for trace in traces if not trace.get("fill")]
         bands = [numbers(trace["y"]) for trace in traces if trace.get("fill")]
         for name in panel.members:

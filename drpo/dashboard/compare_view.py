@@ -15,7 +15,7 @@ from drpo.dashboard.frames import Feed, config_of
 from drpo.dashboard.generations import generations, open_at
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import number, told_apart
-from drpo.dashboard.run_charts import metric_title
+from drpo.dashboard.metric_charts import metric_title
 from drpo.dashboard.words import t
 from drpo.store.schema import Run
 

@@ -1,14 +1,11 @@
-"""The figures of one run: reward, KL, the path between them, resets, lengths, losses, all metrics.
+"""The figures of one run that answer a question: reward, KL, resets, lengths, losses.
 
-Every metric a run logs appears in `metric_panels`; the other figures pick those that answer a
-question.
+Every metric a run logs is on a chart of `metric_charts`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,7 +13,7 @@ from drpo.dashboard import charts
 from drpo.dashboard.charts import Figure, Panel, Source, Trace
 from drpo.dashboard.frames import Series
 from drpo.dashboard.marks import Mark
-from drpo.dashboard.words import has, t
+from drpo.dashboard.words import t
 
 SPLITS = {"_reset": "reset", "_prompt": "start"}
 """Endings of metrics that are split by where episodes started, and the colour of each."""
@@ -221,76 +218,6 @@ def losses(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
         for axis, which in (("", "policy"), ("2", "value"))
     ]  # fmt: skip
     return charts.panels(parts, x_title=t("charts.updates"), marks=happened, legend=False)
-
-
-@dataclass(frozen=True, slots=True)
-class MetricPanel:
-    """One small chart of the list of all metrics."""
-
-    group: str
-    name: str
-    """The metric whose name the chart carries."""
-    members: tuple[str, ...]
-    """All metrics in the chart: the metric itself, its splits and its standard error."""
-
-
-def metric_panels(names: Iterable[str]) -> list[MetricPanel]:
-    """Put every metric into exactly one chart, related ones together, in groups by prefix."""
-    known = sorted(set(names))
-    members: dict[str, list[str]] = {}
-    for name in known:
-        base = re.sub(r"(_reset|_prompt|_se)$", "", name)
-        members.setdefault(base if base in known else name, []).append(name)
-    found = [
-        MetricPanel(name.split("/")[0] if "/" in name else "progress", name, tuple(related))
-        for name, related in members.items()
-    ]
-    return sorted(found, key=lambda panel: (panel.group, panel.name))
-
-
-def metric(
-    run: Source, panel: MetricPanel, *, weight: float = 0.0, log: bool = False,
-    happened: Sequence[Mark] = (),
-) -> Figure:  # fmt: skip
-    """Draw one chart of the list of all metrics."""
-    traces: list[Trace] = []
-    for name in panel.members:
-        series = run.get(name)
-        if name.endswith("_se") and name[:-3] in panel.members:
-            traces += charts.band(run.get(name[:-3]), series, name[:-3], "learned")
-            continue
-        ending = next((e for e in SPLITS if name.endswith(e) and name != panel.name), "")
-        meaning = SPLITS.get(ending, "learned")
-        label = t(f"charts.from{ending}") if ending else t("charts.value")
-        dash = "dash" if meaning == "start" else "solid"
-        if weight and len(series) > 1:
-            traces.append(charts.line(series, f"{label} ·", meaning, width=1, opacity=0.3,
-                                      legend=False))  # fmt: skip
-        smoothed = charts.smooth(series, weight)
-        traces.append(charts.line(smoothed, label, meaning, dash=dash, legend=bool(ending)))
-    several = len(traces) > 1 and any(trace["showlegend"] for trace in traces)
-    return charts.panels(
-        [Panel(panel.name, "", traces, log=log)],
-        x_title=t("charts.updates"), marks=happened, legend=several,
-    )  # fmt: skip
-
-
-def metric_title(name: str) -> tuple[str, str]:
-    """What a chart of a metric is headed with, and its unit; unknown ones keep their own name."""
-    known = {
-        "eval/scores": (t("charts.learned_reward"), t("charts.unit_score")),
-        "eval/gold": (t("charts.gold_reward"), t("charts.unit_score")),
-        "eval/kl": (t("charts.kl"), t("charts.unit_kl")),
-        "eval/mean_length": (t("charts.length"), t("charts.unit_tokens")),
-        "eval/finished": (t("charts.finished"), t("charts.unit_share")),
-    }
-    return known.get(name, (name, ""))
-
-
-def metric_label(name: str) -> str:
-    """A metric's sentence of help, or nothing where it has none."""
-    key = f"metrics.{name}"
-    return t(key) if has(key) else ""
 
 
 def common_range(sources: Sequence[Source], *names: str) -> tuple[float, float] | None:

@@ -12,7 +12,7 @@ import pandas as pd
 import psutil
 import streamlit as st
 
-from drpo.dashboard import address, event_words, run_charts
+from drpo.dashboard import address, event_words, metric_charts, run_charts
 from drpo.dashboard.charts import Figure
 from drpo.dashboard.frames import Feed, config_of
 from drpo.dashboard.live_chart import live_chart
@@ -80,7 +80,7 @@ def _all(run: Run, feed: Feed) -> None:
         weight = st.slider(t("live.smoothing"), 0.0, 0.95, 0.0, 0.05, key="metric_smoothing")
         log = st.toggle(t("live.log_axis"), key="metric_log")
     panels = [
-        panel for panel in run_charts.metric_panels(feed.series)
+        panel for panel in metric_charts.metric_panels(feed.series)
         if any(wanted.lower() in name.lower() for name in panel.members)
     ]  # fmt: skip
     if not panels:
@@ -92,11 +92,11 @@ def _all(run: Run, feed: Feed) -> None:
         for panel in members:
             with grid.cell():
                 live_chart(
-                    run_charts.metric(feed, panel, weight=weight, log=log, happened=marks),
+                    metric_charts.metric_chart(feed, panel, weight=weight, log=log, happened=marks),
                     key=f"metric_{panel.name}", revision=run.id, group=run.id, height=230,
-                    alt=f"{panel.name}. {run_charts.metric_label(panel.name)}",
+                    alt=f"{panel.name}. {metric_charts.metric_label(panel.name)}",
                 )  # fmt: skip
-                st.caption(run_charts.metric_label(panel.name))
+                st.caption(metric_charts.metric_label(panel.name))
     st.download_button(
         t("live.download_metrics"), lambda: _csv(feed), f"{run.id}-metrics.csv", "text/csv",
         icon=":material/download:", on_click="ignore", key="metrics_csv",

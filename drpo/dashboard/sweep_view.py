@@ -12,8 +12,8 @@ from drpo import sweep as engine
 from drpo.dashboard import address, navigation, services, sweep_charts
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import duration, number
+from drpo.dashboard.metric_charts import metric_title
 from drpo.dashboard.notices import guarded, show_problem
-from drpo.dashboard.run_charts import metric_title
 from drpo.dashboard.run_controls import visitor
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
