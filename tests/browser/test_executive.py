@@ -142,11 +142,11 @@ def test_one_click_on_the_demo_leads_to_a_report_on_disk(server, browser, open_p
     page.wait_for_url("**/live**run=**")
     run_id = page.evaluate("new URL(location.href).searchParams.get('run')")
     # Two evaluations are enough for a verdict; the whole demo is timed elsewhere.
-    wait_until(server.store, run_id, lambda _: len(server.store.samples.steps(run_id)) > 1, 300)
+    wait_until(server.store, run_id, lambda _: len(server.store.samples.steps(run_id)) > 1, 1800)
     page.get_by_role("button", name="Save and stop").or_(
         page.get_by_role("button", name="Stop")
     ).first.click()
-    wait_until(server.store, run_id, lambda found: found.status == "stopped", 120)
+    wait_until(server.store, run_id, lambda found: found.status == "stopped", 1800)
     page = open_page(f"/overview?run={run_id}")
     page.locator(".drpo-hero .said", has_text="Preferred to the start policy in").wait_for()
     page.get_by_role("link", name="A report to send").click()
