@@ -9,7 +9,14 @@ import streamlit as st
 
 from drpo.dashboard import address, navigation, theme_switch
 from drpo.dashboard.notices import show_problem
-from drpo.dashboard.words import LANGUAGE_KEY, LANGUAGES, browser_language, language, t
+from drpo.dashboard.words import (
+    LANGUAGE_KEY,
+    LANGUAGES,
+    browser_language,
+    language,
+    spoken,
+    t,
+)
 
 # An icon of our own: Streamlit would fetch a named one from the network for the browser's tab.
 ICON = str(Path(__file__).parent / "assets" / "icon.svg")
@@ -38,6 +45,8 @@ with st.sidebar:
     theme_switch.theme_switch(navigation.paths())
 
 try:
-    screen.run()
+    # Found once: a screen asks for a thousand words, and each would look for the language again.
+    with spoken(language()):
+        screen.run()
 except Exception as error:
     show_problem(error)

@@ -6,14 +6,13 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from drpo.dashboard import address, services
-from drpo.dashboard.look import COLOURS, number
+from drpo.dashboard.look import COLOURS, number, read_assets
 from drpo.dashboard.notices import guarded, notice, show_problem
 from drpo.dashboard.words import t
 from drpo.dashboard.writing import KIND, Stream, Written
@@ -22,7 +21,6 @@ from drpo.playground import Sampling, Source, sources_of
 from drpo.playground.asking import MOST, START
 from drpo.store.schema import Run, SampleRow
 
-ASSETS = Path(__file__).parent / "assets"
 TICK = 0.4
 RUNS = 20
 """Newest runs whose checkpoints are offered, beside those that the address asks for."""
@@ -32,8 +30,8 @@ STREAM = "playground_stream"
 _TOKENS = st.components.v2.component(
     "drpo_tokens",
     html='<div class="tokens"></div>',
-    js=(ASSETS / "tokens.js").read_text(encoding="utf-8"),
-    css=(ASSETS / "tokens.css").read_text(encoding="utf-8"),
+    js=read_assets("drawing.js", "tokens.js"),
+    css=read_assets("tokens.css"),
 )
 
 

@@ -4,27 +4,25 @@ Streamlit keeps a visitor's theme in the browser, one entry for each path, and o
 change it. The switch writes that entry for all our paths and loads the page again; as every
 state is in the URL, the same screen comes back in the other colours.
 
-It also tells the browser which language the page speaks, and hands the colours of our meanings
-(`--drpo-learned` and so on, see `look`) to the page, where `st.html` can use them.
+As the one component that every screen has, it also tells the browser which language the page
+speaks, hands the colours of our meanings (`--drpo-learned` and so on, see `look`) to the page,
+where `st.html` can use them, and loads the chart library while there is nothing else to do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
-from drpo.dashboard.look import COLOURS
+from drpo.dashboard.look import COLOURS, read_assets
 from drpo.dashboard.server import PLOTLY_URL
 from drpo.dashboard.words import language, t
 
-ASSETS = Path(__file__).parent / "assets"
-
 _SWITCH = st.components.v2.component(
     "drpo_theme_switch",
-    js=(ASSETS / "theme_switch.js").read_text(encoding="utf-8"),
-    css=(ASSETS / "theme_switch.css").read_text(encoding="utf-8"),
+    js=read_assets("drawing.js", "theme_switch.js"),
+    css=read_assets("theme_switch.css"),
 )
 
 

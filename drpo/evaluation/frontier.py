@@ -35,14 +35,15 @@ def points(store: Store, run_ids: Sequence[str]) -> list[Point]:
     """Read one point per evaluation of each run, in order of step."""
     found = []
     for run_id in run_ids:
-        frame = store.metrics.since(run_id, names=FIGURES)
-        # A step may have been written twice by a resumed run: the last value stands.
-        table = frame.pivot_table(index="step", columns="name", values="value", aggfunc="last")
-        for step, row in table.iterrows():
-            figures = [_known(row.get(name)) for name in FIGURES]
-            kl, score, gold, score_se, gold_se = figures
+        written: dict[int, dict[str, float]] = {}
+        rows = store.metrics.since(run_id, names=FIGURES)
+        for step, name, value in zip(rows["step"], rows["name"], rows["value"], strict=True):
+            # A step may have been written twice by a resumed run: the last value stands.
+            written.setdefault(int(step), {})[name] = value
+        for step in sorted(written):
+            kl, score, gold, score_se, gold_se = (_known(written[step].get(n)) for n in FIGURES)
             if kl is not None and score is not None:
-                found.append(Point(run_id, int(str(step)), kl, score, gold, score_se, gold_se))
+                found.append(Point(run_id, step, kl, score, gold, score_se, gold_se))
     return found
 
 

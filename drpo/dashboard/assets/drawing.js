@@ -38,6 +38,22 @@ const applyColours = (host, colours) => {
   }
 }
 
+// Runs a script once for the whole page, however many components ask for it.
+const loadScript = (url) => {
+  const loads = (window.drpoScripts ??= {})
+  loads[url] ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script")
+    script.src = url
+    script.onload = resolve
+    script.onerror = () => {
+      delete loads[url]
+      reject(new Error(`${url} did not load`))
+    }
+    document.head.appendChild(script)
+  })
+  return loads[url]
+}
+
 const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches
 
 const fill = (template, values) =>

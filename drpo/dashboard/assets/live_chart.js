@@ -1,21 +1,5 @@
 // Keeps one Plotly drawing alive over all reruns and feeds it new points.
 
-let library = null
-const load = (url) => {
-  library ??= new Promise((resolve, reject) => {
-    if (window.Plotly) return resolve(window.Plotly)
-    const script = document.createElement("script")
-    script.src = url
-    script.onload = () => resolve(window.Plotly)
-    script.onerror = () => {
-      library = null
-      reject(new Error("script"))
-    }
-    document.head.appendChild(script)
-  })
-  return library
-}
-
 const GROUP_EVENT = "drpo-chart-zoom"
 const TOKEN = /^@([a-z0-9-]+)(?:\/([0-9.]+))?$/
 const charts = new WeakMap()
@@ -114,12 +98,12 @@ const configFor = (words) => ({
 
 const draw = async (chart) => {
   const { data, host, plot } = chart
-  const Plotly = await load(data.library)
+  await loadScript(data.library)
   if (!host.isConnected || host.clientWidth === 0) return
   const colours = data.colours[isDark(host) ? "dark" : "light"]
   const figure = paint(data.figure, colours)
   const traces = figure.data.map(selectable)
-  await Plotly.react(plot, traces, layoutFor(figure.layout, chart), configFor(data.words))
+  await window.Plotly.react(plot, traces, layoutFor(figure.layout, chart), configFor(data.words))
   chart.waiting?.remove()
   chart.waiting = null
   // Not an image: its buttons can be reached with the keyboard.

@@ -12,25 +12,18 @@ const chosen = () => {
 // Plain HTML on the screens cannot see which theme is on, only components can; so the colours of our
 // meanings are handed on to the page as a whole.
 const publish = (host, colours) => {
-  const style = getComputedStyle(host)
   const root = document.documentElement.style
-  const [r, g, b] = [1, 3, 5].map((i) =>
-    parseInt(style.getPropertyValue("--st-background-color").trim().slice(i, i + 2), 16)
-  )
-  const theme = 0.2126 * r + 0.7152 * g + 0.0722 * b < 128 ? "dark" : "light"
-  for (const [meaning, code] of Object.entries(colours[theme])) {
+  for (const [meaning, code] of Object.entries(colours[isDark(host) ? "dark" : "light"])) {
     root.setProperty(`--drpo-${meaning}`, code)
   }
 }
 
-// Most visits come to a chart sooner or later; its library is large, so it is fetched ahead.
-const fetchAhead = (url) => {
-  if (document.querySelector(`link[href="${url}"]`)) return
-  const link = document.createElement("link")
-  link.rel = "prefetch"
-  link.as = "script"
-  link.href = url
-  document.head.appendChild(link)
+// Most visits come to a chart sooner or later. Its library takes half a second to fetch and run, so
+// that is done while there is nothing else to do.
+const loadAhead = (url) => {
+  const later = window.requestIdleCallback ?? ((act) => setTimeout(act, 1000))
+  // A failure is told, and the loading tried again, where a chart is wanted.
+  later(() => loadScript(url).catch(() => {}))
 }
 
 export default function ({ data, parentElement }) {
@@ -42,7 +35,7 @@ export default function ({ data, parentElement }) {
   publish(group, data.colours)
   // Screen readers choose a voice by it, browsers a font and where lines may break.
   document.documentElement.lang = data.language
-  fetchAhead(data.library)
+  loadAhead(data.library)
   const current = chosen()
   const legend = document.createElement("legend")
   legend.textContent = data.label

@@ -1,24 +1,6 @@
 // Answers word by word: the shade of a token says where the policy departs or what it earns.
 // A click, or Enter, on a token asks to go on from there. Texts only ever become text nodes.
 
-const isDark = (host) => {
-  const code = getComputedStyle(host).getPropertyValue("--st-background-color").trim()
-  if (!/^#[0-9a-f]{6}$/i.test(code)) return false
-  const [r, g, b] = [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16))
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128
-}
-
-const make = (tag, className, parent) => {
-  const node = document.createElement(tag)
-  if (className) node.className = className
-  parent?.appendChild(node)
-  return node
-}
-
-const write = (node, text) => {
-  if (node.textContent !== text) node.textContent = text
-}
-
 const build = (host) => {
   const box = make("section", "answer", host)
   const head = make("div", "head", box)
@@ -68,10 +50,7 @@ const fillTokens = (body, item, at, words, ask) => {
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".tokens")
   if (!host) return
-  const colours = data.colours[isDark(host) ? "dark" : "light"]
-  for (const [meaning, code] of Object.entries(colours)) {
-    host.style.setProperty(`--${meaning}`, code)
-  }
+  applyColours(host, data.colours)
   while (host.children.length > data.answers.length) host.lastChild.remove()
   data.answers.forEach((item, at) => {
     const box = host.children[at] ?? build(host)
