@@ -11,7 +11,7 @@ from drpo.evaluation.statistics import PairedDifference, paired_difference
 from drpo.pilot import ARMS, Arm, Pilot, members
 from drpo.store import Store
 from drpo.store.schema import Run
-from drpo.verdict import Risk, cost_of, evaluated, risk_of, scores_at
+from drpo.verdict import Risk, cost_of, evaluated, head_to_head, risk_of, scores_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,8 @@ def _head_to_head(
 ) -> Comparison | None:
     if judge is None:
         return None
-    parts = []
-    for pair in pairs:
-        with_resets, without = (
-            scores_at(store, run.id, store.samples.last_step(run.id) or 0, judge) for run in pair
-        )
-        one = compare(with_resets, without, judge)
-        parts += [one] if one else []
-    return pooled(judge, parts)
+    parts = [head_to_head(store, with_resets, without, judge) for with_resets, without in pairs]
+    return pooled(judge, [one for one in parts if one])
 
 
 def _kl_difference(resets: ArmResult, plain: ArmResult) -> PairedDifference:

@@ -19,6 +19,7 @@ from drpo.evaluation.statistics import win_rate
 from drpo.monitor.desk import Raised, alarms_of
 from drpo.review.plan import reviews
 from drpo.review.results import OUTCOMES, standing_votes
+from drpo.settings import UPDATING
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 
@@ -50,6 +51,7 @@ class Cost:
     seconds: float
     episodes: int
     updates: int
+    """0 for a method without updates, as SFT or DPO; it draws no episodes either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,23 @@ def scores_at(store: Store, run_id: str, step: int, judge: Judge) -> dict[str, f
     return {prompt: float(score) for prompt, score in known.items() if score is not None}
 
 
+def head_to_head(store: Store, subject: Run, other: Run, judge: Judge) -> Comparison | None:
+    """The last answers of two runs to the same held-out prompts, as one judge sees them.
+
+    Args:
+        store: The store.
+        subject: The run whose wins are counted.
+        other: Its opponent.
+        judge: Who judges.
+
+    Returns:
+        None while one of them has no answers, or where they answered no prompt both.
+    """
+    ends = [(run, store.samples.last_step(run.id)) for run in (subject, other)]
+    new, old = ({} if step is None else scores_at(store, run.id, step, judge) for run, step in ends)
+    return compare(new, old, judge)
+
+
 def people(store: Store, run_id: str, last: int, first: int) -> Comparison | None:
     """Blind votes between a run's last answers and its first, over all reviews.
 
@@ -182,9 +201,10 @@ def risk_of(store: Store, run: Run) -> Risk:
 
 def cost_of(run: Run) -> Cost:
     """What a run took, stages before the policy's training included."""
-    summary = run.summary
+    summary, method = run.summary, run.config["run"]["method"]
     return Cost(
         seconds=float(summary.get("wall_seconds", 0.0)),
         episodes=int(summary.get("episodes", 0)),
-        updates=run.step,
+        # The other methods file their policy as step 1, which is no update.
+        updates=run.step if method in UPDATING else 0,
     )

@@ -4,11 +4,14 @@ import pytest
 from executive_material import PROMPTS, add_run
 
 from drpo.comparison import call_of, compare, pooled
+from drpo.config import RunConfig
+from drpo.dashboard.look import duration
+from drpo.dashboard.verdict_words import cost_told
 from drpo.evaluation.statistics import Interval
 from drpo.monitor.alarms import Alarm
 from drpo.review import Desk, Source, create_review
 from drpo.store.schema import Vote
-from drpo.verdict import scores_at, verdict_of
+from drpo.verdict import head_to_head, scores_at, verdict_of
 
 
 def test_gold_outranks_the_reward_model_and_ties_count_half(store):
@@ -128,6 +131,25 @@ def test_risk_names_the_highest_kl_and_the_alarms(store):
 def test_cost_is_what_the_run_wrote_down(store):
     cost = verdict_of(store, add_run(store, gold=[1.0], scores=[1.0], seconds=125.0)).cost
     assert (cost.seconds, cost.episodes, cost.updates) == (125.0, 640, 10)
+    assert "640 episodes in 10 updates" in cost_told(cost)
+
+
+def test_a_method_without_updates_costs_time_alone(store):
+    run = add_run(store, gold=[1.0], scores=[1.0], seconds=125.0)
+    config = run.config | {"run": run.config["run"] | {"method": "sft"}}
+    tuned = store.runs.create(RunConfig.from_nested(config))
+    store.runs.change(tuned.id, step=1, summary={"wall_seconds": 125.0})
+    cost = verdict_of(store, store.runs.get(tuned.id)).cost
+    assert cost.updates == 0
+    assert cost_told(cost) == duration(125.0)
+
+
+def test_two_runs_are_compared_by_the_answers_to_prompts_of_both(store):
+    better, worse = (add_run(store, gold=[gain], scores=[gain]) for gain in (2.0, 1.0))
+    duel = head_to_head(store, better, worse, "gold")
+    assert (duel.wins, duel.losses) == (PROMPTS, 0)
+    store.samples.truncate(worse.id, after_step=-1)
+    assert head_to_head(store, better, worse, "gold") is None
 
 
 def test_pooled_seeds_count_a_prompt_once():

@@ -20,7 +20,7 @@ from drpo.dashboard.run_charts import together
 from drpo.dashboard.verdict_words import bare
 from drpo.dashboard.words import t
 from drpo.evaluation.frontier import frontier
-from drpo.evaluation.kept import comparison_of, evaluation_of
+from drpo.evaluation.kept import comparison_of, evaluation_of, standing_step
 from drpo.playground.asking import sources_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Run
@@ -72,17 +72,8 @@ def known_of(store: Store, runs: Sequence[Run]) -> dict[str, Document]:
 
 
 def step_of(run: Run) -> int | None:
-    """The step whose policy stands for a run; None before there is one to evaluate.
-
-    That of its last evaluation, whose answers and figures the other screens show; a run that was
-    stopped later has a newer policy. That one counts where the evaluated policy was not kept, as
-    of large models, and after a resume, until the next evaluation.
-    """
-    last = (run.summary.get("last") or {}).get("step", 0)
-    kept = [source.step for source in sources_of(run) if source.step > 0]
-    if last and (last in kept or not kept):
-        return int(last)
-    return max(kept, default=None)
+    """The step whose policy stands for a run; None before there is one to evaluate."""
+    return standing_step(run, [source.step for source in sources_of(run) if source.step > 0])
 
 
 def table(known: Mapping[str, Document], names: Mapping[str, str]) -> pd.DataFrame:

@@ -114,7 +114,9 @@ def kl_told(risk: Risk) -> str:
 
 
 def cost_told(cost: Cost) -> str:
-    """Time and episodes in one line."""
+    """Time and, where there were any, episodes in one line."""
+    if not cost.updates:
+        return duration(cost.seconds)
     return t(
         "verdict.cost", time=duration(cost.seconds), episodes=count(cost.episodes),
         updates=count(cost.updates),

@@ -25,7 +25,10 @@ app = typer.Typer(help="Evaluate finished runs side by side.", invoke_without_co
 def evaluate_runs(
     runs: Annotated[
         list[str],
-        typer.Argument(help="Runs, each an id or its beginning; RUN@STEP for an earlier policy."),
+        typer.Argument(
+            help="Runs, each an id or its beginning, which stand for themselves with the policy of "
+            "their last evaluation; RUN@STEP for another one."
+        ),
     ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from drpo.checkpoint import policies
 from drpo.config import RunConfig
 from drpo.errors import RunError
+from drpo.evaluation.kept import standing_step
 from drpo.settings import UPDATING
 from drpo.store import Store, run_folder
 
@@ -46,7 +47,8 @@ def contestant(store: Store, text: str) -> Contestant:
 
     Args:
         store: Where the run is.
-        text: A run's id or the beginning of it, `@STEP` behind it for another step than the last.
+        text: A run's id or the beginning of it, `@STEP` behind it for another policy than the one
+            that stands for the run, see `standing_step`.
 
     Raises:
         RunError: There is no such run, it trains no policy, or keeps none of that step.
@@ -63,8 +65,8 @@ def contestant(store: Store, text: str) -> Contestant:
             f"{run.id} has kept no policy to evaluate (method {config.run.method}, status "
             f"{run.status}); wait for its first evaluation, or choose another run."
         )
-    step = int(wanted) if wanted else max(kept)
-    if step not in kept:
+    step = int(wanted) if wanted else standing_step(run, [step for step in kept if step > 0])
+    if step is None or step not in kept:
         raise RunError(
             f"{run.id} kept its policy at steps {', '.join(map(str, sorted(kept)))}; got {step}."
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 from drpo.store import Store
+from drpo.store.schema import Run
 
 KIND = "evaluation"
 """Documents of one policy, under `RUN@STEP`."""
@@ -13,6 +15,23 @@ COMPARISON_KIND = "comparison"
 """Documents of two policies and one judge."""
 LONGEST_KEY = 128
 """What the store's key column holds."""
+
+
+def standing_step(run: Run, kept: Collection[int]) -> int | None:
+    """The step whose policy stands for a run; None before there is one to evaluate.
+
+    That of its last evaluation, whose answers and figures the screens show; a run that was stopped
+    later has a newer policy. That one counts where the evaluated policy was not kept, as of large
+    models, and after a resume, until the next evaluation.
+
+    Args:
+        run: The run.
+        kept: Steps of its own policies that are kept, the start policy's not among them.
+    """
+    last = (run.summary.get("last") or {}).get("step", 0)
+    if last and (last in kept or not kept):
+        return int(last)
+    return max(kept, default=None)
 
 
 def evaluation_of(store: Store, run_id: str, step: int) -> dict[str, Any] | None:

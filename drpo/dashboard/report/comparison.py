@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drpo.comparison import JUDGES, Comparison, compare
+from drpo.comparison import JUDGES
 from drpo.dashboard import compare_charts, frames, frontier_chart
 from drpo.dashboard import verdict_words as say
 from drpo.dashboard.answers import Answer, Card, offline, written
@@ -18,7 +18,7 @@ from drpo.dashboard.words import language, t
 from drpo.evaluation.frontier import points
 from drpo.store import Store
 from drpo.store.schema import Run
-from drpo.verdict import Verdict, scores_at, verdict_of
+from drpo.verdict import Verdict, head_to_head, verdict_of
 
 PROMPTS = 4
 FIGURES = (
@@ -56,22 +56,6 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
     )
 
 
-def head_to_head(store: Store, first: Run, other: Run) -> Comparison | None:
-    """The last answers of two runs to the same held-out prompts, by the stronger judge."""
-    ends = [store.samples.last_step(run.id) for run in (other, first)]
-    if None in ends:
-        return None
-    for judge in JUDGES:
-        new, old = (
-            scores_at(store, run.id, step or 0, judge)
-            for run, step in zip((other, first), ends, strict=True)
-        )
-        found = compare(new, old, judge)
-        if found is not None:
-            return found
-    return None
-
-
 def _verdicts(store: Store, verdicts: Sequence[Verdict], names: Sequence[str]) -> list[Block]:
     head = [t("report.run"), *(t(f"report.column_{name}") for name in
             ("call", "rate", "interval", "gain", "kl", "alarms", "time"))]  # fmt: skip
@@ -85,7 +69,8 @@ def _verdicts(store: Store, verdicts: Sequence[Verdict], names: Sequence[str]) -
         for warning in say.warnings(verdict)
     ]
     for name, verdict in zip(names[1:], verdicts[1:], strict=True):
-        duel = head_to_head(store, verdicts[0].run, verdict.run)
+        duels = (head_to_head(store, verdict.run, verdicts[0].run, judge) for judge in JUDGES)
+        duel = next(filter(None, duels), None)  # by the strongest judge that knows both
         if duel is not None:
             told = t(
                 f"report.duel_{duel.source}", one=name, other=names[0],
