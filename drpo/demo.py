@@ -40,6 +40,15 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
+MATERIAL = {
+    "data": "files/{task}.jsonl.gz",
+    "heldout": "files/{task}_heldout.jsonl.gz",
+    "policy": "models/{task}-policy",
+    "reward_model": "models/{task}-reward",
+}
+"""Where a task's pairs and models lie among the samples."""
+
+
 @dataclass(frozen=True)
 class Story:
     """Two runs that differ in one setting, shown side by side."""
@@ -89,12 +98,7 @@ def demo_config(task: str = "tldr", **overrides: Any) -> RunConfig:  # noqa: ANN
     """
     if task not in TASKS:
         raise ConfigError(f"The demo's tasks are {' and '.join(TASKS)}, got {task!r}.")
-    paths = {
-        "data": SAMPLES / "files" / f"{task}.jsonl.gz",
-        "heldout": SAMPLES / "files" / f"{task}_heldout.jsonl.gz",
-        "policy": SAMPLES / "models" / f"{task}-policy",
-        "reward_model": SAMPLES / "models" / f"{task}-reward",
-    }
+    paths = {leaf: SAMPLES / place.format(task=task) for leaf, place in MATERIAL.items()}
     missing = [path for path in paths.values() if not path.exists()]
     if missing:
         raise DataError(f"{missing[0]} is missing; `make sample` makes the sample material again.")

@@ -245,7 +245,7 @@ class EvaluationSettings(Group):
         unit="prompts", ge=1, le=200,
     )  # fmt: skip
     judge: str | None = setting(
-        None, "Base URL of an OpenAI-compatible chat endpoint that judges answers."
+        None, "Base URL of an OpenAI-compatible chat endpoint that `drpo eval` asks, too."
     )
     judge_model: str | None = setting(None, "Model name asked for at that endpoint.")
 
@@ -294,5 +294,7 @@ class AlarmSettings(Group):
     alarm_min_reset_answers: int = setting(
         32, "Fewer distinct answers to reset into than this.", unit="answers", ge=1
     )
-    alarm_pause: tuple[str, ...] = setting((), "Alarms that pause the run by themselves.")
+    alarm_pause: tuple[str, ...] = setting(
+        (), "Alarms that pause the run by themselves: names of docs/alarms.md, comma-separated."
+    )
     alarm_webhook: str | None = setting(None, "URL that gets each alarm as JSON.")

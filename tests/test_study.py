@@ -13,7 +13,7 @@ from drpo.processes import hostname
 from drpo.store import Store
 from drpo.study import carry, report, tables
 from drpo.study.drawing import curve, figure
-from drpo.study.plan import Planned, methods, start, strict, tldr, whole
+from drpo.study.plan import Planned, methods, passes, start, strict, tldr, whole
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def test_the_plan_is_the_whole_grid_with_the_same_seeds_in_every_arm():
     assert len(tldr()) == 5 * 5
     assert len(start()) == 3 * 3 * 3
     assert len(methods()) == 2 * 5
+    assert len(passes()) == 2 * 3
     planned = whole()
     assert len({one.story for one in planned}) == len(planned)
     assert [one.seed for one in planned] == sorted(one.seed for one in planned)

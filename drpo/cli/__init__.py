@@ -1,4 +1,4 @@
-"""The command line, `drpo ...`.
+"""Train language models on preference pairs with DR-PO, and evaluate, steer and compare the runs.
 
 With `--json` standard output is one JSON document and nothing else, also when something went
 wrong; progress and logs go to standard error. Nothing here imports torch: what needs it runs in a

@@ -68,13 +68,10 @@ def export(run: str, folder: Path, as_json: Json = False) -> None:
 
 def dashboard(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
-    headless: Annotated[bool, typer.Option(help="Open no browser.")] = False,
 ) -> None:
-    """Start the dashboard on http://127.0.0.1:8501."""
+    """Start the dashboard on http://127.0.0.1:8501; open that address in a browser."""
     script = Path(__file__).parents[2] / "app.py"
     if not script.is_file():
         raise RunError(f"{script} is missing; start the dashboard from a copy of the repository.")
     words = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    if headless:
-        words += ["--server.headless", "true"]
     raise typer.Exit(subprocess.call(words, cwd=script.parent, env=dict(os.environ)))

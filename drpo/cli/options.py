@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import typer
@@ -15,12 +15,19 @@ ALIASES = {"policy": ("--model",)}
 """Shorter names people expect; the setting's own name works too."""
 
 
-def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_settings(
+    command: Callable[..., Any], defaults: Mapping[str, str] | None = None
+) -> Callable[..., Any]:
     """Add a flag for every setting to a command that takes them as `**settings`.
 
     Values stay text here and are checked by the config itself, so the command line and the form
     refuse the same things in the same words.
+
+    Args:
+        command: The command.
+        defaults: What the help says of settings for which the command has defaults of its own.
     """
+    known = {leaf: _default(field) for leaf, (_, field) in leaves().items()} | dict(defaults or {})
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     taken = {parameter.name for parameter in own}
@@ -31,7 +38,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             default=typer.Option(
                 None,
                 *_flags(leaf, field),
-                help=_help(field),
+                help=_help(field, known[leaf]),
                 show_default=False,
                 metavar=_kind(field),
             ),
@@ -102,8 +109,20 @@ def _kind(field: FieldInfo) -> str | None:
     return str(unit).upper() if unit else "VALUE"
 
 
-def _help(field: FieldInfo) -> str:
-    default = "required" if field.is_required() else f"default {field.default}"
+def _default(field: FieldInfo) -> str:
+    return "required" if field.is_required() else f"default {written(field.default)}"
+
+
+def written(value: Any) -> str:  # noqa: ANN401 - any setting's value
+    """A setting's value as the flags take it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value is None or value == ():
+        return "none"
+    return ",".join(value) if isinstance(value, tuple) else str(value) or "empty"
+
+
+def _help(field: FieldInfo, default: str) -> str:
     bounds = [
         f"{word} {value:g}"
         for meta in field.metadata

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from drpo import demo, estimate, launcher, orders, preflight, presets
-from drpo.cli.options import command_line, given, with_settings
+from drpo.cli.options import command_line, given, with_settings, written
 from drpo.cli.output import ProgressLine, figure, print_json, run_document
 from drpo.config import RunConfig
 from drpo.store import Store
@@ -21,12 +21,20 @@ DryRun = Annotated[
 ]
 
 FOLLOW_SECONDS = 0.5
+DEMO_DEFAULTS = {
+    **{leaf: f"default {written(value)}" for leaf, value in demo.COMMON.items()},
+    **{leaf: f"default {written(value)}" for leaf, value in demo.TASKS["tldr"].items()},
+    **dict.fromkeys(demo.MATERIAL, "default the sample's"),
+    "name": "default demo tldr",
+}
+"""What the help of `drpo demo` says; `--dry-run` prints the plan of either task."""
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this module's commands."""
-    app.command("train")(with_settings(train))
-    app.command("demo")(with_settings(run_demo))
+    by_preset = dict.fromkeys(("data", "policy"), "required unless a preset names it")
+    app.command("train")(with_settings(train, by_preset))
+    app.command("demo")(with_settings(run_demo, DEMO_DEFAULTS))
     app.command("resume")(resume)
 
 
@@ -59,7 +67,10 @@ def run_demo(
     as_json: Json = False,
     **settings: Any,  # noqa: ANN401 - the settings themselves, checked by RunConfig
 ) -> None:
-    """Run DR-PO on the sample material: a tiny model, a few minutes, no GPU."""
+    """Run DR-PO on the sample material: a tiny model, a few minutes, no GPU.
+
+    The defaults below are those of the graded task; --dry-run prints the settings of either.
+    """
     config = demo.demo_config(task, **given(settings))
     _start(config, dry_run=dry_run, detach=detach, as_json=as_json)
 

@@ -118,7 +118,9 @@ def import_(
     shape: ShapeOption = "",
     exclude: Annotated[str, typer.Option(help="Kinds of problem to leave out, a,b,c.")] = "",
     deduplicate: Annotated[Repeats, typer.Option(help="Which repeats go.")] = "exact",
-    conflicts: Annotated[Contradictions, typer.Option(help="Which of them go.")] = "keep",
+    conflicts: Annotated[
+        Contradictions, typer.Option(help="What becomes of A over B beside B over A.")
+    ] = "keep",
     model: ModelOption = None,
 ) -> None:
     """Save a file as a new version of a data set; large files pass through in a stream."""

@@ -22,8 +22,7 @@ Contradictions = Literal["keep", "drop", "majority"]
 BY_ROW = tuple(
     code
     for code, kind in KINDS.items()
-    if (kind.usable and code not in ("duplicate", "near_duplicate", "conflict"))
-    or code == "long_prompt"
+    if kind.usable and code not in ("duplicate", "near_duplicate", "conflict")
 )
 """Kinds of problem whose rows can be left out one by one."""
 
@@ -93,7 +92,7 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
         "never_usable": {
             code: count
             for code, count in loaded.problems.counts().items()
-            if not KINDS[code].usable and code != "long_prompt"
+            if not KINDS[code].usable
         },
         "steps": {**asdict(recipe), "exclude": list(recipe.exclude)},
         "left_out": out,

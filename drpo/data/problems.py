@@ -38,9 +38,12 @@ def _kinds() -> dict[str, Kind]:
          "Write the file again from its source as UTF-8; these rows are left out."),
         ("unknown_label", "a judgement of unknown meaning",
          "Say what it means with --map first_is=...,second_is=...; these rows are left out."),
-        ("long_prompt", "prompt over the token limit",
-         "Shorten it, raise max_prompt_length, or leave such rows out."),
     ]  # fmt: skip
+    # The limit is the run's, which may stop at such rows or drop them; a pair it is all the same.
+    over_limit = Kind(
+        "long_prompt", "blocker", "prompt over the token limit",
+        "Shorten it, raise max_prompt_length, or leave such rows out.", usable=True,
+    )  # fmt: skip
     set_apart = [
         ("unjudged", "not judged",
          "Nobody said which answer is better; these rows are set apart."),
@@ -72,6 +75,7 @@ def _kinds() -> dict[str, Kind]:
          "Check that the two columns were not swapped."),
     ]  # fmt: skip
     kinds = [Kind(code, "blocker", title, todo, usable=False) for code, title, todo in blocked]
+    kinds += [over_limit]
     kinds += [Kind(code, "warning", title, todo, usable=False) for code, title, todo in set_apart]
     kinds += [Kind(code, "warning", title, todo, usable=True) for code, title, todo in warned]
     return {kind.code: kind for kind in kinds}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("scores", "gold", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
 
-app = typer.Typer(help="Evaluate finished runs side by side.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True, subcommand_metavar="")
 
 
 @app.callback(context_settings={"allow_interspersed_args": True})

@@ -117,7 +117,9 @@ def win_rate(
         # Wilson on the prompts: votes on one prompt add no independent evidence.
         few = wilson(rate * clusters, clusters, level=level)
         return Interval(rate, few.low, few.high, values.size, clusters, "wilson", level)
-    rates = _resampled_rates(sums, sizes, draws, np.random.default_rng(seed))
+    # In whatever order the votes come, the draws must meet the same prompts.
+    order = np.lexsort((sums, sizes))
+    rates = _resampled_rates(sums[order], sizes[order], draws, np.random.default_rng(seed))
     tail = _expanded_tail(clusters, level)
     low, high = np.quantile(rates, [tail, 1 - tail])
     return Interval(rate, float(low), float(high), values.size, clusters, "bootstrap", level)

@@ -17,7 +17,7 @@ from drpo.study.plan import EXPERIMENTS, Planned, whole
 JUDGED = ("tldr", "methods")
 """Experiments whose answers are held against the chosen ones."""
 
-app = typer.Typer(help="Run the study behind the claims and write it down.")
+app = typer.Typer(subcommand_metavar="")
 
 
 @app.callback(invoke_without_command=True)
@@ -38,7 +38,7 @@ def study(
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
 ) -> None:
-    """Run the study unattended; stopped, it goes on where it was when called again.
+    """Run the study behind the claims and write it down; stopped, it goes on when called again.
 
     Runs go through the ordinary queue of this workspace, two at a time (DRPO_CPU_SLOTS).
     """

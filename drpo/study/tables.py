@@ -148,8 +148,10 @@ def start_line(found: Sequence[Course], starts: Sequence[float]) -> pd.DataFrame
         gains: dict[str, float | None] = {}
         for ending, part in (("", Course.final), ("_over", Course.over_training)):
             better = _better(constant, name, part)
-            gains |= _cells(f"resets_gain{ending}", against(constant[1], constant[0], name, part))
-            gains |= _cells(f"annealed_gain{ending}", against(annealed, better, name, part))
+            resets_gain = against(constant[1], constant[0], name, part)
+            annealed_gain = against(annealed, better, name, part)
+            gains |= _cells(f"resets_gain{ending}", resets_gain, least=-1.0, most=1.0)
+            gains |= _cells(f"annealed_gain{ending}", annealed_gain, least=-1.0, most=1.0)
         rows.append(
             {
                 "start": success, "seeds": len(constant[0]),

@@ -67,7 +67,8 @@ def new(
     _carry_out(store, create(store, plan, sweep_name), detach=detach, as_json=as_json)
 
 
-app.command("new")(with_settings(new))
+BY_DEMO = dict.fromkeys(("data", "policy"), "required unless --demo names it")
+app.command("new")(with_settings(new, BY_DEMO))
 
 
 @app.command("list")
