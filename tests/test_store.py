@@ -227,3 +227,20 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path):
     assert new.runs.get(run.id).finished_at is None
     assert new.votes.all("any") == []
     new.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "'nonsense' cannot be opened"),
+        ("sqlite:////no/such/folder/drpo.sqlite", "unable to open database file"),
+        ("postgresql://drpo:secret@127.0.0.1:1/drpo", "DRPO_DATABASE_URL"),
+        ("oracle+cx_oracle://drpo@there/drpo", "needs the Python package cx_Oracle"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_a_sentence_without_its_password(url, said):
+    with pytest.raises(RunError) as told:
+        Store(url)
+    assert said in str(told.value)
+    assert "secret" not in str(told.value)
+    assert "\n" not in str(told.value)

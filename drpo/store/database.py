@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import sessionmaker
 
+from drpo.errors import RunError
 from drpo.store.library import Datasets, Documents, Sweeps, Votes
 from drpo.store.runs import Commands, Events, Runs
 from drpo.store.schema import Base
@@ -32,12 +34,18 @@ class Store:
 
     Args:
         url: A SQLAlchemy URL; by default `DRPO_DATABASE_URL`, else `drpo.sqlite` in the workspace.
+
+    Raises:
+        RunError: The URL names no database that can be opened.
     """
 
     def __init__(self, url: str | None = None) -> None:
         self.url = url or os.environ.get("DRPO_DATABASE_URL") or _default_url()
-        self.engine = _engine(self.url)
-        add_missing(self.engine, Base.metadata)
+        try:
+            self.engine = _engine(self.url)
+            add_missing(self.engine, Base.metadata)
+        except (SQLAlchemyError, ModuleNotFoundError) as error:
+            raise RunError(_trouble(self.url, error)) from error
         session = sessionmaker(self.engine, expire_on_commit=False)
         self.runs = Runs(session)
         self.metrics = Metrics(session)
@@ -58,6 +66,24 @@ def _default_url() -> str:
     folder = workspace()
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / 'drpo.sqlite'}"
+
+
+def _trouble(url: str, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"The database that DRPO_DATABASE_URL names needs the Python package {error.name}, which "
+            "is not installed; for PostgreSQL: pip install 'drpo[postgres]'."
+        )
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        shown = repr(url)
+    why = str(getattr(error, "orig", None) or error).splitlines()[0]
+    return (
+        f"The store {shown} cannot be opened: {why}. Expected a database that is there and may be "
+        "written, as sqlite:////folder/drpo.sqlite or postgresql://user@host/name in "
+        "DRPO_DATABASE_URL; without it the store is a file in the workspace."
+    )
 
 
 def _engine(url: str) -> Engine:
