@@ -31,7 +31,8 @@ if presenting:
     run = runs[st.session_state["run"]]
 else:
     st.write(t("overview.lead"))
-    names = {run.id: f"{run.name} · {t(f'live.status_{run.status}')}" for run in runs.values()}
+    # Streamlit knows a choice by its label: each must be one run's, and stay it when the run ends.
+    names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.selectbox(t("overview.run"), ids, key="run", format_func=names.get)
         if st.button(

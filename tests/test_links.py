@@ -30,6 +30,22 @@ def test_a_link_to_an_archived_run_opens_it(store, runs, name):
     assert app.selectbox(key="run").value == runs[0].id
 
 
+@pytest.mark.parametrize("name", ["live", "resets", "overview"])
+def test_the_run_of_a_link_stays_when_another_bears_its_name_and_when_it_ends(store, name):
+    same = [
+        screen_material.add_run(store, "twin", updates=5, status=status)
+        for status in ("finished", "running", "finished")
+    ]
+    app = visit(name, run=same[1].id)
+    app.run()
+    store.runs.change(same[1].id, status="finished")
+    for _ in range(2):
+        app.run()
+        assert problems(app) == []
+        assert app.selectbox(key="run").value == same[1].id
+        assert app.query_params["run"] == same[1].id
+
+
 def test_an_archived_run_can_stand_beside_another(store, runs):
     store.runs.change(runs[0].id, archived=True)
     app = visit("live", run=runs[1].id, beside=runs[0].id)
