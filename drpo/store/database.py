@@ -71,8 +71,8 @@ def _default_url() -> str:
 def _trouble(url: str, error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return (
-            f"The database that DRPO_DATABASE_URL names needs the Python package {error.name}, which "
-            "is not installed; for PostgreSQL: pip install 'drpo[postgres]'."
+            f"The database that DRPO_DATABASE_URL names needs the Python package {error.name}, "
+            "which is not installed; for PostgreSQL: pip install 'drpo[postgres]'."
         )
     try:
         shown = make_url(url).render_as_string(hide_password=True)
