@@ -75,6 +75,36 @@ def test_a_skipped_item_can_be_judged_after_all(store, review):
     assert (desk.progress().judged, desk.progress().skipped) == (1, 0)
 
 
+def test_a_skip_of_a_skipped_item_brings_the_next_skipped_one(store):
+    review = create_review(store, "r", two_sources(store, prompts=6), items=6)
+    desk = Desk(store, review.id, "ann")
+    one = desk.next()
+    desk.vote(one.item, "skip")
+    two = desk.next()
+    desk.vote(two.item, "skip")
+    vote_all(desk, lambda _: "tie")
+    assert (desk.progress().judged, desk.progress().skipped) == (4, 2)
+    assert desk.skipped() == one
+    desk.vote(one.item, "skip")
+    assert desk.skipped() == two
+    assert (desk.progress().judged, desk.progress().skipped) == (4, 2)
+    desk.vote(two.item, "skip")
+    assert desk.skipped() == one
+    desk.vote(one.item, "left")
+    assert desk.skipped() == two
+
+
+def test_an_item_has_the_same_number_whenever_it_is_shown(store, review):
+    desk = Desk(store, review.id, "ann")
+    first = desk.next()
+    desk.vote(first.item, "skip")
+    assert desk.number(desk.next().item) == 2
+    vote_all(desk, lambda _: "tie")
+    assert desk.skipped() == first
+    assert desk.number(first.item) == 1
+    assert desk.number(review.items[-1].id) == len(review.items) == 44
+
+
 def test_undo_brings_the_last_item_back_and_keeps_the_record(store, review):
     desk = Desk(store, review.id, "ann")
     assert desk.undo() is None

@@ -73,6 +73,26 @@ def test_a_vote_is_taken_and_undone(store, review):
     assert len(store.votes.all(review.id)) == 1
 
 
+def cards(app):
+    """What the answers' component shows."""
+    held = (json.loads(one.proto.json) for one in app.get("bidi_component"))
+    return [card for one in held if "cards" in one for card in one["cards"]]
+
+
+def test_skipped_items_come_back_under_their_own_numbers_and_all_can_be_reached(store):
+    review = create_review(store, "six", two_sources(store, prompts=6), items=6)
+    app = visit(review=review.id, reviewer="ann")
+    for label in ("Skip", "Skip", *["Tie"] * 4):
+        press(app, label)
+    assert [card["title"] for card in cards(app)] == ["Item 1"]
+    press(app, "Skip")
+    assert [card["title"] for card in cards(app)] == ["Item 2"]
+    press(app, "Tie")
+    press(app, "Tie")
+    assert len(store.votes.all(review.id)) == 6
+    assert all(vote.choice == "tie" for vote in store.votes.all(review.id))
+
+
 def test_before_the_vote_the_page_names_no_source(store, review):
     app = visit(review=review.id, reviewer="ann")
     held = [repr(element) for element in app.main]

@@ -63,7 +63,7 @@ def judge(review_id: str, name: str) -> None:
         return
     if st.session_state.get(_SINCE, ("", 0.0))[0] != item.item:
         st.session_state[_SINCE] = (item.item, time.monotonic())
-    _show(item, progress.judged + progress.skipped + 1)
+    _show(item, desk.number(item.item))
     _buttons(desk, item)
 
 

@@ -96,9 +96,17 @@ class Desk:
         return None
 
     def skipped(self) -> BlindItem | None:
-        """Return the first skipped item, to be judged after all."""
+        """Return the item whose skip is the oldest, to be judged after all."""
         skipped = [vote for vote in self._votes() if vote.choice == "skip"]
         return self._blind(self._review.item(skipped[0].item)) if skipped else None
+
+    def number(self, item_id: str) -> int:
+        """Return an item's place in the review, from 1; the same whenever it is shown.
+
+        Raises:
+            DataError: The item is not of this review.
+        """
+        return self._review.items.index(self._review.item(item_id)) + 1
 
     def vote(
         self, item_id: str, pressed: Pressed, *, reasons: Sequence[str] = (), seconds: float = 0.0
@@ -106,7 +114,7 @@ class Desk:
         """Write a choice down and return the vote's id.
 
         A second vote on the same item (a double click, another tab) changes nothing; a skipped
-        item may be judged later.
+        item may be judged later, or skipped again to come after the other skipped ones.
 
         Raises:
             DataError: The item is not of this review, or the choice or a reason is unknown.
@@ -118,7 +126,7 @@ class Desk:
                 f"{', '.join(get_args(Pressed))}, reasons {', '.join(REASONS)}."
             )
         standing = [vote for vote in self._votes() if vote.item == item_id]
-        if standing and (standing[-1].choice != "skip" or pressed == "skip"):
+        if standing and standing[-1].choice != "skip":
             return standing[-1].id
         for vote in standing:
             self._store.votes.undo(vote.id)
