@@ -50,6 +50,17 @@ def test_a_heat_map_holds_every_mean_where_its_settings_say():
     valid(figure)
 
 
+def test_cells_that_differ_in_one_setting_are_one_row():
+    row = [cell for cell in FULL.cells if cell.values["reset_prob"] == 0.5]
+    figure = sweep_charts.heat(row, "kl_coef", "", title="Gold", unit="score")
+    (trace,) = figure["data"]
+    assert trace["z"] == [[cell.mean for cell in row]]
+    assert trace["customdata"] == [[cell.key for cell in row]]
+    assert figure["layout"]["xaxis"]["ticktext"] == ["0.05", "0.2"]
+    assert figure["layout"]["yaxis"]["ticktext"] == [""]
+    valid(figure)
+
+
 def test_each_label_lies_on_its_cell_and_the_best_one_is_outlined():
     figure = sweep_charts.heat(FULL.cells, "reset_prob", "kl_coef", title="Gold", unit="score")
     labels = [note for note in figure["layout"]["annotations"] if note.get("name") == "cell"]

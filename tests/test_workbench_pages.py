@@ -37,6 +37,33 @@ def test_a_finished_sweep_is_shown_with_its_best_cell_and_what_resets_add(store,
     assert values[1:] == ["4.55", "+0.50"]
 
 
+def test_a_sweep_of_one_setting_is_a_row_of_cells(store):
+    sweep_id = finished_sweep(store, axes=(Axis(name="reset_prob", values=(0.25, 0.5)),))
+    app = visit("sweep", sweep=sweep_id)
+    assert problems(app) == []
+    assert [heat["z"] for heat in heat_maps(app)] == [[pytest.approx([4.05, 4.3, 4.55])]]
+
+
+def test_a_cell_that_was_not_run_of_a_one_setting_sweep_is_queued_with_one_click(store):
+    axes = (Axis(name="reset_prob", values=(0.25, 0.5)),)
+    sweep_id = finished_sweep(store, axes=axes, budget_runs=2)
+    app = visit("sweep", sweep=sweep_id)
+    assert problems(app) == []
+    [heat] = heat_maps(app)
+    empty = Board.read(store, sweep_id).cells[2]
+    assert (empty.state, heat["z"][0][2]) == ("not run", None)
+    app.button(key=f"fill_{empty.key}").click().run()
+    assert problems(app) == []
+    assert len(Board.read(store, sweep_id).cells[2].runs) == 2
+
+
+def heat_maps(app):
+    """The heat maps on the screen, as the browser gets them."""
+    told = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    traces = [trace for one in told if "figure" in one for trace in one["figure"]["data"]]
+    return [trace for trace in traces if trace["type"] == "heatmap"]
+
+
 def test_a_sweep_of_drawn_cells_has_no_heading_without_a_picture(store):
     axes = tuple(Axis.parse(text) for text in ("reset_prob=0.05:1", "kl_coef=0.01:1:log"))
     sweep_id = finished_sweep(store, "random", axes, trials=5)

@@ -32,12 +32,12 @@ def heat(cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str) -> Fig
     Args:
         cells: Cells that differ in `x` and `y` only.
         x: The setting across.
-        y: The setting upwards.
+        y: The setting upwards; empty where only `x` differs, and the cells are one row.
         title: What the means are means of.
         unit: Its unit.
     """
-    across, up = levels(cells, x), levels(cells, y)
-    by_place = {(cell.values[x], cell.values[y]): cell for cell in cells}
+    across, up = levels(cells, x), levels(cells, y) if y else [""]
+    by_place = {(cell.values[x], cell.values[y] if y else ""): cell for cell in cells}
     rows = [[by_place.get((a, b)) for a in across] for b in up]
     known = [cell.mean for row in rows for cell in row if cell and cell.mean is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)

@@ -147,20 +147,19 @@ def _interval(interval: tuple[float, float] | None, n: int) -> str:
 
 
 def _map(board: Board, title: str, unit: str) -> None:
-    names = [n for n in board.plan.names if len(sweep_charts.levels(board.cells, n)) > 1]
-    if len(names) < 2:
-        names = list(board.plan.names) if len(board.plan.names) > 1 else names * 2
-    if board.plan.kind != "grid" or not names:
+    if board.plan.kind != "grid":
         return  # drawn cells lie nowhere on a grid; the table and the lines show them
+    varied = [n for n in board.plan.names if len(sweep_charts.levels(board.cells, n)) > 1]
+    names = varied or board.plan.names[:1]
     st.subheader(t("sweep.map"))
-    x, y, cells = names[0], names[1], board.cells
+    x, y, cells = names[0], names[1] if len(names) > 1 else "", board.cells
     if len(names) > 2:
         x, y, cells = _slice(board, names)
-    rows = len(sweep_charts.levels(cells, y))
+    rows = len(sweep_charts.levels(cells, y)) if y else 1
     live_chart(
         sweep_charts.heat(cells, x, y, title=title, unit=unit), key="cells",
         revision=f"{board.id}{x}{y}", height=120 + 92 * rows, on_pick=lambda key: _open(board, key),
-        alt=t("sweep.map_alt", metric=title, x=x, y=y),
+        alt=t("sweep.map_alt" if y else "sweep.map_alt_row", metric=title, x=x, y=y),
     )  # fmt: skip
     st.caption(t("sweep.map_help"))
 
