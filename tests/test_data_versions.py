@@ -10,7 +10,7 @@ import pytest
 
 from drpo.cli import main
 from drpo.config import RunConfig
-from drpo.data import Pair, load_pairs
+from drpo.data import Pair, load_demonstrations, load_pairs
 from drpo.data.export import export_version, neutral
 from drpo.data.fixing import Recipe, fix
 from drpo.data.pairset import content_hash
@@ -26,6 +26,7 @@ from drpo.data.versions import (
     save_version,
 )
 from drpo.errors import DataError
+from drpo.materials import gather
 from drpo.store import Store
 
 PAIRS = [Pair(f"prompt {n}:", f" good {n}", f" bad {n}", row=n + 1) for n in range(6)]
@@ -133,6 +134,58 @@ def test_a_version_in_use_is_not_deleted_and_an_unused_one_is(store):
     delete_version(store, newer.id)
     assert not path_of(version).parent.exists()
     assert find_version(store, "set") is None
+
+
+@pytest.mark.parametrize("leaf", ["data", "heldout", "demonstrations"])
+def test_a_run_keeps_to_the_version_that_was_the_newest_when_it_was_queued(store, leaf):
+    save_version(store, PAIRS, "mine")
+    config = RunConfig.of(**{"data": "no such set", "policy": "p", leaf: "mine"})
+    run = store.runs.create(config)
+    assert run.config["data"][leaf] == "mine:1"
+    save_version(store, PAIRS[:3], "mine")
+    assert store.runs.create(config).config["data"][leaf] == "mine:2"
+    # A run like the first one takes the first one's version, not the newest.
+    like = RunConfig.from_nested(run.config)
+    assert store.runs.create(like).config["data"][leaf] == "mine:1"
+
+
+def test_a_run_that_goes_on_learns_from_the_pairs_it_began_with(store):
+    save_version(store, PAIRS, "mine")
+    config = RunConfig.of(data="mine", policy="p", heldout_fraction=0.4)
+    run = store.runs.create(config)
+    before = gather(RunConfig.from_nested(run.config), store)
+    save_version(store, [*PAIRS[2:], *(Pair(f"new {n}:", " a", " b") for n in range(8))], "mine")
+    again = gather(RunConfig.from_nested(store.runs.get(run.id).config), store)
+    assert again == before
+    assert gather(config, store) != before
+
+
+def test_ids_files_and_hub_names_are_queued_as_they_were_given(store, tmp_path):
+    by_id = save_version(store, PAIRS, "mine")
+    save_version(store, PAIRS, "mine:1")  # the first set's version is found before this one
+    for name in (by_id.id, "mine:1", str(tmp_path / "f.jsonl"), "owner/name"):
+        run = store.runs.create(RunConfig.of(data=name, policy="p"))
+        assert run.config["data"]["data"] == name
+    assert find_version(store, "mine:1").id == by_id.id
+
+
+def test_a_saved_set_is_preferred_to_a_file_of_its_name_also_as_demonstrations(
+    store, tmp_path, monkeypatch
+):
+    (tmp_path / "mine").write_bytes(jsonl([Pair("p", " from the file", " x")]))
+    monkeypatch.chdir(tmp_path)
+    save_version(store, PAIRS, "mine")
+    assert load_demonstrations("mine", store=store) == PAIRS
+    assert load_pairs("mine", store=store).pairs == PAIRS
+    assert load_demonstrations("mine")[0].chosen == " from the file"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-this-name/f.jsonl", "a" * 5_000])
+@pytest.mark.parametrize("load", [load_pairs, load_demonstrations])
+def test_a_name_that_can_be_no_path_is_refused_like_any_unknown_one(store, load, name):
+    with pytest.raises(DataError, match="neither a saved data set, nor a file here") as told:
+        load(name, store=store)
+    assert len(str(told.value)) < 400
 
 
 def test_versions_are_compared_pair_by_pair(store):

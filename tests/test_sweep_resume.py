@@ -1,10 +1,12 @@
 """Sweeps that go on: cells queued by hand, failed and deleted runs, stop and resume."""
 
 import pytest
-from sweep_material import run_through, started
+from sweep_material import BASE, GRID, run_through, started
 
+from drpo.data import Pair
+from drpo.data.versions import save_version
 from drpo.errors import ConfigError, RunError
-from drpo.sweep import Board, advance, queue_cell, resume, stop
+from drpo.sweep import Axis, Board, SweepPlan, advance, create, queue_cell, resume, stop
 
 
 def test_a_cell_that_was_not_run_can_be_queued_with_one_call(store):
@@ -15,6 +17,24 @@ def test_a_cell_that_was_not_run_can_be_queued_with_one_call(store):
         queue_cell(store, board.id, half.key)
     with pytest.raises(RunError, match="no cell"):
         queue_cell(store, board.id, "ffffffff")
+
+
+def test_all_cells_of_a_sweep_learn_from_the_same_version(store):
+    pairs = [Pair(f"prompt {n}:", " good", " bad") for n in range(6)]
+    for name in ("mine", "shown"):
+        save_version(store, pairs, name)
+    axes = (*GRID, Axis(name="demonstrations", values=("shown", "shown.jsonl")))
+    made = SweepPlan.of(BASE.replace(data="mine", heldout="mine"), axes=axes, seeds=(0,))
+    sweep_id = create(store, made)
+    advance(store, sweep_id)
+    for name in ("mine", "shown"):
+        save_version(store, pairs[:4], name)
+    board = run_through(store, sweep_id, lambda _v, _s: 5.0)
+    data = [store.runs.get(run.id).config["data"] for run in board.runs]
+    assert len(data) == 8
+    assert {(one["data"], one["heldout"]) for one in data} == {("mine:1", "mine:1")}
+    assert {one["demonstrations"] for one in data} == {"shown:1", "shown.jsonl"}
+    assert all(cell.state == "done" for cell in board.cells)
 
 
 def test_a_failed_run_queued_again_goes_on_under_its_own_id(store):

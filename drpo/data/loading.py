@@ -30,6 +30,7 @@ SAMPLE_ROWS = 5_000
 NAMED_ROWS = 100
 SAMPLE_CHARS = 16_000_000
 TELL_EVERY = 2_000
+SHOWN_CHARS = 200
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, how much of it is done and of how much (0 when unknown)."""
@@ -54,8 +55,8 @@ def load_pairs(source: str, *, store: Store | None = None, limits: Limits = DESK
         found = find_version(store, source)
         if found is not None:
             return load_version(found)
-    path = Path(source).expanduser()
-    if path.is_file():
+    path = _file_of(source)
+    if path is not None:
         loaded = read_pairs(Source.from_path(path, limits=limits))
         sidecar = sidecar_of(path)
         loaded.path, loaded.gold = path, sidecar if sidecar.is_file() else None
@@ -63,13 +64,23 @@ def load_pairs(source: str, *, store: Store | None = None, limits: Limits = DESK
         with hub_rows(source, limits=limits) as file:
             loaded = read_pairs(file)
     else:
+        shown = source if len(source) <= SHOWN_CHARS else f"{source[:SHOWN_CHARS]}…"
         raise DataError(
-            f"{source!r} is neither a saved data set, nor a file here, nor a Hub name "
+            f"{shown!r} is neither a saved data set, nor a file here, nor a Hub name "
             "(owner/name). `drpo data list` shows the saved ones."
         )
     if not loaded.pairs:
         raise DataError(nothing_usable(loaded))
     return loaded
+
+
+def _file_of(source: str) -> Path | None:
+    """The file of this path; None where there is none, or where the text can be no path."""
+    try:
+        path = Path(source).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError):  # longer than a path may be; no such ~user
+        return None
 
 
 def nothing_usable(loaded: PairSet) -> str:
@@ -211,15 +222,21 @@ def load_demonstrations(
 ) -> list[Pair]:
     """Load answers to reset into, each the `chosen` of a record; of pairs, the chosen answers.
 
+    Args:
+        source: What to load, as `load_pairs` finds it.
+        store: Where saved sets are looked up.
+        limits: Bounds on reading a file.
+
     Raises:
         DataError: The source cannot be read or holds nothing usable.
     """
-    path = Path(source).expanduser()
-    if path.is_file():
-        return _demonstrations(Source.from_path(path, limits=limits))
-    if is_hub_name(source) and not _is_saved(source, store):
-        with hub_rows(source, limits=limits) as file:
-            return _demonstrations(file)
+    if not _is_saved(source, store):
+        path = _file_of(source)
+        if path is not None:
+            return _demonstrations(Source.from_path(path, limits=limits))
+        if is_hub_name(source):
+            with hub_rows(source, limits=limits) as file:
+                return _demonstrations(file)
     return load_pairs(source, store=store, limits=limits).pairs
 
 

@@ -14,7 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.config import RunConfig
 from drpo.errors import RunError
-from drpo.store.schema import LIVE_STATUSES, STATUSES, Command, EventRow, Run
+from drpo.store.schema import LIVE_STATUSES, STATUSES, Command, Dataset, EventRow, Run
+
+SOURCES = ("data", "heldout", "demonstrations")
+"""Settings that may name a saved data set."""
 
 
 class Runs:
@@ -34,7 +37,7 @@ class Runs:
         """Put a run in the queue and return it; its id is readable and unique.
 
         Args:
-            config: Its settings.
+            config: Its settings; the stored ones name saved data sets as `pinned` does.
             sweep_id: The sweep it belongs to.
             story: The demo story or pilot it belongs to.
             run_id: An id to give it; without one an id is made from its name. A sweep gives one,
@@ -48,7 +51,7 @@ class Runs:
         run = Run(
             id=run_id or f"{slug}-{secrets.token_hex(3)}",
             name=name,
-            config=config.model_dump(mode="json"),
+            config=self.pinned(config).model_dump(mode="json"),
             sweep_id=sweep_id,
             story=story,
         )
@@ -58,6 +61,26 @@ class Runs:
         except IntegrityError as error:
             raise RunError(f"There is a run {run.id!r} already.") from error
         return self.get(run.id)
+
+    def pinned(self, config: RunConfig) -> RunConfig:
+        """Return the settings with every saved data set named by its version, as `name:version`.
+
+        A bare name means the newest version, and so another one once that is saved: a run that
+        goes on, or a later run of the same plan, would learn from other pairs, and be measured on
+        prompts that it was trained on. Ids, files and Hub names stay as they are.
+        """
+        with self._session() as session:
+            saved = session.execute(select(Dataset.id, Dataset.name, Dataset.version)).all()
+        newest: dict[str, int] = {}
+        for _, name, version in saved:
+            newest[name] = max(version, newest.get(name, 0))
+        for identity, name, version in saved:  # either is found before a set of that very name
+            newest.pop(identity, None)
+            newest.pop(f"{name}:{version}", None)
+        asked = {leaf: getattr(config.data, leaf) for leaf in SOURCES}
+        return config.replace(
+            **{leaf: f"{name}:{newest[name]}" for leaf, name in asked.items() if name in newest}
+        )
 
     def get(self, run_id: str) -> Run:
         """Return one run.
