@@ -130,6 +130,22 @@ def test_a_review_can_be_drawn_on_the_screen(store):
     assert {one.name for one in reviews(store)} == {"first look", "second look"}
 
 
+@pytest.mark.usefixtures("review")
+def test_a_switch_of_language_keeps_the_answers_chosen_for_a_new_review(store):
+    tuned, start = (run.id for run in store.runs.all())
+    app = visit(view="new", lang="en")
+    chosen = [f"{start}@10:policy", f"{tuned}@10:chosen"]
+    app.multiselect(key="sources").set_value(chosen).run()
+    before = app.multiselect(key="sources").values
+    app.segmented_control(key="lang").set_value("ja").run()
+    field = app.multiselect(key="sources")
+    assert field.value == chosen
+    assert set(field.values).isdisjoint(before)
+    # A browser sends back the labels it was given last: these must be the new ones.
+    assert list(field.proto.raw_values) == field.values
+    assert len(set(field.options)) == len(field.options) == 4
+
+
 def test_tables_and_picture_hold_the_figures(store, review):
     vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
     found = results(store, review.id)

@@ -15,6 +15,7 @@ from drpo.dashboard import review_charts, services
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import MINUS, count, number, share
 from drpo.dashboard.notices import notice, show_problem
+from drpo.dashboard.relabel import relabel
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.evaluation.statistics import Interval
@@ -171,6 +172,7 @@ def _slices(review: Review) -> None:
     pairs = [(subject, other) for subject in places for other in range(subject)]
     labels = [source.label for source in review.sources]
     names = [t("review.against", subject=labels[one], other=labels[two]) for one, two in pairs]
+    relabel("pair")
     chosen = st.selectbox(
         t("review.pair"), list(range(len(pairs))), key="pair", format_func=lambda at: names[at]
     )

@@ -13,6 +13,7 @@ from drpo.dashboard import address, services
 from drpo.dashboard.answers import Answer, Card, show_answers
 from drpo.dashboard.look import count
 from drpo.dashboard.notices import guarded, notice, show_problem
+from drpo.dashboard.relabel import relabel
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.review import BlindItem, Desk, Source, create_review
@@ -117,33 +118,36 @@ def _vote(desk: Desk, item_id: str, pressed: Pressed) -> None:
     st.session_state["reasons"] = []
 
 
-def sources_of(run: Run) -> dict[str, Source]:
-    """What of a run can be judged, by a readable label: its last answers, its first, the data's."""
+def sources_of(run: Run) -> list[Source]:
+    """What of a run can be judged: its last answers, its first, the data's."""
     steps = services.store().samples.steps(run.id)
     if not steps:
-        return {}
+        return []
     name = f"{run.name} · {run.id[-6:]}"
-    found = {t("review.source_step", name=name, step=count(steps[-1])): steps[-1]}
+    label = t("review.source_step", name=name, step=count(steps[-1]))
+    found = [Source(label, run.id, steps[-1])]
     if len(steps) > 1:
-        found[t("review.source_start", name=name)] = steps[0]
-    sources = {label: Source(label, run.id, step) for label, step in found.items()}
+        found.append(Source(t("review.source_start", name=name), run.id, steps[0]))
     label = t("review.source_chosen", name=name)
-    return sources | {label: Source(label, run.id, steps[-1], answers="chosen")}
+    return [*found, Source(label, run.id, steps[-1], answers="chosen")]
 
 
 def draw_form(runs: list[Run]) -> str | None:
     """Let a person draw a review; returns its id once it is drawn."""
-    options = {label: source for run in runs for label, source in sources_of(run).items()}
+    options = {source.key: source for run in runs for source in sources_of(run)}
     if len(options) < 2:
+        st.write(t("review.no_answers"))
         return None
     st.write(t("review.new_lead"))
-    labels = list(options)
+    keys = list(options)
     # The start policy first: it is the one the others are ranked against.
+    st.session_state.setdefault("sources", keys[1::-1])
+    relabel("sources")
     chosen = st.multiselect(
-        t("review.sources"), labels, default=labels[1::-1], key="sources",
-        help=t("review.sources_help"),
+        t("review.sources"), keys, key="sources", help=t("review.sources_help"),
+        format_func=lambda key: options[key].label,
     )  # fmt: skip
-    sources = [options[label] for label in chosen]
+    sources = [options[key] for key in chosen]
     shared = _shared(sources)
     st.caption(t("review.common", count=count(shared)))
     pairs = max(1, shared * len(sources) * (len(sources) - 1) // 2)

@@ -1,0 +1,24 @@
+"""A choice outlives a switch of language, although a browser knows it by its label only."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from drpo.dashboard.words import language
+
+
+def relabel(key: str) -> None:
+    """Tell the browser what the options of a select box or multiselect are called by now.
+
+    Call it before the widget is drawn. The browser sends back the labels that it was given last;
+    after a switch of language no option would bear them, and the choice would be lost with the next
+    click anywhere.
+
+    Args:
+        key: The widget's key.
+    """
+    told = f"{key}@lang"
+    if key in st.session_state and st.session_state.get(told, language()) != language():
+        # Written anew, so that it is sent to the browser.
+        st.session_state[key] = st.session_state[key]
+    st.session_state[told] = language()
