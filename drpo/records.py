@@ -35,7 +35,8 @@ class Sample:
     finished: bool = True
     """Whether it ended by itself within the length limit."""
     score: float | None = None
-    """Learned reward, score units."""
+    """Reward as the run is trained on it, score units: the reward model's, or the gold score where
+    `reward_source` is gold."""
     gold: float | None = None
     """True reward where the data know it."""
     kl: float | None = None
@@ -78,5 +79,20 @@ class Observer(Protocol):
 
 
 def known(score: float) -> float | None:
-    """A score as records keep it: None where it is NaN, as scorers say that they do not know."""
-    return None if math.isnan(score) else score
+    """A score as records keep it: None where it is NaN, as scorers say that they do not know.
+
+    Infinite ones are None too: JSON has no number for them, so that no browser could read a record.
+    """
+    return score if math.isfinite(score) else None
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Plain values for JSON: what is no finite number becomes None, in maps and lists within too.
+
+    Python writes NaN into JSON all the same, and then neither databases nor browsers can read it.
+    """
+    if isinstance(value, Mapping):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return known(value) if isinstance(value, float) else value

@@ -137,8 +137,8 @@ def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:
                 offline=vocabulary.continuation(trajectory.prompt, trajectory.answer),
                 prefix_tokens=start.prefix, offline_tokens=len(trajectory.answer),
                 response_tokens=chosen[i], finished=answer.finished,
-                score=float(update.scores[i]), gold=known(float(update.gold[i])),
-                kl=float(update.kl[i]), offline_score=known(score), offline_gold=known(gold),
+                score=known(float(update.scores[i])), gold=known(float(update.gold[i])),
+                kl=known(float(update.kl[i])), offline_score=known(score), offline_gold=known(gold),
                 weights=update.weights,
             )
         )  # fmt: skip

@@ -1,12 +1,15 @@
 """Held-out evaluation: the same prompts and noise for everybody, figures with their spread."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import tiny_model
-from toy import toy_config, toy_pairs
+from toy import WORDS, toy_config, toy_pairs
 
 from drpo.errors import DataError
 from drpo.evaluation.heldout import HeldOut, distinct, figures, repetition, standard_error
+from drpo.gold import GoldScorer
 from drpo.models import load_models
 
 
@@ -75,8 +78,6 @@ def test_samples_show_prompt_answer_and_the_chosen_one(models, config):
 
 
 def test_scores_by_tokens_and_by_text_agree(models, config):
-    from dataclasses import replace
-
     answers = HeldOut(models, toy_pairs(6), config).draw(models.policy).answers
     readable = [a for a in answers if a.text.isascii() and "\ufffd" not in a.text]
     readable += [
@@ -98,6 +99,35 @@ def test_figures_carry_standard_errors_over_prompts(models, config):
     assert told["eval/scores_se"] == pytest.approx(float(drawn.scores.std()) / 6**0.5)
     assert "eval/gold" not in told  # these data know no truth
     assert standard_error(torch.tensor([3.0])) == 0.0
+
+
+def test_rows_without_facts_are_left_out_of_a_true_score_and_cost_the_others_nothing(
+    config,
+):
+    gold = GoldScorer({"colour": WORDS}, strict=False)
+    trained_on_it = config.replace(reward_source="gold", reward_model=None)
+    models = load_models(trained_on_it, gold=gold)
+    pairs = toy_pairs(6)
+    pairs[1] = replace(pairs[1], facts=None)
+    heldout = HeldOut(models, pairs, trained_on_it)
+    drawn = heldout.draw(models.policy)
+    assert drawn.scores.isnan().tolist() == [False, True, False, False, False, False]
+    told = figures(drawn)
+    assert told["eval/scores"] == pytest.approx(float(drawn.scores.nanmean()))
+    assert told["eval/scores"] == told["eval/gold"]
+    assert told["eval/scores_se"] == told["eval/gold_se"]
+    first, second = heldout.samples(drawn, 0, "")
+    assert (first.score, first.offline_score) == (first.gold, 1.0)
+    assert (second.score, second.offline_score) == (None, None)
+
+
+def test_a_score_or_distance_without_end_is_kept_as_unknown(models, config):
+    # Browsers cannot read JSON with Infinity in it, and records travel to them as JSON.
+    heldout = HeldOut(models, toy_pairs(6), config)
+    drawn = heldout.draw(models.policy)
+    endless = torch.full_like(drawn.scores, float("inf"))
+    for sample in heldout.samples(replace(drawn, scores=-endless, kl=endless, gold=endless), 0, ""):
+        assert (sample.score, sample.kl, sample.gold) == (None, None, None)
 
 
 def test_distinct_and_repetition_hand_worked():

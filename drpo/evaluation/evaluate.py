@@ -31,6 +31,7 @@ from drpo.gold import GoldScorer
 from drpo.loading import load_causal
 from drpo.materials import gather
 from drpo.models import Models, load_models
+from drpo.records import known
 from drpo.scoring import Answer as Scored
 from drpo.store import Store
 
@@ -187,8 +188,8 @@ def _answers(
         Answer(
             answer.text,
             answer.finished,
-            score if learned else None,
-            None if math.isnan(true) else true,
+            known(score) if learned else None,
+            known(true),
         )
         for answer, score, true in zip(answers, scores, gold, strict=True)
     ]
@@ -204,12 +205,13 @@ def _figures(drawn: Drawn, rows: Sequence[Row]) -> dict[str, float]:
     }
 
 
-def _judges(rows: Sequence[Row], further: Sequence[Judge]) -> list[Judge]:
-    """The reward model and the gold score where all rows know them, and the further judges."""
+def _judges(matches: Sequence[Match], further: Sequence[Judge]) -> list[Judge]:
+    """The reward model and the gold score where all answers have theirs, and the further judges."""
     judges: list[Judge] = []
-    if all(row.policy.score is not None for row in rows):
+    sides = [answer for match in matches for answer in (match.a, match.b)]
+    if all(answer.score is not None for answer in sides):
         judges.append(recorded_judge("score"))
-    if all(row.policy.gold is not None and row.chosen.gold is not None for row in rows):
+    if all(answer.gold is not None for answer in sides):
         judges.append(recorded_judge("gold"))
     return [*judges, *further]
 
@@ -225,7 +227,7 @@ def _opponents(
     return [
         (opponent, play(judge, matches))
         for opponent, matches in against.items()
-        for judge in _judges(rows, judges)
+        for judge in _judges(matches, judges)
     ]
 
 
@@ -238,7 +240,7 @@ def _duels(evaluated: Sequence[Evaluated], judges: Sequence[Judge]) -> list[Duel
         matches = [Match(row.prompt, row.policy, theirs[row.prompt].policy) for row in both]
         duels += [
             (subject.contestant.key, other.contestant.key, play(judge, matches))
-            for judge in _judges(both, judges)
+            for judge in _judges(matches, judges)
         ]
     return duels
 

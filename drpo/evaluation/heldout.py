@@ -114,9 +114,9 @@ class HeldOut:
                     step=step, kind="heldout", item=offline.item, start="prompt",
                     prompt=answer.prompt, response=answer.text, offline=whole.text,
                     offline_tokens=len(offline.answer), response_tokens=len(answer.ids),
-                    finished=answer.finished, score=float(drawn.scores[i]),
-                    gold=known(float(drawn.gold[i])), kl=float(drawn.kl[i]),
-                    offline_score=scores[i], offline_gold=known(gold[i]), weights=weights,
+                    finished=answer.finished, score=known(float(drawn.scores[i])),
+                    gold=known(float(drawn.gold[i])), kl=known(float(drawn.kl[i])),
+                    offline_score=known(scores[i]), offline_gold=known(gold[i]), weights=weights,
                 )
             )  # fmt: skip
         return kept
@@ -157,16 +157,19 @@ class HeldOut:
 
 
 def figures(drawn: Drawn) -> dict[str, float]:
-    """Return the means of an evaluation, with standard errors over prompts."""
+    """Return the means of an evaluation, with standard errors over prompts.
+
+    Scores are averaged over the answers that have one: without facts a row has no gold score.
+    """
     lengths = torch.tensor([float(len(a.ids)) for a in drawn.answers])
     finished = torch.tensor([float(a.finished) for a in drawn.answers])
     repeated = torch.tensor([repetition(a.ids) for a in drawn.answers])
     texts = [a.text for a in drawn.answers]
     values: dict[str, float] = {}
     for name, column in (
-        ("scores", drawn.scores), ("gold", drawn.gold[~drawn.gold.isnan()]), ("kl", drawn.kl),
-        ("mean_length", lengths), ("finished", finished), ("repetition", repeated),
-        ("entropy", drawn.entropy),
+        ("scores", drawn.scores[~drawn.scores.isnan()]), ("gold", drawn.gold[~drawn.gold.isnan()]),
+        ("kl", drawn.kl), ("mean_length", lengths), ("finished", finished),
+        ("repetition", repeated), ("entropy", drawn.entropy),
     ):  # fmt: skip
         if len(column):
             values[f"eval/{name}"] = float(column.mean())

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Text, cast, delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.errors import DataError, RunError
+from drpo.records import finite
 from drpo.store.schema import Dataset, Document, Run, Sweep, Vote
 
 
@@ -161,9 +162,9 @@ class Documents:
         self._session = session
 
     def put(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
-        """Write or overwrite one document."""
+        """Write or overwrite one document; numbers that are not finite become None."""
         with self._session.begin() as session:
-            session.merge(Document(kind=kind, key=key, body=dict(body)))
+            session.merge(Document(kind=kind, key=key, body=finite(body)))
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """Return one document's body, or None."""
@@ -188,19 +189,22 @@ class Documents:
             after_step: Only what belongs to later steps; all when not said.
         """
         steps = f"{run_id}@"
-        mine = (
+        mentions = (
             (Document.key == run_id)
             | Document.key.startswith(steps, autoescape=True)
-            | Document.body["against"].as_string().startswith(steps, autoescape=True)
+            | cast(Document.body, Text).contains(steps, autoescape=True)
         )
-        query = select(Document.key, Document.body["against"].as_string())
+        query = select(Document.key, Document.body).where(Document.kind == kind, mentions)
+        gone = []
         with self._session.begin() as session:
-            found = session.execute(query.where(Document.kind == kind, mine)).all()
-            gone = [
-                key
-                for key, against in found
-                if after_step is None or _step_of(run_id, f"{key} {against}") > after_step
-            ]
+            # The bodies are read here: a database's JSON functions fail over all documents where
+            # one holds NaN, as earlier versions wrote it.
+            for key, body in session.execute(query):
+                against = str(body.get("against"))
+                mine = key == run_id or key.startswith(steps) or against.startswith(steps)
+                latest = _step_of(run_id, f"{key} {against}")
+                if mine and (after_step is None or latest > after_step):
+                    gone.append(key)
             session.execute(delete(Document).where(Document.kind == kind, Document.key.in_(gone)))
 
 

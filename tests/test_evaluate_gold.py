@@ -1,0 +1,52 @@
+"""Runs trained on the true score: what rows without one, and reward models, make of them."""
+
+import json
+import math
+
+import pytest
+from runs import small_config
+from toy import WORDS, toy_pairs
+
+from drpo import worker
+from drpo.evaluation.contestants import contestant
+from drpo.evaluation.evaluate import evaluate
+
+
+def write_with_facts(path, count, first=0, bare=()):
+    """Toy pairs that state their facts; those at the places of `bare` do not."""
+    rows = [
+        {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+        | ({} if place in bare else {"facts": dict(pair.facts)})
+        for place, pair in enumerate(toy_pairs(count, first))
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    gold = {"kind": "facts", "strict": False, "slots": {"colour": list(WORDS)}}
+    path.with_name(path.name + ".gold.json").write_text(json.dumps(gold), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def gold_run(store, tmp_path, model_folder):
+    """A finished run on the true score, one of whose held-out rows has none."""
+    config = small_config(
+        tmp_path, model_folder(), None, reward_source="gold", updates=1, sample_prompts=6,
+        data=str(write_with_facts(tmp_path / "facts.jsonl", 24)),
+        heldout=str(write_with_facts(tmp_path / "apart.jsonl", 6, first=100, bare=(1,))),
+    )  # fmt: skip
+    run = store.runs.create(config)
+    assert worker.execute(run.id, store) == "finished", store.runs.get(run.id).error
+    return store.runs.get(run.id)
+
+
+def test_a_held_out_row_without_facts_breaks_neither_this_run_nor_later_ones(
+    store, tmp_path, model_folder, reward_folder, gold_run
+):
+    last = gold_run.summary["last"]
+    assert math.isfinite(last["scores"])
+    assert last["scores"] == last["gold"]
+    evaluate(store, [contestant(store, gold_run.id)])
+    body = store.documents.get("evaluation", f"{gold_run.id}@1")
+    json.dumps(body, allow_nan=False)
+    assert body["figures"]["scores"] == pytest.approx(last["scores"])
+    later = store.runs.create(small_config(tmp_path, model_folder(), reward_folder, updates=1))
+    assert worker.execute(later.id, store) == "finished", store.runs.get(later.id).error
