@@ -47,13 +47,16 @@ address.record("run", run.id)
 verdict = verdicts.verdict_of(store, run)
 feed = frames.feed(run.id)
 if presenting:
-    replay(store, verdict, feed, feed.events, key="stage", stage=True)
+    if feed.measured:
+        replay(store, verdict, feed, feed.events, key="stage", stage=True)
+    else:
+        overview_view.hero(verdict)
     st.stop()
 
 overview_view.state(verdict)
 overview_view.hero(verdict)
 overview_view.numbers(overview_view.cards(verdict))
-if feed.series:
+if feed.measured:
     st.subheader(t("overview.picture"))
     replay(store, verdict, feed, feed.events, key="replay")
 

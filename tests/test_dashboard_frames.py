@@ -71,6 +71,19 @@ def test_the_table_of_runs_gives_gains_over_the_start_policy(store):
     assert table.loc[0, "reset_prob"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("method", "reset_prob", "kl_coef"),
+    [("drpo", 0.5, 0.2), ("ppo", 0.0, 0.2), ("dpo", None, None), ("best_of_n", None, None)],
+)
+def test_the_table_of_runs_gives_a_knob_only_where_it_does_something(
+    store, method, reset_prob, kl_coef
+):
+    run = screen_material.add_run(store, "one", updates=2)
+    store.runs.change(run.id, config={**run.config, "run": {**run.config["run"], "method": method}})
+    [row] = frames.runs_table([store.runs.get(run.id)]).to_dict("records")
+    assert (row["reset_prob"], row["kl_coef"]) == (reset_prob, kl_coef)
+
+
 def test_only_settings_that_differ_are_listed(store):
     runs = [
         screen_material.add_run(store, "weak", updates=2, kl_coef=0.02),

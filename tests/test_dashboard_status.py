@@ -77,6 +77,21 @@ def test_a_stopped_run_of_a_method_without_updates_does_not_look_half_done(store
     assert run_status.share_done(run) is None
 
 
+@pytest.mark.parametrize(
+    ("method", "knobs", "end"),
+    [
+        ("drpo", "kl_coef 0.20 · reset_prob 0.50", 30),
+        ("ppo", "kl_coef 0.20", 30),
+        ("dpo", "", 1),
+        ("sft", "", 1),
+    ],
+)
+def test_a_line_and_its_charts_tell_only_what_the_method_has(store, method, knobs, end):
+    run = made_by(store, method, status="finished")
+    assert run_status.knobs_now(run, Quiet()) == knobs
+    assert run_status.axis_end(run) == end
+
+
 def test_a_stopped_run_is_done_as_far_as_its_updates_go(store):
     run = screen_material.add_run(store, "stopped", updates=30, upto=6, status="stopped")
     assert run_status.status_of(run, Quiet()).share == pytest.approx(0.2)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from drpo.config import RunConfig
 from drpo.dashboard import services
+from drpo.orders import knobs_of
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, EventRow, Run
 
@@ -90,6 +91,11 @@ class Feed:
         """The newest value of a metric."""
         return self.get(name).last
 
+    @property
+    def measured(self) -> bool:
+        """Whether the policy itself has been measured; a reward model's curves come before that."""
+        return bool(len(self.get("eval/scores")) or len(self.get("objective/scores")))
+
 
 def goes_back(series: dict[str, Series], rows: pd.DataFrame) -> bool:
     """Say whether new rows begin at a step that was already read."""
@@ -150,7 +156,7 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
                 "step": run.step,
                 "updates": run.config["ppo"]["updates"],
                 "reset_prob": _effective_reset_prob(run),
-                "kl_coef": run.config["kl"]["kl_coef"],
+                "kl_coef": run.config["kl"]["kl_coef"] if "kl_coef" in knobs_of(run) else None,
                 "seed": run.config["run"]["seed"],
                 "scores": last.get("scores"),
                 "scores_gain": _difference(last.get("scores"), first.get("scores")),
@@ -163,9 +169,13 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _effective_reset_prob(run: Run) -> float:
+def _effective_reset_prob(run: Run) -> float | None:
     # As `RunConfig.effective_reset_prob`, unchecked: the list must show runs of older versions too.
-    return 0.0 if run.config["run"]["method"] == "ppo" else run.config["reset"]["reset_prob"]
+    # Methods without episodes have none to reset, and 0 would make them look like a control.
+    if run.config["run"]["method"] == "ppo":
+        return 0.0
+    probability: float = run.config["reset"]["reset_prob"]
+    return probability if "reset_prob" in knobs_of(run) else None
 
 
 def _difference(last: float | None, first: float | None) -> float | None:

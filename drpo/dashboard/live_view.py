@@ -20,7 +20,7 @@ from drpo.dashboard.marks import marks_of
 from drpo.dashboard.notices import guarded, notice
 from drpo.dashboard.run_controls import controls
 from drpo.dashboard.run_details import details
-from drpo.dashboard.run_status import status_line
+from drpo.dashboard.run_status import axis_end, status_line
 from drpo.dashboard.words import t
 from drpo.store.schema import Run
 
@@ -67,12 +67,12 @@ def _one(run_id: str) -> None:
         controls(run, feed, key=run.id)
     broke_off(run, feed)
     alarm_cards.alarms(run)
-    if not measured(feed):
+    if not feed.measured:
         waiting(run)
         details(run, feed)
         return
     marks = marks_of(feed.events)
-    until = run.config["ppo"]["updates"]
+    until = axis_end(run)
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(
@@ -104,11 +104,11 @@ def _two(left: str, right: str) -> None:
             status_line(run, feed)
             controls(run, feed, key=run.id)
             broke_off(run, feed)
-            if not measured(feed):
+            if not feed.measured:
                 waiting(run)
                 continue
             marks = marks_of(feed.events)
-            until = run.config["ppo"]["updates"]
+            until = axis_end(run)
             live_chart(
                 run_charts.reward(feed, until=until, happened=marks, ranges=ranges),
                 key=f"reward_{run.id}", revision=run.id, group="pair", height=HEIGHT,
@@ -141,13 +141,11 @@ def broke_off(run: Run, feed: frames.Feed) -> None:
         notice("problem", why)
 
 
-def measured(feed: frames.Feed) -> bool:
-    """Whether the policy itself has been measured; a reward model's curves come before that."""
-    return bool(len(feed.get("eval/scores")) or len(feed.get("objective/scores")))
-
-
 def waiting(run: Run) -> None:
-    """Say what is being done before there is a first point."""
+    """Say what is being done before there is a first point, or why there will be none."""
+    if run.config["run"]["method"] == "rm":
+        st.caption(t("live.no_policy"))
+        return
     if not frames.is_live(run):
         st.caption(t("live.nothing_written"))
         return

@@ -18,6 +18,7 @@ from drpo.dashboard.frames import Feed, config_of
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import share, size
 from drpo.dashboard.marks import marks_of
+from drpo.dashboard.run_status import axis_end
 from drpo.dashboard.words import t
 from drpo.store import run_folder
 from drpo.store.schema import Run
@@ -63,9 +64,7 @@ def _resets(run: Run, feed: Feed) -> None:
 
 
 def _lengths(run: Run, feed: Feed) -> None:
-    figure = run_charts.lengths(
-        feed, until=run.config["ppo"]["updates"], happened=marks_of(feed.events)
-    )
+    figure = run_charts.lengths(feed, until=axis_end(run), happened=marks_of(feed.events))
     _chart(figure, "lengths", run, help_key="live.lengths_help")
 
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from drpo.config import leaves
 from drpo.dashboard.charts import Source
 from drpo.dashboard.frames import config_of, is_live
 from drpo.dashboard.look import count, duration, number
+from drpo.dashboard.run_controls import METRICS
 from drpo.dashboard.words import has, t
+from drpo.orders import knobs_of
 from drpo.settings import UPDATING
 from drpo.store.schema import Run
 
@@ -66,6 +69,11 @@ def updates_of(run: Run) -> int | None:
     return planned if run.config["run"]["method"] in UPDATING else None
 
 
+def axis_end(run: Run) -> int:
+    """Where a chart over a run's steps ends: its planned updates, else the steps it has."""
+    return updates_of(run) or run.step
+
+
 def share_done(run: Run) -> float | None:
     """How much of a whole run is done, in [0, 1]; None where only its end can be told."""
     planned = updates_of(run)
@@ -112,7 +120,9 @@ def status_line(run: Run, source: Source) -> None:
         parts.append(html.escape(t("live.left", time=duration(status.seconds_left))))
     elif not is_live(run) and run.summary.get("wall_seconds"):
         parts.append(html.escape(t("live.took", time=duration(run.summary["wall_seconds"]))))
-    parts.append(f'<span class="drpo-aside">{html.escape(knobs_now(run, source))}</span>')
+    knobs = knobs_now(run, source)
+    if knobs:
+        parts.append(f'<span class="drpo-aside">{html.escape(knobs)}</span>')
     share = status.share
     row = "display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;align-items:baseline;line-height:1.5"
     st.html(
@@ -129,12 +139,13 @@ def status_line(run: Run, source: Source) -> None:
 
 
 def knobs_now(run: Run, source: Source) -> str:
-    """The two knobs as they stand, turned or not."""
-    kl = source.get("objective/kl_coef").last
-    reset = source.get("reset/prob").last
-    kl = run.config["kl"]["kl_coef"] if kl is None else kl
-    reset = run.config["reset"]["reset_prob"] if reset is None else reset
-    return f"kl_coef {number(kl)} · reset_prob {number(reset)}"
+    """The knobs of the run's method as they stand, turned or not; empty where it has none."""
+    said = []
+    for name in knobs_of(run):
+        last = source.get(METRICS[name]).last
+        set_to = run.config[leaves()[name][0]][name]
+        said.append(f"{name} {number(set_to if last is None else last)}")
+    return " · ".join(said)
 
 
 def _progress_words(run: Run, status: Status) -> str:

@@ -12,6 +12,7 @@ from drpo.dashboard.look import count, duration, number
 from drpo.dashboard.marks import marks_of
 from drpo.dashboard.report import parts
 from drpo.dashboard.report.blocks import Answers, Block, Facts, Picture, Report, Section, Text
+from drpo.dashboard.run_status import axis_end
 from drpo.dashboard.words import LANGUAGES, language, spoken, t
 from drpo.evaluation.frontier import overoptimization, points
 from drpo.store import Store
@@ -68,10 +69,10 @@ def verdict_blocks(verdict: Verdict) -> list[Block]:
 
 
 def _curves(run: Run, feed: Feed) -> list[Block]:
-    if not feed.series:
+    if not feed.measured:
         return [Text(t("report.no_metrics"))]
     marks = marks_of(feed.events)
-    until = run.config["ppo"]["updates"]
+    until = axis_end(run)
     figures = (
         (run_charts.reward(feed, until=until, happened=marks), "report.alt_reward", 460),
         (run_charts.kl(feed, until=until, happened=marks), "report.alt_kl", 460),
