@@ -18,6 +18,7 @@ import torch
 from drpo.baselines import draw_best
 from drpo.config import RunConfig
 from drpo.data.pairs import Pair
+from drpo.data.similar import normalise
 from drpo.episodes import gold_of, offline_answer
 from drpo.errors import DataError
 from drpo.evaluation.contestants import Contestant
@@ -33,6 +34,7 @@ from drpo.materials import gather
 from drpo.models import Models, load_models
 from drpo.records import known
 from drpo.scoring import Answer as Scored
+from drpo.settings import DataSettings
 from drpo.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -89,12 +91,14 @@ def _common_prompts(
     """The first contestant's held-out pairs, less those whose prompt another was trained on."""
     own = gather(contestants[0].config, store)
     trained: set[str] = set()
-    seen = [contestants[0].config.data]
+    seen = [_division(contestants[0].config)]
     for other in contestants[1:]:
-        if other.config.data not in seen:
-            seen.append(other.config.data)
-            trained |= {pair.prompt for pair in gather(other.config, store).train}
-    pairs = [pair for pair in own.heldout if pair.prompt not in trained]
+        if _division(other.config) not in seen:
+            seen.append(_division(other.config))
+            theirs = gather(other.config, store)
+            # As in training: resets into demonstrations count, and spelling does not.
+            trained |= {normalise(pair.prompt) for pair in (*theirs.train, *theirs.demonstrations)}
+    pairs = [pair for pair in own.heldout if normalise(pair.prompt) not in trained]
     if len(pairs) < 2:
         raise DataError(
             f"Of {len(own.heldout)} held-out prompts of {contestants[0].run_id}, the other runs "
@@ -102,6 +106,11 @@ def _common_prompts(
             "was trained on. Compare runs of the same data, or give them one held-out file."
         )
     return pairs, own.gold
+
+
+def _division(config: RunConfig) -> tuple[DataSettings, int]:
+    """What decides which prompts a run is trained on."""
+    return config.data, config.evaluation.eval_seed
 
 
 def _settings(first: Contestant, terms: Terms) -> RunConfig:
