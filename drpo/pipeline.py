@@ -197,9 +197,7 @@ def _train_policy(
         total = config.ppo.updates
         standing = {"kl_coef": state.kl.at(step, total), "reset_prob": state.reset.at(step, total)}
     recorder.rewind(step, standing)
-    recorder.desk = AlarmDesk(
-        recorder.store, recorder.run_id, config.alarms, resume_step=max(0, step)
-    )
+    recorder.desk = AlarmDesk(recorder.store, recorder.run_id, config.alarms, resume_step=step)
     if state is None:
         _measure_reward_model(models, materials.heldout, recorder)
     state = trainer.train(

@@ -288,6 +288,34 @@ def test_a_resumed_desk_neither_forgets_nor_tells_twice(store, run_id):
     assert (one.alarm.first_step, one.alarm.last_step, one.alarm.count) == (1, 2, 2)
 
 
+def test_a_desk_resumed_before_the_first_update_knows_how_the_run_began(store, run_id):
+    desk = AlarmDesk(store, run_id, CONFIG.alarms)
+    desk.metrics(0, {"eval/mean_length": 10.0})
+    desk.checkpoint(0)
+    desk.metrics(2, {"eval/mean_length": 100.0})
+    desk.close()
+    resumed = AlarmDesk(store, run_id, CONFIG.alarms, resume_step=0)
+    resumed.metrics(2, {"eval/mean_length": 100.0})
+    resumed.metrics(4, {"eval/mean_length": 90.0})
+    resumed.close()
+    (one,) = alarms_of(store, run_id)
+    assert (one.alarm.name, one.alarm.first_step, one.alarm.count) == ("length_drift", 2, 2)
+    assert one.alarm.values["start"] == 10.0
+
+
+def test_a_run_begun_anew_remembers_nothing_of_the_one_before(store, run_id):
+    desk = AlarmDesk(store, run_id, CONFIG.alarms)
+    desk.metrics(0, {"eval/mean_length": 10.0})
+    desk.checkpoint(0)
+    anew = AlarmDesk(store, run_id, CONFIG.alarms)
+    anew.metrics(0, {"eval/mean_length": 100.0})
+    anew.checkpoint(0)
+    anew.close()
+    assert alarms_of(store, run_id) == []
+    kept = store.documents.get("monitor", run_id)
+    assert kept["0"]["history"]["series"]["eval/mean_length"]["head"] == [[0, 100.0]]
+
+
 def replace_limits(**values):
     return CONFIG.replace(**values).alarms
 

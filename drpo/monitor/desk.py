@@ -33,14 +33,14 @@ class AlarmDesk:
         store: Where events, states and commands are.
         run_id: The run.
         limits: The run's alarm settings.
-        resume_step: Step of the checkpoint that training goes on from; 0 for a fresh start.
+        resume_step: Step of the checkpoint that training goes on from; -1 for a fresh start.
 
     Raises:
         ConfigError: An alarm to pause for does not exist, or the webhook is no web address.
     """
 
     def __init__(
-        self, store: Store, run_id: str, limits: AlarmSettings, *, resume_step: int = 0
+        self, store: Store, run_id: str, limits: AlarmSettings, *, resume_step: int = -1
     ) -> None:
         check_settings(limits)
         self._store = store
@@ -48,7 +48,7 @@ class AlarmDesk:
         self._limits = limits
         kept = store.documents.get("monitor", run_id) or {}
         self._states: dict[str, Any] = {
-            step: kept[step] for step in kept if 0 < int(step) <= resume_step
+            step: kept[step] for step in kept if int(step) <= resume_step
         }
         self._monitor = Monitor(limits, self._states.get(str(resume_step)))
         self._webhook = Webhook(limits.alarm_webhook) if limits.alarm_webhook else None
