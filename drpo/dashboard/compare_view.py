@@ -24,6 +24,8 @@ MOST = 6
 MOST_RUNS = 24
 """Runs behind those lines when seeds are joined."""
 EVERY = "all"
+REWARDS = ("eval/gold", "eval/scores")
+"""Metrics of which more is better; the true reward first."""
 
 
 def choose(everything: Sequence[Run]) -> list[Run]:
@@ -47,7 +49,7 @@ def choose(everything: Sequence[Run]) -> list[Run]:
 def pick_metric(feeds: Sequence[Feed]) -> str:
     """Choose what is compared; the true reward first where it is known."""
     known = sorted({name for feed in feeds for name in feed.series if not name.endswith("_se")})
-    first = [name for name in ("eval/gold", "eval/scores") if name in known]
+    first = [name for name in REWARDS if name in known]
     options = [*first, *(name for name in known if name not in first)] or ["eval/scores"]
     address.recall("metric", options, options[0])
     chosen = st.selectbox(
@@ -67,14 +69,20 @@ def join_seeds() -> bool:
 
 
 def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[Compared]:
+    """The lines that are drawn; says so where there are more."""
+    lines = lines_of(runs, feeds, by_seed=by_seed)
+    if len(lines) > MOST:
+        st.caption(t("compare.too_many", most=MOST))
+    return lines[:MOST]
+
+
+def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[Compared]:
     """One line a run, or one line for all runs that differ in nothing but seed and name."""
     grouped: dict[str, list[tuple[Run, Feed]]] = {}
     for run, feed in zip(runs, feeds, strict=True):
         same = repr(sorted(config_of(run).replace(seed=0, name="").flat().items(), key=str))
         grouped.setdefault(same if by_seed else run.id, []).append((run, feed))
-    if len(grouped) > MOST:
-        st.caption(t("compare.too_many", most=MOST))
-    lines = list(grouped.values())[:MOST]
+    lines = list(grouped.values())
     names = told_apart(
         [_line_name([run for run, _ in members]) for members in lines],
         [members[0][0].id for members in lines],
@@ -138,8 +146,9 @@ def _budget(
         )  # fmt: skip
         budget = budget or None
         address.record("budget", "" if budget is None else f"{budget:g}")
-        if budget is None:
-            return None
+        if budget is None or metric not in REWARDS:
+            # Of KL or repetition the highest is not the best.
+            return budget
         best = frontier_chart.best_within(lines, metric, budget)
         if best is None:
             st.text(t("compare.none_within", budget=number(budget)))

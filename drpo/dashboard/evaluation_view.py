@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import charts, compare_charts, frames, look, services
+from drpo.dashboard import charts, compare_charts, compare_view, frames, look, services
 from drpo.dashboard.charts import Figure, Panel, Trace
+from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.frames import Feed
 from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import DASHES, number
+from drpo.dashboard.look import DASHES, number, told_apart
 from drpo.dashboard.notices import guarded, notice
 from drpo.dashboard.run_charts import together
 from drpo.dashboard.verdict_words import bare
@@ -54,10 +55,16 @@ def evaluation(runs: Sequence[Run]) -> None:
         return
     if len({repr(sorted(body["terms"].items())) for body in known.values()}) > 1:
         notice("warning", t("evaluation.different"))
-    names = {run.id: run.name for run in over}
+    names = _names(over)
     st.dataframe(table(known, names), key="evaluated", alt=t("evaluation.title"))
     for sentence in duels(services.store(), known, names):
         st.text(sentence)
+
+
+def _names(runs: Sequence[Run]) -> dict[str, str]:
+    """What each run is called here, by its id."""
+    ids = [run.id for run in runs]
+    return dict(zip(ids, told_apart([run.name for run in runs], ids), strict=True))
 
 
 def known_of(store: Store, runs: Sequence[Run]) -> dict[str, Document]:
@@ -77,7 +84,12 @@ def step_of(run: Run) -> int | None:
 
 
 def table(known: Mapping[str, Document], names: Mapping[str, str]) -> pd.DataFrame:
-    """A column for each run behind its start policy's; texts, with error or interval."""
+    """A column for each run behind its start policy's; texts, with error or interval.
+
+    Args:
+        known: Evaluations, by run.
+        names: What the runs are called, no two the same.
+    """
     columns: dict[str, dict[str, str]] = {}
     shared = len({repr(body["start"]) for body in known.values()}) == 1
     for run_id, body in known.items():
@@ -88,7 +100,7 @@ def table(known: Mapping[str, Document], names: Mapping[str, str]) -> pd.DataFra
             _rate_title(rate): _interval(rate)
             for rate in body["win_rates"] if rate["value"] is not None
         }  # fmt: skip
-        # Two runs may bear one name.
+        # A run may be called what the start policy's column is.
         label = f"{name} · {run_id[-6:]}" if name in columns else name
         columns[label] = {**_figures(body["figures"]), **rates}
     return pd.DataFrame(columns).fillna("").rename_axis(t("evaluation.figure"))
@@ -114,7 +126,10 @@ def duels(store: Store, known: Mapping[str, Document], names: Mapping[str, str])
 
 def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: str) -> None:
     """True against learned score, and where the one turned down; nothing without a true score."""
-    figure = true_against_learned([run.name for run in runs], feeds)
+    # As Compare's other charts, by the switch above them.
+    joined = bool(st.session_state.get("by_seed"))
+    lines = compare_view.lines_of(runs, feeds, by_seed=joined)[: compare_view.MOST]
+    figure = true_against_learned(lines)
     if not figure["data"]:
         return
     st.subheader(t("evaluation.over_title"))
@@ -123,27 +138,32 @@ def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: s
         figure, key="over_optimisation", revision=revision, height=400,
         alt=t("evaluation.over_help"),
     )  # fmt: skip
+    names = _names(runs)
     for run in runs:
         curve = frontier(services.store(), run.id).curve
         if curve is None:
             continue
         r2 = number(curve.r_squared)
         if curve.peak_kl is None:
-            st.text(t("evaluation.no_peak", name=run.name, r2=r2))
+            st.text(t("evaluation.no_peak", name=names[run.id], r2=r2))
             continue
         word = "peak_seen" if curve.peak_seen else "peak_ahead"
-        st.text(t(f"evaluation.{word}", name=run.name, kl=number(curve.peak_kl), r2=r2))
+        st.text(t(f"evaluation.{word}", name=names[run.id], kl=number(curve.peak_kl), r2=r2))
 
 
-def true_against_learned(names: Sequence[str], feeds: Sequence[Feed]) -> Figure:
-    """Each run as a path over its evaluations: learned score across, true score up."""
+def true_against_learned(lines: Sequence[Compared]) -> Figure:
+    """Each line as a path over its evaluations, of several seeds their mean.
+
+    The learned score is across, the true score up.
+    """
     traces: list[Trace] = []
     ends: list[tuple[int, float, str]] = []
-    for index, (name, feed) in enumerate(zip(names, feeds, strict=True)):
-        steps, x, y = together(feed.get("eval/scores"), feed.get("eval/gold"))
+    for index, run in enumerate(lines):
+        learned = compare_charts.joined(run, "eval/scores")[0]
+        steps, x, y = together(learned, compare_charts.joined(run, "eval/gold")[0])
         if not len(steps):
             continue
-        label, colour = compare_charts.plain(name), f"@run-{index % 6}"
+        label, colour = compare_charts.plain(run.label), f"@run-{index % 6}"
         traces.append(
             {
                 "type": "scatter", "mode": "lines+markers", "name": label, "showlegend": False,
