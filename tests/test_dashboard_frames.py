@@ -7,6 +7,8 @@ import screen_material
 
 from drpo.dashboard import frames
 from drpo.dashboard.frames import Feed, Series, merge
+from drpo.monitor import Alarm
+from drpo.monitor.desk import write_down
 
 
 def fresh(feed):
@@ -49,6 +51,19 @@ def test_events_appear_once_and_in_order(store):
     store.events.add(run.id, 15, "pause", "Paused.")
     fresh(feed)
     assert [event.kind for event in fresh(feed).events] == ["knob", "pause"]
+
+
+def test_an_alarm_that_is_raised_again_is_told_as_it_stands_now(store):
+    run = screen_material.add_run(store, "one", updates=15)
+    write_down(store, run.id, Alarm("kl_budget", 5, 5, 1, {"kl": 3.0, "budget": 2.0}))
+    feed = fresh(Feed(store, run.id))
+    store.events.add(run.id, 9, "pause", "Paused.")
+    write_down(store, run.id, Alarm("kl_budget", 5, 10, 2, {"kl": 9.0, "budget": 2.0}))
+    fresh(feed)
+    assert [event.kind for event in feed.events] == ["knob", "alarm", "pause"]
+    told = Alarm.from_payload(feed.events[1].payload)
+    assert (told.count, told.values["kl"]) == (2, 9.0)
+    assert feed.events[1].message == told.message
 
 
 def test_merging_keeps_steps_ascending_and_the_later_of_two_values():

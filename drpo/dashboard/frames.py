@@ -80,8 +80,18 @@ class Feed:
             if events:
                 self.events = [*self.events, *events]
                 self.event_cursor = events[-1].id
+            self._amend()
             self.read_at = time.monotonic()
         return self
+
+    def _amend(self) -> None:
+        """Read alarms again: one that is raised again is written into its first event."""
+        # They are few, and most runs have none: then nothing is asked.
+        first = next((event.id for event in self.events if event.kind == "alarm"), None)
+        if first is not None:
+            known = self.store.events.since(self.run_id, first - 1, kinds=("alarm",))
+            now = {event.id: event for event in known}
+            self.events = [now.get(event.id, event) for event in self.events]
 
     def get(self, name: str) -> Series:
         """One metric; empty while it has no values."""
