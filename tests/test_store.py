@@ -6,12 +6,14 @@ import sys
 import threading
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from drpo.config import RunConfig
 from drpo.errors import DataError, RunError
 from drpo.records import Sample
 from drpo.store import Store, run_folder
-from drpo.store.schema import Dataset, Vote
+from drpo.store.schema import Base, Dataset, Vote
 
 
 def config(**values):
@@ -227,6 +229,46 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path):
     assert new.runs.get(run.id).finished_at is None
     assert new.votes.all("any") == []
     new.close()
+
+
+def test_a_fresh_store_opens_while_another_process_makes_its_tables(store):
+    Base.metadata.drop_all(store.engine)
+    made = []
+
+    def be_first(_metadata, _connection, *, tables, **_):
+        tables[0].create(store.engine)
+        made.append(tables[0])
+
+    event.listen(Base.metadata, "before_create", be_first)
+    try:
+        fresh = Store(store.url)
+    finally:
+        event.remove(Base.metadata, "before_create", be_first)
+    assert len(made) == len(Base.metadata.sorted_tables)
+    assert fresh.runs.all() == []
+    fresh.close()
+
+
+def test_an_old_store_opens_while_another_process_adds_its_column(store):
+    alter = "ALTER TABLE runs {} COLUMN pinned"
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(alter.format("DROP"))
+    added = []
+
+    def be_first(_connection, _cursor, statement, *_):
+        if statement.startswith(alter.format("ADD")) and not added:
+            added.append(statement)
+            with store.engine.begin() as connection:
+                connection.exec_driver_sql(statement)
+
+    event.listen(Engine, "before_cursor_execute", be_first)
+    try:
+        fresh = Store(store.url)
+    finally:
+        event.remove(Engine, "before_cursor_execute", be_first)
+    assert len(added) == 1
+    assert fresh.runs.all() == []
+    fresh.close()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, MetaData, inspect, literal
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
@@ -21,13 +21,32 @@ def add_missing(engine: Engine, metadata: MetaData) -> None:
     Raises:
         RunError: A missing column has no default that old rows could take.
     """
-    metadata.create_all(engine)
-    present = inspect(engine)
+    absent = _absent(engine, metadata)
+    while absent:
+        try:
+            metadata.create_all(engine)
+        except DBAPIError:
+            # Another process that opened the same store at the same moment was first with a
+            # table. How a database says so differs; that fewer tables are absent now does not.
+            left = _absent(engine, metadata)
+            if left == absent:
+                raise
+            absent = left
+        else:
+            break
     for table in metadata.sorted_tables:
-        names = {column["name"] for column in present.get_columns(table.name)}
+        names = _columns(engine, table.name)
         for column in table.columns:
             if column.name not in names:
                 _add(engine, table.name, column)
+
+
+def _absent(engine: Engine, metadata: MetaData) -> set[str]:
+    return {table.name for table in metadata.sorted_tables} - set(inspect(engine).get_table_names())
+
+
+def _columns(engine: Engine, table: str) -> set[str]:
+    return {column["name"] for column in inspect(engine).get_columns(table)}
 
 
 def _add(engine: Engine, table: str, column: Column[object]) -> None:
@@ -48,7 +67,7 @@ def _add(engine: Engine, table: str, column: Column[object]) -> None:
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {declared}{value}")
-    except OperationalError as error:
+    except DBAPIError:
         # Another process opened the same old store at the same moment and was first.
-        if "duplicate column" not in str(error).lower():
+        if column.name not in _columns(engine, table):
             raise
