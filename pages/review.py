@@ -5,6 +5,7 @@ import streamlit as st
 from drpo.dashboard import address, navigation, services
 from drpo.dashboard.review_result import result
 from drpo.dashboard.review_view import draw_form, judge, reviewer, sources_of
+from drpo.dashboard.run_choice import asked_for, offered
 from drpo.dashboard.words import t
 from drpo.review import reviews
 
@@ -14,22 +15,36 @@ store = services.store()
 known = {review.id: review for review in reviews(store)}
 st.title(t("review.title"))
 st.write(t("review.lead"))
-asked = st.query_params.get("run")
-runs = sorted(store.runs.all(limit=100), key=lambda run: run.id != asked)
+asked = asked_for("run")
+runs = sorted(
+    offered(store.runs.all(limit=100), asked).values(), key=lambda run: run.id not in asked
+)
 if not known and not any(sources_of(run) for run in runs):
     st.write(t("review.no_answers"))
     st.page_link(navigation.path("home"), label=t("review.to_home"), icon=":material/home:")
     st.stop()
 
+# Of a run that a link names: its newest review, or else a new one.
+about = [
+    review.id
+    for review in known.values()
+    if not asked or any(source.run_id in asked for source in review.sources)
+]
+first = "judge" if about else "new"
+if asked and not {"view", "review"} & set(st.query_params):
+    # Whatever was looked at here before, this link has just been followed.
+    st.session_state["view"] = first
+    st.session_state["review"] = next(iter(about), None)
 drawn = st.session_state.pop("review@drawn", None)
 if drawn in known:
     st.session_state["view"], st.session_state["review"] = "judge", drawn
-address.recall("view", VIEWS, "judge" if known else "new")
+address.recall("view", VIEWS, first)
 view = st.segmented_control(
     t("review.view"), VIEWS, key="view", required=True, label_visibility="collapsed",
     format_func=lambda name: t(f"review.view_{name}"),
 )  # fmt: skip
-address.record("view", str(view), "judge")
+# Beside a run it is always said: without it, the link stands for what the run has.
+address.record("view", str(view), "" if asked else "judge")
 
 if view == "new":
     new = draw_form(runs)
@@ -42,10 +57,10 @@ if not known:
     st.stop()
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    address.recall("review", list(known), next(iter(known)))
-    chosen = st.selectbox(
-        t("review.which"), list(known), key="review", format_func=lambda key: known[key].name
-    )
+    address.recall("review", list(known), next(iter(about or known)))
+    # Streamlit knows an option by its label: of two reviews of one name it would take the last.
+    names = {review.id: f"{review.name} · {review.id[-6:]}" for review in known.values()}
+    chosen = st.selectbox(t("review.which"), list(known), key="review", format_func=names.get)
     address.record("review", chosen)
     name = reviewer() if view == "judge" else ""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from review_material import prefers, two_sources, vote_all
+from review_material import add_run, prefers, two_sources, vote_all
 from streamlit.testing.v1 import AppTest
 
 from drpo.dashboard.review_charts import whiskers
@@ -77,6 +77,54 @@ def cards(app):
     """What the answers' component shows."""
     held = (json.loads(one.proto.json) for one in app.get("bidi_component"))
     return [card for one in held if "cards" in one for card in one["cards"]]
+
+
+def test_a_vote_stays_with_its_review_when_another_has_the_same_name(store, review):
+    sources = [review.sources[0], review.sources[1]]
+    same = create_review(store, review.name, sources, items=12, seed=1)
+    for chosen in (review, same):
+        app = visit(review=chosen.id, reviewer="ann")
+        for label in ("A is better", "B is better", "Tie"):
+            press(app, label)
+            assert app.selectbox(key="review").value == chosen.id
+        assert len(store.votes.all(chosen.id)) == 3
+
+
+def follow(run_id):
+    """Come from another screen by a link that names a run."""
+    app = AppTest.from_file(str(ROOT / "drpo" / "dashboard" / "main.py"), default_timeout=120)
+    app.run()
+    app.switch_page(str(ROOT / "pages" / "review.py"))
+    app.query_params["run"] = run_id
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_a_link_from_a_run_opens_its_own_newest_review(store, review):
+    other = create_review(store, "of others", two_sources(store, prompts=4), items=4)
+    app = follow(review.sources[1].run_id)
+    assert app.segmented_control(key="view").value == "judge"
+    assert app.selectbox(key="review").value == review.id
+    # Another choice is kept, by the link too.
+    app.selectbox(key="review").set_value(other.id).run()
+    app.segmented_control(key="view").set_value("result").run()
+    link = {name: app.query_params[name] for name in app.query_params}
+    again = visit(**link)
+    assert again.selectbox(key="review").value == other.id
+    assert again.segmented_control(key="view").value == "result"
+
+
+@pytest.mark.usefixtures("review")
+def test_a_link_from_a_run_without_a_review_makes_one_of_it(store):
+    source = add_run(store, "archived", [("a", 0.0, 0.0), ("b", 1.0, 1.0)])
+    store.runs.change(source.run_id, status="finished", archived=True)
+    app = follow(source.run_id)
+    assert app.segmented_control(key="view").value == "new"
+    keys = app.multiselect(key="sources").value
+    assert keys == [f"{source.run_id}@10:chosen", f"{source.run_id}@10:policy"]
+    app.segmented_control(key="view").set_value("judge").run()
+    assert app.segmented_control(key="view").value == "judge"
 
 
 def test_skipped_items_come_back_under_their_own_numbers_and_all_can_be_reached(store):
