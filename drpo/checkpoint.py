@@ -140,7 +140,12 @@ def load(folder: Path, models: Models, config: RunConfig) -> TrainState:
 
 
 def latest(directory: Path) -> Path | None:
-    """Return the newest full checkpoint, or None."""
+    """Return the newest full checkpoint, or None; for the one process that may write here."""
+    for old in directory.glob(".step-*.old"):
+        # The writer died between taking the old folder away and giving the new one its name.
+        folder = old.with_name(old.name.removeprefix(".").removesuffix(".old"))
+        if not folder.exists():
+            old.rename(folder)
     full = [folder for folder in _folders(directory) if _is_full(folder)]
     return full[-1] if full else None
 

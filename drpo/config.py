@@ -54,6 +54,12 @@ class RunConfig(Group):
                 f"num_mini_batches ({self.ppo.num_mini_batches}); change one of them"
             )
             raise ValueError(message)
+        if self.kl.kl_schedule == "adaptive" and self.kl.kl_coef == 0:
+            message = (
+                "kl_coef is 0 and kl_schedule is 'adaptive', which multiplies it, so it would stay "
+                "0; give a kl_coef to begin with, or choose another kl_schedule"
+            )
+            raise ValueError(message)
         from_file = self.run.method == "drpo" and self.reset.reset_source == "demonstrations"
         if from_file and self.data.demonstrations is None:
             message = (

@@ -21,7 +21,9 @@ from typing import Any, Literal
 from drpo import orders, preflight
 from drpo.config import RunConfig
 from drpo.errors import RunError
+from drpo.settings import NO_RESETS
 from drpo.store import Store
+from drpo.store.runs import SOURCES
 from drpo.store.schema import LIVE_STATUSES, Run
 
 KIND = "pilot"
@@ -76,9 +78,9 @@ class Pilot:
         Raises:
             ConfigError: A setting is wrong.
         """
-        prob = self.reset_prob if arm == "resets" else 0.0
+        resets = {"reset_prob": self.reset_prob} if arm == "resets" else NO_RESETS
         name = f"{self.name} {arm} {seed}"
-        return RunConfig.of(**{**self.settings, "name": name, "seed": seed, "reset_prob": prob})
+        return RunConfig.of(**{**self.settings, "name": name, "seed": seed, **resets})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,22 +165,36 @@ def members(store: Store, pilot: Pilot) -> list[Member]:
 def launch(store: Store, pilot: Pilot) -> list[Run]:
     """Queue what is planned and not there yet; send back what ended early. Safe to repeat.
 
-    Both arms of a seed are queued together, so that a pilot that is cut short has whole pairs.
+    Both arms of a seed are queued together, so that a pilot that is cut short has whole pairs. All
+    runs learn from the versions of saved data sets that were the newest when the first was queued.
 
     Raises:
         DrpoError: The runs cannot start; nothing was queued.
     """
     planned = members(store, pilot)
-    preflight.check(pilot.config("resets", pilot.seeds[0]), store)
+    pinned = _pinned(store, pilot, planned)
+    preflight.check(pinned.config("resets", pinned.seeds[0]), store)
+    if pinned != pilot:
+        save(store, pinned)
     queued = []
     for member in planned:
         if member.run is None:
-            config = pilot.config(member.arm, member.seed)
+            config = pinned.config(member.arm, member.seed)
             queued.append(store.runs.create(config, story=pilot.story))
         elif member.run.status in orders.RESUMABLE:
             orders.resume(store, member.run.id, "pilot")
             queued.append(store.runs.get(member.run.id))
     return queued
+
+
+def _pinned(store: Store, pilot: Pilot, planned: Sequence[Member]) -> Pilot:
+    """The pilot with its saved data sets named by their versions, those of its first run."""
+    begun = next((member.run for member in planned if member.run), None)
+    config = RunConfig.from_nested(begun.config) if begun else pilot.config("resets", 0)
+    data = store.runs.pinned(config).data
+    return replace(
+        pilot, settings={**pilot.settings, **{leaf: getattr(data, leaf) for leaf in SOURCES}}
+    )
 
 
 def stop(store: Store, pilot: Pilot) -> None:

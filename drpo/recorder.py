@@ -15,7 +15,7 @@ from typing import Any
 from drpo.monitor.desk import AlarmDesk
 from drpo.records import Control, Sample
 from drpo.store import Store
-from drpo.store.schema import Command
+from drpo.store.schema import Command, EventRow
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ class Recorder:
         self._began = time.monotonic()
         self._stage = ("starting", 0, 0)
         self._who: dict[str, str] = {}
-        self._replay: list[tuple[int, str, dict[str, Any]]] = []
+        self._replay: list[EventRow] = []
+        """Turned knobs that a resumed run has yet to turn again, in order."""
         self._before_updates = {"versions", "data", "sft", "reward_model", "dpo", "wall_seconds"}
         self._heard_at = 0.0
         self._ended = threading.Event()
@@ -99,11 +100,11 @@ class Recorder:
             and event.payload["new"] == (standing or {}).get(event.payload["name"])
         }  # fmt: skip
         for event in turned:
-            name, value = str(event.payload["name"]), event.payload["new"]
+            name = str(event.payload["name"])
             kept = event.step == step and event.id <= held.get(name, 0)
             if event.step >= step and not kept:
-                self._replay.append((event.step, event.who, {name: value}))
-                self.store.events.remove(event.id)
+                self._replay.append(event)
+        self._replay.sort(key=lambda event: (event.step, event.id))
         self.store.metrics.truncate(self.run_id, after_step=step)
         self.store.samples.truncate(self.run_id, after_step=step)
         self.store.events.truncate(self.run_id, after_step=step, kinds=REWRITTEN)
@@ -172,9 +173,11 @@ class Recorder:
         if self.desk is not None:
             # Before the commands are read: an alarm may be set to pause the run.
             self._safely(self.desk.close_step)
-        while self._replay and self._replay[0][0] <= step:
-            _, who, turned = self._replay.pop(0)
-            knobs |= self._turned(turned, who)
+        while self._replay and self._replay[0].step <= step:
+            again = self._replay.pop(0)
+            # Only now: a run that ends before has still to turn it when it is resumed once more.
+            self._safely(lambda: self.store.events.remove(again.id))
+            knobs |= self._turned({again.payload["name"]: again.payload["new"]}, again.who)
         for command in self._pending():
             knobs |= self._obey(command, step)
         return Control(stop=self.stop_asked.is_set(), pause=self.paused, settings=knobs)
@@ -198,6 +201,7 @@ class Recorder:
     def _obey(self, command: Command, step: int) -> dict[str, Any]:
         self._safely(lambda: self.store.commands.done([command.id]))
         if command.kind == "set":
+            self._overrule(command.payload)
             return self._turned(command.payload, command.who)
         if command.kind == "stop":
             self.stop_asked.set()
@@ -207,6 +211,12 @@ class Recorder:
             self._status("paused" if self.paused else "running")
             self._say(step, command.kind, "Paused." if self.paused else "Going on.", command.who)
         return {}
+
+    def _overrule(self, knobs: Mapping[str, Any]) -> None:
+        """Forget what was to be turned again of knobs for which somebody has now said otherwise."""
+        for event in [event for event in self._replay if event.payload["name"] in knobs]:
+            self._replay.remove(event)
+            self._safely(lambda: self.store.events.remove(event.id))
 
     def _turned(self, knobs: Mapping[str, Any], who: str) -> dict[str, Any]:
         self._who |= dict.fromkeys(knobs, who)

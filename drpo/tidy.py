@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from drpo import processes
-from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
@@ -130,8 +129,9 @@ def _worker_lives(run: Run) -> bool:
 
 
 def _given_paths(run: Run) -> Iterator[Path]:
-    config = RunConfig.from_nested(run.config)
-    for given in (config.models.policy, config.models.reward_model, config.data.data):
+    # Unchecked: a run of another version must not keep others from being erased.
+    models, data = run.config.get("models", {}), run.config.get("data", {})
+    for given in (models.get("policy"), models.get("reward_model"), data.get("data")):
         if given:
             yield Path(given).resolve()
 

@@ -140,6 +140,15 @@ def test_a_half_written_checkpoint_is_not_seen(model_folder, reward_folder, tmp_
         checkpoint.load(broken, load_models(config), config)
 
 
+def test_a_checkpoint_is_found_whose_replacement_was_cut_off(model_folder, reward_folder, tmp_path):
+    carry_out(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
+    good = checkpoint.latest(tmp_path)
+    # The old folder is out of the way, the new one has not got its name yet.
+    shutil.copytree(good, tmp_path / f".{good.name}.part")
+    good.rename(tmp_path / f".{good.name}.old")
+    assert checkpoint.latest(tmp_path) == good
+
+
 def test_a_checkpoint_of_other_models_is_refused(model_folder, reward_folder, tmp_path):
     carry_out(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
     other = toy_config(model_folder("gpt2"), reward_folder)

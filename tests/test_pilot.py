@@ -5,6 +5,8 @@ from executive_material import add_run
 from runs import small_config
 
 from drpo import pilot
+from drpo.data import load_pairs
+from drpo.data.versions import save_version
 from drpo.errors import ConfigError, DataError, RunError
 from drpo.pilot_result import read, scale_cost
 
@@ -56,6 +58,14 @@ def test_the_arms_differ_in_resets_alone(store):
     assert (mine["reset_prob"], theirs["reset_prob"], mine["seed"]) == (0.5, 0.0, 2)
 
 
+def test_the_plain_arm_has_no_resets_later_either(store):
+    rising = {**SETTINGS, "reset_schedule": "linear", "reset_prob_final": 0.25}
+    one = pilot.create(store, "ours", rising)
+    mine, theirs = (one.config(arm, 0).reset for arm in pilot.ARMS)
+    assert (mine.reset_schedule, mine.reset_prob_final) == ("linear", 0.25)
+    assert (theirs.reset_schedule, theirs.reset_prob) == ("constant", 0.0)
+
+
 def test_launch_queues_both_arms_of_every_seed_once(store, tmp_path, model_folder, reward_folder):
     config = small_config(tmp_path, model_folder("llama"), reward_folder)
     settings = {k: v for k, v in config.flat().items() if k not in ("name", "seed", "reset_prob")}
@@ -73,6 +83,25 @@ def test_launch_queues_both_arms_of_every_seed_once(store, tmp_path, model_folde
         pilot.plan(store, one, seeds=(0,))
     pilot.stop(store, one)
     assert {m.run.status for m in pilot.members(store, one)} == {"stopped"}
+
+
+def test_all_runs_of_a_pilot_learn_from_the_same_version(
+    store, tmp_path, model_folder, reward_folder
+):
+    config = small_config(tmp_path, model_folder("llama"), reward_folder)
+    pairs = load_pairs(config.data.data).pairs
+    save_version(store, pairs, "mine")
+    settings = {k: v for k, v in config.flat().items() if k not in ("name", "seed", "reset_prob")}
+    one = pilot.create(store, "ours", {**settings, "data": "mine"})
+    save_version(store, pairs[2:], "mine")  # mended before the launch: this one counts
+    first, *_ = pilot.launch(store, one)
+    save_version(store, pairs[4:], "mine")
+    store.runs.remove(first.id)
+    (again,) = pilot.launch(store, one)
+    assert (again.config["run"]["seed"], again.config["data"]["data"]) == (0, "mine:2")
+    data = {member.run.config["data"]["data"] for member in pilot.members(store, one)}
+    assert data == {"mine:2"}
+    assert pilot.load(store, one.id).settings["data"] == "mine:2"
 
 
 def test_bad_data_queues_nothing(store, tmp_path, model_folder, reward_folder):

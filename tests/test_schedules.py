@@ -6,7 +6,7 @@ import json
 import pytest
 
 from drpo.config import RunConfig
-from drpo.errors import CheckpointError
+from drpo.errors import CheckpointError, ConfigError
 from drpo.schedules import (
     KLCoefficient,
     Knob,
@@ -192,3 +192,8 @@ def test_the_step_size_falls_in_a_line():
     assert learning_rate(falling, 0) == 1e-3
     assert learning_rate(falling, 10) == pytest.approx(1e-3 / 11)
     assert learning_rate(config(learning_rate=1e-3, lr_schedule="constant"), 10) == 1e-3
+
+
+def test_an_adaptive_brake_of_zero_is_refused():
+    with pytest.raises(ConfigError, match="would stay 0"):
+        RunConfig.of(data="d", policy="p", kl_schedule="adaptive", kl_coef=0)

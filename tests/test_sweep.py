@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from sweep_material import GRID, by_values, plan, run_through, started
+from sweep_material import BASE, GRID, by_values, finish, plan, run_through, started
 
 from drpo.errors import ConfigError, RunError
 from drpo.store import Store
-from drpo.sweep import Axis, Board, advance, advance_all
+from drpo.sweep import Axis, Board, SweepPlan, advance, advance_all
 from drpo.sweep.plan import key_of, parse_seeds
 
 
@@ -208,3 +208,30 @@ def test_the_table_has_one_row_a_cell_with_its_seeds_and_interval(store):
     row = board.rows()[0]
     assert (row["reset_prob"], row["control"], row["state"], row["seeds"]) == (0, True, "done", 2)
     assert row["low"] < row["mean"] < row["high"]
+
+
+def test_a_control_has_no_resets_at_any_update_whatever_the_schedule():
+    base = BASE.replace(reset_schedule="linear", reset_prob=0.2, reset_prob_final=0.8)
+    axes = (
+        Axis(name="reset_prob", values=(0.5,)),
+        Axis(name="reset_schedule", values=("linear", "cosine")),
+    )
+    sweep = SweepPlan.of(base, axes=axes, seeds=(0,))
+    controls = [cell for cell in sweep.known_cells() if sweep.is_control(cell)]
+    # Without resets a schedule of theirs makes no difference: one control stands for both.
+    assert controls == [{"reset_prob": 0.0, "reset_schedule": "constant"}]
+    config = sweep.config(controls[0], 0)
+    assert (config.reset.reset_prob, config.reset.reset_schedule) == (0.0, "constant")
+    assert sweep.cell_of(config.model_dump(mode="json")) == controls[0]
+    others = [cell for cell in sweep.known_cells() if not sweep.is_control(cell)]
+    assert [cell["reset_schedule"] for cell in others] == ["linear", "cosine"]
+    assert key_of(sweep.control(others[0])) == key_of(controls[0])
+
+
+def test_a_deleted_run_says_nothing_of_its_cell(store):
+    sweep_id = started(store, seeds=(0, 1), together=2)
+    first, _ = advance(store, sweep_id).runs
+    finish(store, first.id, 9.0)
+    store.runs.change(first.id, deleted_at=1.0)
+    cell = next(c for c in Board.read(store, sweep_id).cells if first.id in [r.id for r in c.runs])
+    assert cell.at(30) is None

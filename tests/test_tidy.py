@@ -110,6 +110,15 @@ def test_with_a_run_goes_how_others_fared_against_it_and_nothing_else(store):
     assert left.body["against"] == f"{third.id}@5"
 
 
+def test_a_run_of_another_version_keeps_none_from_being_erased(store):
+    gone, other = full(store, name="gone"), add(store, name="other")
+    config = {**other.config, "data": {**other.config["data"], "old_setting": 1}}
+    store.runs.change(other.id, config=config)
+    tidy.delete(store, gone.id)
+    tidy.erase(store, gone.id)
+    assert [run.id for run in store.runs.all(deleted=True)] == []
+
+
 def test_only_a_deleted_run_can_be_erased(store):
     run = full(store)
     with pytest.raises(RunError, match="not deleted"):

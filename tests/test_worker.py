@@ -209,11 +209,26 @@ def test_a_knob_turned_after_the_checkpoint_is_turned_again_on_resume(store, con
     store.events.add(run.id, 3, "knob", "kl_coef 0.1 -> 0.5", payload, "ann")
     recorder = Recorder(store, run.id)
     recorder.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
-    assert store.events.since(run.id, kinds=("knob",)) == []
     assert recorder.control(2).settings == {}
+    # It ends before the update at which the knob was turned, and is resumed once more.
+    recorder = Recorder(store, run.id)
+    recorder.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
     assert recorder.control(3).settings == {"kl_coef": 0.5}
+    assert store.events.since(run.id, kinds=("knob",)) == []
     recorder.event(3, "knob", "kl_coef 0.1 -> 0.5", payload)
     assert store.events.since(run.id, kinds=("knob",))[0].who == "ann"
+
+
+def test_an_order_after_the_resume_overrules_what_was_turned_later_before_it(store, configure):
+    run = store.runs.create(configure())
+    for name, old, new in (("kl_coef", 0.1, 0.5), ("reset_prob", 0.5, 0.2)):
+        payload = {"name": name, "old": old, "new": new, "live": True}
+        store.events.add(run.id, 4, "knob", f"{name} {old} -> {new}", payload, "ann")
+    recorder = Recorder(store, run.id)
+    recorder.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
+    store.commands.add(run.id, "set", {"kl_coef": 0.9}, "bob")
+    assert recorder.control(3).settings == {"kl_coef": 0.9}
+    assert recorder.control(4).settings == {"reset_prob": 0.2}
 
 
 def test_a_knob_that_the_checkpoint_holds_is_not_turned_twice(store, configure):

@@ -116,7 +116,8 @@ class Cell:
         The error is the larger of what the evaluation's prompts and what the seeds tell; with one
         seed only the prompts can tell.
         """
-        points = [run.curve[step] for run in self.runs if step in run.curve]
+        kept = [run for run in self.runs if run.status != "deleted"]
+        points = [run.curve[step] for run in kept if step in run.curve]
         if not points:
             return None
         values = [value for value, _ in points]

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from drpo.config import RunConfig, leaves
 from drpo.errors import ConfigError
+from drpo.settings import NO_RESETS
 
 Kind = Literal["grid", "random", "tpe"]
 Values = dict[str, Any]
@@ -181,7 +182,7 @@ class SweepPlan(BaseModel):
 
     def canonical(self, values: Values) -> Values:
         """A cell's values as the config holds them, so that 1 and 1.0 are the same cell."""
-        flat = self.base_config.replace(**values).flat()
+        flat = self._settings(values).flat()
         return {name: flat[name] for name in self.names}
 
     def cell_of(self, config: dict[str, Any]) -> Values:
@@ -191,9 +192,15 @@ class SweepPlan(BaseModel):
 
     def config(self, values: Values, seed: int) -> RunConfig:
         """The config of one run."""
-        base = self.base_config
         said = ", ".join(f"{name}={value}" for name, value in values.items())
-        return base.replace(**values, seed=seed, name=f"{said}, seed {seed}"[:200])
+        return self._settings(values).replace(seed=seed, name=f"{said}, seed {seed}"[:200])
+
+    def _settings(self, values: Values) -> RunConfig:
+        found = self.base_config.replace(**values)
+        if self.has_control and found.reset.reset_prob == 0:
+            # A rising schedule would bring resets into the runs that show what happens without.
+            return found.replace(**NO_RESETS)
+        return found
 
     def known_cells(self) -> list[Values]:
         """Cells that are known before anything has run, controls first."""
