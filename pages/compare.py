@@ -12,19 +12,23 @@ from drpo.dashboard import (
 )  # fmt: skip
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.metric_charts import metric_title
-from drpo.dashboard.run_shelf import shelf
+from drpo.dashboard.run_choice import asked_for, label, offered
+from drpo.dashboard.run_shelf import DELETED, shelf
 from drpo.dashboard.words import t
 
 store = services.store()
 everything = store.runs.all(limit=500, archived=True)
 st.title(t("compare.title"))
 st.write(t("compare.lead"))
-if not everything:
+# What was deleted on this screen is listed below, with the way back.
+asked = [run_id for run_id in asked_for("runs") if run_id not in st.session_state.get(DELETED, [])]
+runs = offered(everything, asked)
+if not runs:
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
     shelf([])
     st.stop()
 
-picked = compare_view.choose(everything)
+picked = compare_view.choose(list(runs.values()))
 if not picked:
     st.caption(t("compare.none"))
     shelf(everything)
@@ -62,6 +66,6 @@ differing = frames.settings_that_differ(picked)
 if differing.empty:
     st.caption(t("live.same_settings"))
 else:
-    names = {run.id: f"{run.name} · {run.id[-6:]}" for run in picked}
+    names = {run.id: label(run) for run in picked}
     st.dataframe(differing.rename(columns=names), key="differences", alt=t("compare.differences"))
 shelf(everything)

@@ -8,7 +8,7 @@ import streamlit as st
 from drpo import verdict as verdicts
 from drpo.dashboard import address, frames, navigation, overview_view, report, services
 from drpo.dashboard.notices import notice
-from drpo.dashboard.run_choice import asked_for, offered
+from drpo.dashboard.run_choice import asked_for, label, offered
 from drpo.dashboard.words import LANGUAGES, language, t
 
 store = services.store()
@@ -22,10 +22,10 @@ st.write(t("report.lead"))
 
 ids = list(runs)
 finished = [run.id for run in runs.values() if run.status == "finished"]
-names = {run.id: f"{run.name} · {t(f'live.status_{run.status}')}" for run in runs.values()}
+names = {run.id: label(run) for run in runs.values()}
 # A link from another screen names one run, as every screen does.
 default = [st.query_params["run"]] if st.query_params.get("run") in runs else finished[:1]
-address.recall_many("runs", ids, default)
+address.recall_many("runs", ids, default, report.MOST_RUNS)
 chosen = st.multiselect(
     t("report.runs"), ids, key="runs", format_func=lambda run_id: names.get(run_id, run_id),
     max_selections=report.MOST_RUNS,

@@ -33,14 +33,19 @@ def recall(key: str, options: Collection[str], default: str) -> str:
     return str(st.session_state[key])
 
 
-def recall_many(key: str, options: Collection[str], default: list[str]) -> list[str]:
-    """Do the same for a choice of several, comma-separated in the URL."""
+def recall_many(
+    key: str, options: Collection[str], default: list[str], most: int | None = None
+) -> list[str]:
+    """Do the same for a choice of several, comma-separated in the URL.
+
+    What is unknown, there already, or one more than `most` is left out.
+    """
     asked = st.query_params.get(key)
     if asked is not None and is_news(key, asked):
-        st.session_state[key] = [part for part in asked.split(",") if part in options]
+        st.session_state[key] = asked.split(",")
     elif key not in st.session_state:
         st.session_state[key] = list(default)
-    kept = [value for value in st.session_state[key] if value in options]
+    kept = [value for value in dict.fromkeys(st.session_state[key]) if value in options][:most]
     if kept != st.session_state[key]:
         st.session_state[key] = kept
     return kept

@@ -35,6 +35,15 @@ def offered(listed: Sequence[Run], asked: Sequence[str]) -> dict[str, Run]:
     return runs
 
 
+def label(run: Run) -> str:
+    """A run's name in a list to choose from; the end of its id tells runs of one name apart.
+
+    Streamlit knows an option by its label alone: of two equal labels it takes the last, and a label
+    that changes while a screen is open loses what was chosen.
+    """
+    return f"{run.name} · {run.id[-6:]}"
+
+
 def asked_for(*keys: str) -> list[str]:
     """The runs that the address names under these keys; a checkpoint `run@step` names its run."""
     texts = [part for key in keys for part in st.query_params.get(key, "").split(",")]
