@@ -5,6 +5,7 @@ import streamlit as st
 from drpo.config import RunConfig
 from drpo.dashboard import address, launch_form, services, starters
 from drpo.dashboard.notices import show_problem
+from drpo.dashboard.run_choice import asked_for
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 
@@ -12,7 +13,7 @@ store = services.store()
 st.title(t("launch.title"))
 st.write(t("launch.lead"))
 
-points = launch_form.starting_points(store)
+points = launch_form.starting_points(store, asked_for("start"))
 address.recall("start", list(points), next(iter(points)))
 point = st.selectbox(t("launch.start"), list(points), key="start", format_func=points.get)
 address.record("start", point)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from pydantic import ValidationError
 
 from drpo import demo, estimate
 from drpo.cli.options import command_line
 from drpo.config import RunConfig, groups, leaves
 from drpo.dashboard import address, forms, services
-from drpo.dashboard.forms import LOG_HIGHEST
 from drpo.dashboard.look import duration, size
+from drpo.dashboard.run_choice import label, offered
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.store import Store
@@ -23,16 +24,20 @@ MATERIAL = ("data", "heldout", "policy", "reward_model")
 KNOBS = ("reset_prob", "kl_coef")
 
 
-def starting_points(store: Store) -> dict[str, str]:
-    """What the form can start from: sample tasks that are here, and earlier runs."""
+def starting_points(store: Store, asked: Sequence[str] = ()) -> dict[str, str]:
+    """What the form can start from: sample tasks that are here, and earlier runs.
+
+    Args:
+        store: Where the runs are.
+        asked: Starting points that must be offered too; it is said which of them are not here.
+    """
     points = {}
     for task in demo.TASKS:
         if (demo.SAMPLES / "models" / f"{task}-policy").exists():
             points[f"sample-{task}"] = t(f"launch.sample_{task}")
     points["blank"] = t("launch.blank")
-    for run in store.runs.all(limit=50):
-        points[run.id] = t("launch.like", name=run.name)
-    return points
+    runs = offered(store.runs.all(limit=50), [point for point in asked if point not in points])
+    return points | {run_id: t("launch.like", name=label(run)) for run_id, run in runs.items()}
 
 
 def settings_of(point: str, store: Store) -> dict[str, Any]:
@@ -47,7 +52,10 @@ def settings_of(point: str, store: Store) -> dict[str, Any]:
 
 
 def from_url(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that a link asks for; anything unreadable in it is left out."""
+    """Settings that a link asks for, without those that their own field does not take.
+
+    Whether settings agree with each other is said where the form is put together.
+    """
     asked = {}
     for leaf in values:
         text = st.query_params.get(leaf)
@@ -58,14 +66,22 @@ def from_url(values: Mapping[str, Any]) -> dict[str, Any]:
             asked[leaf] = None if text == "null" else text
             continue
         try:
-            asked[leaf] = json.loads(text)
+            value = json.loads(text)
         except ValueError:
-            asked[leaf] = text
-    try:
-        RunConfig.of(**{**asked, "data": "-", "policy": "-"})
-    except DrpoError:
-        return {}
+            value = text
+        if _takes(leaf, value):
+            asked[leaf] = value
     return asked
+
+
+def _takes(leaf: str, value: Any) -> bool:  # noqa: ANN401 - whatever a link says
+    """Whether a setting's own field takes a value, whatever the other settings are."""
+    group, _ = leaves()[leaf]
+    try:
+        groups()[group].model_validate({leaf: value})
+    except ValidationError as error:
+        return all(problem["loc"][:1] != (leaf,) for problem in error.errors())
+    return True
 
 
 def to_url(values: Mapping[str, Any], base: Mapping[str, Any]) -> None:
@@ -122,8 +138,7 @@ def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
     with st.container(border=True, key="knobs"):
         for place, leaf in zip(st.columns(2, gap="large"), KNOBS, strict=True):
             with place:
-                now = min(float(values[leaf]), LOG_HIGHEST)
-                chosen[leaf] = forms.knob(leaf, now, key=f"{key}_{leaf}")
+                chosen[leaf] = forms.knob(leaf, float(values[leaf]), key=f"{key}_{leaf}")
                 st.caption(t(f"launch.ends_{leaf}"))
     main = [
         leaf for leaf, (_, declared) in leaves().items()
