@@ -8,6 +8,7 @@ import pytest
 import screen_material
 from test_dashboard_charts import Run, coloured
 from test_dashboard_pages import _nothing_cached, problems, visit
+from test_links import notices
 
 from drpo import tidy
 from drpo.dashboard import compare_charts, frontier_chart
@@ -200,6 +201,37 @@ def test_ticked_runs_are_pinned_and_come_first(store):
     app = tick(app, 0)
     app.button(key="shelf_pinned").click().run()
     assert not store.runs.get(first.id).pinned
+
+
+def test_compare_these_says_which_of_the_ticked_runs_it_leaves_out(store):
+    ids = [add(store, f"s{seed}", seed=seed).id for seed in range(8)][::-1]
+    app = tick(visit("compare"), *range(6))
+    assert notices(app) == []
+    app = tick(app, *range(8))
+    [said] = notices(app)
+    assert "leaves out: s1, s0\n" in said
+    assert "up to 24" in said
+    app.button(key="shelf_compare").click().run()
+    assert app.multiselect(key="runs").value == ids[:6]
+    assert notices(app) == [said]
+
+
+def test_compare_these_takes_all_ticked_runs_where_seeds_are_joined(store):
+    ids = [add(store, f"s{seed}", seed=seed).id for seed in range(8)][::-1]
+    app = tick(visit("compare", by_seed="1"), *range(8))
+    assert notices(app) == []
+    app.button(key="shelf_compare").click().run()
+    assert problems(app) == []
+    assert app.multiselect(key="runs").value == ids
+
+
+def test_a_compared_run_that_is_deleted_here_is_said_once_with_its_way_back(store):
+    run, other = add(store, "mine"), add(store, "other")
+    app = tick(visit("compare", runs=f"{run.id},{other.id}"), 1)
+    app.button(key="shelf_delete").click().run()
+    assert app.multiselect(key="runs").value == [other.id]
+    assert not any(run.id in box for box in notices(app))
+    assert app.button(key=f"undo_{run.id}")
 
 
 def test_a_ticked_run_is_renamed(store):

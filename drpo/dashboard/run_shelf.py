@@ -12,9 +12,10 @@ import streamlit as st
 
 from drpo import tidy
 from drpo.dashboard import address, services
-from drpo.dashboard.compare_view import MOST
-from drpo.dashboard.look import size
+from drpo.dashboard.compare_view import MOST, MOST_RUNS
+from drpo.dashboard.look import size, told_apart
 from drpo.dashboard.notices import notice, show_problem
+from drpo.dashboard.run_choice import label
 from drpo.dashboard.run_table import pick_runs
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
@@ -53,8 +54,10 @@ def shelf(runs: Sequence[Run]) -> None:
         st.caption(t("shelf.nothing"))
     height = min(38 + 35 * len(shown), 460)
     picked = pick_runs(shown, key=_table_key(shown), height=height) if shown else []
+    most = MOST_RUNS if address.recall_flag("by_seed") else MOST
+    _left_out(picked, most)
     with tools:
-        _tools(picked, sorted({tag for run in runs for tag in run.tags}))
+        _tools(picked, sorted({tag for run in runs for tag in run.tags}), most)
     _deleted(gone)
 
 
@@ -63,13 +66,24 @@ def _table_key(runs: Sequence[Run]) -> str:
     return f"shelf_{st.session_state.get(ROUND, 0)}_{rows}"
 
 
-def _tools(picked: Sequence[Run], tags: Sequence[str]) -> None:
+def _left_out(picked: Sequence[Run], most: int) -> None:
+    """Say which of the ticked runs are too many to be compared."""
+    if len(picked) <= most:
+        return
+    names = told_apart([run.name for run in picked], [run.id for run in picked])
+    said = [t("shelf.left_out", most=most, count=len(picked), names=", ".join(names[most:]))]
+    if most < MOST_RUNS:
+        said.append(t("shelf.join_for_more", most=MOST_RUNS))
+    notice("note", "\n".join(said))
+
+
+def _tools(picked: Sequence[Run], tags: Sequence[str], most: int) -> None:
     ids = [run.id for run in picked]
     none = not picked
     live = any(run.status in LIVE_STATUSES for run in picked)
     st.button(
         t("shelf.compare"), key="shelf_compare", icon=":material/stacked_line_chart:",
-        disabled=none, on_click=_compare, args=(ids,),
+        disabled=none, on_click=_compare, args=(ids[:most],),
     )  # fmt: skip
     _flag("pinned", "keep", picked)
     only = picked[0] if len(picked) == 1 else None
@@ -141,7 +155,7 @@ def _deleted(gone: Mapping[str, Run]) -> None:
         return
     with st.expander(t("shelf.deleted", count=len(gone)), icon=":material/delete:"):
         st.caption(t("shelf.deleted_help"))
-        names = {run.id: f"{run.name} · {run.id[-6:]}" for run in gone.values()}
+        names = {run.id: label(run) for run in gone.values()}
         run_id = st.selectbox(
             t("shelf.which"), list(gone), key="deleted_run", format_func=lambda key: names[key]
         )
@@ -160,7 +174,7 @@ def _deleted(gone: Mapping[str, Run]) -> None:
 
 
 def _compare(ids: Sequence[str]) -> None:
-    st.session_state["runs"] = list(ids[:MOST])
+    st.session_state["runs"] = list(ids)
 
 
 def _rename(run_id: str, key: str) -> None:
