@@ -105,6 +105,21 @@ def test_a_check_after_coverage_was_measured_is_what_is_reported(model_folder):
     assert desk.status(upload, "coverage").state == "none"
 
 
+@pytest.mark.usefixtures("store")
+def test_the_shape_that_was_chosen_by_hand_is_still_chosen_at_the_next_correction():
+    desk, upload = checked(pairs(8))
+    app = visit("data", upload=upload)
+    app.selectbox(key="map_shape").set_value("answers")
+    app.button(key="map_apply").click().run()
+    finish(data_upload.desk(), upload, "check")
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="map_shape").value == "answers"
+    app.button(key="map_apply").click().run()
+    assert desk.options(upload, "check")["shape"] == "answers"
+    finish(data_upload.desk(), upload, "check")
+
+
 def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store, model_folder):
     desk, upload = checked(pairs(8))
     measure(desk, upload, model_folder())

@@ -23,10 +23,14 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
     """Let a person say which column is what, and read the file again so."""
     layout = (report.get("recognised") or {}).get("layout", {})
     columns = report.get("columns") or data_upload.desk().columns(upload)
+    asked = data_upload.desk().report_options(upload)
+    shapes = ["", *SHAPES]
     st.write(t("data.mapping_lead"))
     with st.form("data_mapping", border=False):
         shape = st.selectbox(
-            t("data.mapping_shape"), ["", *SHAPES], key="map_shape",
+            t("data.mapping_shape"), shapes, key="map_shape",
+            # The form is not drawn while the file is read again, and forgets what it said.
+            index=shapes.index(asked.get("shape") or ""),
             format_func=lambda name: t(f"data.shape_{name}") if name else t("data.mapping_auto"),
         )  # fmt: skip
         chosen: dict[str, str] = {}
@@ -47,7 +51,6 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
             for code in CODES:
                 chosen[code] = st.text_input(t(f"data.mapping_{code}"), key=f"map_{code}").strip()
         if st.form_submit_button(t("data.mapping_apply"), key="map_apply"):
-            asked = data_upload.desk().report_options(upload)
             # Only what was changed is given; the rest is found again around it.
             changed = {
                 part: value
