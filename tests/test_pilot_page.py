@@ -37,6 +37,18 @@ def test_other_pairs_do_not_take_the_held_out_file_of_the_first(store):
     assert planned() == ("own", "own heldout")
 
 
+def test_the_plan_has_the_reset_prob_that_its_slider_shows(store):
+    one = pilot.create(store, "p", PLAN)
+    app = visit("pilot", pilot=one.id, step="2")
+    assert not app.exception
+    slider = app.slider(key=f"{one.id}_reset_prob")
+    slider.set_value(slider.min).run()
+    assert not app.exception
+    shown = app.slider(key=f"{one.id}_reset_prob").value
+    assert pilot.load(store, one.id).reset_prob == shown
+    assert shown > 0, "at 0 the two arms would be the same runs"
+
+
 PLAN = {
     "data": "own", "policy": "m", "reward_model": None, "reward_source": "gold", "updates": 10,
     "episodes_per_update": 32, "num_mini_batches": 4, "num_ppo_epochs": 2, "response_length": 40,

@@ -44,13 +44,14 @@ def unit_of(leaf: str) -> str:
     return t(f"units.{unit.replace(' ', '_')}") if unit else ""
 
 
-def knob(leaf: str, value: float, *, key: str) -> float:
+def knob(leaf: str, value: float, *, key: str, lowest: float | None = None) -> float:
     """A slider for a number: logarithmic where its declaration says so, else over its range.
 
     Args:
         leaf: The setting.
         value: Where the slider stands first.
         key: The widget's key.
+        lowest: Where a slider over a range begins, if not where the setting's own range does.
     """
     _, field = leaves()[leaf]
     # What stands in the session goes before a first value, and giving both is logged as a mistake.
@@ -62,9 +63,10 @@ def knob(leaf: str, value: float, *, key: str) -> float:
         )
         return float(shown)
     low, high = bounds(field)
+    lowest = float(low or 0) if lowest is None else lowest
     return float(
         st.slider(
-            label(leaf), float(low or 0), float(1 if high is None else high), first,
+            label(leaf), lowest, float(1 if high is None else high), first,
             step=0.05, key=key, help=help_of(leaf),
         )
     )  # fmt: skip

@@ -150,13 +150,16 @@ def _plan(store: Store, one: Pilot) -> Pilot:
         )
     left, right = st.columns(2, gap="large")
     with left:
-        prob = forms.knob("reset_prob", one.reset_prob, key=f"{one.id}_reset_prob")
+        # At 0 the two arms would be the same runs.
+        prob = forms.knob(
+            "reset_prob", max(one.reset_prob, LEAST_RESETS), key=f"{one.id}_reset_prob",
+            lowest=LEAST_RESETS,
+        )  # fmt: skip
     with right:
         chosen["kl_coef"] = forms.knob("kl_coef", float(values["kl_coef"]), key=f"{one.id}_kl_coef")
     wanted = replace(
         one, settings={**one.settings, **chosen}, seeds=tuple(range(int(seeds))),
-        # At 0 the two arms would be the same runs.
-        reset_prob=max(prob, LEAST_RESETS),
+        reset_prob=prob,
     )  # fmt: skip
     if wanted != one:
         one = pilot.plan(
