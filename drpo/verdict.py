@@ -133,11 +133,14 @@ def scores_at(store: Store, run_id: str, step: int, judge: Judge) -> dict[str, f
     """One judge's scores of all answers that are known from one evaluation.
 
     While a run trains it keeps the answers to some of its held-out prompts; a later `drpo eval`
-    keeps them all.
+    keeps them all. A run that is trained on the gold score keeps that one as its score, so a reward
+    model's is known only from such an evaluation.
     """
-    known = {
-        sample.prompt: getattr(sample, FIELD[judge]) for sample in store.samples.at(run_id, step)
-    }
+    known = {}
+    trained_on_gold = store.runs.get(run_id).config["models"]["reward_source"] == "gold"
+    if judge == "gold" or not trained_on_gold:
+        samples = store.samples.at(run_id, step)
+        known = {sample.prompt: getattr(sample, FIELD[judge]) for sample in samples}
     body = evaluation_of(store, run_id, step) or {}
     for kept in body.get("answers", ()):
         known.setdefault(kept["prompt"], kept["policy"].get(FIELD[judge]))

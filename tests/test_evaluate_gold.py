@@ -10,6 +10,7 @@ from toy import WORDS, toy_pairs
 from drpo import worker
 from drpo.evaluation.contestants import contestant
 from drpo.evaluation.evaluate import evaluate
+from drpo.verdict import head_to_head, scores_at, verdict_of
 
 
 def write_with_facts(path, count, first=0, bare=()):
@@ -29,7 +30,7 @@ def write_with_facts(path, count, first=0, bare=()):
 def gold_run(store, tmp_path, model_folder):
     """A finished run on the true score, one of whose held-out rows has none."""
     config = small_config(
-        tmp_path, model_folder(), None, reward_source="gold", updates=1, sample_prompts=6,
+        tmp_path, model_folder(), None, reward_source="gold", updates=1, sample_prompts=3,
         data=str(write_with_facts(tmp_path / "facts.jsonl", 24)),
         heldout=str(write_with_facts(tmp_path / "apart.jsonl", 6, first=100, bare=(1,))),
     )  # fmt: skip
@@ -50,3 +51,28 @@ def test_a_held_out_row_without_facts_breaks_neither_this_run_nor_later_ones(
     assert body["figures"]["scores"] == pytest.approx(last["scores"])
     later = store.runs.create(small_config(tmp_path, model_folder(), reward_folder, updates=1))
     assert worker.execute(later.id, store) == "finished", store.runs.get(later.id).error
+
+
+def test_a_run_trained_on_the_true_score_has_no_word_of_a_reward_model(
+    store, tmp_path, model_folder, reward_folder, gold_run
+):
+    assert [one.source for one in verdict_of(store, gold_run).comparisons] == ["gold"]
+    assert scores_at(store, gold_run.id, 1, "reward_model") == {}
+    # Its screens still show the reward that it was trained on.
+    episodes = store.samples.at(gold_run.id, 1, "episode")
+    assert all(episode.score is not None for episode in episodes)
+    known = [sample for sample in store.samples.at(gold_run.id, 1) if sample.gold is not None]
+    assert len(known) == 2
+    assert all(sample.score == sample.gold for sample in known)
+
+    config = small_config(
+        tmp_path, model_folder(), reward_folder, updates=1, sample_prompts=3,
+        data=gold_run.config["data"]["data"], heldout=gold_run.config["data"]["heldout"],
+    )  # fmt: skip
+    by_model = store.runs.create(config)
+    assert worker.execute(by_model.id, store) == "finished"
+    assert head_to_head(store, gold_run, by_model, "reward_model") is None
+    found = evaluate(store, [contestant(store, run.id) for run in (by_model, gold_run)])
+    learned = {row.prompt: row.policy.score for row in found.contestants[1].rows}
+    assert len(learned) == 6
+    assert scores_at(store, gold_run.id, 1, "reward_model") == learned
