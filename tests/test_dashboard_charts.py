@@ -232,6 +232,14 @@ def test_durations_use_their_two_largest_units(seconds, text):
     assert look.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(999, "999\u202fB"), (999.6, "1\u202fkB"), (999_600, "1\u202fMB"), (1.5e9, "1.5\u202fGB")],
+)
+def test_amounts_of_memory_have_three_digits_at_most(amount, text):
+    assert look.size(amount) == text
+
+
 def test_labels_of_marks_stand_above_the_plot_and_never_over_each_other_or_the_edge():
     marks = [Mark(1, "first", "ink"), Mark(2, "second", "ink"), Mark(29, "▲ alarm", "alarm"),
              Mark(30, "▲ alarm", "alarm")]  # fmt: skip

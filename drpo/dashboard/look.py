@@ -120,7 +120,7 @@ def size(number_of_bytes: float) -> str:
     """Write an amount of memory or disk."""
     units = ["B", "kB", "MB", "GB", "TB"]
     step = 0
-    while number_of_bytes >= 1000 and step < len(units) - 1:
+    while number_of_bytes >= 999.5 and step < len(units) - 1:  # 999.5 is written as 1000
         number_of_bytes /= 1000
         step += 1
     return f"{number_of_bytes:.3g}{THIN}{units[step]}"

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import screen_material
 
+from drpo.dashboard.words import t
+
 pytestmark = pytest.mark.browser
 
 STEPS = 200
@@ -152,6 +154,13 @@ def test_another_metric_takes_the_place_of_the_one_before(server, open_page):
     assert page.failures == []
 
 
+def test_a_run_named_like_a_colour_of_ours_keeps_its_name_on_the_charts(server, open_page):
+    runs = [screen_material.add_run(server.store, name, updates=5) for name in ("other", "@gold")]
+    page = open_page(f"/compare?runs={','.join(run.id for run in runs)}")
+    page.locator(".st-key-compare_metric .js-plotly-plot").get_by_text("@gold").first.wait_for()
+    assert page.failures == []
+
+
 def test_a_point_is_on_the_screen_within_a_few_seconds_of_being_written(
     server, open_page, live_run
 ):
@@ -215,6 +224,18 @@ def test_the_language_switch_changes_every_screen_and_stands_in_the_link(server,
     page.get_by_role("link", name="比較").click()
     page.get_by_role("heading", name="どの実行が良いか").wait_for()
     assert "lang=ja" in page.url
+
+
+def test_answers_that_stand_change_their_words_with_the_language(server, open_page):
+    run = screen_material.add_run(server.store, "for cards", updates=5)
+    page = open_page(f"/live?run={run.id}")
+    label = page.locator(".answers .card .prompt .label").first
+    label.wait_for()
+    assert label.text_content() == t("answers.prompt", lang="en")
+    page.get_by_role("radio", name="日本語").click()
+    page.get_by_text(t("answers.prompt", lang="ja"), exact=True).first.wait_for()
+    more = page.locator(".answers .card .more").first
+    assert more.text_content() == t("answers.more", lang="ja")
 
 
 def test_the_dark_theme_is_kept_over_screens_and_reloads(open_page):

@@ -13,26 +13,27 @@ const keyed = (parent, items, build, update) => {
   for (const node of old.values()) node.remove()
 }
 
-const buildCard = (words) => () => {
+const buildCard = () => {
   const card = make("article", "card")
   const head = make("header", "", card)
   make("h4", "title", head)
   const prompt = make("div", "prompt", card)
-  make("span", "label", prompt).textContent = words.prompt
+  make("span", "label", prompt)
   const text = make("p", "text", prompt)
   const more = make("button", "more", prompt)
   more.type = "button"
-  more.onclick = () => {
-    const open = card.classList.toggle("open")
-    more.textContent = open ? words.less : words.more
-    more.setAttribute("aria-expanded", String(open))
-  }
-  more.textContent = words.more
-  more.setAttribute("aria-expanded", "false")
   make("div", "columns", card)
   // A phone that is turned, or a window made narrower, cuts what was whole before.
   new ResizeObserver(() => requestAnimationFrame(() => offerMore(card))).observe(text)
   return card
+}
+
+// A card stays when the language changes, so nothing it says is written only once.
+const tellMore = (card, words) => {
+  const open = card.classList.contains("open")
+  const more = card.querySelector(".more")
+  write(more, open ? words.less : words.more)
+  more.setAttribute("aria-expanded", String(open))
 }
 
 const offerMore = (card) => {
@@ -43,6 +44,12 @@ const offerMore = (card) => {
 
 const updateCard = (words) => (card, item) => {
   write(card.querySelector(".title"), item.title)
+  write(card.querySelector(".prompt .label"), words.prompt)
+  tellMore(card, words)
+  card.querySelector(".more").onclick = () => {
+    card.classList.toggle("open")
+    tellMore(card, words)
+  }
   const text = card.querySelector(".prompt .text")
   write(text, item.prompt)
   // Whether the prompt is cut can only be seen once it is laid out.
@@ -105,5 +112,5 @@ export default function ({ data, parentElement }) {
   host.style.maxHeight = data.maxHeight ? `${data.maxHeight}px` : ""
   host.classList.toggle("scrolls", Boolean(data.maxHeight))
   host.tabIndex = data.maxHeight ? 0 : -1
-  keyed(host, data.cards, buildCard(data.words), updateCard(data.words))
+  keyed(host, data.cards, buildCard, updateCard(data.words))
 }

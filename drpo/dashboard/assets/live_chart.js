@@ -4,6 +4,9 @@ const GROUP_EVENT = "drpo-chart-zoom"
 const TOKEN = /^@([a-z0-9-]+)(?:\/([0-9.]+))?$/
 const charts = new WeakMap()
 
+// What a person wrote, which may look like the name of a meaning.
+const WRITTEN = ["name", "text", "alt"]
+
 // Names of meanings become colours; everything else is passed on as it is.
 const paint = (value, colours) => {
   if (typeof value === "string") {
@@ -15,7 +18,9 @@ const paint = (value, colours) => {
   }
   if (Array.isArray(value)) return value.map((item) => paint(item, colours))
   if (value && typeof value === "object" && !ArrayBuffer.isView(value)) {
-    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, paint(v, colours)]))
+    return Object.fromEntries(
+      Object.entries(value).map(([k, v]) => [k, WRITTEN.includes(k) ? v : paint(v, colours)])
+    )
   }
   return value
 }

@@ -7,6 +7,8 @@ const DIAL = { top: 26, height: 64, gap: 8 }
 const CHART = { top: 138, height: 92 }
 
 const build = (host) => {
+  // Data that come before the first call is through end that call and leave what it built.
+  host.replaceChildren()
   const root = make("div", "lock", host)
   const sides = make("div", "sides", root)
   const controls = make("div", "controls", root)

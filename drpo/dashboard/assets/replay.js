@@ -26,6 +26,8 @@ const at = (steps, step) => {
 }
 
 const build = (host, data) => {
+  // Data that come before the first call is through end that call and leave what it built.
+  host.replaceChildren()
   const root = make("div", "replay", host)
   const head = make("header", "", root)
   const badge = make("span", "badge", head)
@@ -283,12 +285,14 @@ export default function ({ data, parentElement }) {
   if (!host) return
   const player = players.get(host) ?? build(host, data)
   const other = player.data.run !== data.run
+  // It stands at the run's end until it is played, also while the run goes on.
+  const ended = !player.clock_.running && player.position >= player.data.updates
   player.data = data
   if (other) {
     player.clock_.stop()
-    player.position = data.updates
     player.item = 0
   }
+  if (other || ended) player.position = data.updates
   delete player.reader.dataset.shown
   applyColours(player.root, data.colours)
   player.root.classList.toggle("stage", data.stage)
