@@ -164,6 +164,10 @@ def wait_until_drawn(page):
 
 def barriers(page):
     """What axe finds, by rule; Streamlit's own faults left out."""
+    # On a busy machine Streamlit fades what it is about to draw again; that is no colour of ours.
+    page.add_style_tag(
+        content="[data-stale='true'] { opacity: 1 !important; transition: none !important }"
+    )
     found = Axe().run(page, options={"runOnly": RULES})
     return {
         violation["id"]: nodes

@@ -21,6 +21,7 @@ from browser.looking import (
     english_left,
     keep_picture,
     too_wide,
+    wait_until_drawn,
     wait_until_said,
     wear,
 )
@@ -57,6 +58,8 @@ SCREENS = {
     "pilot-decision": "/pilot?pilot={pilot}&step=4",
     "report": "/report?run={run}",
 }
+BELOW = {"live-alarms", "live-metrics", "live-broken"}
+"""Screens of which the part that is named stands below what a picture holds."""
 WINDOWS = {"desk": (1440, 1900), "phone": (390, 2300)}
 """Tall enough that what is below repeats itself."""
 STAGE = {"desk": (1440, 900), "phone": (390, 844)}
@@ -188,6 +191,9 @@ def keep(page, name, language, scheme):
     """Keep a picture where `DRPO_SCREENS` says."""
     folder = os.environ.get("DRPO_SCREENS")
     if folder:
+        if name in BELOW:
+            page.locator(".st-key-view").evaluate("node => node.scrollIntoView()")
+            wait_until_drawn(page)
         width = page.viewport_size["width"]
         worn = "ja" if language == "ja" else scheme
         keep_picture(page, Path(folder) / f"{name}-{width}-{worn}.webp")
