@@ -14,6 +14,8 @@ import streamlit as st
 from drpo.dashboard import address, services
 from drpo.dashboard.look import COLOURS, number, read_assets
 from drpo.dashboard.notices import guarded, notice, show_problem
+from drpo.dashboard.relabel import relabel
+from drpo.dashboard.run_choice import label
 from drpo.dashboard.words import t
 from drpo.dashboard.writing import KIND, Stream, Written
 from drpo.errors import DrpoError
@@ -26,6 +28,8 @@ RUNS = 20
 """Newest runs whose checkpoints are offered, beside those that the address asks for."""
 COLOUR_BY = ("kl", "score", "none")
 STREAM = "playground_stream"
+_FILLED = "playground_filled"
+"""The prompt and beginning that an example put into the fields, to see whether they were edited."""
 
 _TOKENS = st.components.v2.component(
     "drpo_tokens",
@@ -39,7 +43,7 @@ def offered(runs: Sequence[Run]) -> dict[str, tuple[Source, str]]:
     """Every checkpoint that can be asked, by `run@step`, with its name."""
     found = {}
     for run in runs:
-        name = f"{run.name} · {run.id[-6:]}"
+        name = label(run)
         for source in reversed(sources_of(run)):
             word = "playground.source_start" if source.step == START else "playground.source_step"
             found[f"{run.id}@{source.step}"] = (source, t(word, run=name, step=source.step))
@@ -54,7 +58,8 @@ def choose_sources(runs: Sequence[Run], asked: SampleRow | None) -> list[Source]
     mine = [key for key in known if key.rpartition("@")[0] == run_id]
     # The newest checkpoint of a run beside what it started from.
     default = list(dict.fromkeys([mine[-1], mine[0]])) if mine else [first]
-    address.recall_many("models", list(known), default)
+    address.recall_many("models", list(known), default, MOST)
+    relabel("models")
     chosen = st.multiselect(
         t("playground.sources"), list(known), key="models", max_selections=MOST,
         format_func=lambda key: known[key][1], placeholder=t("playground.choose"),
@@ -66,7 +71,9 @@ def choose_sources(runs: Sequence[Run], asked: SampleRow | None) -> list[Source]
 def asked_sample() -> SampleRow | None:
     """The episode or answer that a link brought along."""
     text = st.query_params.get("sample", "")
-    return services.store().samples.get(int(text)) if text.isdigit() else None
+    # Eighteen digits: what a database takes for an id.
+    known = text.isascii() and text.isdigit() and len(text) <= 18
+    return services.store().samples.get(int(text)) if known else None
 
 
 def texts(sources: Sequence[Source], asked: SampleRow | None) -> tuple[str, str]:
@@ -74,9 +81,16 @@ def texts(sources: Sequence[Source], asked: SampleRow | None) -> tuple[str, str]
     examples = _examples(sources, asked)
     names = list(examples)
     first = "episode" if asked is not None else (names[1] if len(names) > 1 else "own")
-    if st.session_state.get("example") not in names:
+    example = st.session_state.get("example")
+    if not sources and example is not None and example not in names:
+        # Between one checkpoint and the next; the next one's example takes its place.
+        names.append(example)
+    if example not in names:
         st.session_state["example"] = first
         _fill(examples)
+    elif _untouched() and examples.get(str(example)) != st.session_state[_FILLED]:
+        _fill(examples)
+    relabel("example")
     st.selectbox(
         t("playground.example"), names, key="example", on_change=_fill, args=(examples,),
         format_func=_example_name,
@@ -114,9 +128,16 @@ def _example_name(name: str) -> str:
 
 
 def _fill(examples: dict[str, tuple[str, str]]) -> None:
-    prompt, prefix = examples[st.session_state["example"]]
-    if st.session_state["example"] != "own":
-        st.session_state["prompt"], st.session_state["prefix"] = prompt, prefix
+    name = st.session_state["example"]
+    if name != "own" and name in examples:
+        st.session_state[_FILLED] = examples[name]
+        st.session_state["prompt"], st.session_state["prefix"] = examples[name]
+
+
+def _untouched() -> bool:
+    """Whether the fields still hold what an example put there."""
+    fields = (st.session_state.get("prompt"), st.session_state.get("prefix"))
+    return fields == st.session_state.get(_FILLED)
 
 
 def sampling() -> Sampling:

@@ -14,6 +14,7 @@ from drpo.dashboard.answers import Answer, Card, show_answers
 from drpo.dashboard.look import count
 from drpo.dashboard.notices import guarded, notice, show_problem
 from drpo.dashboard.relabel import relabel
+from drpo.dashboard.run_choice import label
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.review import BlindItem, Desk, Source, create_review
@@ -123,13 +124,13 @@ def sources_of(run: Run) -> list[Source]:
     steps = services.store().samples.steps(run.id)
     if not steps:
         return []
-    name = f"{run.name} · {run.id[-6:]}"
-    label = t("review.source_step", name=name, step=count(steps[-1]))
-    found = [Source(label, run.id, steps[-1])]
+    name = label(run)
+    newest = t("review.source_step", name=name, step=count(steps[-1]))
+    found = [Source(newest, run.id, steps[-1])]
     if len(steps) > 1:
         found.append(Source(t("review.source_start", name=name), run.id, steps[0]))
-    label = t("review.source_chosen", name=name)
-    return [*found, Source(label, run.id, steps[-1], answers="chosen")]
+    chosen = t("review.source_chosen", name=name)
+    return [*found, Source(chosen, run.id, steps[-1], answers="chosen")]
 
 
 def draw_form(runs: list[Run]) -> str | None:
