@@ -135,12 +135,22 @@ def test_a_bare_name_is_the_version_that_was_newest_when_the_run_was_made(store)
     text = page_of(store, run.id).text
     assert "mine, version 1" in text
     assert first.content_hash in text
-    assert "version" not in section(store, early, "data")
+    assert "version" not in section(store, early, name="data")
 
 
-def section(store, run, name):
+def test_a_comparison_tells_each_version_of_its_data_once_however_it_is_named(store):
+    first = saved(store, "mine", 3)
+    runs = [add_run(store, gold=[1.0], data=named) for named in ("mine", "mine:1", first.id)]
+    assert section(store, *runs, name="data").count("mine, version 1") == 1
+    saved(store, "mine", 5)
+    later = add_run(store, gold=[1.0], data="mine")
+    told = section(store, runs[0], later, name="data")
+    assert (told.count("mine, version 1"), told.count("mine, version 2")) == (1, 1)
+
+
+def section(store, *runs, name):
     """One section of a report, as it is written."""
-    page = build(store, [run.id]).decode()
+    page = build(store, [run.id for run in runs]).decode()
     return page.partition(f'<h2 id="{name}">')[2].partition("<h2")[0]
 
 
@@ -255,8 +265,12 @@ def test_a_comparison_holds_the_others_against_the_first(store, run):
 
 def test_runs_of_one_name_are_told_apart(store):
     runs = [add_run(store, "same", gold=[1.0], scores=[1.0]) for _ in range(2)]
-    text = page_of(store, *(run.id for run in runs)).text
-    assert all(f"same ({run.id[-6:]})" in text for run in runs)
+    for run in runs:
+        alarm = Alarm("kl_budget", 5, 8, 2, {"kl": 26.0, "budget": 25.0})
+        store.events.add(run.id, 8, "alarm", alarm.message, alarm.to_payload(), "monitor")
+    for name in ("verdict", "alarms", "versions"):
+        told = section(store, *runs, name=name)
+        assert all(f"same ({run.id[-6:]})" in told for run in runs), name
 
 
 def test_runs_with_and_without_gold_can_be_compared(store, run):

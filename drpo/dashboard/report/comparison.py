@@ -45,8 +45,8 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
         Section("answers", t("report.answers"), _answers(store, runs, names)),
         Section("data", t("report.data"), _data(store, runs)),
         Section("settings", t("report.settings"), [*_differences(runs, names), *happened]),
-        Section("alarms", t("report.alarms"), parts.alarms(verdicts)),
-        Section("versions", t("report.versions"), parts.versions(store, runs)),
+        Section("alarms", t("report.alarms"), parts.alarms(verdicts, names)),
+        Section("versions", t("report.versions"), parts.versions(store, runs, names)),
     ]
     return Report(
         lang=language(),
@@ -156,7 +156,12 @@ def _answers(store: Store, runs: Sequence[Run], names: Sequence[str]) -> list[Bl
 
 def _data(store: Store, runs: Sequence[Run]) -> list[Block]:
     """One data report where all runs were trained on the same data, else one after the other."""
-    different = {run.config["data"]["data"]: run for run in reversed(runs)}
+    saved = [parts.version_of(store, run) for run in runs]
+    # A bare name and `name:1` may be one version, and a bare name two, of runs made apart.
+    different = {
+        run.config["data"]["data"] if version is None else version.id: run
+        for run, version in zip(reversed(runs), reversed(saved), strict=True)
+    }
     return [block for run in reversed(different.values()) for block in parts.data(store, run)]
 
 

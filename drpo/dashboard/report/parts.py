@@ -87,7 +87,7 @@ def frontier_table(known: Iterable[Point], names: dict[str, str] | None = None) 
 def data(store: Store, run: Run) -> list[Block]:
     """What the run was trained on: the saved version's own report, or the file's name."""
     named = run.config["data"]["data"]
-    saved = _version_of(store, run)
+    saved = version_of(store, run)
     noted = run.summary.get("data") or {}
     if saved is None:
         rows = [[t("report.data_file"), _last_part(named)]]
@@ -114,7 +114,7 @@ def data(store: Store, run: Run) -> list[Block]:
     return blocks
 
 
-def _version_of(store: Store, run: Run) -> Dataset | None:
+def version_of(store: Store, run: Run) -> Dataset | None:
     """The saved version a run was trained on; of a bare name the newest when the run was made."""
     named = run.config["data"]["data"]
     found = find_version(store, named)
@@ -206,26 +206,24 @@ def _setting(leaf: str, value: Any) -> str:  # noqa: ANN401 - any setting's valu
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def alarms(verdicts: Sequence[Verdict]) -> list[Block]:
-    """What raised a hand, why that matters, and what a person decided."""
+def alarms(verdicts: Sequence[Verdict], names: Sequence[str] = ()) -> list[Block]:
+    """What raised a hand, why that matters, and what a person decided; by run where named."""
     rows = [
         [
-            *([verdict.run.name] if len(verdicts) > 1 else []),
+            *names[place : place + 1],
             count(raised.alarm.first_step),
             raised.alarm.say("title", language()),
             raised.alarm.say("what", language()),
             raised.alarm.say("why", language()),
             _decision(raised),
         ]
-        for verdict in verdicts
+        for place, verdict in enumerate(verdicts)
         for raised in reversed(verdict.risk.alarms)
     ]
     if not rows:
         return [Text(t("report.no_alarms"))]
     head = [t(f"report.alarm_{name}") for name in ("step", "title", "what", "why", "decision")]
-    if len(verdicts) > 1:
-        head = [t("report.run"), *head]
-    return [Table(head, rows)]
+    return [Table([*([t("report.run")] if names else []), *head], rows)]
 
 
 def _decision(raised: Raised) -> str:
@@ -238,11 +236,11 @@ def _decision(raised: Raised) -> str:
     return f"{choice} ({made['who']})" if made["who"] else choice
 
 
-def versions(store: Store, runs: Sequence[Run]) -> list[Block]:
+def versions(store: Store, runs: Sequence[Run], names: Sequence[str] = ()) -> list[Block]:
     """What made the answers: the code's versions, the machine's kind, and the weights' hashes."""
     rows = []
-    for run in runs:
-        many = [run.name] if len(runs) > 1 else []
+    for place, run in enumerate(runs):
+        many = names[place : place + 1]
         noted = run.summary.get("versions") or {}
         rows += [[*many, str(name), str(version)] for name, version in sorted(noted.items())]
         rows.append([*many, t("report.device"), run.device or "–"])
@@ -250,7 +248,7 @@ def versions(store: Store, runs: Sequence[Run]) -> list[Block]:
             hashes = sorted({row.weights for row in store.samples.at(run.id, step) if row.weights})
             label = f"{t(f'report.weights_{word}')} ({t('charts.update')} {count(step)})"
             rows.append([*many, label, ", ".join(hashes) or "–"])
-    head = [*([t("report.run")] if len(runs) > 1 else []), t("report.what"), t("report.value")]
+    head = [*([t("report.run")] if names else []), t("report.what"), t("report.value")]
     return [Table(head, rows)]
 
 
