@@ -10,8 +10,9 @@ import pytest
 
 from drpo.errors import JudgeError
 from drpo.evaluation.chat_endpoint import ChatEndpoint, Patience, UnusableReplyError
-from drpo.evaluation.chat_judge import ChatJudge, read_choice
+from drpo.evaluation.chat_judge import ChatJudge, _both_orders, read_choice
 from drpo.evaluation.judges import Answer, Match
+from drpo.evaluation.winrate import play
 from drpo.store import Store
 
 QUICK = Patience(timeout=0.5, attempts=3, backoff=0.01, longest_wait=2)
@@ -157,11 +158,55 @@ def test_time_outs_server_errors_and_cut_connections_are_tried_again(documents):
     assert judge.tally.failed == 0
 
 
-def test_nonsense_counts_as_a_tie_and_is_reported(documents):
-    with ChatServer(lambda *_: says("As a language model I like both of them")) as server:
+def test_nonsense_leaves_its_match_unjudged_and_is_reported_and_asked_again(documents):
+    nonsense = "As a language model I like both of them"
+    with ChatServer(lambda *_: says(nonsense)) as server:
         judge = chat_judge(server, documents)
-        assert judge.judge(MATCHES[:2]) == ["tie", "tie"]
+        rate = play(judge, MATCHES[:2])
+    assert (rate.interval.n, rate.interval.value, rate.unjudged) == (0, None, 2)
     assert judge.tally.unclear == 4
+    assert judge.estimate(MATCHES[:2]).cached == 0
+    # Earlier versions kept what said nothing, as a choice of its own.
+    for question in _both_orders(MATCHES[0]):
+        documents.put("judge", judge._key(question), {"choice": "UNCLEAR", "reply": nonsense})
+    assert judge.estimate(MATCHES[:2]).calls == 4
+
+
+def test_a_judge_that_thinks_aloud_is_heard_to_the_end(documents):
+    def thinks(count, body):
+        # A server cuts off what is longer than was asked for; ten characters make a token here.
+        reply = json.loads(prefers_longer(count, body)[2])["choices"][0]["message"]["content"]
+        return says(
+            f"<think>{'Hm. Is it A, or B? ' * 500}</think>\n{reply}"[: 10 * body["max_tokens"]]
+        )
+
+    with ChatServer(thinks) as server:
+        judge = chat_judge(server, documents)
+        assert judge.judge(MATCHES) == ["a"] * 5
+    assert judge.tally.unclear == 0
+
+
+def test_a_judge_that_never_comes_to_a_verdict_ends_the_judging_with_a_sentence(documents):
+    matches = [Match(f"prompt {n}", Answer("long"), Answer("s")) for n in range(40)]
+    with ChatServer(lambda *_: says("<think>A is good, but then")) as server:
+        with pytest.raises(JudgeError, match=r"named no answer in 10 replies.*good, but then"):
+            chat_judge(server, documents, workers=1).judge(matches)
+        assert 10 <= len(server.requests) < 20
+
+
+def test_a_judge_that_is_unclear_now_and_then_goes_on_and_so_does_a_repetition(documents):
+    matches = [Match(f"prompt {n}.", Answer("long"), Answer("s")) for n in range(40)]
+
+    def moody(count, body):
+        number = body["messages"][1]["content"].split("prompt ")[1].split(".")[0]
+        return prefers_longer(count, body) if int(number) % 3 else says("Both.")
+
+    with ChatServer(moody) as server:
+        for calls in (80, 28):
+            judge = chat_judge(server, documents, workers=1)
+            verdicts = judge.judge(matches)
+            assert verdicts == [None if n % 3 == 0 else "a" for n in range(40)]
+            assert (judge.tally.calls, judge.tally.unclear) == (calls, 28)
 
 
 def test_a_single_bad_reply_leaves_its_match_unjudged_and_the_rest_goes_on(documents):
@@ -257,6 +302,7 @@ def test_the_estimate_knows_what_is_already_paid(documents):
         ("Answer B is better.", "B"),
         ("Both A and B are fine.\nB", "B"),
         ("<think>A looks good, B too</think>\nA", "A"),
+        ("A looks good, B too</think>\nB", "B"),
         ("<think>never stops thinking, A", None),
         ("A or B", None),
         ("", None),

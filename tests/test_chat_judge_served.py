@@ -24,7 +24,7 @@ TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
 
 def stubborn_model(folder):
-    """A chat model of a few words that always says A: its last bias points at that word."""
+    """A chat model of a few words that always says A and ends: it sees its last word alone."""
     vocabulary = {"<unk>": 0, "<end>": 1, "A": 2, "B": 3, "TIE": 4}
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -38,10 +38,16 @@ def stubborn_model(folder):
     )  # fmt: skip
     model = GPT2LMHeadModel(config)
     with torch.no_grad():
-        model.transformer.ln_f.weight.zero_()
-        model.transformer.ln_f.bias.fill_(1.0)
+        for block in model.transformer.h:
+            for projection in (block.attn.c_proj, block.mlp.c_proj):
+                projection.weight.zero_()
+                projection.bias.zero_()
+        model.transformer.wpe.weight.zero_()
+        model.transformer.wte.weight.zero_()
+        model.transformer.wte.weight[:, 1] = 1.0
+        model.transformer.wte.weight[2] = torch.eye(8)[0]
         model.lm_head.weight.zero_()
-        model.lm_head.weight[2] = 5.0
+        model.lm_head.weight[2, 1] = model.lm_head.weight[1, 0] = 5.0
     model.save_pretrained(folder)
 
 

@@ -37,8 +37,8 @@ class Reply:
 class Patience:
     """How long to wait and how often to try."""
 
-    timeout: float = 60.0
-    """Seconds for one attempt."""
+    timeout: float = 120.0
+    """Seconds for one attempt; a model that thinks first takes its time."""
     attempts: int = 5
     backoff: float = 1.0
     """Seconds before the second attempt; doubled for each further one, up to `longest_wait`."""
@@ -138,7 +138,10 @@ class ChatEndpoint:
         elif status in (404, 405):
             remedy = f"Check the base URL, and that it serves a model named {self.model!r}."
         else:
-            remedy = "Check the model name, and that it takes chat messages."
+            remedy = (
+                "Check the model name, that it takes chat messages, and that it has room for the "
+                "question and an answer of the length asked for."
+            )
         return f"The judge at {self.base_url} refused with status {status}: {said!r}. {remedy}"
 
 

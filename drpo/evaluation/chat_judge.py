@@ -21,9 +21,15 @@ from drpo.evaluation.chat_endpoint import ChatEndpoint, UnusableReplyError
 from drpo.evaluation.judges import Match, Verdict
 
 KIND = "judge"
-MAX_TOKENS = 16
+MAX_TOKENS = 2048
+"""Room to think aloud before the one word; a model that does not think stops after it."""
 CHARACTERS_PER_TOKEN = 4
+KEPT_CHARACTERS = 500
+"""Of a reply, its end: there the verdict stands, after what was thought aloud."""
 FAILURES_IN_A_ROW = 3
+UNCLEAR_IN_A_ROW = 10
+"""A judge that is unclear now and then is still of use; one that always is would cost for nothing.
+"""
 
 SYSTEM = (
     "You compare two answers to the same request. Judge which one serves the person better: "
@@ -56,7 +62,7 @@ class Tally:
     cached: int = 0
     """Questions answered from the store."""
     unclear: int = 0
-    """Replies that named no answer; they count as a tie."""
+    """Replies that named no answer, or never came to one; their matches stay unjudged."""
     failed: int = 0
     """Questions without any usable reply; their matches stay unjudged."""
     disagreements: int = 0
@@ -89,7 +95,7 @@ class _Failures:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     in_a_row: int = 0
-    last: str = ""
+    unclear_in_a_row: int = 0
 
 
 class ChatJudge:
@@ -128,7 +134,7 @@ class ChatJudge:
             prices: Price of a million input tokens and of a million output tokens.
         """
         questions = [question for match in matches for question in _both_orders(match)]
-        new = [q for q in questions if self._cache.get(KIND, self._key(q)) is None]
+        new = [q for q in questions if self._kept(q) is None]
         inputs = sum((len(SYSTEM) + len(q)) // CHARACTERS_PER_TOKEN + 1 for q in new)
         outputs = MAX_TOKENS * len(new)
         cost = None
@@ -137,11 +143,11 @@ class ChatJudge:
         return Spend(len(new), len(questions) - len(new), inputs, outputs, cost)
 
     def judge(self, matches: Sequence[Match]) -> list[Verdict | None]:
-        """Return one verdict a match; None where a question stayed without any usable reply.
+        """Return one verdict a match; None where a question stayed without a clear reply.
 
         Raises:
-            JudgeError: The server refuses, or several questions in a row failed. What was answered
-                is kept; the same call later asks only the rest.
+            JudgeError: The server refuses, or several questions in a row failed or got no clear
+                reply. What was answered is kept; the same call later asks only the rest.
         """
         verdicts: list[Verdict | None] = []
         with ThreadPoolExecutor(self.workers) as pool:
@@ -169,36 +175,39 @@ class ChatJudge:
         return "tie"
 
     def _choice(self, question: str) -> str | None:
-        """Return A, B, TIE or UNCLEAR; None without a usable reply."""
-        key = self._key(question)
-        kept = self._cache.get(KIND, key)
+        """Return A, B or TIE; None without a reply that says one of them."""
+        kept = self._kept(question)
         if kept is not None:
             with self._failures.lock:
                 self.tally.cached += 1
-                self.tally.unclear += kept["choice"] == "UNCLEAR"
-            return str(kept["choice"])
+                self._failures.unclear_in_a_row = 0
+            return kept
         try:
             reply = self._endpoint.ask(SYSTEM, question, max_tokens=MAX_TOKENS)
         except UnusableReplyError as error:
             self._failed(str(error))
             return None
-        choice = read_choice(reply.text) or "UNCLEAR"
+        with self._failures.lock:
+            self._failures.in_a_row = 0
+            self.tally.calls += 1
+            self.tally.input_tokens += reply.input_tokens
+            self.tally.output_tokens += reply.output_tokens
+        choice = read_choice(reply.text)
+        if choice is None:
+            self._unclear(reply.text)
+            return None
+        with self._failures.lock:
+            self._failures.unclear_in_a_row = 0
         self._cache.put(
             KIND,
-            key,
+            self._key(question),
             {
                 "choice": choice,
-                "reply": reply.text[:500],
+                "reply": reply.text[-KEPT_CHARACTERS:],
                 "model": self._endpoint.model,
                 "base_url": self._endpoint.base_url,
             },
         )
-        with self._failures.lock:
-            self._failures.in_a_row = 0
-            self.tally.calls += 1
-            self.tally.unclear += choice == "UNCLEAR"
-            self.tally.input_tokens += reply.input_tokens
-            self.tally.output_tokens += reply.output_tokens
         return choice
 
     def _failed(self, reason: str) -> None:
@@ -214,6 +223,24 @@ class ChatJudge:
                 "when it answers again, repeat the command and it goes on from there."
             )
 
+    def _unclear(self, said: str) -> None:
+        with self._failures.lock:
+            self.tally.unclear += 1
+            self._failures.unclear_in_a_row += 1
+            give_up = self._failures.unclear_in_a_row >= UNCLEAR_IN_A_ROW
+        if give_up:
+            raise JudgeError(
+                f"The judge {self._endpoint.model} at {self._endpoint.base_url} named no answer in "
+                f"{UNCLEAR_IN_A_ROW} replies in a row; expected A, B or TIE within {MAX_TOKENS:,} "
+                f"tokens, the last one ended in {said[-80:]!r}. Take a model that follows "
+                "instructions and thinks no longer than that."
+            )
+
+    def _kept(self, question: str) -> str | None:
+        """The choice that was kept; what earlier versions kept as unclear is asked again."""
+        kept = self._cache.get(KIND, self._key(question))
+        return None if kept is None or kept["choice"] == "UNCLEAR" else str(kept["choice"])
+
     def _key(self, question: str) -> str:
         parts = [self._endpoint.base_url, self._endpoint.model, SYSTEM, question]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -221,7 +248,8 @@ class ChatJudge:
 
 _LABEL = re.compile(r"\b(A|B|TIE|Tie|tie)\b")
 _ARTICLE = re.compile(r"\b[Aa] (tie|draw)\b")
-_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_THOUGHT = re.compile(r".*</think>|<think>.*", re.DOTALL)
+"""Up to where it closes, as servers may leave its opening out; one that never closes to the end."""
 
 
 def read_choice(text: str) -> str | None:
