@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 import torch
 from jaxtyping import Bool, Int
@@ -76,8 +77,18 @@ def _pipeline(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
     return tuple(repr(part) for part in parts)
 
 
-def keep_end(row: tuple[list[int], int], limit: int | None) -> tuple[list[int], int]:
-    """Cut an encoded row to a model's context; the beginning of its prompt goes first."""
+def keep_end(
+    row: tuple[list[int], int], limit: int | None, tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[int], int]:
+    """Cut an encoded row to a model's context; the beginning of its prompt goes first.
+
+    The special tokens that it begins with stay: an encoder reads its score off [CLS], and no model
+    was trained on texts without its BOS.
+    """
     ids, start = row
-    cut = 0 if limit is None else max(0, len(ids) - limit)
-    return ids[cut:], max(0, start - cut)
+    if limit is None or len(ids) <= limit:
+        return row
+    special = set(tokenizer.all_special_ids)
+    head = list(takewhile(special.__contains__, ids[:start]))[: limit - 1]
+    cut = len(ids) - limit
+    return [*head, *ids[cut + len(head) :]], max(len(head), start - cut)

@@ -19,6 +19,7 @@ from typing import ParamSpec, TypeVar, cast
 import torch
 from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -138,4 +139,16 @@ def context_length(model: PreTrainedModel) -> int | None:
     config = model.config.get_text_config()
     names = ("max_position_embeddings", "n_positions")
     length = next((getattr(config, name) for name in names if getattr(config, name, None)), None)
-    return int(length) if length else None
+    return int(length) - _unused_positions(model) if length else None
+
+
+def _unused_positions(model: PreTrainedModel) -> int:
+    """Positions that the config counts and no token ever has.
+
+    RoBERTa and its kin number tokens from the padding id on; their configs do not say so, their
+    table of positions does: it has a padding row.
+    """
+    for name, part in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
+            return 0 if part.padding_idx is None else part.padding_idx + 1
+    return 0

@@ -174,7 +174,7 @@ class RewardModel(nn.Module):
         ended = [True] * len(prompts) if finished is None else list(finished)
         limit = context_length(self.classifier)
         rows = [
-            keep_end(encode(self.tokenizer, prompt, response, finished=end), limit)
+            keep_end(encode(self.tokenizer, prompt, response, finished=end), limit, self.tokenizer)
             for prompt, response, end in zip(prompts, responses, ended, strict=True)
         ]
         order = sorted(range(len(rows)), key=lambda at: len(rows[at][0]))

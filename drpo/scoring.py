@@ -10,8 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from drpo.encoding import keep_end, pad_rows
 from drpo.forward import Precision
 from drpo.gold import GoldScorer
+from drpo.loading import context_length
 from drpo.reward_model import RewardModel
 
 
@@ -59,30 +61,23 @@ class LearnedScorer:
         return torch.tensor(scores)
 
     def _by_ids(self, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:
-        lengths = [len(a.prompt_ids) + len(a.ids) for a in answers]
-        order = sorted(range(len(answers)), key=lambda i: (lengths[i], i))
-        scores = torch.zeros(len(answers))
-        for begin in range(0, len(order), self.batch_size):
-            rows = order[begin : begin + self.batch_size]
-            scores[rows] = self._score_block([answers[i] for i in rows])
-        return scores
-
-    def _score_block(self, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:
-        width = max(len(a.prompt_ids) + len(a.ids) for a in answers)
-        tokens = torch.zeros(len(answers), width, dtype=torch.long)
-        places = torch.arange(width)
-        begins = torch.tensor([len(a.prompt_ids) for a in answers])[:, None]
-        ends = torch.tensor([len(a.prompt_ids) + len(a.ids) for a in answers])[:, None]
-        for row, answer in enumerate(answers):
-            line = (*answer.prompt_ids, *answer.ids)
-            tokens[row, : len(line)] = torch.tensor(line)
-        real = places < ends
+        model, tokenizer = self.model, self.model.tokenizer
+        assert tokenizer is not None, "two models that share a tokenizer have one"
+        limit = context_length(model.classifier)
+        rows = [
+            keep_end(([*a.prompt_ids, *a.ids], len(a.prompt_ids)), limit, tokenizer)
+            for a in answers
+        ]
+        order = sorted(range(len(rows)), key=lambda i: (len(rows[i][0]), i))
+        scores = torch.zeros(len(rows))
         device = self.precision.device
-        with torch.no_grad(), self.precision.autocast():
-            scores = self.model.score(
-                tokens.to(device), real.to(device), (real & (places >= begins)).to(device)
-            )
-        return scores.float().cpu()
+        for begin in range(0, len(order), self.batch_size):
+            block = order[begin : begin + self.batch_size]
+            ids, attended, response = pad_rows([rows[i] for i in block], tokenizer)
+            with torch.no_grad(), self.precision.autocast():
+                found = model.score(ids.to(device), attended.to(device), response.to(device))
+            scores[block] = found.float().cpu()
+        return scores
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,25 @@ import json
 
 import pytest
 import torch
+import transformers
 from conftest import tiny_model
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    PreTrainedTokenizerFast,
 )
 
-from drpo.encoding import encode, same_tokenizer
+from drpo.encoding import encode, keep_end, same_tokenizer
 from drpo.errors import ModelError, ShapeError
+from drpo.forward import Precision
+from drpo.loading import context_length
 from drpo.reward_model import RewardModel, load_reward_model
+from drpo.scoring import Answer, LearnedScorer
+from drpo.tokens import Vocabulary
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
 TEXTS = [[5, 9, 200, 31, 7, 1], [40, 41, 1], [99, 100, 101, 102, 103, 104, 105, 1]]
@@ -151,6 +160,80 @@ def test_a_text_too_long_for_the_model_keeps_its_end(reward_folder):
     assert reward.score_texts([long], [" bc"]) == pytest.approx(
         reward.score_texts([short], [" bc"]), abs=1e-5
     )
+
+
+def test_ids_too_long_for_the_model_score_like_their_text(byte_tokenizer):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = GPT2Config(
+            vocab_size=258, n_embd=16, n_layer=1, n_head=2, n_positions=16, num_labels=1,
+            pad_token_id=0, bos_token_id=None, eos_token_id=1, initializer_range=0.2,
+        )  # fmt: skip
+        small = GPT2ForSequenceClassification(config).eval()
+    precision = Precision(torch.device("cpu"), torch.float32)
+    texts = [("a prompt of its own", " and an answer"), ("b", " c"), ("long " * 9, " " + "x" * 30)]
+    vocabulary = Vocabulary.of(byte_tokenizer)
+    prompts, responses = zip(*texts, strict=True)
+    tails = vocabulary.answers(prompts, responses, 99)
+    answers = [
+        Answer(head, tail, prompt, response, finished=True)
+        for head, tail, prompt, response in zip(
+            vocabulary.prompts(prompts), tails, prompts, responses, strict=True
+        )
+    ]
+    for pooling in ("last", "sum", "min"):
+        model = RewardModel(small, byte_tokenizer, pooling)
+        by_ids = LearnedScorer(model, same_tokens=True, precision=precision, batch_size=2)
+        assert by_ids.score(answers).tolist() == pytest.approx(
+            model.score_texts(prompts, responses), abs=1e-5
+        )
+
+
+def bracketed_tokenizer():
+    """Every character is a token, between [CLS] and [SEP]."""
+    marks = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
+    names = {name: i for i, name in enumerate([*marks, *map(chr, range(32, 127))])}
+    tokenizer = Tokenizer(models.WordLevel(names, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
+        unk_token="[UNK]",
+    )  # fmt: skip
+
+
+def test_a_long_text_loses_its_beginning_but_not_the_tokens_that_every_text_begins_with(encoder):
+    tokenizer = bracketed_tokenizer()
+    prompt, response = "word " * 30, "the answer"
+    ids, start = encode(tokenizer, prompt, response, finished=True)
+    kept, moved = keep_end((ids, start), 64, tokenizer)
+    assert kept == [ids[0], *ids[-63:]]
+    assert tokenizer.decode(kept[moved:], skip_special_tokens=True) == "t h e   a n s w e r"
+    # Where the answer alone is too long, it begins after what every text begins with.
+    assert keep_end((ids, 1), 8, tokenizer) == ([ids[0], *ids[-7:]], 1)
+    with torch.no_grad():
+        theirs = encoder(input_ids=torch.tensor([kept])).logits.item()
+    (ours,) = RewardModel(encoder, tokenizer).score_texts([prompt], [response])
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["Roberta", "MPNet"])
+def test_positions_are_counted_as_the_model_numbers_them(kind):
+    settings = {
+        "vocab_size": 99, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 32, "max_position_embeddings": 34, "num_labels": 1,
+        "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
+    }  # fmt: skip
+    model = getattr(transformers, f"{kind}ForSequenceClassification")(
+        getattr(transformers, f"{kind}Config")(**settings)
+    ).eval()
+    assert context_length(model) == 32
+    with torch.no_grad():
+        model(input_ids=torch.full((1, 32), 5))
+        with pytest.raises((IndexError, RuntimeError), match="index"):
+            model(input_ids=torch.full((1, 33), 5))
 
 
 def test_the_folder_says_how_scores_are_pooled(reward_folder, tmp_path):
