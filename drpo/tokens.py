@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from drpo.data.pairs import Pair
@@ -50,12 +52,14 @@ class Vocabulary:
 
     def prompts(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Tokenize prompts, with whatever the tokenizer puts before a text, nothing after."""
-        return [self._without_end(ids) for ids in self._ids(texts)]
+        return [self._unended(ids) for ids in self._ids(texts)]
 
     def answers(
         self, prompts: Sequence[str], answers: Sequence[str], limit: int
     ) -> list[tuple[int, ...]]:
         """Tokenize answers as they follow their prompts, end token added, cut at `limit`.
+
+        An answer whose text holds an end token ends there: nothing can follow one.
 
         Prompt and answer are tokenized as one text, as they will be read. Where a token spans the
         border, which no prefix could be cut at, the answer is tokenized by itself.
@@ -64,11 +68,10 @@ class Vocabulary:
         wholes = self._ids([p + a for p, a in zip(prompts, answers, strict=True)])
         tails = []
         for head, whole, answer in zip(heads, wholes, answers, strict=True):
-            if whole[: len(head)] == head:
-                tail = self._without_end(whole[len(head) :])
-            else:
-                tail = self._alone(answer)
-            tails.append((*tail, self.end)[:limit])
+            follows = whole[: len(head)] == head
+            tail = whole[len(head) :] if follows else self._alone(answer)
+            written = takewhile(lambda token: token not in self.stops, tail)
+            tails.append((*written, self.end)[:limit])
         return tails
 
     def continuation(self, context: Sequence[int], written: Sequence[int]) -> str:
@@ -91,9 +94,9 @@ class Vocabulary:
         a line break, which is then taken off again.
         """
         anchor, whole = self._ids(["\n", "\n" + answer])
-        anchor = self._without_end(anchor)
+        anchor = self._unended(anchor)
         if whole[: len(anchor)] == anchor:
-            return self._without_end(whole[len(anchor) :])
+            return whole[len(anchor) :]
         return tuple(self.tokenizer(answer, add_special_tokens=False)["input_ids"])
 
     def _ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
@@ -104,8 +107,15 @@ class Vocabulary:
             ids += [tuple(row) for row in self.tokenizer(block, truncation=False)["input_ids"]]
         return ids
 
-    def _without_end(self, ids: tuple[int, ...]) -> tuple[int, ...]:
-        return ids[:-1] if ids and ids[-1] in self.stops else ids
+    @cached_property
+    def _adds_end(self) -> bool:
+        """Whether the tokenizer itself puts an end token after every text."""
+        ids = self.tokenizer("a")["input_ids"]
+        bare = self.tokenizer("a", add_special_tokens=False)["input_ids"]
+        return ids[-1:] != bare[-1:] and ids[-1] in self.stops
+
+    def _unended(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        return ids[:-1] if self._adds_end else ids
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from transformers import PreTrainedTokenizerFast
 
 from drpo.data.pairs import Pair
 from drpo.errors import DataError, ModelError
+from drpo.resets import by_item, draw, place_starts
 from drpo.telling import split_answer
-from drpo.tokens import PromptLimit, Vocabulary, tokenize_prompts
+from drpo.tokens import PromptLimit, Vocabulary, tokenize_answers, tokenize_prompts
 
 
 def sentencepiece_like():
@@ -30,6 +31,10 @@ def sentencepiece_like():
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>", bos_token="<s>"
     )
+
+
+def vocabulary_id(letter):
+    return make_byte_tokenizer().convert_tokens_to_ids(letter)
 
 
 @pytest.fixture(params=[make_byte_tokenizer, sentencepiece_like], ids=["bytes", "pieces"])
@@ -78,6 +83,33 @@ def test_an_end_token_that_the_tokenizer_adds_does_not_end_prompts():
     (head,), (tail,) = vocabulary.prompts(["ab"]), vocabulary.answers(["ab"], [" c"], 99)
     assert 1 not in head
     assert tail.count(1) == 1
+
+
+def test_an_end_token_inside_an_answer_ends_it(vocabulary):
+    end = vocabulary.tokenizer.eos_token
+    answers = [f" ab{end}cd", f" ab cd{end}", end]
+    tails = vocabulary.answers(["ab"] * 3, answers, 99)
+    assert [tail.count(vocabulary.end) for tail in tails] == [1, 1, 1]
+    assert [tail.index(vocabulary.end) + 1 for tail in tails] == [len(tail) for tail in tails]
+    assert [vocabulary.text(tail).strip() for tail in tails] == ["ab", "ab cd", ""]
+
+
+def test_no_reset_prefix_holds_an_end_token():
+    vocabulary = Vocabulary.of(make_byte_tokenizer(), stops=[vocabulary_id("#")])
+    pairs = [Pair(f"p{n}", " one<end>two # three", " x") for n in range(4)]
+    prompts = tokenize_prompts(vocabulary, pairs, PromptLimit(9, "a test"))
+    offline = tokenize_answers(vocabulary, pairs, prompts, "chosen", 99)
+    for step in range(10):
+        draws = draw(4, 0, step)
+        starts = place_starts(prompts, by_item(offline), draws, reset_prob=1.0, min_prefix=1)
+        assert not any(token in vocabulary.stops for start in starts for token in start.given)
+
+
+def test_a_prompt_keeps_an_end_token_of_its_own():
+    vocabulary = Vocabulary.of(make_byte_tokenizer())
+    (head,), (tail,) = vocabulary.prompts(["ab<end>"]), vocabulary.answers(["ab<end>"], [" c"], 99)
+    assert head[-1] == vocabulary.end
+    assert vocabulary.text(tail) == " c"
 
 
 def test_without_a_pad_token_any_id_fills():
