@@ -45,7 +45,9 @@ def gather(config: RunConfig, store: Store | None) -> Materials:
         # Resets into them are training, too.
         shown = trainable(shown, heldout, str(config.data.demonstrations))
     check_facts((*train, *shown), config)
-    return Materials(train, heldout, shown, gold_of(config, pairs))
+    gold = gold_of(config, pairs)
+    check_slots((*train, *heldout, *shown), gold)
+    return Materials(train, heldout, shown, gold)
 
 
 def trainable(train: list[Pair], heldout: list[Pair], name: str) -> list[Pair]:
@@ -84,6 +86,25 @@ def check_facts(rows: Sequence[Pair], config: RunConfig) -> None:
             f"have no facts (row {bare[0].row} first), so their answers have no true score; "
             "expected facts in every row of the data and of the demonstrations. Add them, or use "
             "reward_source 'model'."
+        )
+
+
+def check_slots(rows: Sequence[Pair], gold: GoldScorer | None) -> None:
+    """See that the facts of every row are those that the true score asks for.
+
+    Raises:
+        DataError: A row states others.
+    """
+    if gold is None:
+        return
+    slots = gold.slots.keys()
+    wrong = [pair for pair in rows if pair.facts is not None and pair.facts.keys() != slots]
+    if wrong:
+        raise DataError(
+            f"The facts of {len(wrong):,} of the {len(rows):,} rows do not fit the data's gold "
+            f"score (row {wrong[0].row} first): expected {', '.join(slots)}, got "
+            f"{', '.join(wrong[0].facts or ()) or 'none'}. Correct the facts, or the .gold.json "
+            "file beside the data."
         )
 
 

@@ -7,10 +7,11 @@ file or folder costs a sentence, not a failed run.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from drpo import materials, processes
 from drpo.config import RunConfig
-from drpo.data import PairSet, load_pairs
+from drpo.data import load_pairs
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
 from drpo.model_files import ModelCard, count_tokens, find_folder, read_card
@@ -35,10 +36,10 @@ def check(config: RunConfig, store: Store | None = None) -> None:
     check_settings(config.alarms)
     _check_device(config)
     card = _check_policy(config)
-    _check_reward_model(config)
-    pairs = _check_data(config, store)
+    critic = _critic_of(config, _check_reward_model(config))
+    prompts = _check_data(config, store)
     if card is not None:
-        check_lengths(config, card, pairs.pairs)
+        check_lengths(config, card, prompts, critic)
 
 
 def _check_device(config: RunConfig) -> None:
@@ -74,33 +75,68 @@ def _check_policy(config: RunConfig) -> ModelCard | None:
     return card
 
 
-def _check_reward_model(config: RunConfig) -> None:
+def _check_reward_model(config: RunConfig) -> ModelCard | None:
     if config.models.reward_model is None:
-        return
+        return None
     what = "reward model"
     folder = find_folder(config.models.reward_model, what=what)
     if folder is None:
-        return
+        return None
     card = read_card(folder, what=what)
     if not card.is_classifier or card.labels != 1:
         found = f"{card.labels} labels" if card.is_classifier else "no classification head"
         raise ModelError(
             f"The reward model {folder} has {found}; expected a sequence classifier with one label."
         )
+    return card
 
 
-def _check_data(config: RunConfig, store: Store | None) -> PairSet:
+def _critic_of(config: RunConfig, reward_model: ModelCard | None) -> ModelCard | None:
+    """The model that the critic is made from, where it is another one than the policy."""
+    if config.ppo.critic_init != "reward_model" or config.run.method == "rm":
+        return None
+    if config.models.reward_model is None and config.models.reward_source == "gold":
+        raise ConfigError(
+            "critic_init is 'reward_model', but with reward_source 'gold' none is trained; name a "
+            "reward model, or set critic_init to 'policy'."
+        )
+    return reward_model
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Rows of one source whose prompts the run reads."""
+
+    source: str
+    pairs: Sequence[Pair]
+    trained: bool = True
+    """Whether episodes begin with them, and so the critic reads them too."""
+
+
+def _check_data(config: RunConfig, store: Store | None) -> list[Prompts]:
     pairs = load_pairs(config.data.data, store=store)
+    train, heldout = pairs.pairs, []
+    shown = materials.demonstrations(config, store)
     if config.data.heldout is not None:
-        load_pairs(config.data.heldout, store=store)
+        heldout = load_pairs(config.data.heldout, store=store).pairs
+        train = materials.trainable(train, heldout, config.data.data)
+        shown = shown and materials.trainable(shown, heldout, str(config.data.demonstrations))
     elif len({pair.prompt for pair in pairs.pairs}) < 2:
         raise DataError(
             f"{config.data.data} holds a single prompt, so none can be set apart for evaluation; "
             "give a file of held-out pairs, or more prompts."
         )
-    materials.gold_of(config, pairs)
-    materials.check_facts((*pairs, *materials.demonstrations(config, store)), config)
-    return pairs
+    gold = materials.gold_of(config, pairs)
+    materials.check_facts((*train, *shown), config)
+    materials.check_slots((*train, *heldout, *shown), gold)
+    read = [Prompts(config.data.data, train)]
+    if config.run.method == "drpo" and config.reset.reset_source == "demonstrations":
+        read.append(Prompts(str(config.data.demonstrations), shown))
+    if heldout and config.run.method != "rm":
+        distinct = list({pair.prompt: pair for pair in heldout}.values())
+        evaluated = distinct[: config.evaluation.eval_prompts]
+        read.append(Prompts(str(config.data.heldout), evaluated, trained=False))
+    return read
 
 
 def prompt_limit(config: RunConfig, context: int | None) -> int:
@@ -111,39 +147,64 @@ def prompt_limit(config: RunConfig, context: int | None) -> int:
     return min(longest, context - config.sampling.response_length)
 
 
-def check_lengths(config: RunConfig, card: ModelCard, pairs: Sequence[Pair]) -> None:
-    """See that prompts and answers fit the model's context.
+def check_lengths(
+    config: RunConfig, card: ModelCard, prompts: Sequence[Prompts], critic: ModelCard | None = None
+) -> None:
+    """See that prompts and answers fit the models' contexts.
+
+    Args:
+        config: The run's settings.
+        card: The start policy.
+        prompts: What it will read.
+        critic: The reward model that the critic is made from, if any.
 
     Raises:
         ConfigError: Not even an empty prompt would fit.
-        DataError: A prompt is too long and `long_prompts` is "error".
+        DataError: A prompt is too long and `long_prompts` is "error", or one that is not left out
+            is too long for the critic.
     """
     limit = prompt_limit(config, card.context)
+    room = limit if critic is None else prompt_limit(config, critic.context)
     if limit < 1:
         raise ConfigError(
             f"response_length is {config.sampling.response_length} tokens but the start policy's "
             f"context is {card.context}; make response_length smaller."
         )
+    for read in prompts:
+        over = _longer_than(min(limit, max(room, 0)) if read.trained else limit, card, read.pairs)
+        too_long = [(row, count) for row, count in over if count > limit]
+        if too_long and len(too_long) == len(read.pairs):
+            raise DataError(
+                f"Every prompt of {read.source} is longer than {limit} tokens, what the model's "
+                "context leaves beside response_length; use a model with a longer context."
+            )
+        if too_long and config.data.long_prompts == "error":
+            raise DataError(
+                f"{_first(read, too_long)}, expected at most {limit} (max_prompt_length, and what "
+                "the context leaves beside response_length). Leave such rows out with "
+                "long_prompts=drop, or use a model with a longer context."
+            )
+        unread = [(row, count) for row, count in over if count <= limit]
+        if critic is not None and unread:
+            raise DataError(
+                f"{_first(read, unread)}, but critic_init is 'reward_model' and that model's "
+                f"context of {critic.context} tokens leaves {max(room, 0)} beside response_length. "
+                "Set critic_init to 'policy', or take a reward model with a longer context."
+            )
+
+
+def _longer_than(limit: int, card: ModelCard, pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+    """Row and tokens of the prompts over a limit; none where tokens cannot be counted here."""
     # A token is at least one byte of text, so shorter prompts need no counting.
     suspects = [pair for pair in pairs if len(pair.prompt.encode()) > limit]
     suspects.sort(key=lambda pair: len(pair.prompt), reverse=True)
-    counts = count_tokens(card, [pair.prompt for pair in suspects[:MOST_COUNTED]])
-    if counts is None:
-        return
-    too_long = [
+    counts = count_tokens(card, [pair.prompt for pair in suspects[:MOST_COUNTED]]) or ()
+    return [
         (pair.row, count) for pair, count in zip(suspects, counts, strict=False) if count > limit
     ]
-    if len(too_long) == len(pairs):
-        raise DataError(
-            f"Every prompt of {config.data.data} is longer than {limit} tokens, what the model's "
-            "context leaves beside response_length; use a model with a longer context."
-        )
-    if too_long and config.data.long_prompts == "error":
-        row, count = min(too_long)
-        others = f" and {len(too_long) - 1} more" if len(too_long) > 1 else ""
-        raise DataError(
-            f"{config.data.data}, row {row}{others}: the prompt has {count} tokens, expected at "
-            f"most {limit} (max_prompt_length, and what the context leaves beside "
-            "response_length). Leave such rows out with long_prompts=drop, or use a model with a "
-            "longer context."
-        )
+
+
+def _first(read: Prompts, found: Sequence[tuple[int, int]]) -> str:
+    row, count = min(found)
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{read.source}, row {row}{others}: the prompt has {count} tokens"

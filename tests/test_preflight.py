@@ -135,6 +135,92 @@ def test_a_prompt_over_the_limit_names_its_row_and_the_remedy(configure, tmp_pat
     preflight.check(configure(data=str(long), long_prompts="drop"))
 
 
+def rows_with(path, first=0, **row):
+    """The toy pairs with something else in the third row."""
+    rows = [json.loads(line) for line in write_pairs(path, 6, first).read_text().splitlines()]
+    rows[2] |= row
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def test_a_held_out_prompt_over_the_limit_is_seen_before_any_stage(configure, tmp_path):
+    long = rows_with(tmp_path / "long.jsonl", first=200, prompt="word " * 30)
+    said = r"long\.jsonl, row 3: the prompt has 150 tokens, expected at most 40"
+    with pytest.raises(DataError, match=said):
+        preflight.check(configure(heldout=long))
+    # Held out further down than the evaluation reads, it is in nobody's way.
+    preflight.check(configure(heldout=long, eval_prompts=2))
+    preflight.check(configure(heldout=long, long_prompts="drop"))
+
+
+def test_a_demonstration_over_the_limit_is_seen_before_any_stage(configure, tmp_path):
+    long = rows_with(tmp_path / "shown.jsonl", first=200, prompt="word " * 30)
+    preflight.check(configure(demonstrations=long))
+    with pytest.raises(DataError, match=r"shown\.jsonl, row 3: the prompt has 150 tokens"):
+        preflight.check(configure(demonstrations=long, reset_source="demonstrations"))
+
+
+def test_a_run_whose_prompts_are_all_held_out_is_refused(configure):
+    with pytest.raises(DataError, match="nothing is left"):
+        preflight.check(configure(heldout=configure().data.data))
+
+
+@pytest.mark.parametrize("wrong", ["data", "heldout"])
+def test_facts_that_the_gold_score_does_not_ask_for_are_named(configure, tmp_path, wrong):
+    right = {"facts": {"colour": "red"}}
+    files = {
+        leaf: rows_with(
+            tmp_path / f"my_{leaf}.jsonl", first, **({"facts": {"size": "big"}} if leaf == wrong
+                                                  else right)
+        )
+        for leaf, first in (("data", 0), ("heldout", 200))
+    }  # fmt: skip
+    sidecar = {"kind": "facts", "strict": False, "slots": {"colour": ["red", "blue"]}}
+    (tmp_path / "my_data.jsonl.gold.json").write_text(json.dumps(sidecar))
+    said = r"facts of 1 of the 12 rows .* \(row 3 first\): expected colour, got size"
+    with pytest.raises(DataError, match=said):
+        preflight.check(configure(**files))
+
+
+@pytest.fixture
+def short_critic(copy_of, reward_folder):
+    """The reward model with 32 positions instead of 128."""
+    folder = copy_of(reward_folder, "short")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"max_position_embeddings": 32}))
+    return {"reward_model": str(folder), "critic_init": "reward_model"}
+
+
+def test_prompts_that_the_critic_has_no_positions_for_are_refused(
+    configure, tmp_path, short_critic
+):
+    preflight.check(configure(**short_critic))  # 24 tokens are left beside an answer of 8
+    long = rows_with(tmp_path / "long.jsonl", prompt="x" * 25)
+    said = r"row 3: the prompt has 25 tokens, but critic_init .* of 32 tokens leaves 24 beside"
+    for settings in ({}, {"long_prompts": "drop"}):
+        with pytest.raises(DataError, match=said):
+            preflight.check(configure(data=long, **short_critic, **settings))
+    preflight.check(configure(data=long, **(short_critic | {"critic_init": "policy"})))
+    limited = {"long_prompts": "drop", "max_prompt_length": 24}
+    preflight.check(configure(data=long, **short_critic, **limited))
+    with pytest.raises(DataError, match="leaves 0 beside"):
+        preflight.check(configure(response_length=40, **short_critic))
+
+
+def test_a_critic_from_a_reward_model_that_nobody_trains_is_refused(configure, tmp_path):
+    data = tmp_path / "gold.jsonl"
+    lines = write_pairs(data, 6).read_text().splitlines()
+    rows = [json.loads(line) | {"facts": {"colour": "red"}} for line in lines]
+    data.write_text("\n".join(map(json.dumps, rows)))
+    sidecar = {"kind": "facts", "strict": False, "slots": {"colour": ["red", "blue"]}}
+    (tmp_path / "gold.jsonl.gold.json").write_text(json.dumps(sidecar))
+    gold = {"data": str(data), "reward_source": "gold", "reward_model": None}
+    preflight.check(configure(**gold))
+    with pytest.raises(ConfigError, match="name a reward model, or set critic_init to 'policy'"):
+        preflight.check(configure(**gold, critic_init="reward_model"))
+    preflight.check(configure(**gold, critic_init="reward_model", method="rm"))
+
+
 def test_an_answer_longer_than_the_context_is_refused(configure):
     with pytest.raises(ConfigError, match="context is 128"):
         preflight.check(configure(response_length=128))
