@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 from drpo.dashboard.data_report import row_detail
 from drpo.dashboard.words import spoken
@@ -16,6 +17,7 @@ from drpo.data.report import Settings, check_source
 from drpo.data.source import Source
 from drpo.data.words import report_lines
 from drpo.errors import DataError, ModelError
+from drpo.tokens import Vocabulary
 
 THINGS = [
     "kite",
@@ -140,13 +142,17 @@ def test_token_limits_and_unknown_words_are_named(folder):
             "rejected": "No.",
         },
         {"prompt": "What of the bell?", "chosen": "No", "rejected": "The bell was old."},
+        # Six tokens: none is left for the end.
+        {"prompt": "What of the drum?", "chosen": "The drum was old, old", "rejected": "No."},
     ]
     _, report = report_on(base, model=folder, max_prompt_length=10, response_length=6)
     assert kinds(report, "blockers") == {"long_prompt": [3]}
     warned = kinds(report, "warnings")
     assert warned["dropped_characters"] == [2]
-    assert warned["long_answer"] == [3]
-    assert warned["short_answer"] == [4]
+    assert warned["long_answer"] == [3, 5]
+    assert "short_answer" not in warned
+    # With their ends they have 6, 6, 10, 2 and 7 tokens; training cuts them at 6.
+    assert report["resets"]["positions"] == 6 + 6 + 6 + 2 + 6
     assert report["lengths"]["unit"] == "tokens"
 
 
@@ -172,12 +178,44 @@ def test_reset_positions_and_filters_come_from_the_data_itself():
     base = [{**row, "margin": n} for n, row in enumerate(rows(8))]
     _, report = report_on(base)
     assert report["resets"]["answers"] == 8
-    assert report["resets"]["positions"] == sum(len(str(r["chosen"]).split()) for r in base)
+    # Before every word, and before the end.
+    assert report["resets"]["positions"] == sum(len(str(r["chosen"]).split()) + 1 for r in base)
     kept = report["filters"]["margin"]["kept"][1]
     assert (kept["keep"], kept["answers"], kept["threshold"], kept["mean_figure"]) == (
         0.5, 4, 4.0, 5.5)  # fmt: skip
     assert report["filters"]["score"] is None
     assert report["margins"]["summary"]["mean"] == pytest.approx(3.5)
+
+
+def test_answers_of_one_token_are_reset_into_as_training_does(folder):
+    base = [{**row, "chosen": THINGS[n % 12]} for n, row in enumerate(rows(300))]
+    _, report = report_on(base, model=folder, response_length=8)
+    vocabulary = Vocabulary.of(
+        PreTrainedTokenizerFast(
+            tokenizer_file=str(folder / "tokenizer.json"), unk_token="<unk>", eos_token="?"
+        )
+    )
+    prompts, texts = ([row[name] for row in base] for name in ("prompt", "chosen"))
+    trained = vocabulary.answers(prompts, texts, 8)
+    assert report["resets"]["answers"] == sum(len(answer) >= 2 for answer in trained) == 300
+    assert report["resets"]["positions"] == sum(map(len, trained))
+    assert "short_answer" not in kinds(report, "warnings")
+    codes = [reason["code"] for reason in report["verdict"]["reasons"]]
+    assert "few_positions" in codes
+    assert "no_positions" not in codes
+
+
+def test_an_answer_that_leaves_no_token_is_too_short_to_reset_into(tmp_path):
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.BPE({"a": 0, "?": 1}, [])).save(str(tmp_path / "tokenizer.json"))
+    base = [{"prompt": f"{'a' * n}?", "chosen": "é" * n, "rejected": "a?"} for n in range(1, 5)]
+    base[0]["chosen"] = "aa"
+    _, report = report_on(base, model=tmp_path)
+    assert kinds(report, "warnings")["short_answer"] == [2, 3, 4]
+    assert (report["resets"]["answers"], report["resets"]["too_short"]) == (1, 3)
+    assert report["resets"]["positions"] == 3
+    assert "no_positions" in [reason["code"] for reason in report["verdict"]["reasons"]]
 
 
 def test_the_split_keeps_equal_prompts_together_where_a_split_by_rows_would_leak():

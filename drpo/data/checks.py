@@ -143,6 +143,9 @@ class Lengths:
     prompt: list[int]
     chosen: list[int]
     rejected: list[int]
+    trained: list[int]
+    """Of the chosen answers as training reads them: an end token added, cut at the response length.
+    """
 
 
 def check_lengths(
@@ -154,18 +157,21 @@ def check_lengths(
     max_prompt_length: int | None,
     response_length: int | None,
 ) -> Lengths:
-    """Note texts over the limits, answers too short to reset in, and dropped characters."""
+    """Note prompts and answers over the limits, answers too short to reset in, lost characters."""
     prompts, chosen, rejected = measured
+    trained = [length + 1 for length in chosen.lengths]
+    if response_length is not None:
+        trained = [min(length, response_length) for length in trained]
     for index, pair in enumerate(pairs):
         lengths = (prompts.lengths[index], chosen.lengths[index], rejected.lengths[index])
         if max_prompt_length is not None and lengths[0] > max_prompt_length:
             problems.add("long_prompt", pair.row, f"{lengths[0]} {unit}")
-        if response_length is not None and max(lengths[1:]) > response_length:
+        if response_length is not None and max(lengths[1:]) >= response_length:
             problems.add("long_answer", pair.row, f"{max(lengths[1:])} {unit}")
-        if lengths[1] < 2 and unit == "tokens":
+        if trained[index] < 2 and unit == "tokens":
             problems.add("short_answer", pair.row, f"{lengths[1]} {unit}")
         for name, part in (("prompt", prompts), ("chosen", chosen), ("rejected", rejected)):
             if index in part.unknown:
                 problems.add("dropped_characters", pair.row, f"{part.unknown[index]!r} in {name}")
                 break
-    return Lengths(unit, prompts.lengths, chosen.lengths, rejected.lengths)
+    return Lengths(unit, prompts.lengths, chosen.lengths, rejected.lengths, trained)

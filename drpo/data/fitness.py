@@ -134,8 +134,8 @@ def _about_rows(report: Mapping[str, Any]) -> list[Reason]:
         (
             "long_answer",
             0.2,
-            "{percent} % of the rows have an answer over the response length; "
-            "resets late in them can never finish.",
+            "{percent} % of the rows have an answer that does not end within the "
+            "response length; resets late in them can never finish.",
         ),
     ):
         count = next((w["count"] for w in report["warnings"] if w["kind"] == code), 0)
@@ -166,8 +166,8 @@ def _about_answers(report: Mapping[str, Any]) -> list[Reason]:
             Reason(
                 "no_positions",
                 "not fit",
-                f"Half of the chosen answers have fewer than two {unit}: there is nowhere "
-                "to reset to. Plain PPO (reset probability 0) or DPO fits better.",
+                f"Half of the chosen answers have fewer than two {unit}, their end counted: "
+                "there is nowhere to reset to. Plain PPO (reset probability 0) or DPO fits better.",
             )
         ]
     if median < 8:
@@ -175,14 +175,14 @@ def _about_answers(report: Mapping[str, Any]) -> list[Reason]:
             Reason(
                 "few_positions",
                 "fit with care",
-                "Chosen answers are short (median {median} " + unit + "): few places to "
-                "reset to, so resets change little.",
+                "Chosen answers are short: few places to reset to (median {median}), so resets "
+                "change little.",
                 median=median,
             )
         ]
     return [Reason("positions", "fit",
                    "{positions} places to reset to in {answers} chosen answers (median {median} "
-                   + unit + " each).", positions=resets["positions"],
+                   "each).", positions=resets["positions"],
                    answers=resets["answers"], median=median)]  # fmt: skip
 
 

@@ -18,15 +18,17 @@ KEEP = (0.25, 0.5, 0.75)
 def reset_positions(lengths: Lengths) -> dict[str, Any]:
     """Count the places an episode can start from within the chosen answers.
 
-    An answer of L tokens has L of them, the bare prompt included (k from 0 to L - 1).
+    An answer of L tokens, its end token included, has L of them: k from 0, the bare prompt, to
+    L - 1, where only the end is left to write. Of fewer than two tokens it is never reset into.
     """
-    chosen = lengths.chosen
+    trained = lengths.trained
+    usable = [length for length in trained if length >= 2]
     return {
         "unit": lengths.unit,
-        "answers": sum(length >= 2 for length in chosen),
-        "too_short": sum(length < 2 for length in chosen),
-        "positions": int(sum(chosen)),
-        "per_answer": summary(chosen),
+        "answers": len(usable),
+        "too_short": len(trained) - len(usable),
+        "positions": int(sum(usable)),
+        "per_answer": summary(trained),
     }
 
 
