@@ -16,7 +16,7 @@ import psutil
 from drpo.store.schema import Run
 
 SAME_START = 0.5
-"""Seconds by which two readings of one process's start time may differ."""
+"""Seconds by which two readings of one process's start may differ on the clock of the wall."""
 
 
 def hostname() -> str:
@@ -25,11 +25,52 @@ def hostname() -> str:
 
 
 def start_time(pid: int) -> float | None:
-    """When the process of this pid started (seconds since 1970), or None when there is none."""
+    """When the process of this pid started, or None when there is none; see `same_process`.
+
+    Seconds since the machine did where /proc tells them: seconds since 1970 move for every process
+    when somebody sets the clock, a network's time does, or a virtual machine wakes up.
+    """
+    process = _living(pid)
+    return None if process is None else _since_boot(pid) or _since_1970(process)
+
+
+def same_process(pid: int | None, started: float | None) -> bool:
+    """Whether the process of this pid lives and is the one that `start_time` told of.
+
+    Args:
+        pid: Its pid, which may since belong to another process.
+        started: What `start_time` said then. Earlier versions kept seconds since 1970.
+    """
+    if pid is None or started is None or (process := _living(pid)) is None:
+        return False
+    if _since_boot(pid) == started:
+        return True
+    now = _since_1970(process)
+    return now is not None and abs(now - started) < SAME_START
+
+
+def _living(pid: int) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)
         # A zombie has ended; it only waits for a parent that may never come for it.
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except psutil.Error:
+        return None
+
+
+def _since_boot(pid: int) -> float | None:
+    """Field 22 of /proc/PID/stat in seconds; None where there is no such file."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The second field is the program's name in brackets, which may hold spaces and brackets.
+    return int(told.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _since_1970(process: psutil.Process) -> float | None:
+    try:
+        return process.create_time()
     except psutil.Error:
         return None
 
@@ -41,18 +82,17 @@ def is_here(run: Run) -> bool:
 
 def process_lives(run: Run) -> bool:
     """Whether the very process that carried the run out still exists on this machine."""
-    if run.pid is None or run.pid_started is None:
-        return False
-    started = start_time(run.pid)
-    return started is not None and abs(started - run.pid_started) < SAME_START
+    return same_process(run.pid, run.pid_started)
 
 
 def kill_worker(run: Run) -> bool:
     """End a run's worker and its children at once; say whether there was one to end.
 
-    A run in a thread of this process cannot be ended alone and is left as it is.
+    A run in a thread cannot be ended alone, it would take its dashboard or notebook with it; it is
+    left as it is.
     """
-    if not is_here(run) or not process_lives(run) or run.pid in (None, os.getpid()):
+    in_thread = run.config["run"]["executor"] == "thread" or run.pid == os.getpid()
+    if in_thread or run.pid is None or not is_here(run) or not process_lives(run):
         return False
     try:
         # A worker leads a session of its own, so its group is the worker and its children.

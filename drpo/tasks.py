@@ -94,8 +94,7 @@ class Tasks:
             return Status("done")
         if (folder / "stopped.json").is_file():
             return Status("stopped")
-        started = processes.start_time(int(begun["pid"]))
-        if started is None or abs(started - float(begun["started"] or 0)) > processes.SAME_START:
+        if not processes.same_process(begun["pid"], begun["started"]):
             if (folder / "result.json").is_file():  # it ended between the two looks
                 return Status("done")
             return Status("failed", kind="bug")
