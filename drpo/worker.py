@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from drpo import processes
+from drpo import processes, tasks
 from drpo.config import RunConfig
 from drpo.errors import DrpoError, RunError, first_line
 from drpo.recorder import Recorder
@@ -116,12 +116,16 @@ def _outcome(run: Run, folder: Path, recorder: Recorder) -> tuple[str, str]:
 
 
 def _on_device(config: RunConfig, device: str) -> RunConfig:
-    """Use the device that the supervisor gave; a worker of its own sees only that GPU."""
+    """Use the device that the supervisor gave; a worker of its own sees only that GPU.
+
+    A thread sees all that CUDA_VISIBLE_DEVICES names, and torch counts those from 0.
+    """
     if not device:
         return config
     if device.startswith("cuda") and config.run.executor == "process":
         return config.replace(device="cuda")
-    return config.replace(device=device)
+    gpus = [f"cuda:{name}" for name in processes.gpus()] if device.startswith("cuda:") else []
+    return config.replace(device=f"cuda:{gpus.index(device)}" if device in gpus else device)
 
 
 def _fix_threads(folder: Path) -> int:
@@ -131,16 +135,16 @@ def _fix_threads(folder: Path) -> int:
     straight one, bit for bit, only with the number it began with.
     """
     file = folder / "threads.json"
-    if file.is_file():
-        threads = int(json.loads(file.read_text(encoding="utf-8"))["threads"])
-    else:
+    # A power cut may have left it empty; such a run goes on with a number counted anew.
+    threads = tasks.read_json(file).get("threads")
+    if threads is None:
         wanted = os.environ.get("OMP_NUM_THREADS", "")
         threads = int(wanted) if wanted.isdigit() else max(1, processes.cores() - 1)
-        file.write_text(json.dumps({"threads": threads}), encoding="utf-8")
+        tasks.write_json(file, {"threads": threads})
     import torch
 
-    torch.set_num_threads(threads)
-    return threads
+    torch.set_num_threads(int(threads))
+    return int(threads)
 
 
 def plain_sentence(error: Exception, folder: Path) -> str:

@@ -122,13 +122,40 @@ def test_a_wrong_setting_becomes_a_sentence(store, configure):
 
 def test_an_unexpected_error_becomes_a_plain_sentence(store, configure, caplog):
     run = store.runs.create(configure())
-    (run_folder(run.id) / "threads.json").parent.mkdir(parents=True)
-    (run_folder(run.id) / "threads.json").write_text("{broken")
+    (run_folder(run.id) / "threads.json").mkdir(parents=True)
     assert worker.execute(run.id, store) == "failed"
     error = store.runs.get(run.id).error
-    assert error.startswith("Something unexpected went wrong (JSONDecodeError")
+    assert error.startswith("Something unexpected went wrong (IsADirectoryError")
     assert "Traceback" not in error
     assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("left", ["", '{"thr'])
+def test_a_number_of_threads_that_was_cut_short_is_counted_anew(store, configure, left):
+    run = store.runs.create(configure(updates=1))
+    file = run_folder(run.id) / "threads.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(left)
+    assert worker.execute(run.id, store) == "finished", store.runs.get(run.id).error
+    assert json.loads(file.read_text()) == {"threads": 1}
+
+
+@pytest.mark.parametrize(
+    ("visible", "device", "used"),
+    [
+        ("2,3", "cuda:3", "cuda:1"),
+        ("GPU-aaaa, GPU-bbbb", "cuda:GPU-aaaa", "cuda:0"),
+        ("0,1", "cuda:1", "cuda:1"),
+        ("2,3", "cpu", "cpu"),
+    ],
+)
+def test_a_thread_names_its_gpu_as_torch_does(store, configure, monkeypatch, visible, device, used):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    run = store.runs.create(configure(executor="thread", data="nowhere.jsonl"))
+    store.runs.change(run.id, device=device)
+    worker.execute(run.id, store)
+    written = json.loads((run_folder(run.id) / "config.json").read_text())
+    assert written["models"]["device"] == used
 
 
 def test_out_of_memory_is_named(tmp_path):
