@@ -21,6 +21,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from drpo import processes
 from drpo.config import RunConfig
 from drpo.errors import ConfigError
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _children: dict[str, subprocess.Popen[bytes]] = {}
 """Workers that this process started, whichever supervisor did: only their parent can reap them."""
+_threads: dict[str, threading.Thread] = {}
+"""Runs in threads of this process, whichever supervisor started them."""
 
 POLL_SECONDS = 0.5
 SILENT_SECONDS = 300.0
@@ -66,7 +70,6 @@ class Supervisor:
         self.silent_seconds = silent_seconds
         self.lock = processes.Lock(workspace() / "supervisor.lock")
         self._gpus = processes.gpus()
-        self._threads: dict[str, threading.Thread] = {}
         self._beats: dict[str, tuple[float | None, float]] = {}
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -74,6 +77,7 @@ class Supervisor:
     def start(self) -> None:
         """Begin supervising in a daemon thread; a second call changes nothing."""
         if self._thread is None:
+            self._end.clear()
             self._thread = threading.Thread(target=self._loop, name="drpo-supervisor", daemon=True)
             self._thread.start()
 
@@ -138,9 +142,9 @@ class Supervisor:
         for run_id, child in list(_children.items()):
             if child.poll() is not None:
                 del _children[run_id]
-        for run_id, thread in list(self._threads.items()):
+        for run_id, thread in list(_threads.items()):
             if not thread.is_alive():
-                del self._threads[run_id]
+                del _threads[run_id]
 
     def _check(self, run: Run) -> None:
         """Mark a run whose worker is gone, and end a worker that stopped beating."""
@@ -148,7 +152,7 @@ class Supervisor:
             if time.time() - (run.heartbeat_at or run.created_at) > CLAIM_SECONDS:
                 self._interrupted(run, "Its worker never started.", {"how": "never_started"})
             return
-        if processes.is_here(run) and not process_or_thread_lives(run, self._threads):
+        if processes.is_here(run) and not process_or_thread_lives(run):
             why = "Its worker ended without saying why; worker.log may tell."
             self._interrupted(run, why, {"how": "vanished"})
             return
@@ -204,7 +208,7 @@ class Supervisor:
         thread = threading.Thread(
             target=worker.execute, args=(run_id, self.store), name=f"drpo-run-{run_id}", daemon=True
         )
-        self._threads[run_id] = thread
+        _threads[run_id] = thread
         thread.start()
 
 
@@ -252,11 +256,21 @@ def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[byt
     return child
 
 
-def process_or_thread_lives(run: Run, threads: dict[str, threading.Thread]) -> bool:
+def process_or_thread_lives(run: Run) -> bool:
     """Whether a run's worker lives; in this process it is a thread, and the pid is our own."""
     if run.pid == os.getpid():
-        return run.id in threads and threads[run.id].is_alive()
+        return run.id in _threads and _threads[run.id].is_alive()
     return processes.process_lives(run)
+
+
+def hand_over(supervisor: Supervisor) -> None:
+    """Stop a supervisor whose process is about to end; what is still live gets one of its own.
+
+    Runs that others queued meanwhile started no supervisor, because there was this one.
+    """
+    supervisor.stop()
+    if not supervisor.idle():
+        start_detached()
 
 
 def start_detached() -> None:
@@ -281,12 +295,28 @@ def main() -> None:
     # saw a supervisor and started none.
     while True:
         supervisor = Supervisor(store)
-        if supervisor.idle() or not supervisor.acting():
+        if _idle(supervisor) or not supervisor.acting():
             return
         supervisor.start()
-        while not supervisor.idle():
+        while not _idle(supervisor):
             time.sleep(POLL_SECONDS)
         supervisor.stop()
+
+
+def _idle(supervisor: Supervisor) -> bool:
+    """Whether nothing is live, asked until the store answers: it may be locked, or its disk full.
+
+    A store that is silent for as long as a stuck worker may be is gone, and the error is raised.
+    """
+    since = time.monotonic()
+    while True:
+        try:
+            return supervisor.idle()
+        except SQLAlchemyError:
+            if time.monotonic() - since > SILENT_SECONDS:
+                raise
+            log.exception("the store did not say whether anything is live")
+        time.sleep(POLL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ import pytest
 import torch
 from runs import small_config, wait_until
 
-from drpo.cli import main
+from drpo import launcher, orders, processes
+from drpo.cli import main, training
 from drpo.cli.options import command_line, given
 from drpo.config import RunConfig, leaves
 from drpo.store import Store
 from drpo.sweep import Axis, SweepPlan, create
+from drpo.sweep import cli as sweep_cli
 
 
 @pytest.fixture
@@ -253,17 +255,53 @@ def test_a_detached_run_goes_on_alone_and_stops_on_command(
     assert wait_until(store, run, lambda run: run.status == "stopped").step >= 1
 
 
+@pytest.mark.parametrize("what", ["run", "sweep"])
+def test_who_stops_following_leaves_what_others_queued_to_a_supervisor(store, monkeypatch, what):
+    """Their `--detach` started none, because whoever followed supervised."""
+    monkeypatch.setenv("DRPO_CPU_SLOTS", "1")
+    followed, busy, waiting = (
+        store.runs.create(RunConfig.of(data="nowhere.jsonl", policy="p", device="cpu"))
+        for _ in range(3)
+    )
+    store.runs.change(followed.id, status="stopped")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as taken:
+        store.runs.change(
+            busy.id, status="running", pid=taken.pid, device="cpu", host=processes.hostname(),
+            pid_started=processes.start_time(taken.pid), heartbeat_at=time.time(),
+        )  # fmt: skip
+        if what == "run":
+            training.follow(store, followed.id)
+        else:
+            base = RunConfig.of(data="x", policy="y")
+            plan = SweepPlan.of(base, axes=(Axis(name="kl_coef", values=(0.1,)),))
+            ended = create(store, plan)
+            store.sweeps.change(ended, status="stopped")
+            sweep_cli._follow(store, ended)
+        assert store.runs.get(waiting.id).status == "queued"
+        taken.communicate(b"\n")
+    deadline = time.monotonic() + 60
+    while store.runs.get(waiting.id).pid is None:
+        assert time.monotonic() < deadline, "nobody started it"
+        time.sleep(0.1)
+    assert orders.kill(store, waiting.id)
+    launcher._children.pop("supervisor").wait(timeout=60)
+
+
 @pytest.mark.slow
 def test_ctrl_c_asks_a_followed_run_to_save_and_stop(store, tmp_path, model_folder, reward_folder):
     config = small_config(tmp_path, model_folder(), reward_folder, updates=5000, eval_every=1000)
     words = [sys.executable, "-m", "drpo", *flags(config), "--json"]
-    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A job in the background of a script is started deaf to Ctrl-C, and its children are too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     while not (runs := store.runs.all()):
         assert command.poll() is None, command.stderr.read()
         time.sleep(0.2)
     wait_until(store, runs[0].id, lambda run: run.step >= 1)
     command.send_signal(signal.SIGINT)
-    out, err = command.communicate(timeout=120)
+    out, err = command.communicate(timeout=1800)
     assert command.returncode == 0, err
     document = json.loads(out)
     assert document["status"] == "stopped"

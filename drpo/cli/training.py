@@ -136,7 +136,7 @@ def follow(store: Store, run_id: str) -> Run:
                 line.show(f"{run_id}: saving and stopping")
     finally:
         line.end()
-        supervisor.stop()
+        launcher.hand_over(supervisor)
     return run
 
 

@@ -155,7 +155,7 @@ def _follow(store: Store, sweep_id: str) -> None:
         raise
     finally:
         line.end()
-        supervisor.stop()
+        launcher.hand_over(supervisor)
 
 
 def _print(board: Board, as_json: bool) -> None:
