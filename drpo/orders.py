@@ -80,9 +80,15 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
     """Let a paused run go on, or queue an ended one to go on from its last checkpoint.
 
     Raises:
-        RunError: The run is unknown, finished, or going on already.
+        RunError: The run is unknown, deleted, finished, or going on already.
     """
     run = store.runs.get(run_id)
+    if run.deleted_at is not None:
+        # Queued, it would wait for ever: a supervisor sees no deleted run.
+        raise RunError(
+            f"{run_id} was deleted, and only a run that is in the lists can go on; bring it back "
+            "first, then resume it."
+        )
     if run.status == "paused":
         store.commands.add(run_id, "resume", who=who)
         return

@@ -10,11 +10,11 @@ import psutil
 import pytest
 from runs import small_config, wait_until
 
-from drpo import orders, processes
+from drpo import orders, processes, tidy
 from drpo.config import RunConfig
 from drpo.errors import ConfigError, RunError
-from drpo.launcher import Supervisor, free_device
-from drpo.store import run_folder
+from drpo.launcher import POLL_SECONDS, Supervisor, free_device
+from drpo.store import run_folder, workspace
 from drpo.store.schema import Sweep
 
 
@@ -63,6 +63,82 @@ def test_a_pid_that_belongs_to_another_process_now_is_not_the_worker(store):
     supervisor.tick()
     assert store.runs.get(run.id).status == "interrupted"
     supervisor.stop()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the clock is psutil's on Linux")
+def test_a_step_of_the_clock_takes_no_worker_for_dead(store, sleeper, monkeypatch):
+    run = store.runs.create(config())
+    as_running(store, run, sleeper, time.time())
+    booted = psutil.boot_time()
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: booted + 5)
+    supervisor = Supervisor(store)
+    supervisor.tick()
+    supervisor.stop()
+    assert store.runs.get(run.id).status == "running"
+    assert orders.kill(store, run.id)
+    assert sleeper.wait(timeout=10) == -signal.SIGKILL
+
+
+def test_a_worker_that_an_earlier_version_wrote_down_is_known_again(store, sleeper):
+    run = store.runs.create(config())
+    as_running(store, run, sleeper, time.time())
+    store.runs.change(run.id, pid_started=psutil.Process(sleeper.pid).create_time())
+    assert processes.process_lives(store.runs.get(run.id))
+    store.runs.change(run.id, pid_started=psutil.Process(sleeper.pid).create_time() - 10)
+    assert not processes.process_lives(store.runs.get(run.id))
+
+
+def test_a_run_in_a_thread_never_takes_its_process_with_it(store, sleeper):
+    """The sleeper stands for somebody's notebook, of which the run is one thread."""
+    run = store.runs.create(config(executor="thread"))
+    as_running(store, run, sleeper, time.time())
+    assert not orders.kill(store, run.id)
+    assert store.runs.get(run.id).status == "running"
+    supervisor = Supervisor(store, silent_seconds=0.1)
+    supervisor.tick()
+    time.sleep(0.2)
+    supervisor.tick()
+    supervisor.stop()
+    assert sleeper.poll() is None
+
+
+def test_a_supervisor_that_was_stopped_can_be_started_again(store):
+    run = store.runs.create(config())
+    supervisor = Supervisor(store, poll_seconds=0.05)
+    supervisor.start()
+    supervisor.stop()
+    store.runs.change(
+        run.id, status="running", pid=os.getppid(), pid_started=1.0, heartbeat_at=time.time()
+    )
+    supervisor.start()
+    deadline = time.monotonic() + 10
+    while store.runs.get(run.id).status == "running" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    supervisor.stop()
+    assert store.runs.get(run.id).status == "interrupted"
+
+
+def test_a_supervisor_without_a_screen_outlives_a_store_that_fails_for_a_moment(store, sleeper):
+    run = store.runs.create(config())
+    as_running(store, run, sleeper, time.time())
+    alone = subprocess.Popen([sys.executable, "-m", "drpo.launcher"], stderr=subprocess.PIPE)
+    lock = processes.Lock(workspace() / "supervisor.lock")
+    deadline = time.monotonic() + 60
+    while lock.holder() != alone.pid:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE sweeps RENAME TO gone")
+    time.sleep(3 * POLL_SECONDS)
+    assert alone.poll() is None
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE gone RENAME TO sweeps")
+    sleeper.kill()
+    sleeper.wait()
+    _, said = alone.communicate(timeout=60)
+    assert alone.returncode == 0
+    assert b"no such table" in said
+    assert store.runs.get(run.id).status == "interrupted"
 
 
 def test_a_worker_that_stopped_beating_is_ended(store, sleeper):
@@ -226,6 +302,18 @@ def test_a_resumed_run_does_not_hear_what_was_asked_of_the_ended_one(store):
     assert store.runs.get(run.id).error == ""
 
 
+def test_a_deleted_run_is_not_queued_where_no_supervisor_sees_it(store):
+    run = store.runs.create(config())
+    store.runs.change(run.id, status="interrupted")
+    tidy.delete(store, run.id)
+    with pytest.raises(RunError, match="was deleted"):
+        orders.resume(store, run.id)
+    assert store.runs.get(run.id).status == "interrupted"
+    tidy.restore(store, run.id)
+    orders.resume(store, run.id)
+    assert store.runs.get(run.id).status == "queued"
+
+
 def test_a_worker_can_be_ended_at_once(store, sleeper):
     run = store.runs.create(config())
     as_running(store, run, sleeper, time.time())
@@ -243,6 +331,25 @@ def test_a_run_in_a_thread_of_this_process_finishes(store, tmp_path, model_folde
     wait_until(store, run.id, lambda run: run.status == "finished")
     supervisor.stop()
     assert store.runs.get(run.id).pid == os.getpid()
+
+
+@pytest.mark.slow
+def test_a_run_in_a_thread_outlives_its_supervisor(store, tmp_path, model_folder, reward_folder):
+    made = small_config(
+        tmp_path, model_folder(), reward_folder, executor="thread", updates=2000, eval_every=1000
+    )
+    run = store.runs.create(made)
+    first = Supervisor(store, poll_seconds=0.05)
+    first.start()
+    wait_until(store, run.id, lambda run: run.step >= 1)
+    first.stop()
+    second = Supervisor(store, poll_seconds=0.05)
+    second.tick()
+    seen = store.runs.get(run.id)
+    assert seen.status == "running", seen.error
+    orders.stop(store, run.id)
+    wait_until(store, run.id, lambda run: run.status == "stopped")
+    second.stop()
 
 
 @pytest.mark.slow
