@@ -174,9 +174,8 @@ class Recorder:
             # Before the commands are read: an alarm may be set to pause the run.
             self._safely(self.desk.close_step)
         while self._replay and self._replay[0].step <= step:
-            again = self._replay.pop(0)
             # Only now: a run that ends before has still to turn it when it is resumed once more.
-            self._safely(lambda: self.store.events.remove(again.id))
+            again = self._no_longer_to_come(self._replay[0])
             knobs |= self._turned({again.payload["name"]: again.payload["new"]}, again.who)
         for command in self._pending():
             knobs |= self._obey(command, step)
@@ -215,8 +214,12 @@ class Recorder:
     def _overrule(self, knobs: Mapping[str, Any]) -> None:
         """Forget what was to be turned again of knobs for which somebody has now said otherwise."""
         for event in [event for event in self._replay if event.payload["name"] in knobs]:
-            self._replay.remove(event)
-            self._safely(lambda: self.store.events.remove(event.id))
+            self._no_longer_to_come(event)
+
+    def _no_longer_to_come(self, event: EventRow) -> EventRow:
+        self._replay.remove(event)
+        self._safely(lambda: self.store.events.remove(event.id))
+        return event
 
     def _turned(self, knobs: Mapping[str, Any], who: str) -> dict[str, Any]:
         self._who |= dict.fromkeys(knobs, who)

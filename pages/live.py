@@ -4,7 +4,7 @@ import streamlit as st
 
 from drpo.dashboard import address, frames, navigation, services
 from drpo.dashboard.live_view import follow, pair
-from drpo.dashboard.run_choice import asked_for, offered
+from drpo.dashboard.run_choice import asked_for, label, offered
 from drpo.dashboard.words import t
 
 store = services.store()
@@ -16,7 +16,7 @@ if not runs:
     st.stop()
 
 ids = list(runs)
-names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
+names = {run.id: label(run) for run in runs.values()}
 live = [run.id for run in runs.values() if frames.is_live(run)]
 
 with st.grid(2, min_column_width=260):

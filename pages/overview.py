@@ -5,7 +5,7 @@ import streamlit as st
 from drpo import verdict as verdicts
 from drpo.dashboard import address, frames, navigation, overview_view, services
 from drpo.dashboard.replay import replay
-from drpo.dashboard.run_choice import asked_for, offered
+from drpo.dashboard.run_choice import asked_for, label, offered
 from drpo.dashboard.theory_view import why_resets_work
 from drpo.dashboard.words import t
 
@@ -32,7 +32,7 @@ if presenting:
 else:
     st.write(t("overview.lead"))
     # Streamlit knows a choice by its label: each must be one run's, and stay it when the run ends.
-    names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
+    names = {run.id: label(run) for run in runs.values()}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.selectbox(t("overview.run"), ids, key="run", format_func=names.get)
         if st.button(

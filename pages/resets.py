@@ -5,7 +5,7 @@ import streamlit as st
 from drpo.dashboard import address, navigation, reset_charts, reset_view, services
 from drpo.dashboard.generations import step_slider
 from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.run_choice import asked_for, offered
+from drpo.dashboard.run_choice import asked_for, label, offered
 from drpo.dashboard.words import t
 
 store = services.store()
@@ -17,7 +17,7 @@ if not runs:
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
     st.stop()
 
-names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
+names = {run.id: label(run) for run in runs.values()}
 address.recall("run", list(runs), next(iter(runs)))
 run_id = st.selectbox(t("resets.run"), list(runs), key="run", format_func=names.get)
 address.record("run", run_id)

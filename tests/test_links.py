@@ -92,3 +92,24 @@ def test_an_episode_of_a_deleted_run_is_not_silently_asked_of_another(store, run
     assert problems(app) == []
     assert any(runs[0].id in box for box in notices(app))
     assert "asked" not in shown(app)
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize(
+    ("name", "link", "key"),
+    [("compare", {"metric": "eval/kl"}, "metric"), ("sweep", {}, "sweep_kind")],
+)
+def test_a_switch_of_language_keeps_a_choice_whose_options_are_called_otherwise_now(
+    name, link, key
+):
+    app = visit(name, lang="en", **link)
+    if name == "sweep":
+        app.selectbox(key=key).set_value("tpe").run()
+    before, labels = app.selectbox(key=key).value, list(app.selectbox(key=key).options)
+    app.segmented_control(key="lang").set_value("ja").run()
+    field = app.selectbox(key=key)
+    assert field.value == before
+    assert field.options != labels
+    # A browser sends back the label it was given last: this must be a new one.
+    assert field.proto.set_value
+    assert field.proto.raw_value in field.options

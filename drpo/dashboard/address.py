@@ -11,6 +11,8 @@ from collections.abc import Collection
 
 import streamlit as st
 
+from drpo.dashboard.relabel import relabel
+
 
 def recall(key: str, options: Collection[str], default: str) -> str:
     """Put a widget's value from the URL into the session, before the widget is drawn.
@@ -30,6 +32,7 @@ def recall(key: str, options: Collection[str], default: str) -> str:
         st.session_state[key] = asked
     elif st.session_state.get(key) not in options:
         st.session_state[key] = default
+    relabel(key)
     return str(st.session_state[key])
 
 
@@ -48,6 +51,7 @@ def recall_many(
     kept = [value for value in dict.fromkeys(st.session_state[key]) if value in options][:most]
     if kept != st.session_state[key]:
         st.session_state[key] = kept
+    relabel(key)
     return kept
 
 

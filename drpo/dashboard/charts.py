@@ -20,6 +20,8 @@ from drpo.dashboard.frames import Series
 from drpo.dashboard.marks import Mark, add_marks
 
 POINTS = 1000
+SHORT = 8
+"""Steps below which Plotly would put ticks between whole ones and write these twice."""
 Z95 = 1.96
 """Two-sided 95 % of a normal distribution."""
 
@@ -179,6 +181,7 @@ def panels(
         for index in range(len(parts)):
             layout[_axis("xaxis", index)] |= {
                 "range": [-0.01 * until, 1.01 * until], "hoverformat": ",d", "tickformat": ",d",
+                **({"dtick": 1} if until < SHORT else {}),
             }  # fmt: skip
     layout["annotations"].append(
         {

@@ -16,6 +16,7 @@ from drpo.dashboard.generations import generations, open_at
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import number, told_apart
 from drpo.dashboard.metric_charts import metric_title
+from drpo.dashboard.run_choice import label
 from drpo.dashboard.words import t
 from drpo.store.schema import Run
 
@@ -33,11 +34,9 @@ def choose(everything: Sequence[Run]) -> list[Run]:
     named = {*st.query_params.get("runs", "").split(","), *st.session_state.get("runs", ())}
     archived = address.recall_flag("archived")
     runs = {run.id: run for run in everything if archived or not run.archived or run.id in named}
-    names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs.values()}
+    names = {run.id: label(run) for run in runs.values()}
     most = MOST_RUNS if address.recall_flag("by_seed") else MOST
-    asked = address.recall_many("runs", list(runs), list(runs)[:2])
-    if len(asked) > most:
-        st.session_state["runs"] = asked[:most]
+    address.recall_many("runs", list(runs), list(runs)[:2], most)
     chosen = st.multiselect(
         t("compare.runs"), list(runs), key="runs", format_func=lambda run_id: names[run_id],
         max_selections=most, placeholder=t("compare.choose"),
@@ -174,7 +173,7 @@ def _answers(runs: Sequence[Run], lines: Sequence[Compared]) -> tuple[str, int] 
     """
     by_id = {run.id: run for run in runs}
     address.recall("of", [EVERY, *by_id], EVERY)
-    names = {run.id: f"{run.name} · {run.id[-6:]}" for run in runs} | {EVERY: t("compare.of_all")}
+    names = {run.id: label(run) for run in runs} | {EVERY: t("compare.of_all")}
     of = str(st.selectbox(
         t("compare.of"), [EVERY, *by_id], key="of", format_func=lambda name: names[name],
     ))  # fmt: skip

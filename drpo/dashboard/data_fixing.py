@@ -9,6 +9,7 @@ import streamlit as st
 
 from drpo.dashboard import data_upload, launch_form, look, services, starters
 from drpo.dashboard.notices import notice, show_problem
+from drpo.dashboard.relabel import relabel
 from drpo.dashboard.words import t
 from drpo.data.fixing import BY_ROW, Contradictions, Repeats
 from drpo.data.layout import SHAPES
@@ -26,6 +27,7 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
     asked = data_upload.desk().report_options(upload)
     shapes = ["", *SHAPES]
     st.write(t("data.mapping_lead"))
+    relabel("map_shape")
     with st.form("data_mapping", border=False):
         shape = st.selectbox(
             t("data.mapping_shape"), shapes, key="map_shape",
@@ -86,6 +88,8 @@ def save_form(upload: str, report: Mapping[str, Any]) -> None:
     """Choose what to leave out, name the set and save it."""
     st.write(t("data.fix_lead"))
     counts = {entry["kind"]: entry["count"] for entry in (*report["blockers"], *report["warnings"])}
+    for key in ("save_exclude", "save_repeats", "save_conflicts"):
+        relabel(key)
     with st.form("data_save", border=False):
         exclude = st.multiselect(
             t("data.exclude"), [kind for kind in BY_ROW if kind in counts], key="save_exclude",

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from drpo.config import leaves
 from drpo.dashboard.look import number
+from drpo.dashboard.relabel import relabel
 from drpo.dashboard.words import entry, has, language, t
 
 LOG_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
@@ -134,6 +135,7 @@ def is_main(declared: FieldInfo) -> bool:
 
 def _choice(leaf: str, options: Sequence[str], value: str, common: dict[str, Any]) -> str:
     names = {option: _option_name(leaf, option) for option in options}
+    relabel(common["key"])
     return str(
         st.selectbox(
             options=list(options), index=list(options).index(value),

@@ -18,6 +18,7 @@ from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import count, duration, number
 from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.pilot_view import clock
+from drpo.dashboard.relabel import relabel
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.evaluation.statistics import Interval, PairedDifference, mean_over_seeds
@@ -192,6 +193,7 @@ def decision(store: Store, one: Pilot) -> None:
         )
         by = f" {t('pilot.decided_by', who=made.who)}" if made.who else ""
         notice("done", f"{told}{by}\n{made.note}".strip())
+    relabel(f"{one.id}_choice")
     choice = st.radio(
         t("pilot.choice"), CHOICES, key=f"{one.id}_choice",
         index=CHOICES.index(made.choice) if made.choice else None,

@@ -14,6 +14,7 @@ from drpo import estimate, orders, pilot
 from drpo.dashboard import forms, frames, launch_form, navigation
 from drpo.dashboard.look import count, duration
 from drpo.dashboard.notices import guarded, show_problem
+from drpo.dashboard.relabel import relabel
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.pilot import Member, Pilot
@@ -43,11 +44,14 @@ def begin(store: Store) -> None:
     every = launch_form.starting_points(store)
     samples = {point: name for point, name in every.items() if point.startswith("sample-")}
     points = samples or every
+    relabel("begin_from")
     with st.form("begin"):
-        name = st.text_input(t("pilot.name"), t("pilot.name_default"), max_chars=60)
+        name = st.text_input(
+            t("pilot.name"), t("pilot.name_default"), max_chars=60, key="begin_name"
+        )
         point = st.selectbox(
             t("pilot.start"), list(points), format_func=points.__getitem__,
-            help=t("pilot.start_help"),
+            help=t("pilot.start_help"), key="begin_from",
         )  # fmt: skip
         begun = st.form_submit_button(t("pilot.begin"), type="primary")
     if begun:

@@ -59,7 +59,6 @@ def choose_sources(runs: Sequence[Run], asked: SampleRow | None) -> list[Source]
     # The newest checkpoint of a run beside what it started from.
     default = list(dict.fromkeys([mine[-1], mine[0]])) if mine else [first]
     address.recall_many("models", list(known), default, MOST)
-    relabel("models")
     chosen = st.multiselect(
         t("playground.sources"), list(known), key="models", max_selections=MOST,
         format_func=lambda key: known[key][1], placeholder=t("playground.choose"),

@@ -90,6 +90,7 @@ def _buttons(desk: Desk, item: BlindItem) -> None:
                 type="tertiary" if pressed == "skip" else "secondary",
             )  # fmt: skip
         _undo(desk)
+    relabel("reasons")
     st.pills(
         t("review.reasons"), REASONS, key="reasons", selection_mode="multi",
         format_func=lambda tag: t(f"review.reason_{tag}"),

@@ -9,6 +9,7 @@ from drpo.config import RunConfig, leaves
 from drpo.dashboard import forms, launch_form, services
 from drpo.dashboard.look import duration
 from drpo.dashboard.notices import show_problem
+from drpo.dashboard.relabel import relabel
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.sweep import Axis, SweepPlan, advance, create
@@ -28,6 +29,8 @@ def plan_form() -> str | None:
     store = services.store()
     points = launch_form.starting_points(store)
     points.pop("blank", None)
+    for key in ("sweep_base", "sweep_kind"):
+        relabel(key)
     with st.grid(3, min_column_width=220):
         point = st.selectbox(
             t("sweep.start_from"), list(points), key="sweep_base",
@@ -78,6 +81,7 @@ def _axes(kind: str) -> dict[str, str]:
             )
             if text.strip():
                 texts[leaf] = text
+        relabel("axis_other")
         other = st.selectbox(
             t("sweep.other"), others, key="axis_other",
             format_func=lambda leaf: forms.label(leaf) if leaf else t("sweep.other_choose"),

@@ -22,6 +22,8 @@ def headline(verdict: Verdict) -> str:
 def sentence(verdict: Verdict) -> str:
     """The verdict with its uncertainty."""
     if verdict.main is None:
+        if verdict.run.config["run"]["method"] == "rm":
+            return t("verdict.none_rm")
         return t("verdict.none_live" if verdict.live else "verdict.none_ended")
     return preferred(verdict.main)
 
