@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drpo.monitor.desk import AlarmDesk
-from drpo.records import Control, Sample
+from drpo.records import Control, Sample, finite
 from drpo.store import Store
 from drpo.store.schema import Command, EventRow
 
@@ -239,7 +239,7 @@ class Recorder:
             self.summary["episodes"] = int(values["episode"])
         if "timing_s/update" in values:
             self.summary["seconds_per_update"] = values["timing_s/update"]
-        if "eval/scores" in values:
+        if "eval/kl" in values:  # an evaluation; its scores may be unknown
             figures = {short: values[name] for short, name in SUMMARY.items() if name in values}
             point = {"step": step, **figures}
             first = self.summary.get("first")
@@ -253,7 +253,9 @@ class Recorder:
         if self.lost_writes:
             self.summary["lost_writes"] = self.lost_writes
         self._safely(
-            lambda: self.store.runs.change(self.run_id, summary=self.summary, step=self.step)
+            lambda: self.store.runs.change(
+                self.run_id, summary=finite(self.summary), step=self.step
+            )
         )
 
     def _keep_beating(self) -> None:

@@ -137,8 +137,7 @@ def scores_at(store: Store, run_id: str, step: int, judge: Judge) -> dict[str, f
     model's is known only from such an evaluation.
     """
     known = {}
-    trained_on_gold = store.runs.get(run_id).config["models"]["reward_source"] == "gold"
-    if judge == "gold" or not trained_on_gold:
+    if judge == "gold" or not store.runs.get(run_id).trained_on_gold:
         samples = store.samples.at(run_id, step)
         known = {sample.prompt: getattr(sample, FIELD[judge]) for sample in samples}
     body = evaluation_of(store, run_id, step) or {}

@@ -5,7 +5,9 @@ import pytest
 import screen_material
 from test_dashboard_pages import ROOT, _nothing_cached, problems, visit
 
+from drpo.dashboard.answers import figures_of
 from drpo.dashboard.generations import side_by_side
+from drpo.store.schema import SampleRow
 
 __all__ = ["_nothing_cached"]
 
@@ -91,3 +93,10 @@ def test_a_link_to_a_step_that_is_gone_shows_the_newest_and_follows(store):
     assert shown(app) == "10"
     evaluated(store, run, 15)
     assert shown(app.run()) == "15"
+
+
+def test_a_reward_that_is_the_true_score_is_shown_once():
+    row = SampleRow(score=3.0, gold=3.0, kl=1.5)
+    assert [one.meaning for one in figures_of(row)] == ["gold-ink", "kl-ink"]
+    other = SampleRow(score=0.4, gold=3.0, kl=None)
+    assert [one.meaning for one in figures_of(other)] == ["learned-ink", "gold-ink"]

@@ -5,6 +5,7 @@ from review_material import add_run, two_sources
 
 from drpo.errors import DataError
 from drpo.review import Source, create_review, load_review, reviews
+from drpo.review.plan import answers_of
 
 
 def test_a_review_is_drawn_once_and_reads_back_the_same(store):
@@ -60,6 +61,17 @@ def test_the_data_s_own_chosen_answers_can_be_a_source(store):
     chosen = Source("chosen", start.run_id, start.step, answers="chosen")
     review = create_review(store, "r", [start, chosen])
     assert {item.second.text for item in review.items} == {f"chosen answer {n}" for n in range(3)}
+
+
+@pytest.mark.parametrize("answers", ["policy", "chosen"])
+def test_a_run_trained_on_the_true_score_brings_no_word_of_a_reward_model(store, answers):
+    [start, tuned] = two_sources(store)
+    config = store.runs.get(tuned.run_id).config
+    models = config["models"] | {"reward_source": "gold"}
+    store.runs.change(tuned.run_id, config=config | {"models": models})
+    known = answers_of(store, Source("tuned", tuned.run_id, tuned.step, answers), 0)
+    assert {(one.score, one.gold) for one in known.values()} == {(None, 1.0)}
+    assert {one.score for one in answers_of(store, start, 0).values()} == {0.0}
 
 
 def test_answers_of_a_later_evaluation_fill_in_what_training_did_not_keep(store):

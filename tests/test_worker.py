@@ -343,3 +343,11 @@ def test_an_export_says_which_update_it_is_of(store, configure, tmp_path):
     store.runs.change(run.id, step=99)  # a live run is further than what it has saved
     worker.export(run.id, tmp_path / "out", store)
     assert json.loads((tmp_path / "out" / "drpo_run.json").read_text())["updates"] == 3
+
+
+def test_the_figures_of_a_run_are_kept_without_what_no_number_can_say(store, configure):
+    run = store.runs.create(configure())
+    recorder = Recorder(store, run.id)
+    recorder.metrics(0, {"eval/kl": float("inf"), "eval/gold": 0.5})
+    last = store.runs.get(run.id).summary["last"]
+    assert (last["kl"], last["gold"], last["step"]) == (None, 0.5, 0)

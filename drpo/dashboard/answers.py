@@ -59,13 +59,20 @@ class Card:
 
 def figures_of(sample: SampleRow) -> list[Figure]:
     """Score, gold score and KL of a sample, as far as they are known."""
-    found = [
-        Figure(t("answers.learned"), number(sample.score), "learned-ink"),
-        Figure(t("answers.gold"), number(sample.gold), "gold-ink"),
-        Figure(t("answers.kl"), number(sample.kl), "kl-ink"),
+    return [
+        *_scores(sample.score, sample.gold),
+        *([] if sample.kl is None else [Figure(t("answers.kl"), number(sample.kl), "kl-ink")]),
     ]
-    known = (sample.score, sample.gold, sample.kl)
-    return [figure for figure, value in zip(found, known, strict=True) if value is not None]
+
+
+def _scores(score: float | None, gold: float | None) -> list[Figure]:
+    # A policy that is trained on the true score is given that for a score, and no other.
+    learned = None if score == gold else score
+    known = [
+        (t("answers.learned"), learned, "learned-ink"),
+        (t("answers.gold"), gold, "gold-ink"),
+    ]
+    return [Figure(label, number(value), ink) for label, value, ink in known if value is not None]
 
 
 def written(sample: SampleRow, title: str = "") -> Answer:
@@ -85,18 +92,12 @@ def offline(sample: SampleRow) -> Answer | None:
     """The data's own answer to the same prompt."""
     if not sample.offline:
         return None
-    known = [
-        (t("answers.learned"), sample.offline_score, "learned-ink"),
-        (t("answers.gold"), sample.offline_gold, "gold-ink"),
-    ]
     return Answer(
         id=f"data{sample.item}",
         title=t("answers.data_answer"),
         response=sample.offline,
         from_data=True,
-        figures=[
-            Figure(label, number(value), ink) for label, value, ink in known if value is not None
-        ],
+        figures=_scores(sample.offline_score, sample.offline_gold),
     )
 
 

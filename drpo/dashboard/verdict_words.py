@@ -57,7 +57,7 @@ def judged_by(verdict: Verdict) -> str:
     main = verdict.main
     if main is None:
         return ""
-    trained = main.source == "gold" and verdict.run.config["models"]["reward_source"] == "gold"
+    trained = main.source == "gold" and verdict.run.trained_on_gold
     return t(f"verdict.judge_{'gold_trained' if trained else main.source}", n=count(main.rate.n))
 
 

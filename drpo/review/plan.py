@@ -171,13 +171,17 @@ def answers_of(store: Store, source: Source, place: int) -> dict[str, SourceAnsw
     from that evaluation, which keeps an answer to every prompt.
     """
     found: dict[str, SourceAnswer] = {}
+    # What such a run's samples hold as score is the true one; no reward model has seen them.
+    unseen = store.runs.get(source.run_id).trained_on_gold
     for row in store.samples.at(source.run_id, source.step):
         if source.answers == "chosen":
             if not row.offline:
                 continue
-            answer = SourceAnswer(place, row.offline, row.offline_score, row.offline_gold)
+            score = None if unseen else row.offline_score
+            answer = SourceAnswer(place, row.offline, score, row.offline_gold)
         else:
-            answer = SourceAnswer(place, row.response, row.score, row.gold, row.finished)
+            score = None if unseen else row.score
+            answer = SourceAnswer(place, row.response, score, row.gold, row.finished)
         found.setdefault(row.prompt, answer)
     body = store.documents.get(EVALUATION_KIND, f"{source.run_id}@{source.step}")
     for kept in (body or {}).get("answers", ()):

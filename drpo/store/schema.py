@@ -70,6 +70,11 @@ class Run(Base):
     deleted_at: Mapped[float | None] = mapped_column(default=None)
     """Set by delete, cleared by undo; rows and files stay until somebody erases the run."""
 
+    @property
+    def trained_on_gold(self) -> bool:
+        """Whether the policy was trained on the true score; its samples' score is then that one."""
+        return bool(self.config["models"]["reward_source"] == "gold")
+
 
 class Metric(Base):
     """One value of one metric after one update."""
