@@ -253,6 +253,7 @@ def test_a_detached_run_goes_on_alone_and_stops_on_command(
     code, _, _ = run_cli(capfd, "stop", run)
     assert code == 0
     assert wait_until(store, run, lambda run: run.status == "stopped").step >= 1
+    launcher._children.pop("supervisor").wait(timeout=60)
 
 
 @pytest.mark.parametrize("what", ["run", "sweep"])
