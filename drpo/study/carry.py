@@ -12,7 +12,7 @@ from pathlib import Path
 from drpo import orders
 from drpo.demo import SAMPLES
 from drpo.errors import RunError
-from drpo.launcher import Supervisor
+from drpo.launcher import Supervisor, hand_over
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.study.plan import Planned, start_name
@@ -129,7 +129,7 @@ def carry_out(
         _stop(store, planned, progress)
         raise
     finally:
-        supervisor.stop()
+        hand_over(supervisor)
 
 
 def _stop(store: Store, planned: Sequence[Planned], progress: Progress) -> Standing:
