@@ -4,24 +4,19 @@ One thread a dashboard process; of all processes that share a workspace, only th
 `supervisor.lock` acts, the others stand by and take over when it ends. Workers lead sessions of
 their own, so neither a closed browser nor a dead dashboard touches them; a new supervisor finds
 them in the store. Torch is never imported here: a run's worker is another process, except with
-`executor: thread`.
-
-Run as `python -m drpo.launcher` it supervises without a screen and leaves when nothing is live.
+`executor: thread`. `drpo.headless` supervises without a screen.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from drpo import processes
 from drpo.config import RunConfig
@@ -261,63 +256,3 @@ def process_or_thread_lives(run: Run) -> bool:
     if run.pid == os.getpid():
         return run.id in _threads and _threads[run.id].is_alive()
     return processes.process_lives(run)
-
-
-def hand_over(supervisor: Supervisor) -> None:
-    """Stop a supervisor whose process is about to end; what is still live gets one of its own.
-
-    Runs that others queued meanwhile started no supervisor, because there was this one.
-    """
-    supervisor.stop()
-    if not supervisor.idle():
-        start_detached()
-
-
-def start_detached() -> None:
-    """Start a supervisor without a screen, unless one already acts; it ends with the last run."""
-    if processes.Lock(workspace() / "supervisor.lock").holder() is not None:
-        return
-    workspace().mkdir(parents=True, exist_ok=True)
-    with (workspace() / "supervisor.log").open("ab") as output:
-        _children["supervisor"] = subprocess.Popen(
-            [sys.executable, "-m", "drpo.launcher"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-
-
-def main() -> None:
-    """Supervise until no run is queued or live, then leave."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    store = Store()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Looked at once more after the lock is free: a run queued while this one was about to leave
-    # saw a supervisor and started none.
-    while True:
-        supervisor = Supervisor(store)
-        if _idle(supervisor) or not supervisor.acting():
-            return
-        supervisor.start()
-        while not _idle(supervisor):
-            time.sleep(POLL_SECONDS)
-        supervisor.stop()
-
-
-def _idle(supervisor: Supervisor) -> bool:
-    """Whether nothing is live, asked until the store answers: it may be locked, or its disk full.
-
-    A store that is silent for as long as a stuck worker may be is gone, and the error is raised.
-    """
-    since = time.monotonic()
-    while True:
-        try:
-            return supervisor.idle()
-        except SQLAlchemyError:
-            if time.monotonic() - since > SILENT_SECONDS:
-                raise
-            log.exception("the store did not say whether anything is live")
-        time.sleep(POLL_SECONDS)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from runs import small_config, wait_until
 
-from drpo import launcher, orders, processes
+from drpo import headless, orders, processes
 from drpo.cli import main, training
 from drpo.cli.options import command_line, given
 from drpo.config import RunConfig, leaves
@@ -253,7 +253,7 @@ def test_a_detached_run_goes_on_alone_and_stops_on_command(
     code, _, _ = run_cli(capfd, "stop", run)
     assert code == 0
     assert wait_until(store, run, lambda run: run.status == "stopped").step >= 1
-    launcher._children.pop("supervisor").wait(timeout=60)
+    headless._children.pop().wait(timeout=60)
 
 
 @pytest.mark.parametrize("what", ["run", "sweep"])
@@ -285,7 +285,7 @@ def test_who_stops_following_leaves_what_others_queued_to_a_supervisor(store, mo
         assert time.monotonic() < deadline, "nobody started it"
         time.sleep(0.1)
     assert orders.kill(store, waiting.id)
-    launcher._children.pop("supervisor").wait(timeout=60)
+    headless._children.pop().wait(timeout=60)
 
 
 @pytest.mark.slow

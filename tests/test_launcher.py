@@ -121,7 +121,7 @@ def test_a_supervisor_that_was_stopped_can_be_started_again(store):
 def test_a_supervisor_without_a_screen_outlives_a_store_that_fails_for_a_moment(store, sleeper):
     run = store.runs.create(config())
     as_running(store, run, sleeper, time.time())
-    alone = subprocess.Popen([sys.executable, "-m", "drpo.launcher"], stderr=subprocess.PIPE)
+    alone = subprocess.Popen([sys.executable, "-m", "drpo.headless"], stderr=subprocess.PIPE)
     # Read, not asked of the lock: who asks holds it for a moment, and the other would leave.
     held = workspace() / "supervisor.lock"
     deadline = time.monotonic() + 60

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from drpo import demo, estimate, launcher, orders, preflight, presets
+from drpo import demo, estimate, headless, launcher, orders, preflight, presets
 from drpo.cli.options import command_line, given, with_settings, written
 from drpo.cli.output import ProgressLine, figure, print_json, run_document
 from drpo.config import RunConfig
@@ -102,7 +102,7 @@ def _start(
 
 def _carry_out(store: Store, run_id: str, *, detach: bool, as_json: bool) -> None:
     if detach:
-        launcher.start_detached()
+        headless.start_detached()
         run = store.runs.get(run_id)
     else:
         run = follow(store, run_id)
@@ -136,7 +136,7 @@ def follow(store: Store, run_id: str) -> Run:
                 line.show(f"{run_id}: saving and stopping")
     finally:
         line.end()
-        launcher.hand_over(supervisor)
+        headless.hand_over(supervisor)
     return run
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from drpo import orders
 from drpo.demo import SAMPLES
 from drpo.errors import RunError
-from drpo.launcher import Supervisor, hand_over
+from drpo.headless import hand_over
+from drpo.launcher import Supervisor
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.study.plan import Planned, start_name

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from drpo import demo, launcher, preflight
+from drpo import demo, headless, launcher, preflight
 from drpo.cli.options import given, with_settings
 from drpo.cli.output import ProgressLine, figure, print_json, print_table
 from drpo.config import RunConfig
@@ -124,14 +124,14 @@ def queue(sweep: str, cell: str, as_json: Json = False) -> None:
     store = Store()
     found = _find(store, sweep)
     engine.queue_cell(store, found, cell, WHO)
-    launcher.start_detached()
+    headless.start_detached()
     _print(Board.read(store, found), as_json)
 
 
 def _carry_out(store: Store, sweep_id: str, *, detach: bool, as_json: bool) -> None:
     engine.advance(store, sweep_id)
     if detach:
-        launcher.start_detached()
+        headless.start_detached()
     else:
         _follow(store, sweep_id)
     if detach and not as_json:
@@ -155,7 +155,7 @@ def _follow(store: Store, sweep_id: str) -> None:
         raise
     finally:
         line.end()
-        launcher.hand_over(supervisor)
+        headless.hand_over(supervisor)
 
 
 def _print(board: Board, as_json: bool) -> None:
