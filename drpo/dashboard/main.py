@@ -42,7 +42,9 @@ with st.sidebar:
         format_func=lambda code: {"en": "English", "ja": "日本語"}[code],
     )  # fmt: skip
     address.record(LANGUAGE_KEY, str(chosen), browser_language())
-    theme_switch.theme_switch(navigation.paths())
+    theme_switch.theme_switch(
+        navigation.paths(), charts=screen.url_path in navigation.FULL_OF_CHARTS
+    )
 
 try:
     # Found once: a screen asks for a thousand words, and each would look for the language again.

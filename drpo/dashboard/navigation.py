@@ -16,6 +16,8 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ("resets", "sweep", "compare", "playground"),
     ("review", "overview", "pilot", "report"),
 )
+FULL_OF_CHARTS = ("live", "resets", "compare")
+"""Screens that draw charts as soon as they are opened."""
 _ICONS = {
     "home": "home", "data": "table_rows", "launch": "rocket_launch", "live": "monitoring",
     "resets": "restart_alt", "sweep": "grid_view", "compare": "stacked_line_chart",

@@ -6,7 +6,7 @@ state is in the URL, the same screen comes back in the other colours.
 
 As the one component that every screen has, it also tells the browser which language the page
 speaks, hands the colours of our meanings (`--drpo-learned` and so on, see `look`) to the page,
-where `st.html` can use them, and loads the chart library while there is nothing else to do.
+where `st.html` can use them, and loads the chart library ahead of the charts.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ _SWITCH = st.components.v2.component(
 )
 
 
-def theme_switch(paths: Sequence[str]) -> None:
+def theme_switch(paths: Sequence[str], *, charts: bool) -> None:
     """Show the switch.
 
     Args:
         paths: The URL paths of all screens.
+        charts: Whether this screen draws charts at once, so that their library is wanted now.
     """
     names = {name: t(f"frame.theme_{name}") for name in ("System", "Light", "Dark")}
     _SWITCH(
@@ -41,6 +42,7 @@ def theme_switch(paths: Sequence[str]) -> None:
             "paths": list(paths),
             "colours": COLOURS,
             "library": PLOTLY_URL,
+            "charts": charts,
         },
         key="theme_switch",
     )

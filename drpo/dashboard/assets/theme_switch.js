@@ -18,12 +18,21 @@ const publish = (host, colours) => {
   }
 }
 
-// Most visits come to a chart sooner or later. Its library takes half a second to fetch and run, so
-// that is done while there is nothing else to do.
-const loadAhead = (url) => {
-  const later = window.requestIdleCallback ?? ((act) => setTimeout(act, 1000))
+const AHEAD_AFTER = 4000
+
+// The library of the charts is large, and running it takes the page a second. A screen of charts has
+// it run while the server still computes them. Others fetch it, and run it when the visitor has
+// stayed for a while and nothing else goes on: most visits come to a chart sooner or later.
+const loadAhead = (url, wanted) => {
   // A failure is told, and the loading tried again, where a chart is wanted.
-  later(() => loadScript(url).catch(() => {}))
+  const load = () => loadScript(url).catch(() => {})
+  if (wanted) return load()
+  if (document.querySelector(`link[href="${url}"]`)) return
+  const link = document.createElement("link")
+  Object.assign(link, { rel: "prefetch", as: "script", href: url })
+  document.head.appendChild(link)
+  const later = window.requestIdleCallback ?? ((act) => act())
+  setTimeout(() => later(load), AHEAD_AFTER)
 }
 
 export default function ({ data, parentElement }) {
@@ -35,7 +44,7 @@ export default function ({ data, parentElement }) {
   publish(group, data.colours)
   // Screen readers choose a voice by it, browsers a font and where lines may break.
   document.documentElement.lang = data.language
-  loadAhead(data.library)
+  loadAhead(data.library, data.charts)
   const current = chosen()
   const legend = document.createElement("legend")
   legend.textContent = data.label
