@@ -75,8 +75,13 @@ def plan(server, page, base):
     page.get_by_role("option", name=base.name).first.click()
     page.get_by_text("Stop clearly worse cells early").click()
     page.get_by_text("4 cells × 2 seeds = 8 runs").wait_for()
+    known = {sweep.id for sweep in server.store.sweeps.all()}
     page.get_by_role("button", name="Start the sweep").click()
-    page.wait_for_url("**sweep=**")
+    # The address may name another sweep until then.
+    page.wait_for_function(
+        "known => !known.includes(new URL(location.href).searchParams.get('sweep') ?? known[0])",
+        arg=[None, *known],
+    )
     return asked(page, "sweep")
 
 
