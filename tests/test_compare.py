@@ -195,7 +195,7 @@ def test_leaving_joined_seeds_keeps_the_first_six_runs(store):
 def test_ticked_runs_are_pinned_and_come_first(store):
     first = add(store, "first")
     add(store, "second")
-    app = tick(visit("compare"), 1)
+    app = tick(visit("compare", shelf="1"), 1)
     app.button(key="shelf_pinned").click().run()
     assert store.runs.all()[0].id == first.id
     app = tick(app, 0)
@@ -205,7 +205,7 @@ def test_ticked_runs_are_pinned_and_come_first(store):
 
 def test_compare_these_says_which_of_the_ticked_runs_it_leaves_out(store):
     ids = [add(store, f"s{seed}", seed=seed).id for seed in range(8)][::-1]
-    app = tick(visit("compare"), *range(6))
+    app = tick(visit("compare", shelf="1"), *range(6))
     assert notices(app) == []
     app = tick(app, *range(8))
     [said] = notices(app)
@@ -218,7 +218,7 @@ def test_compare_these_says_which_of_the_ticked_runs_it_leaves_out(store):
 
 def test_compare_these_takes_all_ticked_runs_where_seeds_are_joined(store):
     ids = [add(store, f"s{seed}", seed=seed).id for seed in range(8)][::-1]
-    app = tick(visit("compare", by_seed="1"), *range(8))
+    app = tick(visit("compare", shelf="1", by_seed="1"), *range(8))
     assert notices(app) == []
     app.button(key="shelf_compare").click().run()
     assert problems(app) == []
@@ -227,16 +227,28 @@ def test_compare_these_takes_all_ticked_runs_where_seeds_are_joined(store):
 
 def test_a_compared_run_that_is_deleted_here_is_said_once_with_its_way_back(store):
     run, other = add(store, "mine"), add(store, "other")
-    app = tick(visit("compare", runs=f"{run.id},{other.id}"), 1)
+    app = tick(visit("compare", shelf="1", runs=f"{run.id},{other.id}"), 1)
     app.button(key="shelf_delete").click().run()
     assert app.multiselect(key="runs").value == [other.id]
     assert not any(run.id in box for box in notices(app))
     assert app.button(key=f"undo_{run.id}")
 
 
+def test_the_table_of_all_runs_is_drawn_only_once_it_is_unfolded(store):
+    add(store, "one"), add(store, "two")
+    app = visit("compare")
+    assert problems(app) == []
+    assert not [frame.key for frame in app.dataframe if (frame.key or "").startswith("shelf_")]
+    app.session_state["shelf"] = True
+    app.run()
+    assert problems(app) == []
+    assert [frame.key for frame in app.dataframe if (frame.key or "").startswith("shelf_")]
+    assert app.query_params["shelf"] == "1"
+
+
 def test_a_ticked_run_is_renamed(store):
     run = add(store, "first")
-    app = tick(visit("compare"), 0)
+    app = tick(visit("compare", shelf="1"), 0)
     app.text_input(key=f"name_{run.id}").set_value("**bold** <b>").run()
     app.button(key="shelf_rename_save").click().run()
     assert problems(app) == []
@@ -247,7 +259,7 @@ def test_tags_of_several_runs_change_together_and_keep_what_only_one_had(store):
     one, two = add(store, "one"), add(store, "two")
     tidy.tag(store, one.id, ["common", "own"])
     tidy.tag(store, two.id, ["common"])
-    app = tick(visit("compare"), 0, 1)
+    app = tick(visit("compare", shelf="1"), 0, 1)
     [field] = [field for field in app.multiselect if (field.key or "").startswith("tags_")]
     assert field.value == ["common"]
     field.set_value(["own"]).run()
@@ -259,10 +271,10 @@ def test_tags_of_several_runs_change_together_and_keep_what_only_one_had(store):
 def test_an_archived_run_leaves_the_choice_until_it_is_asked_for(store):
     run = add(store, "old")
     add(store, "new")
-    app = tick(visit("compare"), 1)
+    app = tick(visit("compare", shelf="1"), 1)
     app.button(key="shelf_archived").click().run()
     assert store.runs.get(run.id).archived
-    app = visit("compare")
+    app = visit("compare", shelf="1")
     assert run.id not in app.multiselect(key="runs").options
     assert visit("compare", runs=run.id).multiselect(key="runs").value == [run.id]
     app.toggle(key="archived").set_value(True).run()
@@ -271,7 +283,7 @@ def test_an_archived_run_leaves_the_choice_until_it_is_asked_for(store):
 
 def test_a_deleted_run_is_gone_at_once_and_undo_brings_it_back(store):
     run, other = add(store, "mine"), add(store, "other")
-    app = tick(visit("compare"), 1)
+    app = tick(visit("compare", shelf="1"), 1)
     app.button(key="shelf_delete").click().run()
     assert problems(app) == []
     assert [kept.id for kept in store.runs.all()] == [other.id]
@@ -292,14 +304,14 @@ def test_a_deleted_run_can_be_erased_after_a_second_question(store):
 
 def test_a_live_run_cannot_be_deleted_on_the_screen(store):
     add(store, "live", upto=5, status="paused")
-    app = tick(visit("compare"), 0)
+    app = tick(visit("compare", shelf="1"), 0)
     assert app.button(key="shelf_delete").disabled
     assert not app.button(key="shelf_archived").disabled
 
 
 def test_a_run_that_began_again_meanwhile_is_kept_and_the_screen_says_why(store):
     run = add(store, "mine")
-    app = tick(visit("compare"), 0)
+    app = tick(visit("compare", shelf="1"), 0)
     store.runs.change(run.id, status="queued")
     app.button(key="shelf_delete").click().run()
     [problem] = problems(app)

@@ -20,7 +20,7 @@ from drpo.dashboard.notices import guarded, notice
 from drpo.dashboard.run_charts import together
 from drpo.dashboard.verdict_words import bare
 from drpo.dashboard.words import t
-from drpo.evaluation.frontier import frontier
+from drpo.evaluation.frontier import overoptimization
 from drpo.evaluation.kept import comparison_of, evaluation_of, standing_step
 from drpo.playground.asking import sources_of
 from drpo.store import Store, workspace
@@ -139,8 +139,11 @@ def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: s
         alt=t("evaluation.over_help"),
     )  # fmt: skip
     names = _names(runs)
-    for run in runs:
-        curve = frontier(services.store(), run.id).curve
+    for run, feed in zip(runs, feeds, strict=True):
+        _, kl, gold = together(feed.get("eval/kl"), feed.get("eval/gold"))
+        # The first evaluation is that of the start policy.
+        start = float(gold[0]) if len(gold) else 0.0
+        curve = overoptimization(kl.tolist(), gold.tolist(), start=start)
         if curve is None:
             continue
         r2 = number(curve.r_squared)

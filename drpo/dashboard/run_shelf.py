@@ -13,7 +13,7 @@ import streamlit as st
 from drpo import tidy
 from drpo.dashboard import address, services
 from drpo.dashboard.compare_view import MOST, MOST_RUNS
-from drpo.dashboard.look import size, told_apart
+from drpo.dashboard.look import count, size, told_apart
 from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.run_choice import label
 from drpo.dashboard.run_table import pick_runs
@@ -29,8 +29,22 @@ DELETED = "shelf_deleted"
 
 
 def shelf(runs: Sequence[Run]) -> None:
-    """Show the runs with their tools; deleted ones are folded away below."""
-    st.subheader(t("shelf.title"))
+    """Show the runs with their tools, and the deleted ones; both are folded until asked for."""
+    for problem in st.session_state.pop(SAID, []):
+        show_problem(problem)
+    gone = {run.id: run for run in services.store().runs.all(archived=True, deleted=True)}
+    _undo(gone)
+    address.recall_flag("shelf")
+    # A table of all runs takes a browser a while, and who compares two seldom needs it.
+    folded = st.expander(t("shelf.title", count=count(len(runs))), key="shelf", on_change="rerun")
+    address.record("shelf", "1" if folded.open else "")
+    if folded.open:
+        with folded:
+            _unfolded(runs)
+    _deleted(gone)
+
+
+def _unfolded(runs: Sequence[Run]) -> None:
     st.caption(t("shelf.help"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         wanted = st.text_input(
@@ -39,10 +53,6 @@ def shelf(runs: Sequence[Run]) -> None:
         address.recall_flag("archived")
         archived = st.toggle(t("shelf.show_archived"), key="archived")
         address.record("archived", "1" if archived else "")
-    for problem in st.session_state.pop(SAID, []):
-        show_problem(problem)
-    gone = {run.id: run for run in services.store().runs.all(archived=True, deleted=True)}
-    _undo(gone)
     shown = [
         run for run in runs
         if (archived or not run.archived)
@@ -58,7 +68,6 @@ def shelf(runs: Sequence[Run]) -> None:
     _left_out(picked, most)
     with tools:
         _tools(picked, sorted({tag for run in runs for tag in run.tags}), most)
-    _deleted(gone)
 
 
 def _table_key(runs: Sequence[Run]) -> str:
