@@ -7,7 +7,7 @@ app: setup
 	$(BIN)/streamlit run app.py
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 setup: .venv/.done
 

@@ -34,6 +34,12 @@ def shelf(runs: Sequence[Run]) -> None:
         show_problem(problem)
     gone = {run.id: run for run in services.store().runs.all(archived=True, deleted=True)}
     _undo(gone)
+    if runs:
+        _folded(runs)
+    _deleted(gone)
+
+
+def _folded(runs: Sequence[Run]) -> None:
     address.recall_flag("shelf")
     # A table of all runs takes a browser a while, and who compares two seldom needs it.
     folded = st.expander(t("shelf.title", count=count(len(runs))), key="shelf", on_change="rerun")
@@ -41,7 +47,6 @@ def shelf(runs: Sequence[Run]) -> None:
     if folded.open:
         with folded:
             _unfolded(runs)
-    _deleted(gone)
 
 
 def _unfolded(runs: Sequence[Run]) -> None:
