@@ -10,6 +10,7 @@ import torch
 
 from drpo.config import RunConfig
 from drpo.data.pairs import Pair
+from drpo.encoding import keep_end
 from drpo.evaluation.heldout import Drawn, HeldOut, figures, standard_error
 from drpo.loading import load_causal
 from drpo.models import Models
@@ -115,14 +116,16 @@ def accuracy_of(scorer: Scorer, pairs: Sequence[Pair], models: Models) -> tuple[
     vocabulary = models.vocabulary
     prompts = [pair.prompt for pair in pairs]
     heads = vocabulary.prompts(prompts)
-    room = models.context or 10**9
     scores = []
     for texts in ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs]):
-        tails = vocabulary.answers(prompts, texts, room)
-        answers = [
-            Answer(head[max(0, len(head) + len(tail) - room) :], tail, prompt, text, finished=True)
-            for head, tail, prompt, text in zip(heads, tails, prompts, texts, strict=True)
-        ]
+        tails = vocabulary.answers(prompts, texts, models.context or 10**9)
+        answers = []
+        for head, tail, prompt, text in zip(heads, tails, prompts, texts, strict=True):
+            row = ([*head, *tail], len(head))
+            ids, start = keep_end(row, models.context, vocabulary.tokenizer)
+            answers.append(
+                Answer(tuple(ids[:start]), tuple(ids[start:]), prompt, text, finished=True)
+            )
         scores.append(scorer.score(answers))
     difference = scores[0] - scores[1]
     right = (difference > 0).float() + 0.5 * (difference == 0).float()

@@ -112,6 +112,22 @@ class RunConfig(Group):
         return 0.0 if self.run.method == "ppo" else self.reset.reset_prob
 
 
+def check_filter(config: RunConfig) -> None:
+    """See that the reset filter knows a value for the answers that are reset into.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    reset = config.reset
+    if (config.run.method, reset.reset_source, reset.reset_filter) == (
+        "drpo", "demonstrations", "margin",
+    ):  # fmt: skip
+        raise ConfigError(
+            "reset_filter 'margin' compares the two answers of a pair, but demonstrations have "
+            "one answer; expected 'score' or 'coverage'."
+        )
+
+
 def groups() -> dict[str, type[Group]]:
     """The groups of settings in reading order."""
     return {

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from drpo.config import RunConfig
+from drpo.config import RunConfig, check_filter
 from drpo.data.pairs import Pair
 from drpo.errors import DataError
 from drpo.models import Models
@@ -180,6 +180,7 @@ def prepare_episodes(
             for answer in tokenize_answers(models.vocabulary, pairs, prompts, kind, length)
         ]
     answers = [answer for answer in answers if len(answer.answer) >= 2]
+    check_filter(config)
     if config.reset.reset_filter != "none" and answers:
         answers = keep_best(
             answers, _filter_values(episodes, answers, observer), config.reset.reset_filter_keep
@@ -215,11 +216,6 @@ def _filter_values(
 
 def _margins(episodes: Episodes, answers: Sequence[Trajectory]) -> list[float]:
     """Return by how much each answer beats the other one of its pair: as judged, else as scored."""
-    if any(answer.source == "demonstration" for answer in answers):
-        raise DataError(
-            "reset_filter 'margin' compares the two answers of a pair, but demonstrations have "
-            "one answer; expected 'score' or 'coverage'."
-        )
     chosen, rejected = (
         [score for score, _ in episodes.offline_scores(_of_kind(episodes, answers, kind))]
         for kind in ("chosen", "rejected")

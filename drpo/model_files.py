@@ -20,6 +20,11 @@ from drpo.errors import ModelError
 HUB_NAME = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 HEADER_LIMIT = 100 * 2**20
 """A safetensors header longer than this is not a header (the format's own limit)."""
+FOREIGN_CRITIC = (
+    "critic_init is 'reward_model', but that model has a tokenizer of its own, so the policy's "
+    "token ids mean nothing to it; expected the policy's tokenizer. Set critic_init to 'policy', "
+    "or leave the reward model out and it is trained from the policy."
+)
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
 
 
@@ -221,16 +226,30 @@ def _eos_token(folder: Path) -> str | None:
 
 def count_tokens(card: ModelCard, texts: list[str]) -> list[int] | None:
     """Count each text's tokens, or None when that needs more than tokenizer.json."""
+    tokenizer = _tokenizer(card)
+    if tokenizer is None:
+        return None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
+
+
+def same_tokens(one: ModelCard, other: ModelCard) -> bool | None:
+    """Whether two models number the same tokens alike; None where that cannot be told here."""
+    first, second = _tokenizer(one), _tokenizer(other)
+    if first is None or second is None:
+        return None
+    return bool(first.get_vocab() == second.get_vocab())
+
+
+def _tokenizer(card: ModelCard) -> Any:  # noqa: ANN401 - the library's class has no types
     if card.tokenizer_file is None:
         return None
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(card.tokenizer_file))
+        return Tokenizer.from_file(str(card.tokenizer_file))
     except Exception as error:  # the library raises bare Exception for any damaged file
         raise ModelError(
             f"{card.tokenizer_file} cannot be read ({error}); save the tokenizer again."
         ) from error
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]

@@ -28,6 +28,7 @@ from drpo.errors import ConfigError, ModelError
 from drpo.forward import Precision
 from drpo.gold import GoldScorer
 from drpo.loading import context_length, load_causal, load_tokenizer, one_at_a_time
+from drpo.model_files import FOREIGN_CRITIC
 from drpo.resets import generator_for
 from drpo.reward_model import load_reward_model
 from drpo.scoring import GoldScores, LearnedScorer, Scorer
@@ -138,12 +139,7 @@ def load_models(
     learned = _learned(learned_from, vocabulary, precision, config)
     if config.ppo.critic_init == "reward_model":
         if learned is not None and not learned.same_tokens:
-            raise ConfigError(
-                "critic_init is 'reward_model', but that model has a tokenizer of its own, so the "
-                "policy's token ids mean nothing to it; expected the policy's tokenizer. Set "
-                "critic_init to 'policy', or leave the reward model out and it is trained from the "
-                "policy."
-            )
+            raise ConfigError(FOREIGN_CRITIC)
         critic = critic_from_reward(learned_from, trained_dtype)
     else:
         hidden_size = base.config.get_text_config().hidden_size

@@ -10,11 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drpo import materials, processes
-from drpo.config import RunConfig
+from drpo.config import RunConfig, check_filter
 from drpo.data import load_pairs
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
-from drpo.model_files import ModelCard, count_tokens, find_folder, read_card
+from drpo.model_files import (
+    FOREIGN_CRITIC,
+    ModelCard,
+    count_tokens,
+    find_folder,
+    read_card,
+    same_tokens,
+)
 from drpo.monitor.desk import check_settings
 from drpo.store import Store
 
@@ -35,8 +42,9 @@ def check(config: RunConfig, store: Store | None = None) -> None:
     """
     check_settings(config.alarms)
     _check_device(config)
+    check_filter(config)
     card = _check_policy(config)
-    critic = _critic_of(config, _check_reward_model(config))
+    critic = _critic_of(config, card, _check_reward_model(config))
     prompts = _check_data(config, store)
     if card is not None:
         check_lengths(config, card, prompts, critic)
@@ -91,7 +99,9 @@ def _check_reward_model(config: RunConfig) -> ModelCard | None:
     return card
 
 
-def _critic_of(config: RunConfig, reward_model: ModelCard | None) -> ModelCard | None:
+def _critic_of(
+    config: RunConfig, policy: ModelCard | None, reward_model: ModelCard | None
+) -> ModelCard | None:
     """The model that the critic is made from, where it is another one than the policy."""
     if config.ppo.critic_init != "reward_model" or config.run.method == "rm":
         return None
@@ -100,6 +110,8 @@ def _critic_of(config: RunConfig, reward_model: ModelCard | None) -> ModelCard |
             "critic_init is 'reward_model', but with reward_source 'gold' none is trained; name a "
             "reward model, or set critic_init to 'policy'."
         )
+    if policy and reward_model and same_tokens(policy, reward_model) is False:
+        raise ConfigError(FOREIGN_CRITIC)
     return reward_model
 
 

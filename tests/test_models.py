@@ -8,6 +8,7 @@ import torch
 from conftest import tiny_model
 from peft import PeftModel
 from safetensors.torch import load_file
+from tokenizers import processors
 from toy import Listener, toy_config, toy_pairs, tuned_adapter
 from transformers import AutoTokenizer, FalconConfig, FalconForCausalLM, OPTConfig, OPTForCausalLM
 
@@ -204,6 +205,28 @@ def test_the_reward_model_never_reads_past_the_context(model_folder, reward_fold
 
     accuracy_of(Counts(), [long, Pair("a prompt:", " x", " y")], models)
     assert max(seen) == models.context == 128
+
+
+def test_a_prompt_cut_to_the_context_keeps_the_token_that_texts_begin_with(
+    model_folder, reward_folder, tmp_path
+):
+    folder = copied(model_folder("gpt2"), tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<end> $A", special_tokens=[("<end>", 1)]
+    )
+    tokenizer.save_pretrained(folder)
+    models = load_models(toy_config(folder, reward_folder))
+    seen = []
+
+    class Listens:
+        def score(self, answers):
+            seen.extend(answers)
+            return torch.zeros(len(answers))
+
+    accuracy_of(Listens(), [Pair("a prompt:" * 20, " x", " y")], models)
+    assert [len(a.prompt_ids) + len(a.ids) for a in seen] == [128, 128]
+    assert [a.prompt_ids[0] for a in seen] == [1, 1]
 
 
 def test_recomputing_activations_changes_no_gradient(model_folder, reward_folder, tmp_path):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from runs import small_config, write_pairs
+from transformers import AutoTokenizer
 
 from drpo import estimate, preflight, presets
 from drpo.config import RunConfig
@@ -189,6 +190,28 @@ def short_critic(copy_of, reward_folder):
     settings = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(settings | {"max_position_embeddings": 32}))
     return {"reward_model": str(folder), "critic_init": "reward_model"}
+
+
+def test_a_critic_that_reads_other_tokens_is_refused_before_any_stage(
+    configure, copy_of, reward_folder
+):
+    folder = copy_of(reward_folder, "foreign")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<more>"])
+    tokenizer.save_pretrained(folder)
+    preflight.check(configure(reward_model=str(folder)))
+    with pytest.raises(ConfigError, match="a tokenizer of its own"):
+        preflight.check(configure(reward_model=str(folder), critic_init="reward_model"))
+
+
+def test_a_margin_that_demonstrations_do_not_have_is_refused_before_any_stage(configure, tmp_path):
+    asked = {
+        "demonstrations": str(write_pairs(tmp_path / "shown.jsonl", 20)),
+        "reset_source": "demonstrations",
+    }
+    preflight.check(configure(**asked, reset_filter="score"))
+    with pytest.raises(ConfigError, match="demonstrations have one answer"):
+        preflight.check(configure(**asked, reset_filter="margin"))
 
 
 def test_prompts_that_the_critic_has_no_positions_for_are_refused(
