@@ -18,6 +18,7 @@ import psutil
 
 from drpo import processes
 from drpo.config import RunConfig
+from drpo.data.source import file_of
 from drpo.errors import DrpoError
 from drpo.model_files import count_tokens, find_folder, read_card
 from drpo.model_size import Size, size_of
@@ -133,8 +134,8 @@ def stages(config: RunConfig) -> list[str]:
 def _prompt_tokens(config: RunConfig, policy: Size) -> float:
     """Mean prompt length: counted on the first rows where the file is here, else the limit."""
     longest = min(config.data.max_prompt_length, policy.context or 10**9)
-    path = Path(config.data.data)
-    if not path.is_file():
+    path = file_of(config.data.data)
+    if path is None:
         return 0.7 * longest
     return _counted_prompt(path, path.stat().st_mtime, config.models.policy) or 0.7 * longest
 
@@ -207,8 +208,8 @@ def _stage_seconds(config: RunConfig, policy: Size, prompt: float, *, on_gpu: bo
 
 
 def _pair_count(config: RunConfig) -> int:
-    path = Path(config.data.data)
-    if path.is_file():
+    path = file_of(config.data.data)
+    if path is not None:
         # Rows are unknown without reading; a kilobyte a pair, a third of it when packed.
         return max(1, int(path.stat().st_size / (350 if path.suffix in (".gz", ".zip") else 1000)))
     return 90_000  # the paper's data sets, by Hub name
@@ -248,9 +249,7 @@ def _downloads(config: RunConfig, policy: Size, scorer: Size) -> list[str]:
 
 
 def _is_hub_name(source: str) -> bool:
-    return (
-        not Path(source).exists() and source.count("/") == 1 and not source.startswith((".", "/"))
-    )
+    return file_of(source) is None and source.count("/") == 1 and not source.startswith((".", "/"))
 
 
 def _measured(config: RunConfig, store: Store) -> float | None:

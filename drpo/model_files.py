@@ -83,10 +83,14 @@ def find_folder(name: str, *, what: str) -> Path | None:
     Raises:
         ModelError: There is no such folder, and no such name that can be reached.
     """
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            return path
+        is_file = path.exists()
+    except (OSError, RuntimeError):  # longer than a path may be; no such ~user
+        is_file = False
+    if is_file:
         raise ModelError(f"The {what} {name} is a file; expected a folder with config.json in it.")
     if not HUB_NAME.match(name) or name.startswith("."):
         raise ModelError(f"The {what} {name} does not exist; expected a model folder or Hub name.")

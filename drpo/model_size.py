@@ -36,7 +36,7 @@ def size_of(name: str, *, what: str) -> Size:
     Raises:
         ModelError: Neither tells.
     """
-    if Path(name).expanduser().is_dir() or not _known(name):
+    if not _known(name) or Path(name).expanduser().is_dir():
         folder = find_folder(name, what=what)
         if folder is None:
             raise ModelError(

@@ -11,6 +11,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,14 +201,21 @@ def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
 
 
 def weights_hash(policy: nn.Module) -> str:
-    """Name the weights of a policy that training changes; the rest is as it was found."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(policy.named_parameters()):
-        if weight.requires_grad:
-            digest.update(name.encode())
-            flat = weight.detach().float().cpu().contiguous()
-            digest.update(flat.numpy().tobytes())
-    return digest.hexdigest()[:12]
+    """Name the weights of a policy that training changes; the rest is as it was found.
+
+    It is asked for at every update, so a large model's tensors are read side by side: hashing lets
+    other threads run.
+    """
+    trained = sorted(pair for pair in policy.named_parameters() if pair[1].requires_grad)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        parts = pool.map(_digest, *zip(*trained, strict=True)) if trained else ()
+        return hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+
+
+def _digest(name: str, weight: nn.Parameter) -> str:
+    digest = hashlib.sha256(name.encode())
+    digest.update(memoryview(weight.detach().float().cpu().flatten().numpy()))
+    return digest.hexdigest()
 
 
 @one_at_a_time

@@ -114,7 +114,7 @@ def _one_update(
         models.policy, [s.context for s in starts], [s.prefix for s in starts], sampling, noise,
         precision=models.precision,
     )  # fmt: skip
-    weights = models.weights_hash() if models.policy_bytes() <= checkpoint.SNAPSHOT_LIMIT else ""
+    weights = models.weights_hash()
     clock.lap("rollout")
 
     # 3. Judge whole answers, prefix included; measure KL where the policy acted.

@@ -337,3 +337,13 @@ def test_an_alarm_that_does_not_exist_is_refused_before_the_launch(tmp_path):
     )
     with pytest.raises(ConfigError, match="thunder"):
         preflight.check(config)
+
+
+def test_a_name_too_long_for_a_path_is_a_sentence_wherever_it_stands(configure):
+    long = "a" * 300
+    assert estimate.plan(configure(data=long)).seconds > 0
+    for field in ("data", "policy", "reward_model"):
+        with pytest.raises(DrpoError, match="a" * 100):
+            preflight.check(configure(**{field: long}))
+    with pytest.raises(ModelError, match="a" * 100):
+        estimate.plan(configure(policy=long))

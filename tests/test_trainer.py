@@ -92,6 +92,16 @@ def test_every_episode_says_where_it_began(begin):
     assert {s.start for s in episodes} == {"prompt", "reset"}
 
 
+def test_episodes_of_a_policy_too_large_to_keep_still_name_its_weights(begin, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SNAPSHOT_LIMIT", 100)
+    _, listener, _ = begin()
+    named = {s.step: s.weights for s in listener.kept if s.kind == "episode"}
+    before = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
+    assert len(set(named.values())) == len(named) == 4
+    # What update n + 1 acted with is what stood after update n.
+    assert (named[1], named[3]) == (before[0], before[2])
+
+
 def test_held_out_answers_are_kept_with_the_weights_that_wrote_them(begin):
     _, listener, models = begin()
     heldout = [s for s in listener.kept if s.kind == "heldout"]

@@ -15,7 +15,7 @@ from drpo.dashboard.notices import show_problem
 from drpo.dashboard.overview_view import Card
 from drpo.dashboard.words import t
 from drpo.data.report import Settings, check_source
-from drpo.data.source import Source
+from drpo.data.source import Source, file_of
 from drpo.data.versions import find_version
 from drpo.errors import DrpoError
 from drpo.pilot import Pilot
@@ -70,8 +70,8 @@ def _report_of(store: Store, one: Pilot) -> dict[str, Any] | None:
     saved = find_version(store, named)
     if saved is not None and saved.report:
         return dict(saved.report)
-    path = Path(named)
-    if not path.is_file():
+    path = file_of(named)
+    if path is None:
         return None
     with st.spinner(t("pilot.checking")):
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from drpo.data.by_hand import fill_layout
@@ -19,7 +18,7 @@ from drpo.data.pairset import PairSet, content_hash
 from drpo.data.problems import KINDS, Problems
 from drpo.data.readers import Format, RawRow, detect_format, read_rows
 from drpo.data.recognise import recognise
-from drpo.data.source import Source
+from drpo.data.source import Source, file_of
 from drpo.errors import CancelledByUserError, DataError
 from drpo.gold import sidecar_of
 
@@ -55,7 +54,7 @@ def load_pairs(source: str, *, store: Store | None = None, limits: Limits = DESK
         found = find_version(store, source)
         if found is not None:
             return load_version(found)
-    path = _file_of(source)
+    path = file_of(source)
     if path is not None:
         loaded = read_pairs(Source.from_path(path, limits=limits))
         sidecar = sidecar_of(path)
@@ -72,15 +71,6 @@ def load_pairs(source: str, *, store: Store | None = None, limits: Limits = DESK
     if not loaded.pairs:
         raise DataError(nothing_usable(loaded))
     return loaded
-
-
-def _file_of(source: str) -> Path | None:
-    """The file of this path; None where there is none, or where the text can be no path."""
-    try:
-        path = Path(source).expanduser()
-        return path if path.is_file() else None
-    except (OSError, RuntimeError):  # longer than a path may be; no such ~user
-        return None
 
 
 def nothing_usable(loaded: PairSet) -> str:
@@ -231,7 +221,7 @@ def load_demonstrations(
         DataError: The source cannot be read or holds nothing usable.
     """
     if not _is_saved(source, store):
-        path = _file_of(source)
+        path = file_of(source)
         if path is not None:
             return _demonstrations(Source.from_path(path, limits=limits))
         if is_hub_name(source):

@@ -23,6 +23,15 @@ CHUNK = 1 << 18
 MOST_ZIP_ENTRIES = 1_000
 
 
+def file_of(text: str) -> Path | None:
+    """The file of this path; None where there is none, or where the text can be no path."""
+    try:
+        path = Path(text).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # too long for a path; no such ~user; a NUL
+        return None
+
+
 @dataclass(frozen=True)
 class Source:
     """Bytes that can be read again and again, with bounds on every reading."""
