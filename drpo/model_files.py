@@ -18,6 +18,8 @@ from typing import Any
 from drpo.errors import ModelError
 
 HUB_NAME = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
+LONGEST_HUB_NAME = 96
+"""The Hub's own limit, which its library raises about."""
 HEADER_LIMIT = 100 * 2**20
 """A safetensors header longer than this is not a header (the format's own limit)."""
 FOREIGN_CRITIC = (
@@ -92,7 +94,7 @@ def find_folder(name: str, *, what: str) -> Path | None:
         is_file = False
     if is_file:
         raise ModelError(f"The {what} {name} is a file; expected a folder with config.json in it.")
-    if not HUB_NAME.match(name) or name.startswith("."):
+    if not HUB_NAME.match(name) or len(name) > LONGEST_HUB_NAME or name.startswith("."):
         raise ModelError(f"The {what} {name} does not exist; expected a model folder or Hub name.")
     from huggingface_hub import try_to_load_from_cache
 

@@ -214,7 +214,7 @@ def weights_hash(policy: nn.Module) -> str:
 
 def _digest(name: str, weight: nn.Parameter) -> str:
     digest = hashlib.sha256(name.encode())
-    digest.update(memoryview(weight.detach().float().cpu().flatten().numpy()))
+    digest.update(weight.detach().float().cpu().flatten().numpy().data)
     return digest.hexdigest()
 
 
