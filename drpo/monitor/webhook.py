@@ -8,6 +8,7 @@ import queue
 import threading
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,7 +65,8 @@ class Webhook:
             try:
                 with urllib.request.urlopen(request, timeout=TIMEOUT):
                     pass
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, HTTPException) as error:
+                # HTTPException: it answered, but not as a web server does.
                 log.warning("The alarm webhook did not take an alarm: %s", error)
 
 
@@ -72,10 +74,18 @@ def check_address(url: str) -> None:
     """Refuse what is no web address.
 
     Raises:
-        ConfigError: The address has another scheme, such as file, or names no host.
+        ConfigError: The address has another scheme, such as file, names no host, holds a space or
+            control character, or a port that is no number.
     """
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname)
+        usable = known and parts.port != 0
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        usable = False
+    if not usable or any(sign.isspace() or not sign.isprintable() for sign in url):
         raise ConfigError(
-            f"alarm_webhook: expected an address that begins with http:// or https://, "
-            f"got {url!r}; correct it or leave it empty."
+            f"alarm_webhook: expected an address that begins with http:// or https:// and has no "
+            f"spaces, such as https://example.org:8443/alarms, got {url!r}; correct it or leave it "
+            "empty."
         )

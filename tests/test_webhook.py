@@ -1,0 +1,111 @@
+"""Another system hears of each alarm once, and whatever it answers holds nothing up."""
+
+import json
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from drpo.config import RunConfig
+from drpo.errors import ConfigError
+from drpo.monitor.desk import AlarmDesk, check_settings
+from drpo.monitor.webhook import TIMEOUT, WAITING, Webhook
+
+CONFIG = RunConfig.of(data="pairs.jsonl", policy="model")
+
+
+@pytest.fixture
+def receiver():
+    """A web server that keeps what it is sent; what `rude` holds it answers first."""
+    got, rude = [], []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            if rude:
+                self.wfile.write(rude.pop())
+                return
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/alarm", got, rude
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_webhook_gets_each_alarm_once_as_json(store, receiver):
+    url, got, _ = receiver
+    run = store.runs.create(CONFIG)
+    store.runs.change(run.id, status="running", step=3)
+    desk = AlarmDesk(store, run.id, CONFIG.replace(alarm_webhook=url).alarms)
+    for step in (1, 2, 3):
+        desk.metrics(step, {"eval/kl": 30.0})
+    desk.close()
+    (message,) = got
+    assert message["run"] == run.id
+    assert message["name"] == "kl_budget"
+    assert "KL over budget" in message["text"]
+
+
+@pytest.mark.parametrize(
+    "said", [b"what?\r\n\r\n", b"HTTP/1.1 2oo fine\r\n\r\n", b"HTTP/1.1 200 " + b"x" * 70_000],
+    ids=["no status line", "a status that is no number", "an endless line"],
+)  # fmt: skip
+def test_a_receiver_that_speaks_no_http_misses_one_alarm_and_gets_the_next(receiver, caplog, said):
+    url, got, rude = receiver
+    rude.append(said)
+    hook = Webhook(url)
+    hook.send({"number": 1})
+    hook.send({"number": 2})
+    hook.close()
+    assert got == [{"number": 1}, {"number": 2}]
+    assert caplog.text.count("did not take an alarm") == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "file:///etc/passwd", "example.org/alarm", "http://", "http://localhost:80a/x",
+        "http://localhost:70000/x", "http://localhost:0/x", "http://local host/x",
+        "http://localhost/a b", "http://localhost/x\n", "http://[::1/x", "",
+    ],
+)  # fmt: skip
+def test_an_address_that_can_never_be_reached_is_refused_in_a_sentence(address):
+    with pytest.raises(ConfigError, match=r"^alarm_webhook: expected an address .* got .*; corr"):
+        Webhook(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://localhost/x", "https://me:secret@example.org:8443/a?b=c%20d", "http://[::1]:9/x"],
+)
+def test_an_address_that_may_be_reached_is_taken(address):
+    check_settings(CONFIG.replace(alarm_webhook=address).alarms)
+
+
+def test_a_webhook_that_never_answers_does_not_hold_training_up(caplog):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes the connection, says nothing
+        hook = Webhook(f"http://127.0.0.1:{deaf.getsockname()[1]}/alarm")
+        began = time.monotonic()
+        for number in range(3 * WAITING):
+            hook.send({"number": number})
+        hook.close(seconds=0.1)
+        # Waiting for even one delivery to time out would take longer.
+        assert time.monotonic() - began < TIMEOUT
+    assert "does not keep up" in caplog.text
+
+
+def test_a_webhook_that_is_not_there_is_logged(caplog):
+    hook = Webhook("http://127.0.0.1:9/alarm")  # the discard port: nobody listens
+    hook.send({})
+    hook.close()
+    assert "did not take an alarm" in caplog.text
