@@ -1,15 +1,11 @@
 """Alarms, on real short runs that are healthy or provoked, and on their way to a person."""
 
 import json
-import socket
-import threading
-import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from string import Formatter
 
 import pytest
-from alarm_runs import teach, watch
+from alarm_runs import Watched, teach, watch
 from toy import toy_config, toy_pairs
 
 from drpo.baselines import accuracy_of
@@ -20,8 +16,6 @@ from drpo.monitor import ALARMS, Alarm, Monitor, people_disagree
 from drpo.monitor.alarms import PARTS, _words
 from drpo.monitor.desk import AlarmDesk, alarms_of, check_settings, decide
 from drpo.monitor.repetition import repetition
-from drpo.monitor.rules import RULES
-from drpo.monitor.webhook import TIMEOUT, WAITING, Webhook
 from drpo.records import Sample
 
 CONFIG = RunConfig.of(data="pairs.jsonl", policy="model")
@@ -42,6 +36,94 @@ def hacked(policy, reward_folder, tmp_path_factory):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def one_answer(policy, reward_folder, tmp_path_factory):
+    """A policy that fell into one answer: its steps are sixty times too large."""
+    return watch(
+        policy, reward_folder, tmp_path_factory.mktemp("one_answer"),
+        learning_rate=3e-2, num_ppo_epochs=4, updates=8, eval_every=8,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def idle_critic(policy, reward_folder, tmp_path_factory):
+    """A critic that does not learn."""
+    return watch(
+        policy, reward_folder, tmp_path_factory.mktemp("idle"),
+        rule=lambda answer: 0.01 * len(answer.text), vf_coef=0.0, critic_init="reward_model",
+        updates=15, eval_every=15, episodes_per_update=16,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def huge_steps(model_folder, reward_folder, tmp_path_factory):
+    """An untaught policy whose updates are too large."""
+    return watch(
+        model_folder(), reward_folder, tmp_path_factory.mktemp("huge"),
+        rule=lambda answer: len(answer.ids), learning_rate=3e-2, num_ppo_epochs=4, updates=4,
+        eval_every=4, kl_coef=0.0, missing_eos_penalty=None, episodes_per_update=16,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def few_answers(policy, reward_folder, tmp_path_factory):
+    """Resets into eight answers."""
+    folder = tmp_path_factory.mktemp("few")
+    return watch(policy, reward_folder, folder, pairs=toy_pairs(8), updates=2)
+
+
+@pytest.fixture(scope="module")
+def guessing(model_folder, reward_folder):
+    """A reward model that guesses."""
+    models = load_models(toy_config(model_folder(), reward_folder))
+    # Every pair once in either order: labels that no model can agree with more than half the time.
+    pairs = toy_pairs(32)
+    swapped = [replace(p, chosen=p.rejected, rejected=p.chosen) for p in pairs]
+    accuracy, error = accuracy_of(models.learned, pairs + swapped, models)
+    told = {"eval/rm_accuracy": accuracy, "eval/rm_accuracy_se": error}
+    return Watched(alarms=Monitor(CONFIG.alarms).update(0, told))
+
+
+@pytest.fixture(scope="module")
+def outvoted():
+    """People who do not prefer what the reward model does."""
+    alarm = people_disagree(30, human=0.45, low=0.36, high=0.54, votes=100, model=0.8)
+    return Watched(alarms=[alarm] if alarm else [])
+
+
+PROVOKED = {
+    "hacked": ("kl_budget", "kl_runaway", "reward_hacking", "length_drift", "repetition",
+               "unfinished"),
+    "one_answer": ("identical_answers", "entropy_collapse"),
+    "idle_critic": ("value_error",),
+    "huge_steps": ("clip_fraction",),
+    "few_answers": ("few_reset_answers",),
+    "guessing": ("weak_reward_model",),
+    "outvoted": ("people_disagree",),
+}  # fmt: skip
+"""What each of the fixtures above must raise."""
+
+
+@pytest.mark.parametrize(
+    ("provoked", "name"), [(run, name) for run, names in PROVOKED.items() for name in names]
+)
+def test_a_provoked_run_raises_the_alarm(request, provoked, name):
+    assert name in request.getfixturevalue(provoked).names
+
+
+@pytest.mark.parametrize("provoked", ["idle_critic", "few_answers", "guessing", "outvoted"])
+def test_what_is_wrong_in_one_way_raises_that_alarm_alone(request, provoked):
+    assert request.getfixturevalue(provoked).names == set(PROVOKED[provoked])
+
+
+def test_every_alarm_is_raised_by_something_above(request):
+    raised = [
+        name for provoked, names in PROVOKED.items()
+        for name in request.getfixturevalue(provoked).names & set(names)
+    ]  # fmt: skip
+    assert sorted(raised) == sorted(ALARMS)
+
+
 # Ten healthy runs, half of them with resets from time to time, half with other settings.
 HEALTHY = [
     {"seed": seed, "reset_prob": (0.0, 0.25, 0.5, 0.75, 1.0)[seed % 5],
@@ -56,14 +138,6 @@ def test_a_healthy_run_raises_no_alarm(policy, reward_folder, tmp_path, settings
     run = watch(policy, reward_folder, tmp_path, **settings)
     assert run.names == set()
     assert run.told[12]["eval/gold"] > 0.75
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["kl_budget", "kl_runaway", "reward_hacking", "length_drift", "repetition", "unfinished"],
-)
-def test_a_run_without_a_brake_raises_the_alarm(hacked, name):
-    assert name in hacked.names
 
 
 def test_the_alarm_before_the_budget_comes_before_the_one_over_it(hacked):
@@ -96,70 +170,44 @@ def test_an_alarm_suggests_a_stronger_brake(hacked):
     assert (alarm.choices[2].knob, alarm.choices[2].value) == ("kl_coef", 0.05)
 
 
-def test_a_policy_that_fell_into_one_answer_raises_the_alarm(policy, reward_folder, tmp_path):
-    run = watch(
-        policy, reward_folder, tmp_path,
-        learning_rate=3e-2, num_ppo_epochs=4, updates=8, eval_every=8,
-    )  # fmt: skip
-    assert {"identical_answers", "entropy_collapse"} <= run.names
-    alarm = next(one for one in run.alarms if one.name == "identical_answers")
+def test_the_policy_that_fell_into_one_answer_is_shown_with_it(one_answer):
+    alarm = next(one for one in one_answer.alarms if one.name == "identical_answers")
     texts = {
         s.response
-        for s in run.kept
+        for s in one_answer.kept
         for e in alarm.evidence
         if (s.step, s.kind, s.item, s.start) == (e.step, e.kind, e.item, e.start)
     }
     assert len(texts) == 1
 
 
-def test_a_critic_that_does_not_learn_raises_the_alarm(policy, reward_folder, tmp_path):
-    run = watch(
-        policy, reward_folder, tmp_path, rule=lambda answer: 0.01 * len(answer.text),
-        vf_coef=0.0, critic_init="reward_model", updates=15, eval_every=15, episodes_per_update=16,
-    )  # fmt: skip
-    assert run.names == {"value_error"}
-
-
-def test_updates_that_are_too_large_raise_the_alarm(model_folder, reward_folder, tmp_path):
-    run = watch(
-        model_folder(), reward_folder, tmp_path, rule=lambda answer: len(answer.ids),
-        learning_rate=3e-2, num_ppo_epochs=4, updates=4, eval_every=4, kl_coef=0.0,
-        missing_eos_penalty=None, episodes_per_update=16,
-    )  # fmt: skip
-    assert "clip_fraction" in run.names
-
-
-def test_resets_into_few_answers_raise_the_alarm(policy, reward_folder, tmp_path):
-    few = watch(policy, reward_folder, tmp_path / "few", pairs=toy_pairs(8), updates=2)
-    assert few.names == {"few_reset_answers"}
-    none = watch(
-        policy, reward_folder, tmp_path / "none", pairs=toy_pairs(8), updates=2, reset_prob=0.0
-    )
+def test_a_run_without_resets_may_have_few_answers_to_reset_into(policy, reward_folder, tmp_path):
+    none = watch(policy, reward_folder, tmp_path, pairs=toy_pairs(8), updates=2, reset_prob=0.0)
     assert none.names == set()
 
 
-def test_a_reward_model_that_guesses_raises_the_alarm(model_folder, reward_folder):
-    models = load_models(toy_config(model_folder(), reward_folder))
-    # Every pair once in either order: labels that no model can agree with more than half the time.
-    pairs = toy_pairs(32)
-    swapped = [replace(p, chosen=p.rejected, rejected=p.chosen) for p in pairs]
-    accuracy, error = accuracy_of(models.learned, pairs + swapped, models)
-    told = {"eval/rm_accuracy": accuracy, "eval/rm_accuracy_se": error}
-    (alarm,) = Monitor(CONFIG.alarms).update(0, told)
-    assert alarm.name == "weak_reward_model"
+def test_a_reward_model_that_tells_the_better_answer_raises_nothing():
     assert Monitor(CONFIG.alarms).update(0, {"eval/rm_accuracy": 0.9}) == []
 
 
-def test_people_who_disagree_with_the_reward_model_raise_the_alarm():
-    alarm = people_disagree(30, human=0.45, low=0.36, high=0.54, votes=100, model=0.8)
-    assert alarm.name == "people_disagree"
+@pytest.mark.parametrize(
+    "votes",
+    [
+        {"human": 0.45, "low": 0.1, "high": 0.8, "votes": 100, "model": 0.8},
+        {"human": 0.0, "low": 0.0, "high": 0.3, "votes": 5, "model": 0.8},
+        {"human": 0.7, "low": 0.62, "high": 0.78, "votes": 120, "model": 0.85},
+        {"human": 0.2, "low": 0.12, "high": 0.3, "votes": 100, "model": 0.45},
+    ],
+    ids=["the interval allows it", "too few votes", "people prefer it too", "neither prefers it"],
+)
+def test_where_the_alarms_title_would_not_be_true_people_raise_none(votes):
+    assert people_disagree(30, **votes) is None
+
+
+def test_people_who_disagree_are_told_with_their_share(outvoted):
+    [alarm] = outvoted.alarms
+    assert "people do not" in alarm.message
     assert "45 %" in alarm.message
-    assert people_disagree(30, human=0.45, low=0.1, high=0.8, votes=100, model=0.8) is None
-    assert people_disagree(30, human=0.0, low=0.0, high=0.3, votes=5, model=0.8) is None
-
-
-def test_every_alarm_is_provoked_somewhere_above():
-    assert {rule.name for rule in RULES} | {"people_disagree"} == set(ALARMS)
 
 
 def test_the_monitor_goes_on_after_a_resume_as_if_nothing_had_happened(hacked):
@@ -325,57 +373,6 @@ def test_alarm_settings_that_could_never_work_are_refused():
         check_settings(replace_limits(alarm_pause=("kl_bugdet",)))
     with pytest.raises(ConfigError, match="http"):
         check_settings(replace_limits(alarm_webhook="file:///etc/passwd"))
-
-
-@pytest.fixture
-def receiver():
-    """A web server that keeps what it is sent."""
-    got = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/alarm", got
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_the_webhook_gets_each_alarm_once_as_json(store, run_id, receiver):
-    url, got = receiver
-    raise_one(store, run_id, replace_limits(alarm_webhook=url))
-    (message,) = got
-    assert message["run"] == run_id
-    assert message["name"] == "kl_budget"
-    assert "KL over budget" in message["text"]
-
-
-def test_a_webhook_that_never_answers_does_not_hold_training_up(caplog):
-    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes the connection, says nothing
-        hook = Webhook(f"http://127.0.0.1:{deaf.getsockname()[1]}/alarm")
-        began = time.monotonic()
-        for number in range(3 * WAITING):
-            hook.send({"number": number})
-        hook.close(seconds=0.1)
-        # Waiting for even one delivery to time out would take longer.
-        assert time.monotonic() - began < TIMEOUT
-    assert "does not keep up" in caplog.text
-
-
-def test_a_webhook_that_is_not_there_is_logged(caplog):
-    hook = Webhook("http://127.0.0.1:9/alarm")  # the discard port: nobody listens
-    hook.send({})
-    hook.close()
-    assert "did not take an alarm" in caplog.text
 
 
 def test_a_rule_that_breaks_is_logged_and_training_goes_on(store, run_id, caplog):

@@ -1,6 +1,7 @@
 """Where a run's alarms become events, pauses and webhooks, and a person's answer becomes a mark.
 
-A run's recorder holds one `AlarmDesk`; screens and the command line call `alarms_of` and `decide`.
+A run's recorder holds one `AlarmDesk` and a review calls `raise_alarm`; screens and reports call
+`alarms_of`, and Live calls `decide`.
 """
 
 from __future__ import annotations

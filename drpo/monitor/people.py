@@ -22,9 +22,12 @@ def people_disagree(
         model: The reward model's share on the same comparisons.
 
     Returns:
-        An alarm when the reward model's share lies above what the votes allow.
+        An alarm when the reward model prefers them, more than the votes allow, and people do not.
     """
-    if votes < MIN_VOTES or model <= high:
+    # A model never wavers and people do, so its share is the larger one wherever both prefer the
+    # same side; a review shows that gap, and no one need be called for it.
+    agreed = low > 0.5 or model <= 0.5
+    if votes < MIN_VOTES or model <= high or agreed:
         return None
     values = {
         "human_share": human, "low_share": low, "high_share": high,
