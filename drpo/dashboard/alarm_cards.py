@@ -2,60 +2,96 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
 import streamlit as st
 
 from drpo import orders
-from drpo.dashboard import event_words, services
-from drpo.dashboard.answers import show_answers
+from drpo.dashboard import address, event_words, navigation, services
+from drpo.dashboard.answers import Card, show_answers
 from drpo.dashboard.frames import is_live
 from drpo.dashboard.generations import card
 from drpo.dashboard.notices import notice, show_problem
 from drpo.dashboard.run_controls import visitor
 from drpo.dashboard.words import language, t
 from drpo.errors import DrpoError
-from drpo.monitor.alarms import Choice
+from drpo.monitor.alarms import Choice, Evidence
 from drpo.monitor.desk import Raised, alarms_of, decide
 from drpo.store.schema import Run
 
 
-def alarms(run: Run) -> None:
-    """Show the alarms nobody has decided about yet; decided ones fold away."""
+def open_alarms(run: Run) -> list[Raised]:
+    """The alarms of a run that nobody has decided about yet, newest first."""
+    return [one for one in alarms_of(services.store(), run.id) if one.decision is None]
+
+
+def call(run: Run) -> None:
+    """Say on another screen that a run has open alarms, with the way to them."""
+    still_open = open_alarms(run)
+    if not still_open:
+        return
+    with st.container(key=f"call_{run.id}", gap="xsmall"):
+        notice(
+            "warning", ", ".join(_title(one, "") for one in still_open),
+            title=f"{run.name} · {t('live.alarms_open', count=len(still_open))}",
+        )  # fmt: skip
+        st.page_link(
+            navigation.path("live"), label=t("live.alarms_look"), icon=":material/monitoring:",
+            query_params={"run": run.id},
+        )  # fmt: skip
+
+
+def alarms(run: Run, name: str = "") -> None:
+    """Show the alarms nobody has decided about yet; decided ones fold away.
+
+    Args:
+        run: Whose.
+        name: What to call the run where alarms of another one stand beside; may hold anything.
+    """
     raised = alarms_of(services.store(), run.id)
-    still_open = [one for one in raised if one.decision is None]
-    for one in still_open:
-        _card(run, one)
+    for one in raised:
+        if one.decision is None:
+            _card(run, one, _title(one, name))
     decided = [one for one in raised if one.decision is not None]
     if decided:
         with st.expander(t("live.decided", count=len(decided))):
             for one in decided:
                 st.text(
                     t(
-                        "events.decided", alarm=one.alarm.say("title", language()),
+                        "events.decided", alarm=_title(one, name),
                         choice=event_words.decision(one.decision or {}),
                     )
                 )  # fmt: skip
 
 
-def _card(run: Run, one: Raised) -> None:
-    alarm = one.alarm
-    with st.container(border=True, key=f"alarm_{one.event_id}"):
+def _title(one: Raised, name: str) -> str:
+    title = one.alarm.say("title", language())
+    return f"{name} · {title}" if name else title
+
+
+def _card(run: Run, one: Raised, title: str) -> None:
+    alarm, key = one.alarm, f"{run.id}_{one.event_id}"
+    with st.container(border=True, key=f"alarm_{key}"):
         times = t(
             "live.alarm_seen", first=alarm.first_step, last=alarm.last_step, count=alarm.count
         )
-        notice(
-            "warning", f"{alarm.say('what', language())} {times}",
-            title=alarm.say("title", language()),
-        )  # fmt: skip
+        notice("warning", f"{alarm.say('what', language())} {times}", title=title)
         st.text(alarm.say("why", language()))
         st.text(alarm.say("try", language()))
-        _evidence(run, one)
+        _evidence(run, alarm.evidence, key)
         with st.container(horizontal=True):
             for number, choice in enumerate(alarm.choices):
                 if not _is_possible(run, choice):
                     continue
-                word = t(f"live.choice_{choice.kind}", knob=choice.knob, value=choice.value)
-                if st.button(word, key=f"alarm_{one.event_id}_{number}"):
-                    _decide(run, one, choice.kind, choice.knob, choice.value)
+                st.button(
+                    t(f"live.choice_{choice.kind}", knob=choice.knob, value=choice.value),
+                    key=f"alarm_{key}_{number}", on_click=_decide,
+                    args=(run.id, one.event_id, choice, f"alarm_{key}_said"),
+                )  # fmt: skip
+        if problem := st.session_state.pop(f"alarm_{key}_said", None):
+            show_problem(problem)
 
 
 def _is_possible(run: Run, choice: Choice) -> bool:
@@ -67,28 +103,47 @@ def _is_possible(run: Run, choice: Choice) -> bool:
     return is_live(run) and orders.can_pause(run)
 
 
-def _evidence(run: Run, one: Raised) -> None:
-    """The answers that show what the alarm says; read from the store only when asked for."""
-    shown = one.alarm.evidence
-    if not shown or not st.toggle(
-        t("live.alarm_evidence", count=len(shown)), key=f"evidence_{one.event_id}"
-    ):
+def _evidence(run: Run, shown: Sequence[Evidence], key: str) -> None:
+    """The answers that show what an alarm says; read from the store only when asked for."""
+    if not shown:
+        st.caption(t("live.alarm_no_evidence"))
         return
-    at = services.store().samples.at
-    rows = [
-        row for place in shown for row in at(run.id, place.step, place.kind)
-        if (row.item, row.start) == (place.item, place.start)
-    ]  # fmt: skip
-    show_answers(
-        [card(row.item, [(row, "")], with_data=True) for row in rows],
-        key=f"evidence_answers_{one.event_id}",
-    )
+    key = f"evidence_{key}"
+    address.recall_flag(key)
+    wanted = st.toggle(t("live.alarm_evidence", count=len(shown)), key=key)
+    address.record(key, "1" if wanted else "")
+    if wanted:
+        show_answers(evidence_cards(run, shown), key=f"answers_{key}")
 
 
-def _decide(run: Run, one: Raised, kind: str, knob: str, value: float | None) -> None:
+def evidence_cards(run: Run, shown: Sequence[Evidence]) -> list[Card]:
+    """The answers that an alarm links, numbered as the list of all answers of their step is.
+
+    Args:
+        run: The alarm's run.
+        shown: What the alarm links; answers that are no longer kept are left out.
+    """
+    cards = {}
+    linked: Counter[tuple[int, str, int, str]] = Counter()
+    for one in shown:
+        place = (one.step, one.kind, one.item, one.start)
+        # Alarms of earlier versions do not say which; then as many as they linked are shown.
+        number = linked[place] if one.number is None else one.number
+        linked[place] += 1
+        rows = services.store().samples.at(run.id, one.step, one.kind)
+        alike = [at for at, row in enumerate(rows) if (row.item, row.start) == place[2:]]
+        for at in alike[number : number + 1]:
+            made = card(at, [(rows[at], "")], with_data=True)
+            cards[one.step, one.kind, at] = replace(made, id=f"{one.step}-{one.kind}-{at}")
+    return list(cards.values())
+
+
+def _decide(run_id: str, event_id: int, choice: Choice, said: str) -> None:
     try:
-        decide(services.store(), run.id, one.event_id, kind, who=visitor(), knob=knob, value=value)
+        decide(
+            services.store(), run_id, event_id, choice.kind, who=visitor(), knob=choice.knob,
+            value=choice.value,
+        )  # fmt: skip
     except DrpoError as error:
-        show_problem(error)
-    else:
-        st.rerun(scope="fragment")
+        # The run may have ended between the drawing of the button and the click.
+        st.session_state[said] = error

@@ -54,6 +54,9 @@ class Evidence:
     kind: str
     item: int
     start: str
+    number: int | None = None
+    """Which of the step's answers of this kind, item and start, in the order of writing, from 0:
+    one update may draw the same item several times. Earlier versions did not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from drpo.monitor.alarms import Evidence
 from drpo.monitor.repetition import repetition
@@ -20,7 +22,13 @@ def pick(worst: str, samples: Sequence[Sample]) -> tuple[Evidence, ...]:
     the same prompt's earlier answers.
     """
     chosen = _PICKS[worst](list(samples)) if worst in _PICKS else []
-    return tuple(Evidence(s.step, s.kind, s.item, s.start) for s in chosen[:SHOWN])
+    written: Counter[tuple[str, int, str]] = Counter()
+    numbers = {}
+    for sample in samples:
+        place = (sample.kind, sample.item, sample.start)
+        numbers[id(sample)] = written[place]
+        written[place] += 1
+    return tuple(Evidence(s.step, s.kind, s.item, s.start, numbers[id(s)]) for s in chosen[:SHOWN])
 
 
 def _highest(key: Callable[[Sample], float]) -> Callable[[list[Sample]], list[Sample]]:
@@ -47,6 +55,36 @@ def _same(samples: list[Sample]) -> list[Sample]:
     return list({s.prompt: s for s in at_prompt if s.response == text}.values())
 
 
+def _alike(samples: list[Sample]) -> list[Sample]:
+    """Answers that go the same way for longest, as a share of the longest of them."""
+    # In the order of their texts, those that begin alike stand side by side.
+    ordered = sorted((s for s in samples if s.start == "prompt"), key=lambda s: s.response)
+    groups = [ordered[at : at + SHOWN] for at in range(max(1, len(ordered) - SHOWN + 1))]
+    return max(groups, key=_common_share)
+
+
+def _common_share(answers: list[Sample]) -> float:
+    longest = max((len(answer.response) for answer in answers), default=0)
+    letters = zip(*(answer.response for answer in answers), strict=False)
+    common = sum(1 for _ in takewhile(lambda letter: len(set(letter)) == 1, letters))
+    return common / longest if longest else 1.0
+
+
+def _unusual(samples: list[Sample]) -> list[Sample]:
+    """Episodes whose score is furthest from the mean: what the critic had to foresee."""
+    known = [s for s in samples if s.kind == "episode" and s.score is not None]
+    if not known:
+        return []
+    mean = statistics.fmean(s.score or 0.0 for s in known)
+    return sorted(known, key=lambda s: -abs((s.score or 0.0) - mean))
+
+
+def _by_length(sign: int) -> Callable[[list[Sample]], list[Sample]]:
+    """The longest answers, or with -1 the shortest; after a reset only the rest was written."""
+    order = _highest(lambda s: sign * s.response_tokens)
+    return lambda samples: order([s for s in samples if s.start == "prompt"])
+
+
 def _from_resets(samples: list[Sample]) -> list[Sample]:
     """Episodes from the offline answer that was used most."""
     resets = [s for s in samples if s.start == "reset"]
@@ -56,10 +94,13 @@ def _from_resets(samples: list[Sample]) -> list[Sample]:
 
 _PICKS: dict[str, Callable[[list[Sample]], list[Sample]]] = {
     "kl": _highest(lambda s: s.kl if s.kl is not None else float("-inf")),
-    "length": _highest(lambda s: s.response_tokens),
+    "long": _by_length(1),
+    "short": _by_length(-1),
     "repeated": _highest(lambda s: repetition(s.response)),
     "unfinished": lambda samples: [s for s in samples if not s.finished],
     "hacked": _hacked,
     "same": _same,
+    "alike": _alike,
+    "unusual": _unusual,
     "reset": _from_resets,
 }

@@ -89,7 +89,7 @@ class Monitor:
             last_step=step,
             count=known.alarm.count + 1 if known else 1,
             values=finding.values,
-            evidence=pick(rule.worst, samples),
+            evidence=pick(finding.worst or rule.worst, samples),
             choices=(*choices, finding.knob) if finding.knob else choices,
         )
         if known and not alarm.evidence:

@@ -39,6 +39,8 @@ class Finding:
 
     values: dict[str, float]
     knob: Choice | None = None
+    worst: str = ""
+    """Which answers show it best, where that hangs on the numbers; else the rule says."""
 
 
 Check = Callable[[History, AlarmSettings], Finding | None]
@@ -109,7 +111,8 @@ def length_drift(history: History, limits: AlarmSettings) -> Finding | None:
     ratio = now / start if start > 0 else 1.0
     if 1 / limits.alarm_length_ratio <= ratio <= limits.alarm_length_ratio:
         return None
-    return Finding({"length": now, "start": start, "ratio": ratio}, _stronger_brake(history, 2))
+    found = {"length": now, "start": start, "ratio": ratio}
+    return Finding(found, _stronger_brake(history, 2), "long" if ratio > 1 else "short")
 
 
 def repetition(history: History, limits: AlarmSettings) -> Finding | None:
@@ -211,21 +214,23 @@ RULES: tuple[Rule, ...] = (
     Rule("kl_budget", ("objective/kl", "eval/kl"), kl_budget, "kl"),
     Rule("kl_runaway", ("objective/kl",), kl_runaway, "kl"),
     Rule("reward_hacking", ("eval/gold",), reward_hacking, "hacked"),
-    Rule("length_drift", ("eval/mean_length", "answers/length"), length_drift, "length"),
+    Rule("length_drift", ("eval/mean_length", "answers/length"), length_drift),
     Rule("repetition", ("eval/repetition", "answers/repetition"), repetition, "repeated"),
-    Rule("entropy_collapse", ("policy/entropy_avg", "objective/entropy"), entropy_collapse),
+    Rule(
+        "entropy_collapse", ("policy/entropy_avg", "objective/entropy"), entropy_collapse, "alike"
+    ),
     Rule("identical_answers", ("eval/identical", "answers/identical"), identical_answers, "same"),
     Rule("unfinished", ("eval/finished", "completions/clipped_ratio"), unfinished, "unfinished"),
-    Rule("clip_fraction", ("policy/clipfrac_avg",), clip_fraction),
-    Rule("value_error", ("val/explained_variance",), value_error),
+    Rule("clip_fraction", ("policy/clipfrac_avg",), clip_fraction, "kl"),
+    Rule("value_error", ("val/explained_variance",), value_error, "unusual"),
     Rule("weak_reward_model", ("eval/rm_accuracy",), weak_reward_model),
     Rule("few_reset_answers", ("reset/fraction",), few_reset_answers, "reset"),
 )
 
 
 def _kl_series(history: History) -> str:
-    """Prompt starts only where they are told apart: a reset leaves fewer tokens to depart in."""
-    return _first_known(history, "objective/kl_prompt", "objective/kl")
+    """Prompt starts only while there are any: a reset leaves fewer tokens to depart in."""
+    return _freshest(history, "objective/kl_prompt", "objective/kl")
 
 
 def _kl_now(history: History) -> float | None:
