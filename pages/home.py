@@ -1,9 +1,9 @@
-"""Home: what DR-PO is, one click to a run, two stories, the latest runs."""
+"""Home: open alarms of live runs, what DR-PO is, a click to a run, two stories, latest runs."""
 
 import streamlit as st
 
 from drpo import demo
-from drpo.dashboard import navigation, services, starters
+from drpo.dashboard import alarm_cards, navigation, services, starters
 from drpo.dashboard.drawing import show_reset_drawing
 from drpo.dashboard.run_table import run_table
 from drpo.dashboard.theory_view import why_resets_work
@@ -11,6 +11,8 @@ from drpo.dashboard.words import t
 
 store = services.store()
 st.title(t("home.title"))
+for run in store.runs.all(statuses=("running", "paused")):
+    alarm_cards.call(run)
 text, picture = st.columns([6, 5], gap="large")
 with text:
     st.markdown("\n".join(f"1. {t(f'home.what_{number}')}" for number in (1, 2, 3, 4)))

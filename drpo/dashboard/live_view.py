@@ -15,7 +15,7 @@ import streamlit as st
 from drpo.dashboard import alarm_cards, event_words, frames, run_charts, services
 from drpo.dashboard.generations import generations
 from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import number
+from drpo.dashboard.look import number, told_apart
 from drpo.dashboard.marks import marks_of
 from drpo.dashboard.notices import guarded, notice
 from drpo.dashboard.run_controls import controls
@@ -98,6 +98,11 @@ def _two(left: str, right: str) -> None:
         run_charts.common_range(feeds, "eval/gold", "objective/gold"),
     )
     top = run_charts.common_range(feeds, "eval/kl", "objective/kl")
+    names = told_apart([run.name for run in runs], [run.id for run in runs])
+    # A row of their own: above one run's charts they would push them down past the other's.
+    for place, run, name in zip(st.columns(2, gap="large"), runs, names, strict=True):
+        with place:
+            alarm_cards.alarms(run, name)
     for place, run, feed in zip(st.columns(2, gap="large"), runs, feeds, strict=True):
         with place:
             heading(run.name, dict(zip(differing.index, differing[run.id], strict=True)))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import frames, navigation
+from drpo.dashboard import alarm_cards, frames, navigation
 from drpo.dashboard.run_status import share_done
 from drpo.dashboard.words import moment, t
 from drpo.store.schema import Run
@@ -17,9 +17,13 @@ OPENED = "opened_run"
 
 
 def run_table(runs: Sequence[Run], *, key: str, height: int | None = None) -> None:
-    """Show runs; a click on a row's button opens it on Live."""
+    """Show runs, and which have open alarms; a click on a row's button opens it on Live."""
+    frame = _frame(runs)
+    open_alarms = [len(alarm_cards.open_alarms(run)) for run in runs]
+    if any(open_alarms):
+        frame.insert(3, "alarms", [f"▲ {count}" if count else "" for count in open_alarms])
     st.dataframe(
-        _frame(runs), hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
+        frame, hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
         column_config=_columns(runs, key),
     )  # fmt: skip
     _leave()
@@ -79,6 +83,7 @@ def _columns(runs: Sequence[Run], key: str) -> dict[str, Any]:
         ),
         "name": st.column_config.TextColumn(t("runs.name"), width="medium"),
         "status": st.column_config.TextColumn(t("runs.status")),
+        "alarms": st.column_config.TextColumn(t("runs.alarms")),
         "done": st.column_config.ProgressColumn(
             t("runs.done"), min_value=0, max_value=100, format="%d %%"
         ),
