@@ -108,7 +108,7 @@ def test_a_turned_knob_becomes_a_labelled_line():
     event = EventRow(run_id="r", step=12, kind="knob", message="", who="",
                      payload={"name": "kl_coef", "old": 0.2, "new": 0.3})  # fmt: skip
     [mark] = marks_of([event])
-    assert mark == Mark(12, "kl_coef → 0.30", "ink")
+    assert (mark.step, mark.label, mark.meaning) == (12, "kl_coef → 0.30", "ink")
     figure = charts.panels([Panel("a", "", [])], x_title="x", marks=[mark])
     assert figure["layout"]["shapes"][0]["x0"] == 12
     assert "kl_coef → 0.30" in [note["text"] for note in figure["layout"]["annotations"]]
@@ -135,7 +135,7 @@ def test_a_metric_chart_draws_each_of_its_members():
     [panel] = metric_charts.metric_panels(names)
     figure = metric_charts.metric_chart(run, panel)
     assert len(figure["data"]) == 3
-    assert {trace["line"]["color"] for trace in figure["data"]} == {"@learned", "@reset", "@start"}
+    assert {trace["line"]["color"] for trace in figure["data"]} == {"@kl", "@reset", "@start"}
 
 
 def test_smoothing_is_the_bias_corrected_average():

@@ -1,0 +1,87 @@
+"""What people did to a run stands on its curves: with who and when, and readable in a crowd."""
+
+import pytest
+import screen_material
+
+from drpo.dashboard import charts
+from drpo.dashboard.charts import Panel
+from drpo.dashboard.marks import ROWS, Mark, add_marks, marks_of
+from drpo.dashboard.words import spoken
+from drpo.monitor import Alarm
+from drpo.monitor.desk import alarms_of, decide, write_down
+from drpo.store.schema import EventRow
+
+NOON = 1_795_435_200.0  # 2026-11-23 12:00 UTC
+
+
+def event(kind, step=12, *, who="", message="", **payload):
+    return EventRow(
+        id=1, run_id="r", step=step, kind=kind, message=message, payload=payload, who=who,
+        created_at=NOON,
+    )  # fmt: skip
+
+
+def drawn(marks, until=30):
+    """The chart's layout with these marks, and the notes that label them."""
+    layout = charts.panels([Panel("a", "", [])], x_title="x", marks=marks, until=until)["layout"]
+    return layout, [note for note in layout["annotations"] if note.get("name") == "mark"]
+
+
+def test_a_mark_says_who_and_when_under_the_pointer_and_a_short_name_in_its_label():
+    [mark] = marks_of([event("knob", who="Ann", name="kl_coef", old=0.2, new=0.3)])
+    _, [note] = drawn([mark])
+    assert note["text"] == "kl_coef → 0.30 · Ann"
+    assert note["hovertext"] == "kl_coef from 0.20 to 0.30<br>Ann · 2026-11-23 12:00 UTC"
+
+
+def test_a_long_name_is_under_the_pointer_only():
+    who = "ann.with.a.long.name@example.org"
+    _, [note] = drawn(marks_of([event("pause", who=who)]))
+    assert note["text"] == "paused"
+    assert who in note["hovertext"]
+
+
+@pytest.mark.parametrize(
+    ("lang", "label"), [("en", "stopped · command line"), ("ja", "停止 · コマンドライン")]
+)
+def test_a_stop_is_marked_in_the_visitors_language(lang, label):
+    with spoken(lang):
+        _, [note] = drawn(marks_of([event("stop", who="command line")]))
+    assert note["text"] == label
+
+
+def test_a_decision_about_an_alarm_is_marked_with_what_was_decided(store):
+    run = screen_material.add_run(store, "mine", updates=10)
+    write_down(store, run.id, Alarm("kl_budget", 5, 10, 6, {"kl": 26.3, "budget": 25.0}))
+    decide(store, run.id, alarms_of(store, run.id)[0].event_id, "ignore", who="Ann")
+    _, notes = drawn(marks_of(store.events.since(run.id)), until=10)
+    assert [note["text"] for note in notes] == ["▲ alarm", "decided · Ann"]
+    assert notes[0]["hovertext"].startswith("KL over budget<br>20")
+    assert notes[1]["hovertext"].startswith("KL over budget: Go on as it is<br>Ann · 20")
+    assert notes[1]["hovertext"].endswith(" UTC")
+
+
+def test_no_name_becomes_markup_on_a_chart():
+    _, [note] = drawn(marks_of([event("pause", who="<b>x</b>"), event("checkpoint")]))
+    assert "<b>" not in note["text"] + note["hovertext"]
+    assert "&lt;b&gt;x&lt;/b&gt;" in note["text"]
+
+
+def test_a_crowd_at_one_step_keeps_three_lines_and_names_the_rest_under_the_pointer():
+    crowd = [event("knob", name="kl_coef", old=n, new=n + 1.0, who="Ann") for n in range(9)]
+    layout, notes = drawn(marks_of([*crowd, event("stop", who="Bea")]))
+    plain, _ = drawn([])
+    assert len(notes) == ROWS
+    assert len({note["yshift"] for note in notes}) == ROWS
+    assert notes[-1]["text"] == "kl_coef → 3.00 · Ann +7"
+    assert notes[-1]["hovertext"].count("kl_coef from") == 6
+    assert notes[-1]["hovertext"].endswith("<br>+2")
+    assert layout["margin"]["t"] - plain["margin"]["t"] == 15 * ROWS
+    assert len(layout["shapes"]) == 10
+
+
+def test_what_has_the_same_label_is_told_under_one_pointer():
+    first = Mark(10, "▲ alarm", "alarm", told="one")
+    layout = {"shapes": [], "annotations": [{"yshift": 0}], "margin": {"t": 0}}
+    add_marks(layout, [first, Mark(10, "▲ alarm", "alarm", told="two")], 30)
+    assert [note.get("hovertext") for note in layout["annotations"]] == [None, "one<br>two"]
