@@ -1,7 +1,9 @@
 """The playground: what a checkpoint writes, and the process that lets it write."""
 
+import dataclasses
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -14,6 +16,7 @@ import torch
 from alarm_runs import teach
 from toy import Listener, toy_config, toy_pairs
 
+from drpo.dashboard import writing
 from drpo.errors import ConfigError, DataError, RunError
 from drpo.loading import load_causal
 from drpo.models import load_models, load_vocabulary, weights_hash
@@ -194,10 +197,11 @@ def test_two_checkpoints_answer_at_once_and_say_which_weights_wrote(trained, pla
     first, last = source_of(run, 0), source_of(run, 4)
     told = list(playground.ask([first, last], PROMPT, SHORT))
     assert told[-1] == {"kind": "done"}
-    ends = {line["at"]: line for line in told if line["kind"] == "end"}
+    hashes = {line["at"]: line["weights"] for line in told if line["kind"] == "weights"}
     kept = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
-    assert ends[0]["weights"] == kept[0]
-    assert ends[1]["weights"] == kept[4]
+    assert hashes == {0: kept[0], 1: kept[4]}
+    # First of all: an answer that is broken off at its first token has its hash.
+    assert [line["kind"] for line in told][:2] == ["weights", "weights"]
     # They take turns: neither has to wait for the other's end.
     order = [line["at"] for line in told if line["kind"] == "token"]
     assert order[:4] == [0, 1, 0, 1]
@@ -229,6 +233,69 @@ def test_a_visitor_who_leaves_ends_the_writing(trained, playground):
     next(answer)
     answer.close()
     assert list(playground.ask([source_of(run, 4)], PROMPT, SHORT))[-1]["kind"] == "done"
+
+
+def test_a_checkpoint_that_was_written_anew_answers_with_its_new_weights(
+    trained, playground, tmp_path
+):
+    run, listener = trained
+    first, last = source_of(run, 0), source_of(run, 4)
+    folder = tmp_path / "policy"
+    kept = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
+    answered = []
+    for source in (first, last):
+        # As a resumed run does: the same folder, other weights.
+        shutil.copytree(source.policy, folder, dirs_exist_ok=True)
+        asked = dataclasses.replace(source, policy=str(folder))
+        answered.append(next(playground.ask([asked], PROMPT, SHORT))["weights"])
+    assert answered == [kept[0], kept[4]]
+
+
+def ended(generation):
+    """The generation, when its thread is through."""
+    deadline = time.monotonic() + 60
+    while generation.live and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not generation.live
+    return generation
+
+
+@pytest.mark.usefixtures("playground")
+def test_what_was_written_is_kept_whole_with_what_was_asked(trained, home):
+    run, _ = trained
+    store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
+    how = Sampling(temperature=0.7, top_p=0.9, max_tokens=8, seed=3)
+    sources = [source_of(run, 0), source_of(run, 4)]
+    one = ended(writing.start(store, sources, PROMPT, " a", how))
+    again = writing.find(store, one.key)
+    assert again.error == one.error == ""
+    assert (again.texts, again.sampling, again.sources) == ((PROMPT, " a"), how, one.sources)
+    assert [answer.text for answer in again.answers] == [answer.text for answer in one.answers]
+    assert [answer.tokens for answer in again.answers] == [answer.tokens for answer in one.answers]
+    assert all(answer.end["token_scores"] for answer in again.answers)
+    store.close()
+
+
+@pytest.mark.usefixtures("playground")
+def test_an_answer_that_was_stopped_is_kept_with_the_weights_that_wrote_it(trained, home):
+    run, listener = trained
+    store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
+    before = {document.key for document in store.documents.all(writing.KIND)}
+    one = writing.start(store, [source_of(run, 4)], PROMPT, "", Sampling(max_tokens=100))
+    # A second tab finds it by its key while it goes on.
+    assert writing.find(store, one.key) is one
+    while not one.answers[0].tokens:
+        time.sleep(0.001)
+    one.stop()
+    ended(one)
+    [document] = [d for d in store.documents.all(writing.KIND) if d.key not in before]
+    [answer] = document.body["answers"]
+    kept = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
+    assert answer["stopped"]
+    assert answer["weights"] == kept[4]
+    assert answer["text"] == one.answers[0].text
+    assert 0 < len(answer["tokens"]) < 100
+    store.close()
 
 
 def test_only_the_owner_with_the_secret_is_answered(playground, home):

@@ -4,6 +4,9 @@ import pytest
 import screen_material
 from test_dashboard_pages import _nothing_cached, problems, visit
 
+from drpo import tidy
+from drpo.dashboard import playground_view, writing
+from drpo.playground import Sampling
 from drpo.records import Sample
 
 __all__ = ["_nothing_cached"]
@@ -71,3 +74,143 @@ def test_a_switch_of_language_keeps_the_checkpoints_and_the_prompt(store):
     field = app.multiselect(key="models")
     assert list(field.proto.raw_values) == field.values
     assert app.selectbox(key="example").proto.raw_value.startswith("評価用プロンプト")
+
+
+LONG = "word " * 2000
+
+
+def token(text, kl):
+    return {"text": text, "log_prob": -0.5, "start_log_prob": -1.0, "kl": kl}
+
+
+def kept(store, run, key, prompt, *, finished=True):
+    """A generation as the playground keeps it."""
+    end = {"finished": True, "score": 1.5, "token_scores": [1.0, 0.5], "pooling": "sum"}
+    answer = writing.Written(
+        run.id, -1, "4f0c", [token(" so", 0.1)], [token(" it", 0.25)], end if finished else None
+    )  # fmt: skip
+    how = Sampling(temperature=0.0, top_p=0.8, max_tokens=16, seed=7)
+    writing._keep(store, writing.Generation(key, prompt, " so", how, [answer], at=1.0))
+    return answer
+
+
+def asked(app):
+    """What the fields hold."""
+    areas = [app.text_area(key=key).value for key in ("prompt", "prefix")]
+    sliders = [app.slider(key=key).value for key in ("temperature", "top_p")]
+    counts = [app.number_input(key=key).value for key in ("max_tokens", "sampling_seed")]
+    return [*areas, *sliders, *counts]
+
+
+def link(app):
+    """What the address carries by now."""
+    return {key: one if isinstance(one, str) else one[0] for key, one in app.query_params.items()}
+
+
+@pytest.mark.parametrize("prompt", ["tell me", LONG])
+def test_the_key_of_a_generation_leads_back_to_all_of_it(store, prompt):
+    runs = [ask(store, name, ["a task"]) for name in ("mine", "newer")]
+    answer = kept(store, runs[0], "1.0-ab", prompt)
+    app = visit("playground", written="1.0-ab")
+    assert problems(app) == []
+    assert asked(app) == [prompt, " so", 0.0, 0.8, 16, 7]
+    assert app.multiselect(key="models").value == [start_of(runs[0])]
+    shown = app.session_state[playground_view.SHOWN]
+    assert shown.answers == [answer]
+    # A long prompt is not in the link as well.
+    assert len(str(dict(app.query_params))) < 500
+
+
+def test_what_is_asked_next_is_in_the_link_beside_what_is_shown(store):
+    run = ask(store, "mine", ["a task"])
+    kept(store, run, "1.0-ab", "tell me")
+    app = visit("playground", written="1.0-ab")
+    app.text_area(key="prompt").set_value("tell them").run()
+    app.slider(key="temperature").set_value(1.35).run()
+    app.number_input(key="sampling_seed").set_value(2**31 - 1).run()
+    again = visit("playground", **link(app))
+    assert problems(again) == []
+    assert asked(again) == ["tell them", " so", 1.35, 0.8, 16, 2**31 - 1]
+    assert again.session_state[playground_view.SHOWN].key == "1.0-ab"
+
+
+def test_a_prompt_that_was_not_asked_yet_outlives_a_refresh(store):
+    ask(store, "mine", ["a task", "another"])
+    app = visit("playground")
+    app.selectbox(key="example").set_value("heldout-2").run()
+    app.text_area(key="prefix").set_value(" since").run()
+    app.slider(key="top_p").set_value(0.5).run()
+    again = visit("playground", **link(app))
+    assert asked(again) == ["another", " since", 1.0, 0.5, 64, 0]
+    assert again.selectbox(key="example").value == "heldout-2"
+
+
+def test_a_link_to_another_generation_takes_the_place_of_the_one_shown(store):
+    run = ask(store, "mine", ["a task"])
+    for key, prompt in (("1.0-ab", "one"), ("2.0-ab", "two")):
+        kept(store, run, key, prompt)
+    app = visit("playground", written="1.0-ab")
+    app.query_params["written"] = "2.0-ab"
+    app.run()
+    assert problems(app) == []
+    assert asked(app)[0] == "two"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [("temperature", "nan", 1.0), ("temperature", "9", 1.0), ("max_tokens", "1.5", 64),
+     ("sampling_seed", "x", 0)],
+)  # fmt: skip
+def test_a_number_that_a_field_cannot_hold_is_as_if_the_link_had_none(store, key, text, value):
+    ask(store, "mine", ["a task"])
+    app = visit("playground", **{key: text})
+    assert problems(app) == []
+    assert app.session_state[key] == value
+
+
+def test_a_link_to_answers_that_are_gone_says_so(store):
+    ask(store, "mine", ["a task"])
+    app = visit("playground", written="1.0-ab")
+    assert problems(app) == []
+    assert any("not here" in box.proto.body for box in app.get("html"))
+
+
+def test_an_answer_outlives_the_run_that_wrote_it(store):
+    ask(store, "mine", ["a task"])
+    gone = ask(store, "gone", ["a task"])
+    kept(store, gone, "1.0-ab", "tell me")
+    tidy.delete(store, gone.id)
+    tidy.erase(store, gone.id)
+    app = visit("playground", written="1.0-ab")
+    assert problems(app) == []
+    assert asked(app)[0] == "tell me"
+
+
+def test_a_stopped_answer_is_listed_as_one(store):
+    run = ask(store, "mine", ["a task"])
+    kept(store, run, "1.0-ab", "tell me", finished=False)
+    app = visit("playground", earlier="1")
+    assert problems(app) == []
+    [row] = app.dataframe[0].value.to_dict("records")
+    assert row["answer"] == " so it"
+    assert row["weights"] == "4f0c"
+    assert row["end"] == "stopped before its end"
+
+
+def test_going_on_from_a_word_asks_what_was_asked_there(store):
+    one, two = (ask(store, name, ["a task"]) for name in ("one", "two"))
+    kept(store, one, "1.0-ab", "tell me")
+    app = visit("playground", written="1.0-ab")
+    # The fields have moved on since.
+    app.text_area(key="prompt").set_value("something else").run()
+    app.multiselect(key="models").set_value([start_of(two)]).run()
+    shown = app.session_state[playground_view.SHOWN]
+    assert playground_view.continued(shown, at=0, index=1) == {
+        "models": [start_of(one)], "prompt": "tell me", "prefix": " so",
+    }  # fmt: skip
+
+
+def test_all_runs_are_offered(store):
+    runs = [screen_material.add_run(store, f"run {number}", updates=1) for number in range(25)]
+    offered = visit("playground").multiselect(key="models").options
+    assert len(offered) == len(runs)

@@ -211,8 +211,8 @@ def test_a_token_is_the_darker_the_more_the_policies_differ():
 
 
 def test_a_token_is_coloured_by_what_it_adds_to_the_score():
-    assert shades(TOKENS, [2.0, -1.0], "score", "sum") == [["gold", 1.0], ["alarm", 0.5]]
+    assert shades(TOKENS, [2.0, -1.0], "score", "sum") == [["learned", 1.0], ["muted", 0.5]]
     # pooling "last" gives the score so far: the step from 2 to -1 takes 3 away
-    assert shades(TOKENS, [2.0, -1.0], "score", "last") == [["alarm", 0.0], ["alarm", 1.0]]
+    assert shades(TOKENS, [2.0, -1.0], "score", "last") == [["muted", 0.0], ["muted", 1.0]]
     # scores that do not fit the tokens colour nothing
     assert shades(TOKENS, [1.0], "score", "sum") == [["kl", 0.0], ["kl", 0.0]]

@@ -1,4 +1,4 @@
-"""A generation that goes on in the background while a fragment shows what there is of it."""
+"""A generation: what checkpoints write to one prompt, in the background and kept for good."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from drpo.errors import DrpoError
@@ -17,18 +18,28 @@ from drpo.store import Store
 log = logging.getLogger(__name__)
 KIND = "playground"
 """Under which kind of document generations are kept."""
+_GOING_ON: dict[str, Generation] = {}
+"""Generations that are being written, for all tabs: they are not in the store before their end."""
 
 
 @dataclass
 class Written:
     """What one checkpoint has written so far."""
 
-    source: Source
+    run: str
+    step: int
+    weights: str = ""
+    """Hash of the weights that write; "" before they are loaded."""
     given: list[dict[str, Any]] = field(default_factory=list)
     tokens: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] | None = None
-    """`finished`, `weights`, `score`, `token_scores`, `pooling`; None while it writes."""
+    """`finished`, `score`, `token_scores`, `pooling`; None while it writes and where it stopped."""
     error: str = ""
+
+    @property
+    def source(self) -> str:
+        """The checkpoint, as `run@step`."""
+        return f"{self.run}@{self.step}"
 
     @property
     def text(self) -> str:
@@ -36,84 +47,146 @@ class Written:
         return "".join(token["text"] for token in [*self.given, *self.tokens])
 
 
-class Stream:
-    """Asks the playground in a thread of its own, which touches nothing of Streamlit.
+@dataclass
+class Generation:
+    """A prompt and the answers to it; a thread may be writing them, which touches no Streamlit."""
 
-    Args:
-        store: Where the generation is kept when it is done.
-        sources: The checkpoints.
-        prompt: What they answer.
-        prefix: The beginning that they are given.
-        sampling: How they draw.
-    """
-
-    def __init__(
-        self, store: Store, sources: Sequence[Source], prompt: str, prefix: str, sampling: Sampling
-    ) -> None:
-        self.prompt, self.prefix, self.sampling = prompt, prefix, sampling
-        self.answers = [Written(source) for source in sources]
-        self.error = ""
-        self.live = True
-        self._store = store
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="drpo-playground", daemon=True)
-        self._thread.start()
+    key: str
+    """Names it in the store and in the URL."""
+    prompt: str
+    prefix: str
+    """The beginning that all answers are given."""
+    sampling: Sampling
+    answers: list[Written]
+    at: float
+    """When it was asked for, seconds since 1970."""
+    error: str = ""
+    live: bool = False
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
     def begun(self) -> bool:
         """Whether any checkpoint has said anything; before that, models are being loaded."""
         return any(one.tokens or one.given or one.error for one in self.answers)
 
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The prompt and the given beginning."""
+        return self.prompt, self.prefix
+
+    @property
+    def sources(self) -> list[str]:
+        """The checkpoints that were asked."""
+        return [one.source for one in self.answers]
+
     def stop(self) -> None:
-        """End the writing after the present token."""
+        """End the writing after the present token; what is there is kept."""
         self._stop.set()
 
-    def _run(self) -> None:
-        try:
-            self._follow()
-        except DrpoError as error:
-            self.error = str(error)
-        except Exception as error:
-            log.exception("the playground's answer could not be read")
-            self.error = f"{type(error).__name__}: {error}"
-        finally:
-            self.live = False
 
-    def _follow(self) -> None:
-        sources = [one.source for one in self.answers]
-        lines = Playground().ask(sources, self.prompt, self.sampling, prefix=self.prefix)
-        for line in lines:
-            if self._stop.is_set():
-                lines.close()  # type: ignore[attr-defined]  # it is a generator
-                return
-            if line["kind"] != "done":
-                self._take(self.answers[line["at"]], line)
-        self._keep()
+def start(
+    store: Store, sources: Sequence[Source], prompt: str, prefix: str, sampling: Sampling
+) -> Generation:
+    """Ask checkpoints in a thread of its own.
 
-    def _take(self, answer: Written, line: dict[str, Any]) -> None:
-        if line["kind"] == "given":
-            answer.given = line["tokens"]
-        elif line["kind"] == "token":
-            answer.tokens.append(line["token"])
-        elif line["kind"] == "end":
-            answer.end = line
-        else:
-            answer.error = line["message"]
+    Args:
+        store: Where the generation is kept when it ends, however it ends.
+        sources: The checkpoints.
+        prompt: What they answer.
+        prefix: The beginning that they are given.
+        sampling: How they draw.
 
-    def _keep(self) -> None:
-        """Write the generation down, each answer with the weights that wrote it."""
-        answers = [
-            {
-                "run": one.source.run_id, "step": one.source.step, "text": one.text,
-                "weights": one.end["weights"], "score": one.end["score"],
-                "finished": one.end["finished"],
-            }
-            for one in self.answers if one.end is not None
-        ]  # fmt: skip
-        if answers:
-            self._store.documents.put(
-                KIND, f"{time.time():.3f}-{secrets.token_hex(2)}",
-                {"prompt": self.prompt, "prefix": self.prefix, "at": time.time(),
-                 "temperature": self.sampling.temperature, "top_p": self.sampling.top_p,
-                 "seed": self.sampling.seed, "answers": answers},
-            )  # fmt: skip
+    Returns:
+        The generation, which grows until it is no longer `live`.
+    """
+    now = time.time()
+    generation = Generation(
+        f"{now:.3f}-{secrets.token_hex(2)}", prompt, prefix, sampling,
+        [Written(source.run_id, source.step) for source in sources], now, live=True,
+    )  # fmt: skip
+    _GOING_ON[generation.key] = generation
+    threading.Thread(
+        target=_run, args=(store, generation, sources), name="drpo-playground", daemon=True
+    ).start()
+    return generation
+
+
+def find(store: Store, key: str) -> Generation | None:
+    """Return a generation that is being written or was kept.
+
+    Returns:
+        None where there is none of this key, or its tokens were not kept, as by earlier versions.
+    """
+    # First those going on: one that ends in between is in the store by then.
+    found = _GOING_ON.get(key)
+    body = None if found else store.documents.get(KIND, key)
+    if body is None or "sampling" not in body:
+        return found
+    names = [one.name for one in fields(Written)]
+    answers = [Written(**{name: answer[name] for name in names}) for answer in body["answers"]]
+    return Generation(
+        key, body["prompt"], body["prefix"], Sampling(**body["sampling"]), answers, body["at"],
+        body["error"],
+    )  # fmt: skip
+
+
+def _run(store: Store, generation: Generation, sources: Sequence[Source]) -> None:
+    with _told(generation):
+        _follow(generation, sources)
+    with _told(generation):
+        _keep(store, generation)
+    generation.live = False
+    del _GOING_ON[generation.key]
+
+
+@contextmanager
+def _told(generation: Generation) -> Iterator[None]:
+    """Turn what goes wrong into the sentence that the screen shows."""
+    try:
+        yield
+    except DrpoError as error:
+        generation.error = str(error)
+    except Exception as error:
+        log.exception("the playground's answer could not be read or kept")
+        generation.error = f"{type(error).__name__}: {error}"
+
+
+def _follow(generation: Generation, sources: Sequence[Source]) -> None:
+    lines = Playground().ask(
+        sources, generation.prompt, generation.sampling, prefix=generation.prefix
+    )
+    for line in lines:
+        if line["kind"] != "done":
+            _take(generation.answers[line["at"]], line)
+        if generation._stop.is_set():
+            lines.close()  # type: ignore[attr-defined]  # it is a generator
+            return
+
+
+def _take(answer: Written, line: dict[str, Any]) -> None:
+    if line["kind"] == "weights":
+        answer.weights = line["weights"]
+    elif line["kind"] == "given":
+        answer.given = line["tokens"]
+    elif line["kind"] == "token":
+        answer.tokens.append(line["token"])
+    elif line["kind"] == "end":
+        answer.end = line
+    else:
+        answer.error = line["message"]
+
+
+def _keep(store: Store, generation: Generation) -> None:
+    """Write the generation down, each answer with the weights that wrote it."""
+    answers = [
+        {
+            **asdict(one), "text": one.text, "score": (one.end or {}).get("score"),
+            "finished": bool((one.end or {}).get("finished")), "stopped": one.end is None,
+        }
+        for one in generation.answers
+    ]  # fmt: skip
+    store.documents.put(
+        KIND, generation.key,
+        {"prompt": generation.prompt, "prefix": generation.prefix, "at": generation.at,
+         "sampling": asdict(generation.sampling), "error": generation.error, "answers": answers},
+    )  # fmt: skip

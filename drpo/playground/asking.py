@@ -2,10 +2,11 @@
 
 A request and each answer to it is one line of JSON. Answers come as they are made:
 
+    {"kind": "weights", "at": 0, "weights": "4f0c..."}      first: the hash of what will write
     {"kind": "given", "at": 0, "tokens": [token, ...]}      the prefix, read but not written
     {"kind": "token", "at": 0, "token": token}              one more token from checkpoint 0
-    {"kind": "end",   "at": 0, "finished": true, "weights": "4f0c...", "score": 1.2,
-                      "token_scores": [...] or null, "pooling": "sum"}
+    {"kind": "end",   "at": 0, "finished": true, "score": 1.2, "token_scores": [...] or null,
+                      "pooling": "sum"}
     {"kind": "error", "at": 0, "message": "..."}            this checkpoint cannot answer
     {"kind": "done"}                                        nothing more will come
 

@@ -45,25 +45,44 @@ LONGEST_REQUEST = 4_000_000
 T = TypeVar("T")
 
 
+Stamp = tuple[tuple[str, int, int], ...]
+
+
 class Cache(Generic[T]):
-    """Keeps the last few things that were loaded."""
+    """Keeps the last few models that were loaded, as long as their files stay what they were.
+
+    Args:
+        size: How many are kept.
+        load: Loads one from its folder or Hub id.
+    """
 
     def __init__(self, size: int, load: Callable[[str], T]) -> None:
         self._size, self._load = size, load
-        self._kept: OrderedDict[str, T] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Stamp, T]] = OrderedDict()
 
-    def get(self, key: str) -> T:
-        """Return what belongs to a key, loading it when it is not here."""
-        if key not in self._kept:
+    def get(self, folder: str) -> T:
+        """Return a model, loading it when it is not here or its files were written anew."""
+        # A resumed run writes its checkpoints again, in the same folders.
+        stamp = stamp_of(folder)
+        if folder in self._kept and self._kept[folder][0] != stamp:
+            del self._kept[folder]
+        if folder not in self._kept:
             while len(self._kept) >= self._size:
                 self._kept.popitem(last=False)
                 gc.collect()
-            self._kept[key] = self._load(key)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+            self._kept[folder] = stamp, self._load(folder)
+        self._kept.move_to_end(folder)
+        return self._kept[folder][1]
 
     def __len__(self) -> int:
         return len(self._kept)
+
+
+def stamp_of(folder: str) -> Stamp:
+    """Name, time of writing and bytes of each file of a folder; nothing for a Hub id."""
+    files = sorted(path for path in Path(folder).glob("*") if path.is_file())
+    told = ((path.name, path.stat()) for path in files)
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in told)
 
 
 class Engine:

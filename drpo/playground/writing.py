@@ -77,6 +77,8 @@ def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterato
     Raises:
         DataError: The prompt is empty, or leaves no room in the model's context.
     """
+    # Before the first token: an answer that is broken off must have its hash as well.
+    yield {"kind": "weights", "weights": voice.weights}
     context, given = _contexts(voice, prompt, prefix)
     room = _room(voice, len(context) + len(given), sampling.max_tokens)
     policy, start = _Reader(voice.policy, voice.device), _Reader(voice.start, voice.device)
@@ -102,7 +104,7 @@ def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterato
             break
         now, before = policy([token]), start([token])
     finished = written[-1] in voice.vocabulary.stops
-    yield {"kind": "end", "finished": finished, "weights": voice.weights,
+    yield {"kind": "end", "finished": finished,
            **_judged(voice, prompt, context, [*given, *written], finished)}  # fmt: skip
 
 

@@ -1,0 +1,70 @@
+"""What a visitor types, turns or leafs through is in the URL too; see `address` for choices."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from drpo.dashboard import address
+
+LONGEST = 2000
+"""Letters of one text that a URL carries; longer ones would break links in mail and chat."""
+
+
+def recall_text(key: str, default: str = "") -> None:
+    """Put a field's text from the URL into the session, before the field is drawn."""
+    asked = st.query_params.get(key)
+    if asked is not None and address.is_news(key, asked):
+        st.session_state[key] = asked[:LONGEST]
+    st.session_state.setdefault(key, default)
+
+
+def record_text(key: str, text: str, default: str = "") -> None:
+    """Write a text into the URL, unless it is the default or too long for one."""
+    address.record(key, text if len(text) <= LONGEST else default, default)
+
+
+def recall_number(key: str, low: float, high: float, default: float) -> None:
+    """Do the same for a number; what is none, or out of its range, becomes the default.
+
+    Args:
+        key: The widget's key, and the name in the URL.
+        low: Smallest value that the widget takes.
+        high: Largest one.
+        default: The value when the URL says nothing usable; it says whether numbers are whole.
+    """
+    asked = st.query_params.get(key)
+    if asked is not None and address.is_news(key, asked):
+        try:
+            value = type(default)(asked)
+        except ValueError:
+            value = default
+        # NaN is in no range.
+        st.session_state[key] = value if low <= value <= high else default
+    st.session_state.setdefault(key, default)
+
+
+def record_number(key: str, value: float, default: float) -> None:
+    """Write a number into the URL, unless it is the default."""
+    # Ten digits: all of a seed, and none of what a slider's steps add to 0.15.
+    address.record(key, f"{value:.10g}", f"{default:.10g}")
+
+
+def page(key: str, count: int, per_page: int) -> range:
+    """Let the visitor leaf through a list.
+
+    Args:
+        key: The widget's key, and the name in the URL.
+        count: How many things there are.
+        per_page: How many a page holds.
+
+    Returns:
+        The places of those on the page that is shown; all where one page holds them.
+    """
+    pages = max(1, -(-count // per_page))
+    recall_number(key, 1, pages, 1)
+    if st.session_state[key] > pages:
+        # A shorter list has taken the place of the one that was leafed through.
+        st.session_state[key] = pages
+    shown = st.pagination(pages, key=key) if pages > 1 else 1
+    record_number(key, shown, 1)
+    return range((shown - 1) * per_page, min(count, shown * per_page))
