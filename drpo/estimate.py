@@ -216,7 +216,7 @@ def _pair_count(config: RunConfig) -> int:
 
 
 def _memory(config: RunConfig, policy: Size, scorer: Size, prompt: float) -> float:
-    """Weights, gradients, Adam's averages, and the activations of one micro-batch."""
+    """Weights, gradients, Adam's averages, and the activations of the largest micro-batch."""
     frozen_bytes = 4 if config.models.dtype == "float32" else 2
     if policy.parameters < 10**8:
         frozen_bytes = 4
@@ -228,13 +228,33 @@ def _memory(config: RunConfig, policy: Size, scorer: Size, prompt: float) -> flo
     else:
         trained = 2 * policy.parameters * TRAINED_BYTES
         reference = policy.parameters * 4  # a copy of what is trained, in float32 like it
-    rows = min(config.ppo.micro_batch_size, config.ppo.episodes_per_update)
-    length = prompt + config.sampling.response_length
     layers = 2 if config.models.gradient_checkpointing else policy.layers
-    activations = rows * length * policy.hidden * layers * 34 * frozen_bytes / 2
-    logits = rows * config.sampling.response_length * policy.vocabulary * 4 * 3
+    length = prompt + config.sampling.response_length
+    at_once = 0.0
+    for rows, logits in _micro_batches(config, length):
+        activations = rows * length * policy.hidden * layers * 34 * frozen_bytes / 2
+        at_once = max(at_once, activations + rows * logits * policy.vocabulary * 4 * 3)
     libraries = 0.6 * GIB
-    return trained + reference + scorer.parameters * frozen_bytes + activations + logits + libraries
+    return trained + reference + scorer.parameters * frozen_bytes + at_once + libraries
+
+
+def _micro_batches(config: RunConfig, length: float) -> list[tuple[int, float]]:
+    """Of each stage: rows in memory at once, and for how many tokens a row logits are kept."""
+    most, answer = config.ppo.micro_batch_size, float(config.sampling.response_length)
+    found = []
+    for name in stages(config):
+        if name == "sft":
+            found.append((min(most, config.stages.sft_batch_size), length))
+        elif name == "reward model":
+            written = answer if config.stages.rm_lm_weight else 0.0
+            found.append((2 * min(most, config.stages.rm_batch_size), written))
+        elif name == "dpo":
+            found.append((2 * min(most, config.stages.dpo_batch_size), length))
+        elif name in UPDATING:
+            found.append((min(most, config.ppo.episodes_per_update), answer))
+        else:
+            found.append((min(most, config.evaluation.eval_prompts), answer))
+    return found
 
 
 def _downloads(config: RunConfig, policy: Size, scorer: Size) -> list[str]:

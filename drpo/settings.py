@@ -185,8 +185,9 @@ class KLSettings(Group):
     )
     kl_coef_final: float = setting(0.0, "Where linear and cosine schedules end.", ge=0, le=100)
     kl_target: float = setting(
-        6.0, "KL that the adaptive schedule steers to.", unit="nats per answer", gt=0
-    )
+        6.0, "KL that the adaptive schedule steers to, over what the policy wrote: of an episode "
+        "that was reset, the rest of the answer only.", unit="nats per answer", gt=0,
+    )  # fmt: skip
     kl_horizon: int = setting(
         10_000, "How slowly the adaptive schedule moves.", unit="episodes", ge=1
     )
@@ -209,7 +210,8 @@ class PPOSettings(Group):
         1, "Optimiser steps per pass; the episodes are split evenly.", unit="steps", ge=1
     )
     micro_batch_size: int = setting(
-        32, "Episodes in memory at once; changes memory and speed, never the gradient.",
+        32, "Episodes, or rows of a stage, in memory at once; changes memory and speed, never the "
+        "gradient.",
         unit="episodes", ge=1,
     )  # fmt: skip
     learning_rate: float = setting(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from toy import tuned_adapter
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -11,7 +12,7 @@ from drpo.config import RunConfig
 from drpo.errors import DataError, ModelError
 from drpo.loading import load_causal
 from drpo.reward_model import load_reward_model
-from drpo.stages import train_dpo, train_reward_model, train_sft
+from drpo.stages import common, train_dpo, train_reward_model, train_sft
 
 
 @dataclass(frozen=True)
@@ -219,3 +220,58 @@ def test_an_unreadable_start_model_is_named(tmp_path, byte_tokenizer):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     with pytest.raises(ModelError, match="expected a causal language model"):
         train_sft(settings(tmp_path, sft_epochs=1), PAIRS, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "train", [train_sft, train_dpo, train_reward_model], ids=lambda train: train.__name__
+)
+def test_a_batch_taken_in_parts_learns_the_same(model_folder, tmp_path, train):
+    pairs = [Pair("a:" + " a" * i, " a" * (i % 5 + 1), " b") for i in range(32)]
+    trained, steps = [], []
+    for size in (16, 4):
+        config = settings(
+            model_folder(), sft_epochs=1, dpo_epochs=1, rm_epochs=1, micro_batch_size=size,
+            sft_learning_rate=1e-3, dpo_learning_rate=1e-3, rm_learning_rate=1e-3,
+        )  # fmt: skip
+        told = []
+        result = train(
+            config, pairs, tmp_path / str(size),
+            progress=lambda _, done, total, __, told=told: told.append((done, total)),
+        )  # fmt: skip
+        trained.append(load_file(result.folder / "model.safetensors"))
+        steps.append(told)
+    assert steps[0] == steps[1] == [(1, 2), (2, 2)]
+    for name, weight in trained[0].items():
+        torch.testing.assert_close(weight, trained[1][name], atol=2e-4, rtol=1e-3)
+
+
+def test_prompts_over_the_limit_are_left_out_of_every_stage(model_folder, tmp_path):
+    long = Pair("a" * 50, " a", " b")
+    asked = {"sft_epochs": 1, "dpo_epochs": 1, "rm_epochs": 1, "max_prompt_length": 40}
+    dropping = settings(model_folder(), **asked, long_prompts="drop")
+    for train in (train_sft, train_dpo, train_reward_model):
+        result = train(dropping, [long, *PAIRS[:8]], tmp_path / train.__name__)
+        assert (result.metrics["pairs"], result.metrics["pairs_too_long"]) == (8, 1)
+    with pytest.raises(DataError, match=r"40 tokens of prompt \(max_prompt_length\), got 1 pairs"):
+        train_sft(dropping, [long], tmp_path / "none")
+
+
+@pytest.mark.parametrize("lm_weight", [0.0, 0.5])
+def test_the_reward_model_multiplies_in_bfloat16_where_that_is_asked_for(
+    model_folder, tmp_path, monkeypatch, lm_weight
+):
+    """A processor can do it, too, though no setting here asks it to."""
+    monkeypatch.setattr(common, "mixed_precision", lambda _: True)
+    seen = set()
+
+    def note(module, _, output):
+        if isinstance(module, torch.nn.Linear) and module.training:
+            seen.add(output.dtype)
+
+    hook = torch.nn.modules.module.register_module_forward_hook(note)
+    try:
+        config = settings(model_folder(), rm_epochs=1, rm_lm_weight=lm_weight)
+        train_reward_model(config, PAIRS[:16], tmp_path / "rm")
+    finally:
+        hook.remove()
+    assert seen == {torch.bfloat16}

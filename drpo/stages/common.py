@@ -122,14 +122,18 @@ def arguments(
     """Arguments every TRL trainer here is given.
 
     One process, one device; nothing is reported, uploaded or checkpointed. The rate warms up over
-    5 % of the steps and falls to zero on a cosine.
+    5 % of the steps and falls to zero on a cosine. A batch that is larger than the micro-batch is
+    taken in equal parts.
     """
+    most = min(batch_size, config.ppo.micro_batch_size)
+    at_once = next(rows for rows in range(most, 0, -1) if batch_size % rows == 0)
     return {
         "output_dir": folder,
         "num_train_epochs": epochs,
         "learning_rate": learning_rate,
-        "per_device_train_batch_size": batch_size,
-        "per_device_eval_batch_size": batch_size,
+        "per_device_train_batch_size": at_once,
+        "per_device_eval_batch_size": at_once,
+        "gradient_accumulation_steps": batch_size // at_once,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.05,
         "max_grad_norm": config.ppo.max_grad_norm,
@@ -159,7 +163,7 @@ def mixed_precision(config: RunConfig) -> bool:
     if on_cpu(config):
         return False
     return config.models.dtype == "bfloat16" or (
-        config.models.dtype == "auto" and torch.cuda.is_bf16_supported()
+        config.models.dtype == "auto" and torch.cuda.is_bf16_supported(including_emulation=False)
     )
 
 
@@ -217,10 +221,32 @@ def load_padding_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+@dataclass(frozen=True)
+class Room:
+    """How long a stage's rows may be, in tokens."""
+
+    context: int | None
+    """The whole row: what the model has positions for."""
+    prompt: int | None
+    """The prompt alone, where long ones are to be left out; None where they are an error, which
+    the policy's own training raises."""
+
+    @classmethod
+    def of(cls, config: RunConfig, context: int | None) -> Room:
+        """What the settings and a model leave."""
+        drop = config.data.long_prompts == "drop"
+        return cls(context, config.data.max_prompt_length if drop else None)
+
+
 def rows_that_fit(
-    rows: Sequence[dict[str, Any]], lengths: Sequence[int], limit: int | None
+    rows: Sequence[dict[str, Any]], lengths: Sequence[tuple[int, int]], room: Room
 ) -> tuple[Dataset, int]:
-    """Leave out rows longer than the model's context, rather than train on their beginnings.
+    """Leave out rows that are too long, rather than train on their beginnings.
+
+    Args:
+        rows: What the stage trains on.
+        lengths: Tokens of each row's prompt, and of the whole row.
+        room: How long they may be.
 
     Returns:
         The rest, and how many were left out.
@@ -229,14 +255,19 @@ def rows_that_fit(
         DataError: Nothing is left.
     """
     kept = [
-        row for row, length in zip(rows, lengths, strict=True) if limit is None or length <= limit
+        row
+        for row, (prompt, whole) in zip(rows, lengths, strict=True)
+        if (room.prompt is None or prompt <= room.prompt)
+        and (room.context is None or whole <= room.context)
     ]
     if not kept:
-        shortest = min(lengths, default=0)
+        asked = [f"{room.context} tokens, the model's context"] if room.context else []
+        asked += [f"{room.prompt} tokens of prompt (max_prompt_length)"] if room.prompt else []
+        prompt, whole = min(lengths, key=sum, default=(0, 0))
         raise DataError(
-            f"Expected pairs of at most {limit} tokens, the model's context, got {len(rows)} pairs "
-            f"of which the shortest has {shortest}; use a model with a longer context or shorter "
-            "texts."
+            f"Expected pairs of at most {' and '.join(asked)}, got {len(rows)} pairs of which the "
+            f"shortest has {whole}, its prompt {prompt}; use a model with a longer context or "
+            "shorter texts."
         )
     return Dataset.from_list(kept), len(rows) - len(kept)
 

@@ -17,6 +17,7 @@ from drpo.stages.common import (
     Hooks,
     Preference,
     Progress,
+    Room,
     StageResult,
     arguments,
     last_step,
@@ -70,8 +71,8 @@ def train_dpo(
     start = model or config.models.policy
     tokenizer = load_padding_tokenizer(start)
     policy = load_causal(start)
-    limit = context_length(policy)
-    rows, too_long = _rows(tokenizer, pairs, limit)
+    room = Room.of(config, context_length(policy))
+    rows, too_long = _rows(tokenizer, pairs, room)
     adapters = lora(config, "CAUSAL_LM")
     hooks = Hooks("dpo", progress, should_stop)
     with quiet_workspace(config) as folder:
@@ -88,7 +89,7 @@ def train_dpo(
             ref_model=None if adapters else load_causal(start),
             args=DPOConfig(**settings, beta=config.stages.dpo_beta),
             train_dataset=rows,
-            eval_dataset=_rows(tokenizer, heldout, limit)[0] if heldout else None,
+            eval_dataset=_rows(tokenizer, heldout, room)[0] if heldout else None,
             processing_class=tokenizer,
             peft_config=adapters,
         )
@@ -104,7 +105,7 @@ def train_dpo(
 
 
 def _rows(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], limit: int | None
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], room: Room
 ) -> tuple[Dataset, int]:
     rows, lengths = [], []
     for pair in pairs:
@@ -120,5 +121,5 @@ def _rows(
                 "rejected_ids": rejected[start:],
             }
         )
-        lengths.append(max(len(chosen), len(rejected)))
-    return rows_that_fit(rows, lengths, limit)
+        lengths.append((start, max(len(chosen), len(rejected))))
+    return rows_that_fit(rows, lengths, room)

@@ -30,6 +30,7 @@ from drpo.stages.common import (
     Hooks,
     Preference,
     Progress,
+    Room,
     StageResult,
     arguments,
     last_step,
@@ -81,7 +82,7 @@ def train_reward_model(
     hooks = Hooks("reward_model", progress, should_stop)
     with quiet_workspace(config) as folder:
         classifier = _load_classifier(start, tokenizer)  # draws a head, from the run's seed
-        rows, too_long = _rows(tokenizer, pairs, context_length(classifier))
+        rows, too_long = _rows(tokenizer, pairs, Room.of(config, context_length(classifier)))
         settings = arguments(
             config,
             epochs=stages.rm_epochs,
@@ -149,16 +150,19 @@ class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
         ids, attended = inputs["input_ids"], inputs["attention_mask"]
         response = inputs["response_mask"]
         reward = RewardModel(_unwrapped(model), None, self.pooling)
-        if self.lm_head is None:
-            scores = reward.score(ids, attended, response)
-        else:  # one pass through the network serves both losses
-            hidden = reward.hidden_states(ids, attended)
-            scores = reward.pool(reward.apply_head(hidden), ids, attended, response)
-        chosen, rejected = scores.chunk(2)
+        # accelerate wraps the model's own forward, which pooling goes around.
+        with self.accelerator.autocast():
+            writing = None
+            if self.lm_head is None:
+                scores = reward.score(ids, attended, response)
+            else:  # one pass through the network serves both losses
+                hidden = reward.hidden_states(ids, attended)
+                scores = reward.pool(reward.apply_head(hidden), ids, attended, response)
+                half = len(ids) // 2
+                writing = _lm_loss(self.lm_head, hidden[:half], ids[:half], response[:half])
+        chosen, rejected = scores.float().chunk(2)
         loss = -logsigmoid(chosen - rejected).mean() + _CENTRE * (chosen + rejected).square().mean()
-        if self.lm_head is not None:
-            half = len(chosen)
-            writing = _lm_loss(self.lm_head, hidden[:half], ids[:half], response[:half])
+        if writing is not None:
             loss = loss + self.lm_weight * writing
         self._note(chosen.detach(), rejected.detach())
         return (loss, {"logits": scores}) if return_outputs else loss
@@ -245,7 +249,7 @@ def _load_classifier(start: str | Path, tokenizer: PreTrainedTokenizerBase) -> P
 
 
 def _rows(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], limit: int | None
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], room: Room
 ) -> tuple[Dataset, int]:
     rows, lengths = [], []
     for pair in pairs:
@@ -259,5 +263,5 @@ def _rows(
                 "rejected_start": rejected_start,
             }
         )
-        lengths.append(max(len(chosen), len(rejected)))
-    return rows_that_fit(rows, lengths, limit)
+        lengths.append((min(chosen_start, rejected_start), max(len(chosen), len(rejected))))
+    return rows_that_fit(rows, lengths, room)

@@ -16,6 +16,7 @@ from drpo.stages.common import (
     Hooks,
     Preference,
     Progress,
+    Room,
     StageResult,
     arguments,
     load_padding_tokenizer,
@@ -60,8 +61,8 @@ def train_sft(
     start = model or config.models.policy
     tokenizer = load_padding_tokenizer(start)
     policy = load_causal(start)
-    limit = context_length(policy)
-    rows, too_long = _rows(tokenizer, pairs, limit)
+    room = Room.of(config, context_length(policy))
+    rows, too_long = _rows(tokenizer, pairs, room)
     hooks = Hooks("sft", progress, should_stop)
     with quiet_workspace(config) as folder:
         settings = arguments(
@@ -75,7 +76,7 @@ def train_sft(
             model=policy,
             args=SFTConfig(**settings, dataset_kwargs={"skip_prepare_dataset": True}),
             train_dataset=rows,
-            eval_dataset=_rows(tokenizer, heldout, limit)[0] if heldout else None,
+            eval_dataset=_rows(tokenizer, heldout, room)[0] if heldout else None,
             processing_class=tokenizer,
             peft_config=lora(config, "CAUSAL_LM"),
         )
@@ -88,8 +89,8 @@ def train_sft(
 
 
 def _rows(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], limit: int | None
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], room: Room
 ) -> tuple[Dataset, int]:
     encoded = [encode(tokenizer, pair.prompt, pair.chosen, finished=True) for pair in pairs]
     rows = [{"input_ids": ids, "labels": [-100] * at + ids[at:]} for ids, at in encoded]
-    return rows_that_fit(rows, [len(ids) for ids, _ in encoded], limit)
+    return rows_that_fit(rows, [(at, len(ids)) for ids, at in encoded], room)
