@@ -179,6 +179,8 @@ def prepare_episodes(
             for kind in kinds
             for answer in tokenize_answers(models.vocabulary, pairs, prompts, kind, length)
         ]
+    # Too short to reset into: such an answer's own row starts at its prompt.
+    short = [answer for answer in answers if len(answer.answer) < 2]
     answers = [answer for answer in answers if len(answer.answer) >= 2]
     check_filter(config)
     if config.reset.reset_filter != "none" and answers:
@@ -192,7 +194,7 @@ def prepare_episodes(
         )
     episodes.pool = answers
     if source != "demonstrations":
-        episodes.offline = by_item(answers)
+        episodes.offline = by_item([*answers, *short])
     return episodes
 
 

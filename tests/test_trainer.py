@@ -250,6 +250,23 @@ def test_answers_too_short_to_reset_into_are_said_at_once(begin):
     assert state.step == 1
 
 
+def test_a_row_whose_answer_is_too_short_starts_at_its_own_prompt(begin):
+    """Not in the answer of another row, which is for rows that have none of their own."""
+    pairs = [Pair("short:", "", " x", row=1), *toy_pairs(3)]
+    _, listener, _ = begin(pairs=pairs, reset_prob=1.0, updates=2)
+    starts = {(s.prompt, s.start) for s in listener.kept if s.kind == "episode"}
+    assert ("short:", "prompt") in starts
+    assert {start for prompt, start in starts if prompt != "short:"} == {"reset"}
+
+
+def test_held_out_answers_to_compare_with_are_whole(begin):
+    """Those that are reset into end where episodes must."""
+    _, listener, _ = begin(response_length=3, updates=1)
+    heldout = [s for s in listener.kept if s.kind == "heldout"]
+    assert {s.offline for s in heldout} <= {" red", " blue", " green", " black"}
+    assert {s.offline_gold for s in heldout} == {1.0}
+
+
 def test_ppo_is_drpo_without_resets(begin):
     _, listener, _ = begin(method="ppo", reset_prob=0.8, updates=2)
     assert listener.told[2]["reset/fraction"] == 0.0

@@ -63,9 +63,9 @@ class HeldOut:
         # One row of noise a pair, kept or left out, so that dropping a prompt moves no other.
         noise = torch.rand(shape, generator=generator, dtype=torch.float64)
         self.noise = noise[[prompt.item for prompt in self.prompts]]
-        length = config.sampling.response_length
+        # Whole: nothing is reset into them, and a judge must not see an opponent cut short.
         self.offline = tokenize_answers(
-            models.vocabulary, self.pairs, self.prompts, "chosen", length
+            models.vocabulary, self.pairs, self.prompts, "chosen", models.context or 10**9
         )
         self._offline_scores: tuple[list[float], list[float]] | None = None
 
