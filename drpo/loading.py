@@ -103,8 +103,9 @@ def load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     """
     try:
         classifier, report = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=dtype, output_loading_info=True, trust_remote_code=False
-        )
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True,
+            trust_remote_code=False,
+        )  # fmt: skip
     except UNREADABLE as error:
         raise ModelError(
             f"{folder}: expected the weights of a sequence classifier, got none that can be read "

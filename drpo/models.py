@@ -258,7 +258,7 @@ def _precision(device: str, dtype: str) -> Precision:
         raise ConfigError(f"device is {device!r}, but there is no usable GPU; set device to 'cpu'.")
     where = torch.device(name)
     if dtype == "auto":
-        half = where.type == "cuda" and torch.cuda.is_bf16_supported()
+        half = where.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return Precision(where, torch.bfloat16 if half else torch.float32)
     return Precision(where, getattr(torch, dtype))
 

@@ -7,6 +7,7 @@ by runs that train such a stage: it costs seconds before the first point of a ch
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from transformers.utils.logging import disable_progress_bar
 
 from drpo import baselines, checkpoint, provenance, trainer
@@ -66,6 +68,10 @@ class Stage:
             self.recorder.stage_metrics(metric_prefix, done, values)
 
         result = train(out=out, progress=progress, should_stop=self.recorder.should_stop)
+        # TRL's trainers refer to themselves in a circle, so the stage's models would stay where
+        # they are until Python looks for circles; a GPU that is full does not make it look.
+        gc.collect()
+        torch.cuda.empty_cache()
         if result.stopped:
             shutil.rmtree(out, ignore_errors=True)
             raise _StopAskedError

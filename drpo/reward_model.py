@@ -177,6 +177,8 @@ class RewardModel(nn.Module):
             keep_end(encode(self.tokenizer, prompt, response, finished=end), limit, self.tokenizer)
             for prompt, response, end in zip(prompts, responses, ended, strict=True)
         ]
+        # An answer of no token at all is scored where it would have begun.
+        rows = [(ids, min(start, len(ids) - 1)) for ids, start in rows]
         order = sorted(range(len(rows)), key=lambda at: len(rows[at][0]))
         scores = [0.0] * len(rows)
         for start in range(0, len(order), batch_size):

@@ -1,4 +1,6 @@
 import json
+import math
+import shutil
 
 import pytest
 import torch
@@ -312,3 +314,19 @@ def test_ids_are_shared_only_between_equal_tokenizers(byte_tokenizer, model_fold
     other = AutoTokenizer.from_pretrained(model_folder("llama"))
     other.add_tokens(["hello"])
     assert not same_tokenizer(byte_tokenizer, other)
+
+
+@pytest.mark.parametrize("pooling", ["last", "sum", "min"])
+def test_an_answer_of_no_token_has_a_score_all_the_same(model_folder, byte_tokenizer, pooling):
+    reward = RewardModel(classifier(model_folder("llama")), byte_tokenizer, pooling)
+    scores = reward.score_texts(["a prompt:", "a prompt:"], ["", " one"], finished=[False, False])
+    assert all(math.isfinite(score) for score in scores)
+
+
+def test_a_pickled_reward_model_is_refused(reward_folder, tmp_path):
+    folder = shutil.copytree(reward_folder, tmp_path / "copy")
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        load_reward_model(folder)
