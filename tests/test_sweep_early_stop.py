@@ -3,7 +3,7 @@
 import pytest
 from sweep_material import by_values, finish, started
 
-from drpo.sweep import advance, queue_cell
+from drpo.sweep import Axis, advance, queue_cell
 
 
 def four_live(store, **values):
@@ -41,6 +41,62 @@ def test_nothing_is_stopped_when_it_is_early_or_not_clear_or_not_wanted(store, c
         value = 2.0 if (reset, kl) == (0.5, 0.05) else 6.0
         until, error = (10, 0.05) if case == "early" else (20, 1.5 if case == "noise" else 0.05)
         finish(store, cell.runs[0].id, value, until=until, error=error)
+    assert all(cell.dropped is None for cell in advance(store, sweep_id).cells)
+
+
+def at_step_20(store, outcomes, seeds=(0, 1, 2)):
+    """All runs of a grid at update 20; `outcomes` are the seeds' by reset probability and KL."""
+    sweep_id = started(store, seeds=seeds, together=4 * len(seeds))
+    for cell in advance(store, sweep_id).cells:
+        values = outcomes[cell.values["reset_prob"], cell.values["kl_coef"]]
+        for run, value in zip(sorted(cell.runs, key=lambda run: run.seed), values, strict=False):
+            finish(store, run.id, value, until=20)
+    return advance(store, sweep_id)
+
+
+GOOD = (6.0, 6.2, 5.8)
+
+
+def test_an_unlucky_first_seed_stops_no_cell_of_several(store):
+    alone = {(0.0, 0.05): GOOD, (0.0, 0.2): GOOD, (0.5, 0.05): (2.0,), (0.5, 0.2): GOOD}
+    board = at_step_20(store, alone)
+    assert all(cell.dropped is None for cell in board.cells)
+
+
+def test_a_lucky_first_seed_of_the_best_cell_stops_no_other(store):
+    alone = {(0.0, 0.05): (6.0,), (0.0, 0.2): (6.0,), (0.5, 0.05): GOOD, (0.5, 0.2): (60.0,)}
+    board = at_step_20(store, alone)
+    assert all(cell.dropped is None for cell in board.cells)
+
+
+def test_two_seeds_that_agree_on_what_is_clearly_worse_stop_a_cell(store):
+    told = {(0.0, 0.05): GOOD, (0.0, 0.2): GOOD, (0.5, 0.05): (2.0, 2.2), (0.5, 0.2): GOOD}
+    board = at_step_20(store, told)
+    worse = by_values(board, reset_prob=0.5, kl_coef=0.05)
+    assert worse.state == "stopped early"
+    # At step 20 two thirds of the way from 4: the seeds' spread in all cells, over 2 + 2 + 1 + 2
+    # degrees of freedom, is (2/3)^2 (3 * .08 + .02) / 7.
+    spread = (4 / 9 * (3 * 0.08 + 0.02) / 7) ** 0.5
+    own_best, mine = 2 / 3 * 0.2, max(spread, 2 / 3 * 0.02**0.5)
+    noise = (max(own_best, spread) ** 2 / 3 + mine**2 / 2) ** 0.5
+    assert worse.dropped["errors"] == pytest.approx(2 / 3 * 3.9 / noise)
+
+
+def test_two_unlucky_seeds_stop_no_cell_where_seeds_differ_that_much_elsewhere(store):
+    split = {
+        (0.0, 0.05): (2.0, 6.0), (0.0, 0.2): (6.0, 2.0), (0.5, 0.05): (2.0, 2.1),
+        (0.5, 0.2): (6.0, 6.1),
+    }  # fmt: skip
+    board = at_step_20(store, split)
+    assert all(cell.dropped is None for cell in board.cells)
+
+
+def test_a_cell_of_more_updates_is_judged_after_a_third_of_its_own(store):
+    axes = (Axis(name="reset_prob", values=(0.5,)), Axis(name="updates", values=(30, 300)))
+    sweep_id = started(store, axes=axes, seeds=(0,), together=4)
+    for cell in advance(store, sweep_id).cells:
+        value = 2.0 if cell.values == {"reset_prob": 0.5, "updates": 300} else 6.0
+        finish(store, cell.runs[0].id, value, until=20)
     assert all(cell.dropped is None for cell in advance(store, sweep_id).cells)
 
 

@@ -102,6 +102,108 @@ def test_runs_that_are_still_saving_when_their_sweep_resumes_go_on_once_they_hav
     assert board.notes["stopped"] == []
 
 
+def cell_without_runs(board):
+    return next(cell for cell in board.cells if not cell.runs)
+
+
+def standing(store):
+    """A stopped sweep of which one run was stopped with it, and another lost its worker."""
+    sweep_id = started(store, together=2)
+    stopped, lost = (run.id for run in advance(store, sweep_id).runs)
+    stop(store, sweep_id)
+    store.runs.change(lost, status="interrupted")
+    return Board.read(store, sweep_id), stopped, lost
+
+
+def test_queueing_a_cell_of_a_stopped_sweep_runs_that_cell_and_nothing_else(store):
+    board, stopped, lost = standing(store)
+    wanted = cell_without_runs(board)
+    assert queue_cell(store, board.id, wanted.key) == [0, 1]
+    board = run_through(store, board.id, lambda _v, _s: 5.0)
+    assert board.status == "stopped"
+    assert {cell.key for cell in board.cells if cell.n} == {wanted.key}
+    assert len(board.runs) == 4
+    assert (store.runs.get(stopped).status, store.runs.get(lost).status) == (
+        "stopped", "interrupted",
+    )  # fmt: skip
+    # Who lets the whole sweep go on then gets all of it.
+    resume(store, board.id)
+    board = run_through(store, board.id, lambda _v, _s: 5.0)
+    assert board.status == "finished"
+    assert all(cell.state == "done" for cell in board.cells)
+
+
+def test_of_a_stopped_sweep_several_cells_can_be_queued_one_after_the_other(store):
+    board, _, _ = standing(store)
+    first = cell_without_runs(board)
+    queue_cell(store, board.id, first.key)
+    second = cell_without_runs(advance(store, board.id))
+    queue_cell(store, board.id, second.key)
+    board = run_through(store, board.id, lambda _v, _s: 5.0)
+    assert board.status == "stopped"
+    assert {cell.key for cell in board.cells if cell.n} == {first.key, second.key}
+
+
+def test_a_sweep_of_which_one_cell_goes_on_can_be_stopped_and_resumed_as_a_whole(store):
+    board, _, _ = standing(store)
+    queue_cell(store, board.id, cell_without_runs(board).key)
+    stop(store, board.id)
+    assert {run.status for run in Board.read(store, board.id).runs} == {"stopped", "interrupted"}
+    queue_cell(store, board.id, cell_without_runs(board).key)
+    resume(store, board.id)
+    board = run_through(store, board.id, lambda _v, _s: 5.0)
+    assert board.status == "finished"
+    assert all(cell.state == "done" for cell in board.cells)
+
+
+def test_a_run_of_a_queued_cell_that_fails_is_not_tried_for_ever(store):
+    sweep_id = started(store, together=1, seeds=(0,))
+    [run] = advance(store, sweep_id).runs
+    stop(store, sweep_id)
+    queue_cell(store, sweep_id, next(c.key for c in Board.read(store, sweep_id).cells if c.runs))
+    board = run_through(store, sweep_id, lambda _v, _s: None)
+    assert (board.status, store.runs.get(run.id).status) == ("stopped", "failed")
+
+
+def test_a_paused_run_holds_up_no_other(store):
+    sweep_id = started(store, together=1, seeds=(0,))
+    [paused] = advance(store, sweep_id).runs
+    store.runs.change(paused.id, status="paused")
+    board = advance(store, sweep_id)
+    assert [run.id for run in board.paused] == [paused.id]
+    assert [run.status for run in board.runs if run.id != paused.id] == ["queued"]
+    for _ in range(4):
+        for run in board.live:
+            if run.status == "queued":
+                store.runs.change(run.id, status="finished")
+        board = advance(store, sweep_id)
+    # All others have run; this one is waited for.
+    assert board.status == "running"
+    assert [run.id for run in board.live] == [paused.id]
+    assert len(board.runs) == 4
+
+
+@pytest.mark.parametrize(
+    ("statuses", "state"),
+    [
+        (("paused", "queued"), "paused"),
+        (("running", "paused"), "running"),
+        (("stopped",), "stopped"),
+        (("interrupted",), "interrupted"),
+        (("stopped", "failed"), "failed"),
+        (("stopped", "stopped"), "stopped"),
+    ],
+)
+def test_a_cell_says_how_its_runs_stand(store, statuses, state):
+    sweep_id = started(store, together=8)
+    cell = advance(store, sweep_id).cells[0]
+    for run, status in zip(cell.runs, statuses, strict=False):
+        store.runs.change(run.id, status=status)
+    for run in cell.runs[len(statuses) :]:
+        store.runs.remove(run.id)
+    assert Board.read(store, sweep_id).cells[0].state == state
+
+
 def test_a_sweep_stopped_again_while_its_runs_save_forgets_none_of_them(store):
     sweep_id = started(store, together=1)
     [run] = advance(store, sweep_id).runs

@@ -18,7 +18,14 @@ from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.sweep.plan import AUTO, SweepPlan, Values, key_of, unique
 
-State = Literal["not run", "queued", "running", "done", "part", "stopped early", "failed"]
+State = Literal[
+    "not run", "queued", "running", "paused", "done", "part", "stopped early", "failed",
+    "interrupted", "stopped",
+]  # fmt: skip
+ENDED: tuple[State, ...] = ("failed", "interrupted", "stopped")
+"""Its runs have ended without a result."""
+FIRST_SAID: tuple[State, ...] = ("running", "paused", "queued", "part", *ENDED, "not run")
+"""Of an unfinished cell whose seeds stand differently, the first of these is said."""
 MANY = 100_000
 Point = tuple[float, float]
 """An evaluation's value and its standard error."""
@@ -37,6 +44,7 @@ class SweepRun:
     curve: dict[int, Point]
     """The sweep's metric by step, with its standard error over prompts (nan when unknown)."""
     hours: float = 0.0
+    name: str = ""
 
     @property
     def final(self) -> float | None:
@@ -91,14 +99,8 @@ class Cell:
             return "stopped early"
         if self.n >= self.planned:
             return "done"
-        statuses = {run.status for run in self.runs}
-        if statuses & {"running", "paused"}:
-            return "running"
-        if "queued" in statuses:
-            return "queued"
-        if self.n:
-            return "part"
-        return "failed" if statuses & {"failed", "stopped", "interrupted"} else "not run"
+        found = {run.status for run in self.runs} | {"part" if self.n else "not run"}
+        return next((state for state in FIRST_SAID if state in found), "not run")
 
     def missing_seeds(self, seeds: Sequence[int]) -> list[int]:
         """Planned seeds that nobody has tried."""
@@ -110,23 +112,10 @@ class Cell:
         """Seeds that are finished, queued or going on."""
         return {run.seed for run in self.runs if run.status in (*LIVE_STATUSES, "finished")}
 
-    def at(self, step: int) -> Point | None:
-        """Mean over the seeds that have got to a step, with its standard error.
-
-        The error is the larger of what the evaluation's prompts and what the seeds tell; with one
-        seed only the prompts can tell.
-        """
+    def at(self, step: int) -> list[Point]:
+        """What each seed that has got to a step gave there; deleted runs say nothing."""
         kept = [run for run in self.runs if run.status != "deleted"]
-        points = [run.curve[step] for run in kept if step in run.curve]
-        if not points:
-            return None
-        values = [value for value, _ in points]
-        errors = [error for _, error in points if math.isfinite(error)]
-        over_prompts = (
-            math.sqrt(statistics.fmean(e * e for e in errors) / len(values)) if errors else math.nan
-        )
-        over_seeds = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-        return statistics.fmean(values), max(over_prompts, over_seeds)
+        return [run.curve[step] for run in kept if step in run.curve]
 
 
 @dataclass(frozen=True)
@@ -173,8 +162,27 @@ class Board:
 
     @property
     def live(self) -> list[SweepRun]:
-        """Runs in the queue or going on."""
+        """Runs in the queue, going on or paused."""
         return [run for run in self.runs if run.status in LIVE_STATUSES]
+
+    @property
+    def paused(self) -> list[SweepRun]:
+        """Runs that wait for a person."""
+        return [run for run in self.runs if run.status == "paused"]
+
+    @property
+    def only(self) -> Sequence[str]:
+        """The cells that alone go on: queued while the sweep stood still. None where all do."""
+        cells: Sequence[str] = self.notes.get("only", {}).get("cells", ())
+        return cells
+
+    @property
+    def open_cells(self) -> list[Cell]:
+        """The cells that the sweep may carry on with by itself."""
+        return [
+            cell for cell in self.cells
+            if cell.dropped is None and (not self.only or cell.key in self.only)
+        ]  # fmt: skip
 
     def best(self) -> Cell | None:
         """The cell with the highest mean."""
@@ -240,6 +248,7 @@ def _sweep_run(run: Run, curve: dict[int, Point]) -> SweepRun:
         status="deleted" if run.deleted_at is not None else run.status,
         curve=curve,
         hours=float(run.summary.get("wall_seconds", 0.0)) / 3600,
+        name=run.name,
     )
 
 

@@ -96,7 +96,7 @@ def _listed(store: Store, sweep: Sweep) -> dict[str, Any]:
 def show(sweep: str, as_json: Json = False) -> None:
     """Show a sweep's table: every cell with its seeds, mean and interval."""
     store = Store()
-    _print(Board.read(store, _find(store, sweep)), as_json)
+    _print(store, Board.read(store, _find(store, sweep)), as_json)
 
 
 @app.command()
@@ -105,7 +105,7 @@ def stop(sweep: str, as_json: Json = False) -> None:
     store = Store()
     found = _find(store, sweep)
     engine.stop(store, found, WHO)
-    _print(Board.read(store, found), as_json)
+    _print(store, Board.read(store, found), as_json)
 
 
 @app.command()
@@ -113,7 +113,8 @@ def resume(sweep: str, detach: Detach = False, as_json: Json = False) -> None:
     """Let a sweep go on where it stopped."""
     store = Store()
     found = _find(store, sweep)
-    if Board.read(store, found).status != "running":
+    board = Board.read(store, found)
+    if board.status != "running" or board.only:
         engine.resume(store, found, WHO)
     _carry_out(store, found, detach=detach, as_json=as_json)
 
@@ -125,7 +126,7 @@ def queue(sweep: str, cell: str, as_json: Json = False) -> None:
     found = _find(store, sweep)
     engine.queue_cell(store, found, cell, WHO)
     headless.start_detached()
-    _print(Board.read(store, found), as_json)
+    _print(store, Board.read(store, found), as_json)
 
 
 def _carry_out(store: Store, sweep_id: str, *, detach: bool, as_json: bool) -> None:
@@ -137,7 +138,7 @@ def _carry_out(store: Store, sweep_id: str, *, detach: bool, as_json: bool) -> N
     if detach and not as_json:
         typer.echo(sweep_id)
     else:
-        _print(Board.read(store, sweep_id), as_json)
+        _print(store, Board.read(store, sweep_id), as_json)
 
 
 def _follow(store: Store, sweep_id: str) -> None:
@@ -148,7 +149,9 @@ def _follow(store: Store, sweep_id: str) -> None:
     try:
         while (board := Board.read(store, sweep_id)).status == "running":
             ended = len(board.runs) - len(board.live)
-            line.show(f"{sweep_id}: {ended} runs ended, {len(board.live)} queued or going on")
+            moving = len(board.live) - len(board.paused)
+            waiting = f", {len(board.paused)} paused until resumed" if board.paused else ""
+            line.show(f"{sweep_id}: {ended} runs ended, {moving} queued or going on{waiting}")
             time.sleep(FOLLOW_SECONDS)
     except KeyboardInterrupt:
         engine.stop(store, sweep_id, WHO)
@@ -158,21 +161,26 @@ def _follow(store: Store, sweep_id: str) -> None:
         headless.hand_over(supervisor)
 
 
-def _print(board: Board, as_json: bool) -> None:
+def _print(store: Store, board: Board, as_json: bool) -> None:
+    cells = board.rows()
+    for row in cells:
+        by_hand = {run_id: store.events.knobs(run_id) for run_id in row["runs"]}
+        row["turned"] = {run_id: knobs for run_id, knobs in by_hand.items() if knobs}
     if as_json:
         print_json({
             "sweep": board.id, "name": board.name, "status": board.status,
-            "metric": board.metric, "hours": board.hours, "cells": board.rows(),
+            "metric": board.metric, "hours": board.hours, "cells": cells,
             "importance": importance(board), "plan": board.plan.model_dump(mode="json"),
             "error": board.notes.get("error"),
         })  # fmt: skip
         return
     names = list(board.plan.names)
     rows = [
-        [row["cell"], *(str(row[name]) for name in names), row["state"],
+        [row["cell"], *(str(row[name]) for name in names),
+         row["state"] + ", knob turned" * bool(row["turned"]),
          f"{row['seeds']}/{row['planned']}",
          *(figure(row[name]) for name in ("mean", "low", "high"))]
-        for row in board.rows()
+        for row in cells
     ]  # fmt: skip
     typer.echo(f"{board.id}: {board.status}, {board.metric}, {board.hours:.2f} hours of running")
     print_table(rows, ["cell", *names, "state", "seeds", "mean", "low", "high"])

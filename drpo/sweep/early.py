@@ -1,21 +1,29 @@
 """Which cells are clearly worse and need not run to their end.
 
-The rule, as the screen says it: at two evaluations in a row, after the first third of the updates,
-the cell's mean lies below the best cell's mean at the same step by more than `stop_margin` standard
-errors of that difference. Cells without resets are the control and are never stopped: what the
-sweep is for is the comparison with them. A stopped cell keeps no final mean, since dropping only
-the seeds that went badly would flatter those that are left.
+The rule, as the screen says it: at two evaluations in a row, after the first third of the cell's
+updates, the cell's mean lies below the best cell's mean at the same step by more than `stop_margin`
+standard errors of that difference. Both means are over two seeds at least: one seed's outcome may
+be mere luck, and the evaluation's prompts tell nothing of that. So nothing is stopped while first
+seeds run; what is saved is the rest of a bad cell's later ones. A plan of one seed a cell has no
+better measure than the prompts. Cells without resets are the control and are never stopped: what
+the sweep is for is the comparison with them. A stopped cell keeps no final mean, since dropping
+only the seeds that went badly would flatter those that are left.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import Any
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from drpo.sweep.board import Board, Cell
+from drpo.sweep.board import Board, Cell, Point
 
 AFTER = 1 / 3
 IN_A_ROW = 2
+SEEDS = 2
+"""Seeds that tell how much seeds differ."""
 
 
 def clearly_worse(board: Board) -> dict[str, dict[str, Any]]:
@@ -33,26 +41,67 @@ def clearly_worse(board: Board) -> dict[str, dict[str, Any]]:
 
 
 def _verdict(board: Board, cell: Cell) -> dict[str, Any] | None:
-    first = math.ceil(board.plan.base_config.ppo.updates * AFTER)
+    updates = cell.values.get("updates", board.plan.base_config.ppo.updates)
+    first = math.ceil(updates * AFTER)
     mine = {step for run in cell.runs for step in run.curve if step >= first}
-    others = [one for one in board.cells if one.key != cell.key]
-    shared = sorted(step for step in mine if any(one.at(step) is not None for one in others))
-    if len(shared) < IN_A_ROW:
+    gaps = ((step, _gap(board, cell, step)) for step in sorted(mine, reverse=True))
+    last = list(itertools.islice(((s, gap) for s, gap in gaps if gap is not None), IN_A_ROW))
+    if len(last) < IN_A_ROW or any(gap.errors <= board.plan.stop_margin for _, gap in last):
         return None
-    gaps = [_gap(cell, others, step) for step in shared[-IN_A_ROW:]]
-    if any(gap <= board.plan.stop_margin for gap, _, _ in gaps):
-        return None
-    gap, value, best = gaps[-1]
-    return {"step": shared[-1], "value": value, "best": best, "errors": gap}
+    step, gap = last[0]
+    return {"step": step, **gap._asdict()}
 
 
-def _gap(cell: Cell, others: list[Cell], step: int) -> tuple[float, float, float]:
-    """How many standard errors a cell lies below the best other one at a step."""
-    value, error = cell.at(step) or (math.nan, math.nan)
-    best, best_error = max(
-        (point for one in others if (point := one.at(step)) is not None), key=lambda p: p[0]
-    )
+class Gap(NamedTuple):
+    """How far a cell lies below the best other one at a step."""
+
+    errors: float
+    """In standard errors of the difference."""
+    value: float
+    best: float
+
+
+def _gap(board: Board, cell: Cell, step: int) -> Gap | None:
+    """How far a cell lies below the best other one at a step.
+
+    None where the cell, or every other one, has too few seeds there.
+    """
+    enough = min(SEEDS, len(board.plan.seeds))
+    told = {one.key: one.at(step) for one in board.cells}
+    spread = _spread(list(told.values()))
+    means = {key: _mean(points, spread) for key, points in told.items() if len(points) >= enough}
+    mine = means.pop(cell.key, None)
+    if mine is None or not means:
+        return None
+    value, error = mine
+    best, best_error = max(means.values(), key=lambda point: point[0])
     noise = math.hypot(error, best_error)
     # Without a standard error nothing is clear.
     gap = (best - value) / noise if noise > 0 and math.isfinite(noise) else 0.0
-    return gap, value, best
+    return Gap(gap, value, best)
+
+
+def _spread(cells: Sequence[Sequence[Point]]) -> float:
+    """The standard deviation of seeds within cells, from all cells; 0 where none has two seeds.
+
+    Two seeds of one cell alone may agree by luck.
+    """
+    several = [[value for value, _ in points] for points in cells if len(points) > 1]
+    freedom = sum(len(values) - 1 for values in several)
+    squares = sum((len(values) - 1) * statistics.variance(values) for values in several)
+    return math.sqrt(squares / freedom) if freedom else 0.0
+
+
+def _mean(points: Sequence[Point], spread: float) -> Point:
+    """A cell's mean over seeds with its standard error: the largest of what is known of it.
+
+    Args:
+        points: What each seed's evaluation gave, with its error over the prompts.
+        spread: The seeds' standard deviation in all cells.
+    """
+    values = [value for value, _ in points]
+    errors = [error for _, error in points if math.isfinite(error)]
+    of_prompts = math.sqrt(statistics.fmean(e * e for e in errors)) if errors else math.nan
+    own = statistics.stdev(values) if len(values) > 1 else 0.0
+    error = max((known for known in (own, spread, of_prompts) if known > 0), default=math.nan)
+    return statistics.fmean(values), error / math.sqrt(len(values))

@@ -15,7 +15,7 @@ from typing import Any
 from drpo import orders
 from drpo.errors import ConfigError, DrpoError, RunError
 from drpo.store import Store
-from drpo.store.schema import Sweep
+from drpo.store.schema import LIVE_STATUSES, Sweep
 from drpo.sweep.board import Board, Cell, SweepRun
 from drpo.sweep.early import clearly_worse
 from drpo.sweep.plan import SweepPlan, Values, key_of
@@ -79,9 +79,12 @@ def advance(store: Store, sweep_id: str) -> Board:
     board = Board.read(store, sweep_id)
     if board.status != "running":
         return board
+    if board.only:
+        return _advance_only(store, board)
     if _drop(store, board) or _resume_stopped(store, board, WHO) or _let_go_on(store, board):
         board = Board.read(store, sweep_id)
-    while len(board.live) < board.plan.together and not board.over_budget():
+    # A paused run waits for a person, and the rest of the sweep need not.
+    while len(board.live) - len(board.paused) < board.plan.together and not board.over_budget():
         due = _next(store, board)
         if due is None:
             break
@@ -98,6 +101,23 @@ def advance(store: Store, sweep_id: str) -> Board:
     return board
 
 
+def _advance_only(store: Store, board: Board) -> Board:
+    """Look after cells queued while the sweep stood still; then it stands as it did before."""
+    _resume_stopped(store, board, WHO)
+    _let_go_on(store, board)
+    board = Board.read(store, board.id)
+    saving = board.notes.get("stopped", ())
+    if any(
+        run.status in LIVE_STATUSES or run.id in saving
+        for cell in board.open_cells for run in cell.runs
+    ):  # fmt: skip
+        return board
+    # First the status: without its note a running sweep would queue all its cells.
+    store.sweeps.change(board.id, status=board.notes["only"]["then"])
+    _note(store, board.id, only={})
+    return Board.read(store, board.id)
+
+
 def stop(store: Store, sweep_id: str, who: str = "") -> None:
     """End a sweep: queued runs leave the queue, those going on save and stop.
 
@@ -112,20 +132,23 @@ def stop(store: Store, sweep_id: str, who: str = "") -> None:
     live = [run.id for run in Board.read(store, sweep_id).live]
     for run_id in live:
         _stop_run(store, run_id, who or WHO)
-    _note(store, sweep_id, stopped=[*board.notes.get("stopped", ()), *live])
+    _note(store, sweep_id, stopped=[*board.notes.get("stopped", ()), *live], only={})
 
 
 def resume(store: Store, sweep_id: str, who: str = "") -> None:
     """Let a stopped or finished sweep go on, with the runs that stopping it had stopped.
+
+    One of which only some cells go on, queued by hand, goes on as a whole.
 
     Raises:
         ConfigError: The plan does not fit this version.
         RunError: There is no such sweep, or it is going on.
     """
     board = Board.read(store, sweep_id)
-    if board.status == "running":
+    if board.status == "running" and not board.only:
         raise RunError(f"The sweep {sweep_id} is going on already.")
-    _resume_stopped(store, board, who or WHO)
+    _note(store, sweep_id, only={})
+    _resume_stopped(store, Board.read(store, sweep_id), who or WHO)
     store.sweeps.change(sweep_id, status="running")
 
 
@@ -133,7 +156,8 @@ def queue_cell(store: Store, sweep_id: str, key: str, who: str = "") -> list[int
     """Queue every seed of a cell that has no result and is not on its way; return the seeds.
 
     A run that failed or was stopped early goes on from its last checkpoint, a deleted one comes
-    back, and the cell is not stopped early again.
+    back, and the cell is not stopped early again. Of a sweep that stands still nothing else goes
+    on: once the cell has ended the sweep is again what it was before, stopped or finished.
 
     Raises:
         RunError: There is no such sweep or cell.
@@ -147,7 +171,13 @@ def queue_cell(store: Store, sweep_id: str, key: str, who: str = "") -> list[int
     if not due:
         raise ConfigError("Every seed of this cell is done or on its way.")
     dropped = {k: v for k, v in board.notes.get("dropped", {}).items() if k != key}
-    _note(store, sweep_id, dropped=dropped, wanted=[*board.notes.get("wanted", ()), key])
+    # What is queued here must not be queued again as one that stopping the sweep had stopped.
+    here = {run.id for run in cell.runs if run.seed in due}
+    _note(
+        store, sweep_id, dropped=dropped, wanted=[*board.notes.get("wanted", ()), key],
+        only=_only(board, key),
+        stopped=[run_id for run_id in board.notes.get("stopped", ()) if run_id not in here],
+    )  # fmt: skip
     for seed in due:
         earlier = next((run for run in cell.runs if run.seed == seed), None)
         if earlier is None:
@@ -160,13 +190,18 @@ def queue_cell(store: Store, sweep_id: str, key: str, who: str = "") -> list[int
     return due
 
 
+def _only(board: Board, key: str) -> dict[str, Any]:
+    """The cells that alone go on once this one is queued, and what the sweep is after them."""
+    if board.status != "running":
+        return {"cells": [key], "then": board.status}
+    noted: dict[str, Any] = board.notes.get("only", {})
+    return {**noted, "cells": [*noted["cells"], key]} if noted else {}
+
+
 def _next(store: Store, board: Board) -> tuple[Values, int] | None:
     """The next cell and seed: every cell once before any cell a second time, controls first."""
     plan = board.plan
-    open_cells = sorted(
-        (cell for cell in board.cells if cell.dropped is None),
-        key=lambda cell: not cell.is_control,
-    )
+    open_cells = sorted(board.open_cells, key=lambda cell: not cell.is_control)
     drawn = sum(not cell.is_control for cell in board.cells)
     if plan.kind == "tpe":
         # TPE learns from whole cells: all seeds of one before the next is proposed.
@@ -246,20 +281,25 @@ def _stop_run(store: Store, run_id: str, who: str) -> None:
 def _resume_stopped(store: Store, board: Board, who: str) -> bool:
     """Queue the runs that stopping the sweep had stopped; say whether there were any.
 
-    One that is still saving stays on the list and is queued once it has stopped. One that was
-    deleted, erased or stopped early since leaves the list.
+    One that is still saving stays on the list and is queued once it has stopped, and so does one
+    of a cell that does not go on now. One that was deleted, erased or stopped early since leaves
+    the list.
     """
     listed = board.notes.get("stopped", ())
     if not listed:
         return False
     ours = [
-        run for cell in board.cells if cell.dropped is None
-        for run in cell.runs if run.id in listed
+        run.id for cell in board.cells if cell.dropped is None
+        for run in cell.runs
+        if run.id in listed and run.status in (*LIVE_STATUSES, *orders.RESUMABLE)
     ]  # fmt: skip
-    due = [run for run in ours if run.status in orders.RESUMABLE]
-    for run in due:
-        _resume_run(store, run.id, who)
-    _note(store, board.id, stopped=[run.id for run in ours if run in board.live])
+    due = [
+        run.id for cell in board.open_cells for run in cell.runs
+        if run.id in ours and run.status in orders.RESUMABLE
+    ]  # fmt: skip
+    for run_id in due:
+        _resume_run(store, run_id, who)
+    _note(store, board.id, stopped=[run_id for run_id in ours if run_id not in due])
     return bool(due)
 
 
@@ -273,9 +313,8 @@ def _resume_run(store: Store, run_id: str, who: str) -> None:
 def _let_go_on(store: Store, board: Board) -> bool:
     """Queue interrupted runs again, a few times each; say whether there were any."""
     interrupted: list[SweepRun] = [
-        run for cell in board.cells if cell.dropped is None
-        for run in cell.runs if run.status == "interrupted"
-    ]  # fmt: skip
+        run for cell in board.open_cells for run in cell.runs if run.status == "interrupted"
+    ]
     going_on = False
     for run in interrupted:
         events = store.events.since(run.id, kinds=("resume",))

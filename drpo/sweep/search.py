@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drpo.sweep.board import Board, Cell
+from drpo.sweep.board import ENDED, Board, Cell
 from drpo.sweep.plan import Axis, SweepPlan, Values, key_of
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _trial(
     elif cell.mean is not None:
         given |= {"state": states.COMPLETE, "value": cell.mean}
     else:
-        given |= {"state": states.FAIL if cell.state == "failed" else states.RUNNING}
+        given |= {"state": states.FAIL if cell.state in ENDED else states.RUNNING}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.trial.create_trial(**given)
