@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import shutil
 import signal
 import socket
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -151,17 +153,61 @@ def gpus() -> list[str]:
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    return [line.strip() for line in _nvidia_smi("index", 20).splitlines() if line.strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """How busy an NVIDIA GPU is; nan for what it does not tell."""
+
+    index: str
+    uuid: str
+    use: float
+    """Share of the last second in which it computed anything."""
+    used: float
+    """Bytes of its memory in use, by whatever process."""
+    total: float
+
+
+def gpu_use(timeout: float = 1.0) -> list[Gpu]:
+    """How busy this machine's GPUs are now; none where nvidia-smi is missing or too slow."""
+    fields = "index,uuid,utilization.gpu,memory.used,memory.total"
+    return read_gpu_use(_nvidia_smi(fields, timeout))
+
+
+def read_gpu_use(listed: str) -> list[Gpu]:
+    """Read what nvidia-smi lists: index, uuid, per cent in use, MiB used, MiB in all.
+
+    Args:
+        listed: One GPU a line, as CSV without heads and units. A figure that a GPU does not tell
+            stands there as `[N/A]`.
+    """
+    rows = [[part.strip() for part in line.split(",")] for line in listed.splitlines()]
+    return [
+        Gpu(index, uuid, _figure(use) / 100, _figure(used) * 2**20, _figure(total) * 2**20)
+        for index, uuid, use, used, total in (row for row in rows if len(row) == 5)
+    ]
+
+
+def _figure(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _nvidia_smi(fields: str, timeout: float) -> str:
+    """What nvidia-smi says of every GPU, one a line; empty where it cannot be asked."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return []
+        return ""
     try:
-        listed = subprocess.run(
-            [tool, "--query-gpu=index", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=20, check=True,
-        )  # fmt: skip
+        return subprocess.run(
+            [tool, f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, timeout=timeout, check=True,
+        ).stdout  # fmt: skip
     except (subprocess.SubprocessError, OSError):
-        return []
-    return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
+        return ""
 
 
 def cores() -> int:

@@ -62,7 +62,7 @@ compare_view.frontier(picked, lines, metric, revision + metric)
 evaluation_view.over_optimisation(picked, feeds, revision=revision)
 evaluation_view.evaluation(picked)
 st.subheader(t("compare.differences"))
-differing = frames.settings_that_differ(picked)
+differing = frames.settings_that_differ(picked, feeds)
 if differing.empty:
     st.caption(t("live.same_settings"))
 else:

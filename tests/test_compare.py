@@ -14,6 +14,7 @@ from drpo import tidy
 from drpo.dashboard import compare_charts, frontier_chart
 from drpo.dashboard.compare_charts import Compared
 from drpo.dashboard.compare_view import compared, joint_name
+from drpo.dashboard.frames import Feed
 
 __all__ = ["_nothing_cached"]
 
@@ -140,7 +141,7 @@ def test_runs_that_are_called_the_same_are_told_apart_in_curves_and_sentences(st
         if by_seed:
             # Joined by seed they are two lines, of two runs each.
             runs += [add(store, "twin", seed=1), add(store, "twin", seed=1, kl_coef=0.3)]
-        lines = compared(runs, [Run() for _ in runs], by_seed=by_seed)
+        lines = compared(runs, feeds_of(store, runs), by_seed=by_seed)
         assert len({line.label for line in lines}) == len(lines)
         if not by_seed:
             assert [line.label for line in lines] == [*called, "single False"]
@@ -148,6 +149,49 @@ def test_runs_that_are_called_the_same_are_told_apart_in_curves_and_sentences(st
     assert problems(app) == []
     [said] = [text.value for text in app.text if text.value.startswith("Best within")]
     assert any(name in said for name in called)
+
+
+def feeds_of(store, runs):
+    return [Feed(store, run.id).refresh() for run in runs]
+
+
+def turn(store, run, step=6, new=0.9):
+    told = {"name": "kl_coef", "old": 0.2, "new": new, "live": True}
+    store.events.add(run.id, step, "knob", f"kl_coef 0.2 -> {new}", told, "ann")
+
+
+def test_a_run_with_a_turned_knob_stays_out_of_its_seed_group_and_says_so(store):
+    runs = [add(store, f"same, seed {seed}", seed=seed) for seed in range(3)]
+    turn(store, runs[1])
+    lines = compared(runs, feeds_of(store, runs), by_seed=True)
+    assert [line.run_ids for line in lines] == [[runs[0].id, runs[2].id], [runs[1].id]]
+    assert [line.label for line in lines] == ["same (2 seeds)", "turned: same, seed 1"]
+
+
+def test_what_was_turned_and_when_is_among_the_differences(store):
+    kept, turned = add(store, "kept"), add(store, "turned", seed=1)
+    turn(store, turned)
+    turn(store, turned, step=8, new=0.2)
+    app = visit("compare", runs=f"{kept.id},{turned.id}")
+    assert problems(app) == []
+    [table] = [frame.value for frame in app.dataframe if "seed" in frame.value.index]
+    assert list(table.index) == ["seed", "turned in mid-run"]
+    assert list(table.loc["turned in mid-run"]) == [
+        "–", "kl_coef 0.20 → 0.90 at update 6; kl_coef 0.20 → 0.20 at update 8",
+    ]  # fmt: skip
+
+
+def test_what_is_looked_for_among_all_runs_stands_in_the_address(store):
+    add(store, "wanted"), add(store, "other")
+    app = visit("compare", shelf="1", shelf_search="want")
+    assert problems(app) == []
+    assert app.text_input(key="shelf_search").value == "want"
+    [table] = [f.value for f in app.dataframe if (f.key or "").startswith("shelf_")]
+    assert len(table) == 1
+    app.text_input(key="shelf_search").set_value("oth").run()
+    assert app.query_params["shelf_search"] == ["oth"] or app.query_params["shelf_search"] == "oth"
+    app.text_input(key="shelf_search").set_value("").run()
+    assert "shelf_search" not in app.query_params
 
 
 def add(store, name, **more):

@@ -76,14 +76,23 @@ def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> li
 
 
 def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[Compared]:
-    """One line a run, or one line for all runs that differ in nothing but seed and name."""
+    """One line a run, or one line for all runs that differ in nothing but seed and name.
+
+    A run in which a knob was turned did not keep to its settings: it is one of no group.
+    """
     grouped: dict[str, list[tuple[Run, Feed]]] = {}
     for run, feed in zip(runs, feeds, strict=True):
         same = repr(sorted(config_of(run).replace(seed=0, name="").flat().items(), key=str))
-        grouped.setdefault(same if by_seed else run.id, []).append((run, feed))
+        joined = by_seed and not feed.knobs
+        grouped.setdefault(same if joined else run.id, []).append((run, feed))
     lines = list(grouped.values())
     names = told_apart(
-        [_line_name([run for run, _ in members]) for members in lines],
+        [
+            t("compare.turned_line", name=members[0][0].name)
+            if by_seed and members[0][1].knobs
+            else _line_name([run for run, _ in members])
+            for members in lines
+        ],
         [members[0][0].id for members in lines],
     )
     return [

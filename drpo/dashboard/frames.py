@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 from drpo.config import RunConfig
 from drpo.dashboard import services
+from drpo.dashboard.look import number
+from drpo.dashboard.words import t
 from drpo.orders import knobs_of
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, EventRow, Run
@@ -100,6 +103,13 @@ class Feed:
     def last(self, name: str) -> float | None:
         """The newest value of a metric."""
         return self.get(name).last
+
+    @property
+    def knobs(self) -> list[dict[str, Any]]:
+        """What was turned in mid-run, in order."""
+        return [
+            {**event.payload, "step": event.step} for event in self.events if event.kind == "knob"
+        ]
 
     @property
     def measured(self) -> bool:
@@ -192,8 +202,27 @@ def _difference(last: float | None, first: float | None) -> float | None:
     return None if last is None or first is None else last - first
 
 
-def settings_that_differ(runs: Iterable[Run]) -> pd.DataFrame:
-    """The settings in which runs differ, one row a setting, one column a run."""
+def turned(knobs: Iterable[Mapping[str, Any]]) -> str:
+    """What was turned in mid-run and when, in words; empty where nothing was.
+
+    Args:
+        knobs: As `Feed.knobs` or the store's `events.knobs` list them.
+    """
+    return "; ".join(
+        t("compare.turned_at", name=knob["name"], old=number(knob["old"]),
+          new=number(knob["new"]), step=knob["step"])
+        for knob in knobs
+    )  # fmt: skip
+
+
+def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed] | None = None) -> pd.DataFrame:
+    """The settings in which runs differ, one row a setting, one column a run.
+
+    Args:
+        runs: The runs.
+        feeds: Their feeds, for a last row that says what was turned in mid-run.
+    """
+    runs = list(runs)
     flat = {run.id: config_of(run).flat() for run in runs}
     ids = list(flat)
     names = list(next(iter(flat.values()), {}))
@@ -202,7 +231,11 @@ def settings_that_differ(runs: Iterable[Run]) -> pd.DataFrame:
         for name in names
         if name != "name" and len({repr(flat[run_id][name]) for run_id in ids}) > 1
     ]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {run_id: [str(flat[run_id][name]) for name in differing] for run_id in ids},
         index=pd.Index(differing, name="setting"),
     )
+    by_hand = [turned(feed.knobs) or "–" for feed in feeds or ()]
+    if len(set(by_hand)) > 1:
+        table.loc[t("compare.turned")] = by_hand
+    return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import groupby
@@ -12,9 +13,10 @@ import pandas as pd
 import psutil
 import streamlit as st
 
-from drpo.dashboard import address, event_words, metric_charts, run_charts
+from drpo import processes
+from drpo.dashboard import address, event_words, metric_charts, run_charts, services
 from drpo.dashboard.charts import Figure
-from drpo.dashboard.frames import Feed, config_of
+from drpo.dashboard.frames import Feed, config_of, turned
 from drpo.dashboard.live_chart import live_chart
 from drpo.dashboard.look import share, size
 from drpo.dashboard.marks import marks_of
@@ -24,6 +26,8 @@ from drpo.store import run_folder
 from drpo.store.schema import Run
 
 LOG_BYTES = 16_000
+FRESH_SECONDS = 3.0
+"""Ticks and tabs share one look at the machine; nvidia-smi takes a tenth of a second or more."""
 HEIGHT = 420
 
 
@@ -146,18 +150,45 @@ def tail(path: Path, limit: int = LOG_BYTES) -> str:
 def _machine(run: Run, feed: Feed) -> None:
     memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(run_folder(run.id).parent.parent))
     speed = feed.last("eps")
+    graphics = _gpus_of(run)
     with st.grid(4, min_column_width=150):
-        st.metric(t("live.processor"), share(psutil.cpu_percent() / 100), border=True)
+        st.metric(t("live.processor"), share(_processor()), border=True)
         st.metric(t("live.memory"), f"{size(memory.used)} / {size(memory.total)}", border=True)
         st.metric(t("live.disk"), t("live.free", amount=size(disk.free)), border=True)
         st.metric(
             t("live.speed"), "–" if speed is None else f"{speed:.1f}", border=True,
             help=t("live.speed_help"),
         )  # fmt: skip
+        for gpu in graphics:
+            st.metric(t("details.gpu", name=gpu.index), share(gpu.use), border=True)
+            st.metric(
+                t("details.gpu_memory", name=gpu.index), border=True,
+                value="–" if math.isnan(gpu.used) else f"{size(gpu.used)} / {size(gpu.total)}",
+            )  # fmt: skip
+    if not graphics:
+        st.caption(t("details.no_gpu"))
     st.caption(t("live.device", device=run.device or "–", pid=run.pid or "–"))
 
 
-def _config(run: Run, _feed: Feed) -> None:
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _processor() -> float:
+    """Share of the processor in use. Measured now: psutil's own memory is of one thread only."""
+    return psutil.cpu_percent(interval=0.1) / 100
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _gpus() -> list[processes.Gpu]:
+    return processes.gpu_use()
+
+
+def _gpus_of(run: Run) -> list[processes.Gpu]:
+    """The GPU that a run has; of a run without one all of the machine."""
+    found = _gpus()
+    own = [gpu for gpu in found if run.device in (f"cuda:{gpu.index}", f"cuda:{gpu.uuid}")]
+    return own or found
+
+
+def _config(run: Run, feed: Feed) -> None:
     config = config_of(run)
     st.caption(t("live.config_help"))
     frame = pd.DataFrame(
@@ -165,8 +196,17 @@ def _config(run: Run, _feed: Feed) -> None:
         columns=[t("live.setting"), t("live.setting_value")],
     )
     st.dataframe(frame, hide_index=True, key="config", alt=t("live.view_config"))
+    by_hand = turned(feed.knobs)
+    if by_hand:
+        st.caption(t("details.turned", what=by_hand))
     st.download_button(
-        t("live.download_config"), json.dumps(run.config, indent=2, ensure_ascii=False),
-        f"{run.id}-config.json", "application/json", icon=":material/download:",
-        on_click="ignore", key="config_json",
+        t("live.download_config"), lambda: record_of(run), f"{run.id}-config.json",
+        "application/json", icon=":material/download:", on_click="ignore", key="config_json",
     )  # fmt: skip
+
+
+def record_of(run: Run) -> str:
+    """The settings and what was turned in mid-run, in the shape of `drpo show --json`."""
+    knobs = services.store().events.knobs(run.id)
+    record = {"run": run.id, "config": run.config, "knobs": knobs}
+    return json.dumps(record, indent=2, ensure_ascii=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from drpo.dashboard import charts
@@ -12,6 +12,8 @@ from drpo.dashboard.look import MINUS, number
 from drpo.dashboard.words import t
 from drpo.sweep import Cell
 
+WIDE = 20
+"""An axis whose largest value is more than so many times its smallest is a logarithm."""
 FEW = 6
 """An axis of parallel lines with more values than this is labelled with round ones."""
 
@@ -26,7 +28,21 @@ def state_words(cell: Cell) -> str:
     return t(f"sweep.state_{cell.state.replace(' ', '_')}")
 
 
-def heat(cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str) -> Figure:
+def cell_name(cell: Cell) -> str:
+    """A cell's settings in short."""
+    return ", ".join(f"{name} {said(value)}" for name, value in cell.values.items())
+
+
+def meaning_of(metric: str) -> str:
+    """The colour of what a metric measures: the true reward, the learned one or KL, else none."""
+    meanings = {"gold": "gold", "scores": "learned", "kl": "kl"}
+    return meanings.get(metric.rpartition("/")[2], "muted")
+
+
+def heat(
+    cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str, meaning: str = "muted",
+    turned: Collection[str] = (),
+) -> Figure:  # fmt: skip
     """Cells as a table in colour: mean, half the interval, seeds; what was not run says so.
 
     Args:
@@ -35,6 +51,8 @@ def heat(cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str) -> Fig
         y: The setting upwards; empty where only `x` differs, and the cells are one row.
         title: What the means are means of.
         unit: Its unit.
+        meaning: Its colour.
+        turned: Runs in which a knob was turned in mid-run; their cells say so.
     """
     across, up = levels(cells, x), levels(cells, y) if y else [""]
     by_place = {(cell.values[x], cell.values[y] if y else ""): cell for cell in cells}
@@ -47,7 +65,7 @@ def heat(cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str) -> Fig
         # What a click on a cell tells.
         "customdata": [[cell.key if cell else "" for cell in row] for row in rows],
         "xgap": 3, "ygap": 3, "showscale": False, "hoverinfo": "none", "hoverongaps": False,
-        "colorscale": [[0, "@gold/0.08"], [1, "@gold/0.55"]],
+        "colorscale": [[0, f"@{meaning}/0.08"], [1, f"@{meaning}/0.55"]],
         "zmin": low, "zmax": high if high > low else low + 1,
     }  # fmt: skip
     figure = charts.panels([Panel(title, unit, [trace])], x_title=x, legend=False)
@@ -62,7 +80,7 @@ def heat(cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str) -> Fig
     best = max(known, default=None)
     for up_at, row in enumerate(rows):
         for across_at, cell in enumerate(row):
-            layout["annotations"].append(_label(cell, across_at, up_at))
+            layout["annotations"].append(_label(cell, across_at, up_at, turned))
             if cell is None or cell.mean is None:
                 layout["shapes"].append(_outline(across_at, up_at, "@line", 1))
             elif cell.mean == best:
@@ -113,7 +131,64 @@ def importance(shares: Mapping[str, float]) -> Figure:
     return figure
 
 
-def parallel(cells: Sequence[Cell], names: Sequence[str], *, title: str) -> Figure:
+def points(
+    cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str, meaning: str,
+    turned: Collection[str] = (),
+) -> Figure:  # fmt: skip
+    """Drawn cells where their settings lie, coloured by their mean; those without one are rings.
+
+    Args:
+        cells: All cells of the sweep.
+        x: The setting across, a number.
+        y: The setting upwards, a number.
+        title: What the means are means of.
+        unit: Its unit.
+        meaning: Its colour.
+        turned: Runs in which a knob was turned in mid-run; their cells say so.
+    """
+    known = [cell for cell in cells if cell.mean is not None]
+    means = [cell.mean or 0.0 for cell in known]
+    best = max(means, default=None)
+    scale = {
+        "color": means, "colorscale": [[0, f"@{meaning}/0.1"], [1, f"@{meaning}"]], "size": 16,
+        "line": {"color": "@ink", "width": [3 if mean == best else 1 for mean in means]},
+        "showscale": True, "colorbar": {
+            "thickness": 10, "outlinewidth": 0, "tickfont": {"color": "@muted"}, "nticks": 5,
+        },
+    }  # fmt: skip
+    waiting = {"symbol": "circle-open", "color": "@muted", "size": 12}
+    open_cells = [cell for cell in cells if cell.mean is None]
+    traces = [
+        {
+            "type": "scatter", "mode": "markers", "uid": uid, "showlegend": False,
+            "x": [cell.values[x] for cell in members], "y": [cell.values[y] for cell in members],
+            "customdata": [cell.key for cell in members], "cliponaxis": False, "marker": marker,
+            "hovertext": [f"{cell_name(cell)}<br>{cell_text(cell, turned)}" for cell in members],
+            "hovertemplate": "%{hovertext}<extra></extra>",
+        }
+        for uid, members, marker in (("open", open_cells, waiting), ("known", known, scale))
+        if members
+    ]  # fmt: skip
+    figure = charts.panels(
+        [Panel(title, unit, traces, log=_wide(cells, y))], x_title=x, legend=False
+    )
+    layout = figure["layout"]
+    layout["hovermode"] = "closest"
+    layout["xaxis"] |= {"type": "log" if _wide(cells, x) else "linear", "showgrid": True}
+    layout["yaxis"] |= {"title": {"text": y, "font": {"color": "@muted", "size": 13}}}
+    layout["margin"] |= {"l": 84}
+    return figure
+
+
+def _wide(cells: Sequence[Cell], name: str) -> bool:
+    """Whether a coefficient of .01 and one of 1 lie there, which belong apart from .02."""
+    values = [float(cell.values[name]) for cell in cells]
+    return min(values) > 0 and max(values) / min(values) > WIDE
+
+
+def parallel(
+    cells: Sequence[Cell], names: Sequence[str], *, title: str, meaning: str = "muted"
+) -> Figure:
     """Every cell with a mean as a line through its settings, ending at its mean."""
     shown = [cell for cell in cells if cell.mean is not None]
     means = [cell.mean or 0.0 for cell in shown]
@@ -122,7 +197,7 @@ def parallel(cells: Sequence[Cell], names: Sequence[str], *, title: str) -> Figu
         "type": "parcoords", "uid": "cells",
         "dimensions": [*axes, {"label": title, "values": means, "tickformat": ".3~g"}],
         "line": {
-            "color": means, "colorscale": [[0, "@start"], [1, "@gold"]],
+            "color": means, "colorscale": [[0, f"@{meaning}/0.15"], [1, f"@{meaning}"]],
             "cmin": min(means, default=0), "cmax": max(means, default=1),
         },
         "labelfont": {"color": "@ink"}, "tickfont": {"color": "@muted"},
@@ -138,8 +213,7 @@ def _axis(cells: Sequence[Cell], name: str) -> dict[str, Any]:
     known = levels(cells, name)
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in known):
         values = [float(cell.values[name]) for cell in cells]
-        # A coefficient of .01 and one of 1 belong apart from .02: a logarithm where it can be.
-        log = min(values) > 0 and max(values) / min(values) > 20
+        log = _wide(cells, name)
         ticks = known if len(known) <= FEW else _round_values(min(values), max(values), log=log)
         scale = math.log10 if log else float
         return {
@@ -166,21 +240,22 @@ def _mean(cell: Cell | None) -> float | None:
     return None if cell is None else cell.mean
 
 
-def _label(cell: Cell | None, x: int, y: int) -> dict[str, Any]:
+def _label(cell: Cell | None, x: int, y: int, turned: Collection[str]) -> dict[str, Any]:
     """The text in a cell; the middle line is the number, the others are small."""
     return {
         "x": x, "y": y, "xref": "x", "yref": "y", "showarrow": False, "name": "cell",
-        "text": cell_text(cell), "font": {"color": "@ink", "size": 13}, "align": "center",
+        "text": cell_text(cell, turned), "font": {"color": "@ink", "size": 13}, "align": "center",
         **({} if cell is not None and cell.mean is not None else {"opacity": 0.75}),
     }  # fmt: skip
 
 
-def cell_text(cell: Cell | None) -> str:
+def cell_text(cell: Cell | None, turned: Collection[str] = ()) -> str:
     """A cell in words: its mean with the interval and seeds, or why it has none."""
     if cell is None:
         return t("sweep.state_not_run")
+    by_hand = [f"<i>{t('sweep.cell_turned')}</i>"] * any(run.id in turned for run in cell.runs)
     if cell.mean is None:
-        return state_words(cell)
+        return "<br>".join([state_words(cell), *by_hand])
     lines = [f"<b>{number(cell.mean)}</b>"]
     if cell.interval is not None:
         half = (cell.interval[1] - cell.interval[0]) / 2
@@ -188,4 +263,4 @@ def cell_text(cell: Cell | None) -> str:
     lines.append(t("sweep.cell_seeds", n=cell.n))
     if cell.state != "done":
         lines.append(f"<i>{state_words(cell)}</i>")
-    return "<br>".join(lines).replace("-", MINUS)
+    return "<br>".join([*lines, *by_hand]).replace("-", MINUS)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from drpo import sweep as engine
-from drpo.dashboard import address, navigation, services, sweep_charts
-from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard import address, frames, navigation, services, sweep_charts, sweep_pictures
 from drpo.dashboard.look import duration, number
 from drpo.dashboard.metric_charts import metric_title
-from drpo.dashboard.notices import guarded, show_problem
+from drpo.dashboard.notices import guarded, notice, show_problem
 from drpo.dashboard.run_controls import visitor
 from drpo.dashboard.words import t
 from drpo.errors import DrpoError
 from drpo.evaluation.statistics import paired_difference
 from drpo.sweep import Board, Cell
-from drpo.sweep.search import importance
+from drpo.sweep.board import ENDED, SweepRun
 
 TICK = 2.0
 OPENED = "opened_cell"
@@ -48,37 +48,74 @@ def _show(sweep_id: str, live: bool) -> None:
         st.caption(t("sweep.nothing_yet"))
     else:
         _answer(board, title)
-    _map(board, title, unit)
+    turned = _turned(board)
+    sweep_pictures.cells(board, title, unit, turned, on_pick=lambda key: _open(board, key))
     _missing(board)
     left, right = st.columns(2, gap="medium")
     with left:
-        _importance(board)
+        sweep_pictures.importance(board)
     with right:
-        _parallel(board, title)
-    _table(board)
+        sweep_pictures.parallel(board, title)
+    _table(board, turned)
 
 
 def _status(board: Board) -> None:
     why = str(board.notes.get("error", ""))
-    status = t(f"sweep.status_{board.status}", why=why)
+    live, waiting = board.live, board.paused
+    # Nothing moves until a person lets the paused run go on, or stops it.
+    stands = board.status == "running" and waiting and len(waiting) == len(live)
+    state = "waiting" if stands else board.status
+    status = t(f"sweep.status_{state}", why=why)
     known = sum(cell.planned for cell in board.cells)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.text(t(
-            "sweep.progress", status=status, ended=len(board.runs) - len(board.live),
-            planned=known, live=len(board.live), hours=duration(3600 * board.hours),
+            "sweep.progress", status=status, ended=len(board.runs) - len(live),
+            planned=known, live=len(live), hours=duration(3600 * board.hours),
         ))  # fmt: skip
         if board.status == "running":
             st.button(
                 t("sweep.stop"), key="sweep_stop", icon=":material/stop:",
                 help=t("sweep.stop_help"), on_click=_ask, args=("stop", board.id),
             )  # fmt: skip
-        elif board.status == "stopped":
+        if "stopped" in (board.status, board.notes.get("only", {}).get("then")):
             st.button(
                 t("sweep.resume"), key="sweep_resume", icon=":material/resume:",
                 on_click=_ask, args=("resume", board.id),
             )  # fmt: skip
     for problem in st.session_state.pop("sweep_said", []):
         show_problem(problem)
+    if board.only:
+        names = [sweep_charts.cell_name(cell) for cell in board.cells if cell.key in board.only]
+        notice("note", t("sweep.only", cells="; ".join(names)))
+    _paused(waiting)
+
+
+def _paused(runs: Sequence[SweepRun]) -> None:
+    """Say which runs wait for a person, each with the way to where it is resumed."""
+    if not runs:
+        return
+    notice("warning", "\n".join([t("sweep.paused", count=len(runs)), *(r.name for r in runs)]))
+    for run in runs:
+        st.page_link(
+            navigation.path("live"), label=t("sweep.paused_open", run=run.id),
+            icon=":material/pause_circle:", query_params={"run": run.id},
+        )  # fmt: skip
+
+
+def _turned(board: Board) -> dict[str, str]:
+    """What was turned in mid-run, by run; only of runs in which something was."""
+    knobs = {run.id: _knobs(run.id, run.status, run.hours) for run in board.runs}
+    return {run_id: frames.turned(turned) for run_id, turned in knobs.items() if turned}
+
+
+@st.cache_data(show_spinner=False, max_entries=2000)
+def _knobs(
+    run_id: str,
+    status: str,  # noqa: ARG001 - the key of the cache
+    hours: float,  # noqa: ARG001 - the key of the cache
+) -> list[dict[str, Any]]:
+    # A sweep may have hundreds of runs, most of which have ended.
+    return services.store().events.knobs(run_id)
 
 
 def _ask(order: str, sweep_id: str, key: str = "") -> None:
@@ -135,111 +172,47 @@ def against_control(board: Board, cell: Cell) -> tuple[float | None, str]:
     return found.t.value, _interval(interval, len(common))
 
 
-def cell_name(cell: Cell) -> str:
-    """A cell's settings in short."""
-    return ", ".join(f"{name} {sweep_charts.said(v)}" for name, v in cell.values.items())
-
-
 def _interval(interval: tuple[float, float] | None, n: int) -> str:
     if interval is None:
         return t("sweep.one_seed")
     return t("sweep.interval", low=number(interval[0]), high=number(interval[1]), n=n)
 
 
-def _map(board: Board, title: str, unit: str) -> None:
-    if board.plan.kind != "grid":
-        return  # drawn cells lie nowhere on a grid; the table and the lines show them
-    varied = [n for n in board.plan.names if len(sweep_charts.levels(board.cells, n)) > 1]
-    names = varied or board.plan.names[:1]
-    st.subheader(t("sweep.map"))
-    x, y, cells = names[0], names[1] if len(names) > 1 else "", board.cells
-    if len(names) > 2:
-        x, y, cells = _slice(board, names)
-    rows = len(sweep_charts.levels(cells, y)) if y else 1
-    live_chart(
-        sweep_charts.heat(cells, x, y, title=title, unit=unit), key="cells",
-        revision=f"{board.id}{x}{y}", height=120 + 92 * rows, on_pick=lambda key: _open(board, key),
-        alt=t("sweep.map_alt" if y else "sweep.map_alt_row", metric=title, x=x, y=y),
-    )  # fmt: skip
-    st.caption(t("sweep.map_help"))
-
-
-def _slice(board: Board, names: Sequence[str]) -> tuple[str, str, list[Cell]]:
-    """Choose two of several axes, and one value of each other."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        x = str(st.selectbox(t("sweep.x_axis"), names, key="sweep_x"))
-        rest = [name for name in names if name != x]
-        y = str(st.selectbox(t("sweep.y_axis"), rest, key="sweep_y"))
-        cells = board.cells
-        for name in rest:
-            if name != y:
-                values = sweep_charts.levels(board.cells, name)
-                chosen = st.selectbox(
-                    t("sweep.slice", name=name), values, key=f"slice_{name}",
-                    format_func=sweep_charts.said,
-                )  # fmt: skip
-                cells = [cell for cell in cells if cell.values[name] == chosen]
-    return x, y, cells
-
-
 def _missing(board: Board) -> None:
     """Cells without a full result, each with a button that queues what is missing."""
     # What a sweep that goes on will queue by itself needs no button.
-    open_states = ("not run", "part") if board.status != "running" else ()
-    due = [c for c in board.cells if c.state in (*open_states, "failed", "stopped early")]
+    open_states = ("not run", "part") if board.status != "running" or board.only else ()
+    due = [c for c in board.cells if c.state in (*open_states, *ENDED, "stopped early")]
     if not due:
         return
     st.markdown(f"**{t('sweep.fill')}**", help=t("sweep.fill_help"))
     with st.container(horizontal=True, gap="small"):
         for cell in due:
             st.button(
-                t("sweep.fill_cell", cell=cell_name(cell), state=sweep_charts.state_words(cell)),
+                t(
+                    "sweep.fill_cell", cell=sweep_charts.cell_name(cell),
+                    state=sweep_charts.state_words(cell),
+                ),
                 key=f"fill_{cell.key}", icon=":material/add:", on_click=_ask,
                 args=("queue", board.id, cell.key),
             )  # fmt: skip
 
 
-def _importance(board: Board) -> None:
-    st.subheader(t("sweep.importance"))
-    shares = _shares(board.id, tuple((c.key, c.mean, c.state) for c in board.cells), board)
-    if not shares:
-        st.caption(t("sweep.importance_none"))
-        return
-    live_chart(
-        sweep_charts.importance(shares), key="importance", revision=board.id, height=260,
-        alt=t("sweep.importance_help"),
-    )  # fmt: skip
-    st.caption(t("sweep.importance_help"))
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def _shares(
-    _sweep_id: str,
-    results: tuple[tuple[str, float | None, str], ...],  # noqa: ARG001 - the key of the cache
-    _board: Board,
-) -> dict[str, float]:
-    return importance(_board)
-
-
-def _parallel(board: Board, title: str) -> None:
-    st.subheader(t("sweep.parallel"))
-    figure = sweep_charts.parallel(board.cells, board.plan.names, title=title)
-    if not figure["data"]:
-        st.caption(t("sweep.nothing_yet"))
-        return
-    live_chart(figure, key="parallel", revision=board.id, height=260, alt=t("sweep.parallel_help"))
-    st.caption(t("sweep.parallel_help"))
-
-
-def _table(board: Board) -> None:
+def _table(board: Board, turned: Mapping[str, str]) -> None:
     st.subheader(t("sweep.table"))
     frame = pd.DataFrame(board.rows())
     names = list(board.plan.names)
     frame["state"] = [sweep_charts.state_words(cell) for cell in board.cells]
     frame["open"] = [t("sweep.compare")] * len(frame)
+    frame["turned"] = [
+        "; ".join(f"{t('sweep.seed', seed=run.seed)}: {turned[run.id]}"
+                  for run in cell.runs if run.id in turned)
+        for cell in board.cells
+    ]  # fmt: skip
     number_column = st.column_config.NumberColumn
     st.dataframe(
-        frame[["open", *names, "state", "seeds", "mean", "low", "high", "control"]],
+        frame[["open", *names, "state", "seeds", "mean", "low", "high", "control",
+               *(["turned"] if turned else [])]],
         hide_index=True, key="cells_table", alt=t("sweep.table"), placeholder="–",
         column_config={
             "open": st.column_config.ButtonColumn(
@@ -248,6 +221,7 @@ def _table(board: Board) -> None:
             ),
             "state": st.column_config.TextColumn(t("sweep.col_state")),
             "seeds": number_column(t("sweep.col_seeds")),
+            "turned": st.column_config.TextColumn(t("compare.turned")),
             "control": st.column_config.CheckboxColumn(t("sweep.col_control")),
             # Of a learning rate three digits count, wherever they stand.
             **{

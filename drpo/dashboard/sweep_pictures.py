@@ -1,0 +1,124 @@
+"""The pictures of one sweep: its cells, what makes the difference, lines through the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import streamlit as st
+
+from drpo.dashboard import address, sweep_charts
+from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.words import t
+from drpo.orders import KNOBS
+from drpo.sweep import Board, Cell, search
+
+
+def cells(
+    board: Board, title: str, unit: str, turned: Collection[str], on_pick: Callable[[str], None]
+) -> None:
+    """Show every cell where its settings say: a grid as a heat map, drawn cells as points.
+
+    Args:
+        board: The sweep.
+        title: What its metric is called.
+        unit: The metric's unit.
+        turned: Runs in which a knob was turned in mid-run.
+        on_pick: Called with the key of a cell that was clicked.
+    """
+    if board.plan.kind == "grid":
+        _map(board, title, unit, turned, on_pick)
+    elif all(name in board.plan.names for name in KNOBS):
+        _points(board, title, unit, turned, on_pick)
+
+
+def _map(
+    board: Board, title: str, unit: str, turned: Collection[str], on_pick: Callable[[str], None]
+) -> None:
+    varied = [n for n in board.plan.names if len(sweep_charts.levels(board.cells, n)) > 1]
+    names = varied or board.plan.names[:1]
+    st.subheader(t("sweep.map"))
+    x, y, shown = names[0], names[1] if len(names) > 1 else "", board.cells
+    if len(names) > 2:
+        x, y, shown = _slice(board, names)
+    rows = len(sweep_charts.levels(shown, y)) if y else 1
+    meaning = sweep_charts.meaning_of(board.metric)
+    live_chart(
+        sweep_charts.heat(shown, x, y, title=title, unit=unit, meaning=meaning, turned=turned),
+        key="cells", revision=f"{board.id}{x}{y}", height=120 + 92 * rows, on_pick=on_pick,
+        alt=t("sweep.map_alt" if y else "sweep.map_alt_row", metric=title, x=x, y=y),
+    )  # fmt: skip
+    st.caption(t("sweep.map_help"))
+
+
+def _slice(board: Board, names: Sequence[str]) -> tuple[str, str, list[Cell]]:
+    """Choose two of several axes, and one value of each other; the choices stand in the URL."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        x = _choose("sweep_x", t("sweep.x_axis"), names)
+        rest = [name for name in names if name != x]
+        y = _choose("sweep_y", t("sweep.y_axis"), rest)
+        shown = board.cells
+        for name in rest:
+            if name != y:
+                values = [sweep_charts.said(v) for v in sweep_charts.levels(board.cells, name)]
+                chosen = _choose(f"slice_{name}", t("sweep.slice", name=name), values)
+                shown = [c for c in shown if sweep_charts.said(c.values[name]) == chosen]
+    return x, y, shown
+
+
+def _choose(key: str, label: str, options: Sequence[str]) -> str:
+    address.recall(key, options, options[0])
+    chosen = str(st.selectbox(label, options, key=key))
+    address.record(key, chosen, options[0])
+    return chosen
+
+
+def _points(
+    board: Board, title: str, unit: str, turned: Collection[str], on_pick: Callable[[str], None]
+) -> None:
+    reset_prob, kl_coef = "reset_prob", "kl_coef"
+    st.subheader(t("sweep.points"))
+    figure = sweep_charts.points(
+        board.cells, reset_prob, kl_coef, title=title, unit=unit,
+        meaning=sweep_charts.meaning_of(board.metric), turned=turned,
+    )  # fmt: skip
+    live_chart(
+        figure, key="points", revision=board.id, height=380, on_pick=on_pick,
+        alt=t("sweep.map_alt", metric=title, x=reset_prob, y=kl_coef),
+    )  # fmt: skip
+    st.caption(t("sweep.points_help"))
+
+
+def importance(board: Board) -> None:
+    """Show how much of the difference between cells each setting accounts for."""
+    st.subheader(t("sweep.importance"))
+    shares = _shares(board.id, tuple((c.key, c.mean, c.state) for c in board.cells), board)
+    if not shares:
+        st.caption(t("sweep.importance_none"))
+        return
+    live_chart(
+        sweep_charts.importance(shares), key="importance", revision=board.id, height=260,
+        alt=t("sweep.importance_help"),
+    )  # fmt: skip
+    st.caption(t("sweep.importance_help"))
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _shares(
+    _sweep_id: str,
+    results: tuple[tuple[str, float | None, str], ...],  # noqa: ARG001 - the key of the cache
+    _board: Board,
+) -> dict[str, float]:
+    return search.importance(_board)
+
+
+def parallel(board: Board, title: str) -> None:
+    """Show cells as lines through their settings."""
+    st.subheader(t("sweep.parallel"))
+    figure = sweep_charts.parallel(
+        board.cells, board.plan.names, title=title, meaning=sweep_charts.meaning_of(board.metric)
+    )
+    if not figure["data"]:
+        st.caption(t("sweep.nothing_yet"))
+        return
+    live_chart(figure, key="parallel", revision=board.id, height=260, alt=t("sweep.parallel_help"))
+    st.caption(t("sweep.parallel_help"))
