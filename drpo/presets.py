@@ -36,6 +36,8 @@ PAPER: dict[str, Any] = {
     "kl_target": 6.0,
     "kl_horizon": 10_000,
     "dpo_beta": 0.05,
+    "dpo_learning_rate": 3e-6,
+    "dpo_batch_size": 64,
     "max_prompt_length": 512,
     "long_prompts": "drop",
     "reset_prob": 1.0,
@@ -57,7 +59,7 @@ TLDR: dict[str, Any] = {
     ),
     "reset_source": "demonstrations",
     "response_length": 53,
-    # One pass over the 116,722 posts.
+    # As many episodes as there are posts, 116,722; the authors' code draws more (see _CODE).
     "updates": 227,
 }
 
@@ -83,6 +85,7 @@ class Preset:
 
 
 _CODE = {"reset_min_prefix": 1}
+_TLDR_CODE = {**_CODE, "updates": 1_000_000 // 512}
 _SHARED_NOTES = (
     "Prefix length: the paper draws the reset step from the whole answer (reset_min_prefix 0), the "
     "authors' code keeps at least one token (variant code: 1).",
@@ -93,7 +96,19 @@ _SHARED_NOTES = (
     "KL: the adaptive controller (target 6, horizon 10,000) is in the code but off; set "
     "kl_schedule=adaptive to use it.",
     "EOS: the code always writes the full length and cuts afterwards; here decoding stops at EOS.",
-    "SFT batch 128 and reward-model batch 60 are the code's; one pass each.",
+    "SFT batch 128, reward-model batch 60 and DPO batch 64 are the code's; one pass each.",
+    "LoRA: here on every linear layer; the code names none, which for Pythia means the attention's "
+    "query-key-value layer only.",
+    "Reward model: here it has LoRA like the policy; the code's DR-PO loads one of which all "
+    "weights were trained (the paper's accuracies: 66.2 % so, 62.9 % with LoRA).",
+    "AdamW: here without weight decay; the code leaves torch's .01.",
+)
+_TLDR_NOTES = (
+    "Updates: 227 draw as many episodes as there are posts; the code draws 1,000,000 in batches of "
+    "512 (variant code: 1,953 updates).",
+    "Prompts: here bare-prompt episodes, SFT and evaluation use the comparisons' posts, less the "
+    "tenth held out, and resets start in the filtered posts' own summaries, prompt and all; the "
+    "code takes every prompt from the filtered posts.",
 )
 _HH_NOTES = (
     "HH has no human reference answers, so resets start in chosen answers.",
@@ -108,8 +123,8 @@ def _preset(task: str, size: str, model: str) -> Preset:
     return Preset(
         name=name,
         settings={**PAPER, **base, "policy": f"EleutherAI/pythia-{model}-deduped", "name": name},
-        code=_CODE,
-        notes=_SHARED_NOTES + (_HH_NOTES if task == "hh" else ()),
+        code=_CODE if task == "hh" else _TLDR_CODE,
+        notes=_SHARED_NOTES + (_HH_NOTES if task == "hh" else _TLDR_NOTES),
     )
 
 

@@ -75,3 +75,16 @@ def test_a_preset_runs_all_its_stages_small(
     starts = {sample.start for sample in samples}
     assert starts == ({"reset"} if method == "drpo" else {"prompt"})
     store.close()
+
+
+def test_where_the_authors_code_differs_its_variant_says_so_and_a_note_names_it():
+    paper, code = (
+        RunConfig.of(**presets.settings("tldr-pythia-2.8b", variant))
+        for variant in ("paper", "code")
+    )
+    assert (paper.reset.reset_min_prefix, code.reset.reset_min_prefix) == (0, 1)
+    assert code.ppo.updates == 1_000_000 // code.ppo.episodes_per_update == 1953
+    assert (code.stages.dpo_learning_rate, code.stages.dpo_batch_size) == (3e-6, 64)
+    notes = " ".join(presets.find("tldr-pythia-2.8b").notes)
+    for choice in ("Prefix length", "Updates", "Prompts", "LoRA", "Reward model", "AdamW", "DPO"):
+        assert choice in notes
