@@ -28,14 +28,10 @@ if not steps:
 
 st.subheader(t("resets.map"))
 table = reset_view.depth_table(run_id, steps[-1])
-known = [value for value in reset_charts.VALUES if table[value].notna().any()]
+on_gold = runs[run_id].trained_on_gold
+known = reset_view.known_values(table, on_gold=on_gold)
 if known:
-    address.recall("colour", known, known[0])
-    value = st.segmented_control(
-        t("resets.which"), known, key="colour", required=True,
-        format_func=lambda name: t(f"resets.value_{name}"),
-    )  # fmt: skip
-    address.record("colour", str(value), known[0])
+    value = reset_view.choose_value("colour", known)
     live_chart(
         reset_charts.heat(table, value), key="depths", revision=f"{run_id}{value}", height=400,
         alt=t("resets.map_help"),
@@ -45,14 +41,16 @@ if known:
 st.subheader(t("resets.episodes"))
 step = step_slider(steps)
 episodes = store.samples.at(run_id, step, "episode")
-reset_view.figures(episodes)
-st.markdown(f"**{t('resets.spread')}**")
-live_chart(
-    reset_charts.spread(episodes), key="spread", revision=f"{run_id}{step}", height=340,
-    alt=t("resets.spread_help"),
-)  # fmt: skip
-st.caption(t("resets.spread_help"))
+reset_view.figures(episodes, known)
+if known:
+    st.markdown(f"**{t('resets.spread')}**")
+    value = reset_view.choose_value("spread_of", known)
+    live_chart(
+        reset_charts.spread(episodes, value), key="spread", revision=f"{run_id}{step}{value}",
+        height=340, alt=t("resets.spread_help"),
+    )  # fmt: skip
+    st.caption(t("resets.spread_help"))
 chosen = reset_view.chosen_episodes(episodes)
 reset_view.cards(chosen)
 with st.expander(t("resets.table")):
-    reset_view.table(chosen)
+    reset_view.table(chosen, on_gold=on_gold)

@@ -100,3 +100,13 @@ def test_a_reward_that_is_the_true_score_is_shown_once():
     assert [one.meaning for one in figures_of(row)] == ["gold-ink", "kl-ink"]
     other = SampleRow(score=0.4, gold=3.0, kl=None)
     assert [one.meaning for one in figures_of(other)] == ["learned-ink", "gold-ink"]
+
+
+def test_the_page_of_answers_is_in_the_link(store):
+    run = add(store, "live")
+    rows = [screen_material.heldout(15, item, 0.5) for item in range(20)]
+    store.samples.append(run.id, rows)
+    app = visit("live", run=run.id, answers_page="2")
+    assert problems(app) == []
+    assert app.session_state["answers_page"] == 2
+    assert app.query_params["answers_page"] == "2"

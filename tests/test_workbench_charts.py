@@ -169,11 +169,12 @@ def test_the_depth_of_a_prompt_start_is_nothing():
 
 
 def test_one_updates_episodes_are_drawn_beside_the_datas_own():
-    figure = reset_charts.spread([episode(), episode(start="prompt", score=3.0, own=None)])
+    episodes = [episode(), episode(start="prompt", score=3.0, own=None)]
+    figure = reset_charts.spread(episodes, "score")
     assert [trace["uid"] for trace in figure["data"]][-1] == "mean"
     assert figure["data"][-1]["y"] == [3.0, 3.0]
     valid(figure)
-    valid(reset_charts.spread([]))
+    valid(reset_charts.spread([], "score"))
 
 
 def test_episodes_are_ordered_and_unknown_values_come_last():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from drpo.dashboard import address, services
+from drpo.dashboard import address, services, typed
 from drpo.dashboard.answers import Answer, Card, offline, show_answers, written
 from drpo.dashboard.look import told_apart
 from drpo.dashboard.words import t
@@ -42,7 +42,9 @@ def generations(
             st.caption(t("live.no_samples"))
             return None
         step = step_slider(steps, _belonging([run.id for run in runs], kind))
+        address.recall_flag("show_data")
         with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
+        address.record("show_data", "1" if with_data else "")
     st.caption(t(f"live.{kind}_help"))
     rows = [_at(run, step, kind) for run in runs]
     if len(runs) > 1:
@@ -52,8 +54,8 @@ def generations(
         cards = [card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
     else:
         cards = side_by_side(rows, names, with_data)
-    shown = _page(cards) if len(cards) > PER_PAGE else cards
-    show_answers(shown, key="answers", max_height=height)
+    places = typed.page("answers_page", len(cards), PER_PAGE)
+    show_answers([cards[place] for place in places], key="answers", max_height=height)
     return step
 
 
@@ -156,9 +158,3 @@ def card(index: int, samples: Sequence[tuple[SampleRow, str]], with_data: bool) 
         prompt=first.prompt.strip(),
         answers=[*answers, *([data] if data else [])],
     )
-
-
-def _page(cards: list[Card]) -> list[Card]:
-    pages = -(-len(cards) // PER_PAGE)
-    page = st.pagination(pages, key="answers_page")
-    return cards[(page - 1) * PER_PAGE : page * PER_PAGE]

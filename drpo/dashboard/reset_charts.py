@@ -80,31 +80,43 @@ def depth_name(depth: int) -> str:
     return f"{100 * depth // PARTS}–{100 * (depth + 1) // PARTS} %"
 
 
-def spread(episodes: Sequence[SampleRow]) -> Figure:
-    """One update's episodes: reward over depth, beside the data's own answers."""
-    resets = [e for e in episodes if e.start == "reset" and e.score is not None]
-    prompts = [e for e in episodes if e.start == "prompt" and e.score is not None]
-    own = [e for e in resets if e.offline_score is not None]
+def spread(episodes: Sequence[SampleRow], value: Value) -> Figure:
+    """One update's episodes: a value over depth, beside the data's own answers where these have it.
+
+    Args:
+        episodes: The update's.
+        value: What is drawn; the data's own answers have no KL.
+    """
+    known = [e for e in episodes if getattr(e, value) is not None]
+    resets = [e for e in known if e.start == "reset"]
+    prompts = [e for e in known if e.start == "prompt"]
     traces = [
         _points(
             [share_given(e) for e in [*resets, *prompts]],
-            [e.score or 0.0 for e in [*resets, *prompts]],
-            t("resets.finished_by_policy"), {"color": "@learned", "size": 7, "opacity": 0.75},
+            [getattr(e, value) for e in [*resets, *prompts]],
+            t("resets.finished_by_policy"),
+            {"color": f"@{_MEANING[value]}", "size": 7, "opacity": 0.75},
         ),
-        _points(
-            [share_given(e) for e in own], [e.offline_score or 0.0 for e in own],
+    ]
+    if value != "kl":
+        own = [e for e in resets if getattr(e, f"offline_{value}") is not None]
+        traces.append(_points(
+            [share_given(e) for e in own], [getattr(e, f"offline_{value}") for e in own],
             t("resets.own"), {"color": "@reset", "size": 9, "symbol": "circle-open"},
-        ),
-    ]  # fmt: skip
+        ))  # fmt: skip
     if prompts:
-        mean = float(np.mean([e.score for e in prompts]))
+        mean = float(np.mean([getattr(e, value) for e in prompts]))
         traces.append({
             "type": "scatter", "mode": "lines", "x": [-3, 103], "y": [mean, mean],
-            "name": t("resets.prompt_mean"), "uid": "mean", "hoverinfo": "skip",
+            "name": t("resets.prompt_starts"), "uid": "mean", "hoverinfo": "skip",
             "showlegend": True, "line": {"color": "@start", "dash": "dash", "width": 1.5},
         })  # fmt: skip
-    panel = Panel(t("charts.learned_reward"), t("charts.unit_score"), traces)
-    figure = charts.panels([panel], x_title=f"{t('resets.depth')} (%)")
+    titles = {
+        "score": (t("charts.learned_reward"), t("charts.unit_score")),
+        "gold": (t("charts.gold_reward"), t("charts.unit_score")),
+        "kl": (t("charts.kl"), t("charts.unit_kl")),
+    }
+    figure = charts.panels([Panel(*titles[value], traces)], x_title=f"{t('resets.depth')} (%)")
     figure["layout"]["hovermode"] = "closest"
     figure["layout"]["xaxis"] |= {"range": [-3, 103], "rangemode": "normal"}
     return figure

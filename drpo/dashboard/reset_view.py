@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import cast
 
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import address, navigation, services
+from drpo.dashboard import address, navigation, services, typed
 from drpo.dashboard.answers import Card, Figure, offline, show_answers, written
 from drpo.dashboard.look import number
-from drpo.dashboard.reset_charts import PARTS, depths
+from drpo.dashboard.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard.words import t
 from drpo.store.schema import SampleRow
 
@@ -28,30 +29,57 @@ def depth_table(run_id: str, last_step: int) -> pd.DataFrame:  # noqa: ARG001 - 
     return depths(services.store().samples.by_depth(run_id, parts=PARTS))
 
 
-def figures(episodes: Sequence[SampleRow]) -> None:
-    """The update's answer in four numbers."""
+def known_values(table: pd.DataFrame, *, on_gold: bool) -> list[Value]:
+    """What episodes can be judged by.
+
+    Args:
+        table: Their means by depth.
+        on_gold: Whether the policy was trained on the true score: then there is no learned one.
+    """
+    known: list[Value] = [value for value in VALUES if table[value].notna().any()]
+    return [value for value in known if not (value == "score" and on_gold)]
+
+
+def choose_value(key: str, known: Sequence[Value]) -> Value:
+    """Let the visitor choose what a chart shows; the choice stands in the URL."""
+    address.recall(key, known, known[0])
+    value = st.segmented_control(
+        t("resets.which"), known, key=key, required=True,
+        format_func=lambda name: t(f"resets.value_{name}"),
+    )  # fmt: skip
+    address.record(key, str(value), known[0])
+    return cast(Value, value)
+
+
+def figures(episodes: Sequence[SampleRow], known: Sequence[Value]) -> None:
+    """The update's answer: how many resets, and what came of them beside prompt starts."""
     resets = [e for e in episodes if e.start == "reset"]
-    after, prompt = _mean(resets, "score"), _mean(_at_prompt(episodes), "score")
-    own = _mean(resets, "offline_score")
-    gap = None if after is None or own is None else after - own
-    with st.grid(4, min_column_width=200):
-        st.metric(
-            t("resets.reset_count"),
-            t("resets.of", count=len(resets), total=len(episodes)), border=True, height="stretch",
-        )  # fmt: skip
-        st.metric(
-            t("resets.after_reset"), number(after), border=True, height="stretch",
-            delta_color="off", delta_arrow="off",
-            delta=None if gap is None else t(
-                "resets.against_own", difference=number(gap, sign=True)
-            ),
-        )  # fmt: skip
-        st.metric(t("resets.from_prompt"), number(prompt), border=True, height="stretch")
-        depth = _mean(resets, "prefix_tokens")
-        st.metric(
-            t("resets.mean_depth"), border=True, height="stretch",
-            value="–" if depth is None else t("resets.mean_depth_value", tokens=number(depth)),
-        )  # fmt: skip
+    depth = _mean(resets, "prefix_tokens")
+    cards = [
+        (
+            t("resets.reset_count"), t("resets.of", count=len(resets), total=len(episodes)),
+            None if depth is None else t("resets.mean_depth", tokens=number(depth)),
+        ),
+        *((t(f"resets.after_{value}"), *after_reset(episodes, value)) for value in known),
+    ]  # fmt: skip
+    with st.grid(len(cards), min_column_width=200):
+        for name, value, beside in cards:
+            st.metric(
+                name, value, beside, border=True, height="stretch", delta_color="off",
+                delta_arrow="off",
+            )  # fmt: skip
+
+
+def after_reset(episodes: Sequence[SampleRow], value: Value) -> tuple[str, str | None]:
+    """Mean of a value over episodes that were reset, and those to hold it against, in words."""
+    resets = [e for e in episodes if e.start == "reset"]
+    prompts = [e for e in episodes if e.start == "prompt"]
+    others = [("prompt", _mean(prompts, value))]
+    if value != "kl":
+        others.append(("data", _mean(resets, f"offline_{value}")))
+    beside = [t(f"resets.{name}_mean", mean=number(mean)) for name, mean in others
+              if mean is not None]  # fmt: skip
+    return number(_mean(resets, value)), " · ".join(beside) or None
 
 
 def chosen_episodes(episodes: Sequence[SampleRow]) -> list[SampleRow]:
@@ -91,27 +119,27 @@ def ordered(episodes: Sequence[SampleRow], order: str) -> list[SampleRow]:
 
 def cards(episodes: Sequence[SampleRow]) -> None:
     """Show episodes as text, the part from the data marked, beside the data's own answer."""
-    pages = -(-len(episodes) // PER_PAGE)
-    page = st.pagination(pages, key="episodes_page") if pages > 1 else 1
-    first = (page - 1) * PER_PAGE
-    shown = [
-        _card(first + index + 1, episode)
-        for index, episode in enumerate(episodes[first : first + PER_PAGE])
-    ]
+    places = typed.page("episodes_page", len(episodes), PER_PAGE)
+    shown = [_card(place + 1, episodes[place]) for place in places]
     show_answers(shown, key="episodes")
 
 
-def table(episodes: Sequence[SampleRow]) -> None:
-    """All episodes as a table, with a button that takes one to the playground."""
+def table(episodes: Sequence[SampleRow], *, on_gold: bool) -> None:
+    """All episodes as a table, with a button that takes one to the playground.
+
+    Args:
+        episodes: In the order to show them.
+        on_gold: Whether the policy was trained on the true score: then there is no learned one.
+    """
     frame = pd.DataFrame(
         {
             "open": [t("resets.open")] * len(episodes),
             "start": [t(f"resets.start_{e.start}") for e in episodes],
             "given": [e.prefix_tokens for e in episodes],
             "wrote": [e.response_tokens for e in episodes],
-            "score": [e.score for e in episodes],
+            **({} if on_gold else {"score": [e.score for e in episodes]}),
             "gold": [e.gold for e in episodes],
-            "own": [e.offline_score for e in episodes],
+            "own": [e.offline_gold if on_gold else e.offline_score for e in episodes],
             "kl": [e.kl for e in episodes],
             "answer": [(e.prefix + e.response).strip() for e in episodes],
         }
@@ -126,7 +154,7 @@ def table(episodes: Sequence[SampleRow]) -> None:
             ),
             **{
                 name: known(t(f"resets.col_{name}"), format="%.2f")
-                for name in ("score", "gold", "own", "kl")
+                for name in ("score", "gold", "own", "kl") if name in frame
             },
             **{
                 name: st.column_config.Column(t(f"resets.col_{name}"))
@@ -158,10 +186,6 @@ def _card(place: int, episode: SampleRow) -> Card:
         prompt=episode.prompt.strip(),
         answers=[answer, *([replace(own, title=t("resets.own_answer"))] if own else [])],
     )
-
-
-def _at_prompt(episodes: Sequence[SampleRow]) -> list[SampleRow]:
-    return [e for e in episodes if e.start == "prompt"]
 
 
 def _mean(episodes: Sequence[SampleRow], column: str) -> float | None:

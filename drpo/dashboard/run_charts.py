@@ -177,19 +177,23 @@ def _steps_values(series: Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_start(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
-    """Reward and KL of reset starts and of prompt starts, apart."""
-    parts = []
-    for axis, name, title, unit in (
-        ("", "objective/scores", t("charts.learned_reward"), t("charts.unit_score")),
-        ("2", "objective/kl", t("charts.kl"), t("charts.unit_kl")),
-    ):
+    """Learned and gold reward and KL of reset starts and of prompt starts, as far as known."""
+    parts: list[Panel] = []
+    shown = [
+        ("objective/scores", t("charts.learned_reward"), t("charts.unit_score")),
+        ("objective/gold", t("charts.gold_reward"), t("charts.unit_score")),
+        ("objective/kl", t("charts.kl"), t("charts.unit_kl")),
+    ]
+    for name, title, unit in shown[trained_on_gold(run) :]:
+        axis = str(len(parts) + 1) if parts else ""
         traces = [
             charts.line(run.get(name + ending), t(f"charts.from{ending}"), meaning, axis=axis,
                         dash="solid" if ending == "_reset" else "dash", legend=axis == "")
             for ending, meaning in SPLITS.items()
             if len(run.get(name + ending))
         ]  # fmt: skip
-        parts.append(Panel(title, unit, traces))
+        if traces:
+            parts.append(Panel(title, unit, traces))
     return charts.panels(parts, x_title=t("charts.updates"), marks=happened)
 
 
@@ -202,7 +206,7 @@ def lengths(run: Source, *, until: int, happened: Sequence[Mark] = ()) -> Figure
             *measured(run, "eval/mean_length", t("charts.heldout"), "learned"),
         ], zero=True),
         Panel(t("charts.finished"), t("charts.unit_share"), [
-            *measured(run, "eval/finished", t("charts.heldout"), "gold", axis="2"),
+            *measured(run, "eval/finished", t("charts.heldout"), "learned", axis="2"),
         ], range=(-0.03, 1.03)),
     ]  # fmt: skip
     return charts.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
@@ -212,8 +216,7 @@ def losses(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
     """The two losses that are minimised."""
     parts = [
         Panel(t(f"charts.loss_{which}"), "", [
-            charts.line(run.get(f"loss/{which}_avg"), t(f"charts.loss_{which}"), "learned",
-                        axis=axis)
+            charts.line(run.get(f"loss/{which}_avg"), t(f"charts.loss_{which}"), "ink", axis=axis)
         ])
         for axis, which in (("", "policy"), ("2", "value"))
     ]  # fmt: skip

@@ -34,13 +34,17 @@ def recall_number(key: str, low: float, high: float, default: float) -> None:
     """
     asked = st.query_params.get(key)
     if asked is not None and address.is_news(key, asked):
-        try:
-            value = type(default)(asked)
-        except ValueError:
-            value = default
-        # NaN is in no range.
-        st.session_state[key] = value if low <= value <= high else default
+        st.session_state[key] = _number(asked, low, high, default)
     st.session_state.setdefault(key, default)
+
+
+def _number(text: str, low: float, high: float, default: float) -> float:
+    try:
+        value = type(default)(text)
+    except ValueError:
+        return default
+    # NaN is in no range.
+    return value if low <= value <= high else default
 
 
 def record_number(key: str, value: float, default: float) -> None:
@@ -61,10 +65,10 @@ def page(key: str, count: int, per_page: int) -> range:
         The places of those on the page that is shown; all where one page holds them.
     """
     pages = max(1, -(-count // per_page))
-    recall_number(key, 1, pages, 1)
-    if st.session_state[key] > pages:
-        # A shorter list has taken the place of the one that was leafed through.
-        st.session_state[key] = pages
-    shown = st.pagination(pages, key=key) if pages > 1 else 1
+    asked = st.query_params.get(key, "1")
+    first = int(_number(asked, 1, pages, 1))
+    if key in st.session_state and address.is_news(key, asked):
+        st.session_state[key] = first
+    shown = st.pagination(pages, default=first, key=key) if pages > 1 else 1
     record_number(key, shown, 1)
     return range((shown - 1) * per_page, min(count, shown * per_page))
