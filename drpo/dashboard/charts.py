@@ -98,18 +98,33 @@ def line(
     }
 
 
-def band(series: Series, errors: Series, name: str, meaning: str, *, axis: str = "") -> list[Trace]:
-    """The interval around a series, as a filled ribbon; none where errors are missing."""
+def band(
+    series: Series, errors: Series, name: str, meaning: str, *, axis: str = "", log: bool = False
+) -> list[Trace]:
+    """The interval around a series, as a filled ribbon; none where errors are missing.
+
+    Args:
+        series: The middle.
+        errors: Its standard errors.
+        name: The line's name.
+        meaning: A colour of `look.COLOURS`.
+        axis: Number of the panel's axes, "" for the first.
+        log: Whether it lies on a log axis; all of `series` must then be above 0.
+    """
     steps, at, of_error = np.intersect1d(series.steps, errors.steps, return_indices=True)
     if not len(steps):
         return []
     middle, half = series.values[at], Z95 * errors.values[of_error]
+    low = middle - half
+    if log:
+        # What reaches down to 0 has no end on such an axis; a decade below the line looks like it.
+        low = np.maximum(low, middle.min() / 10)
     return [
         {
             "type": "scatter",
             "mode": "lines",
             "x": packed(np.concatenate([steps, steps[::-1]])),
-            "y": packed(np.concatenate([middle + half, (middle - half)[::-1]])),
+            "y": packed(np.concatenate([middle + half, low[::-1]])),
             "fill": "toself",
             "fillcolor": f"@{meaning}/0.18",
             "line": {"width": 0, "color": f"@{meaning}"},
@@ -213,7 +228,9 @@ def _add_panel(
         **({"matches": "x"} if index else {}),
     }  # fmt: skip
     layout[_axis("yaxis", index)] = {
-        **lines, "domain": list(domain), "anchor": _axis("x", index), "nticks": 6,
+        **lines, "domain": list(domain), "anchor": _axis("x", index),
+        # With more, a log axis labels each of 1 to 9 and these lie over each other.
+        "nticks": 3 if part.log else 6,
         "tickformat": ".3~g", "type": "log" if part.log else "linear",
         "zeroline": not part.log, "exponentformat": "power",
         **({"range": list(part.range)} if part.range else {}),

@@ -11,6 +11,20 @@ from drpo.dashboard.charts import Figure, Panel, Source, Trace
 from drpo.dashboard.marks import Mark
 from drpo.dashboard.run_charts import SPLITS
 from drpo.dashboard.words import has, t
+from drpo.store.series import STAGES
+
+MEANINGS = (
+    ("gold", "gold"),
+    ("kl|non_score_reward", "kl"),
+    ("^reset/", "reset"),
+    ("scores|rlhf_reward", "learned"),
+    ("^completions/|^eval/(mean_length|finished|distinct|repetition|identical)", "learned"),
+)
+"""What is in a metric's name, and which colour of `look.COLOURS` that means; the first one counts.
+All else is drawn in ink, which means nothing."""
+DASHES = {"start": "dash", "kl": "dot"}
+ROW = 16
+"""Pixels of a second line over a chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +36,11 @@ class MetricPanel:
     """The metric whose name the chart carries."""
     members: tuple[str, ...]
     """All metrics in the chart: the metric itself, its splits and its standard error."""
+
+    @property
+    def stage(self) -> str:
+        """The stage whose own steps the metric is measured at; "" for updates of the policy."""
+        return self.group if self.group in STAGES else ""
 
 
 def metric_panels(names: Iterable[str]) -> list[MetricPanel]:
@@ -38,31 +57,62 @@ def metric_panels(names: Iterable[str]) -> list[MetricPanel]:
     return sorted(found, key=lambda panel: (panel.group, panel.name))
 
 
+def meaning_of(name: str) -> str:
+    """The colour that a metric's name stands for."""
+    return next((meaning for told, meaning in MEANINGS if re.search(told, name)), "ink")
+
+
 def metric_chart(
     run: Source, panel: MetricPanel, *, weight: float = 0.0, log: bool = False,
     happened: Sequence[Mark] = (),
 ) -> Figure:  # fmt: skip
-    """Draw one chart of the list of all metrics."""
+    """Draw one chart of the list of all metrics.
+
+    Args:
+        run: Where the series come from.
+        panel: Which metrics.
+        weight: Share of the past in each smoothed value; 0 does not smooth.
+        log: Whether the values shall lie on a log axis; where they cannot, the chart says so.
+        happened: What is marked at updates of the policy; a stage before them has no such steps.
+    """
+    lines = [
+        name for name in panel.members
+        if not (name.endswith("_se") and name[:-3] in panel.members)
+    ]  # fmt: skip
+    can = all((run.get(name).values > 0).all() for name in lines)
     traces: list[Trace] = []
-    for name in panel.members:
-        series = run.get(name)
-        if name.endswith("_se") and name[:-3] in panel.members:
-            traces += charts.band(run.get(name[:-3]), series, name[:-3], "learned")
-            continue
-        ending = next((e for e in SPLITS if name.endswith(e) and name != panel.name), "")
-        meaning = SPLITS.get(ending, "learned")
-        label = t(f"charts.from{ending}") if ending else t("charts.value")
-        dash = "dash" if meaning == "start" else "solid"
-        if weight and len(series) > 1:
-            traces.append(charts.line(series, f"{label} ·", meaning, width=1, opacity=0.3,
-                                      legend=False))  # fmt: skip
-        smoothed = charts.smooth(series, weight)
-        traces.append(charts.line(smoothed, label, meaning, dash=dash, legend=bool(ending)))
+    for name in lines:
+        traces += _traces(run, panel, name, weight, log and can)
     several = len(traces) > 1 and any(trace["showlegend"] for trace in traces)
-    return charts.panels(
-        [Panel(panel.name, "", traces, log=log)],
-        x_title=t("charts.updates"), marks=happened, legend=several,
+    remark = f"<br>{t('charts.not_log')}" if log and not can else ""
+    figure = charts.panels(
+        [Panel(panel.name, remark, traces, log=log and can)],
+        x_title=t("charts.stage_steps" if panel.stage else "charts.updates"),
+        marks=() if panel.stage else happened, legend=several,
     )  # fmt: skip
+    if remark:
+        figure["layout"]["margin"]["t"] += ROW
+    return figure
+
+
+def _traces(run: Source, panel: MetricPanel, name: str, weight: float, log: bool) -> list[Trace]:
+    """One metric: its band where it has one, its line, and the values that were smoothed."""
+    ending = next((e for e in SPLITS if name.endswith(e) and name != panel.name), "")
+    meaning = SPLITS.get(ending) or meaning_of(name)
+    label = t(f"charts.from{ending}") if ending else t("charts.value")
+    series, errors = run.get(name), run.get(f"{name}_se")
+    traces = charts.band(series, errors, name, meaning, log=log) if len(errors) else []
+    if weight and len(series) > 1:
+        traces.append(
+            charts.line(series, f"{label} ·", meaning, width=1, opacity=0.3, legend=False)
+        )
+    traces.append(
+        charts.line(
+            charts.smooth(series, weight), label, meaning, legend=bool(ending),
+            width=3 if meaning == "gold" else 2, dash=DASHES.get(meaning, "solid"),
+        )
+    )  # fmt: skip
+    return traces
 
 
 def metric_title(name: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import psutil
 import streamlit as st
 
 from drpo import processes
-from drpo.dashboard import address, event_words, metric_charts, run_charts, services
+from drpo.dashboard import address, event_words, metric_charts, metric_view, run_charts, services
 from drpo.dashboard.charts import Figure
 from drpo.dashboard.frames import Feed, config_of, turned
 from drpo.dashboard.live_chart import live_chart
@@ -78,10 +78,7 @@ def _losses(run: Run, feed: Feed) -> None:
 
 
 def _all(run: Run, feed: Feed) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        wanted = st.text_input(t("live.search"), key="metric_search", type="search", live=True)
-        weight = st.slider(t("live.smoothing"), 0.0, 0.95, 0.0, 0.05, key="metric_smoothing")
-        log = st.toggle(t("live.log_axis"), key="metric_log")
+    wanted, weight, log = metric_view.choices()
     panels = [
         panel for panel in metric_charts.metric_panels(feed.series)
         if any(wanted.lower() in name.lower() for name in panel.members)
@@ -96,7 +93,9 @@ def _all(run: Run, feed: Feed) -> None:
             with grid.cell():
                 live_chart(
                     metric_charts.metric_chart(feed, panel, weight=weight, log=log, happened=marks),
-                    key=f"metric_{panel.name}", revision=run.id, group=run.id, height=230,
+                    # Only charts of the same steps zoom together.
+                    key=f"metric_{panel.name}", revision=run.id, group=run.id + panel.stage,
+                    height=230,
                     alt=f"{panel.name}. {metric_charts.metric_label(panel.name)}",
                 )  # fmt: skip
                 st.caption(metric_charts.metric_label(panel.name))
