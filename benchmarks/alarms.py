@@ -1,10 +1,13 @@
 """How often alarms fire on healthy runs, and how often they stay silent on provoked ones.
 
     python benchmarks/alarms.py                  train short runs, write docs/alarms.md
+    python benchmarks/alarms.py --page           write it again from the last runs' raw rows
     python benchmarks/alarms.py --workspace DIR  ask the monitor about the finished runs of a store
 
 The short runs train the toy policy of `tests/alarm_runs.py` for real: healthy ones under settings
-that people would choose, provoked ones with a foolish reward or one setting far off.
+that people would choose, provoked ones with a foolish reward or one setting far off. Two alarms
+look at one count each (pairs that the reward model got right, votes); those are drawn. All of it
+takes some ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -14,19 +17,23 @@ import csv
 import os
 import sys
 import tempfile
-import time
 from dataclasses import fields
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from drpo.config import RunConfig  # noqa: E402
 from drpo.evaluation.statistics import wilson  # noqa: E402
-from drpo.monitor import ALARMS, Monitor  # noqa: E402
+from drpo.monitor import Monitor, people_disagree  # noqa: E402
+from drpo.pipeline import RM_PAIRS  # noqa: E402
 from drpo.records import Sample  # noqa: E402
 from drpo.store import Store  # noqa: E402
 
+RAW = ROOT / "benchmarks" / "alarms.csv"
+LIMITS = RunConfig.of(data="pairs.jsonl", policy="model").alarms
 HEALTHY_UPDATES = 24
 PROVOKED = {
     "no brake, reward counts one letter": (
@@ -52,6 +59,9 @@ PROVOKED = {
     ),
     "eight answers to reset into": ({"updates": 2}, ("few_reset_answers",)),
 }  # fmt: skip
+DRAWS = 2000
+"""Counts drawn for each row of the second table."""
+Row = tuple[str, int, int, set[str]]
 REWARDS = {
     "no brake, reward counts one letter": lambda answer: answer.text.count("e"),
     "no brake, reward is the length": lambda answer: len(answer.ids),
@@ -63,13 +73,18 @@ REWARDS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--workspace", type=Path, help="replay the finished runs of this workspace")
+    parser.add_argument("--page", action="store_true", help="write the page from the raw rows")
     parser.add_argument("--healthy", type=int, default=20, help="healthy runs")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of each provoked kind")
     asked = parser.parse_args()
     if asked.workspace:
         replay(asked.workspace)
+    elif asked.page:
+        write_page(read())
     else:
-        measure(asked.healthy, asked.seeds)
+        rows = measure(asked.healthy, asked.seeds)
+        write(rows)
+        write_page(rows)
 
 
 def replay(workspace: Path) -> None:
@@ -94,8 +109,8 @@ def replay(workspace: Path) -> None:
               f"{config.reset.reset_prob:<5g} {run.step:4d} updates: {said}")  # fmt: skip
 
 
-def measure(healthy: int, seeds: int) -> None:
-    """Train all runs and write what was seen."""
+def measure(healthy: int, seeds: int) -> list[Row]:
+    """Train all runs and return what was seen."""
     import conftest
     import torch
     import transformers
@@ -104,7 +119,6 @@ def measure(healthy: int, seeds: int) -> None:
 
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
-    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tokenizer = conftest.make_byte_tokenizer()
@@ -132,15 +146,28 @@ def measure(healthy: int, seeds: int) -> None:
                 )  # fmt: skip
                 rows.append((kind, seed, settings["updates"], run.names))
                 print(*rows[-1])
-    write(rows, time.perf_counter() - began)
+    return rows
 
 
-def write(rows: list[tuple[str, int, int, set[str]]], seconds: float) -> None:
-    """Write the raw rows and the page for people."""
-    with (ROOT / "benchmarks" / "alarms.csv").open("w", newline="") as file:
+def write(rows: list[Row]) -> None:
+    """Write the raw rows."""
+    with RAW.open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(["kind", "seed", "updates", "alarms"])
         out.writerows([kind, seed, n, " ".join(sorted(names))] for kind, seed, n, names in rows)
+
+
+def read() -> list[Row]:
+    """Read what `write` wrote."""
+    with RAW.open(newline="") as file:
+        return [
+            (row["kind"], int(row["seed"]), int(row["updates"]), set(row["alarms"].split()))
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_page(rows: list[Row]) -> None:
+    """Write the page for people."""
     healthy = [names for kind, _, _, names in rows if kind == "healthy"]
     any_false = sum(bool(names) for names in healthy)
     lines = [
@@ -168,16 +195,51 @@ def write(rows: list[tuple[str, int, int, set[str]]], seconds: float) -> None:
             lines.append(
                 f"| {kind} | `{alarm}` | {rate(missed, len(mine))} | {rate(false, len(healthy))} |"
             )
-    covered = {alarm for _, expected in PROVOKED.values() for alarm in expected}
-    rest = [f"`{alarm}`" for alarm in ALARMS if alarm not in covered]
     lines += [
         "",
-        f"{' and '.join(rest)} look at one figure with a threshold of its own (the reward model's",
-        "held-out accuracy; the interval of people's votes): their rates are those of that figure.",
+        "**Two alarms look at one count each**, and their rates are those of that count: of",
+        "held-out pairs that the reward model gets right, and of comparisons that people decide.",
+        f"Each row draws {DRAWS:,} such counts and asks the rule itself (default threshold",
+        f"{LIMITS.alarm_rm_accuracy:g} for the accuracy). The draws are independent: reviewers who",
+        "err together make votes count for less than their number.",
         "",
-        f"{len(rows)} runs in {seconds / 60:.0f} minutes on one busy core.",
+        "| what is so | alarm | should it fire | how often it did |",
+        "|---|---|---|---|",
+        *(
+            f"| {truth} | `{alarm}` | {should} | {often} |"
+            for truth, alarm, should, often in drawn()
+        ),
     ]
     (ROOT / "docs" / "alarms.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def drawn() -> list[tuple[str, str, str, str]]:
+    """How often the alarms that look at one count fire, where that count's chance is known."""
+    rng, found = np.random.default_rng(0), []
+    for truth, pairs in ((0.5, RM_PAIRS), (0.55, RM_PAIRS), (0.65, RM_PAIRS), (0.7, RM_PAIRS),
+                         (0.5, 50), (0.7, 50)):  # fmt: skip
+        told = [rng.binomial(pairs, truth) / pairs for _ in range(DRAWS)]
+        hits = sum(bool(Monitor(LIMITS).update(0, {"eval/rm_accuracy": one})) for one in told)
+        what = f"reward model right in {100 * truth:.0f} % of pairs, {pairs} measured"
+        should = "yes" if truth < LIMITS.alarm_rm_accuracy else "no"
+        found.append((what, "weak_reward_model", should, f"{100 * hits / DRAWS:.1f} %"))
+    for human, model, votes in ((0.7, 0.7, 60), (0.7, 0.85, 60), (0.6, 0.6, 60), (0.5, 0.5, 60),
+                                (0.4, 0.85, 60), (0.4, 0.85, 20), (0.5, 0.7, 60)):  # fmt: skip
+        hits = sum(_outvoted(rng, human, model, votes) for _ in range(DRAWS))
+        what = (f"people prefer it in {100 * human:.0f} %, the reward model in "
+                f"{100 * model:.0f} %, {votes} votes")  # fmt: skip
+        should = "yes" if human <= 0.5 < model else "no"
+        found.append((what, "people_disagree", should, f"{100 * hits / DRAWS:.1f} %"))
+    return found
+
+
+def _outvoted(rng: np.random.Generator, human: float, model: float, votes: int) -> bool:
+    seen = wilson(rng.binomial(votes, human), votes)
+    alarm = people_disagree(
+        0, human=seen.value or 0.0, low=seen.low or 0.0, high=seen.high or 0.0, votes=votes,
+        model=rng.binomial(votes, model) / votes,
+    )  # fmt: skip
+    return alarm is not None
 
 
 def rate(hits: int, n: int) -> str:
