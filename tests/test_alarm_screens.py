@@ -123,7 +123,7 @@ def test_an_alarm_without_answers_says_so(store):
     write_down(store, run.id, Alarm("weak_reward_model", 0, 0, 1, values))
     app = visit("live", run=run.id)
     assert problems(app) == []
-    assert any("no single answers are kept" in caption.value for caption in app.caption)
+    assert any("No single answers" in caption.value for caption in app.caption)
 
 
 def test_a_decision_that_comes_too_late_is_answered_in_a_sentence(store):

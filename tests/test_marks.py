@@ -67,15 +67,15 @@ def test_no_name_becomes_markup_on_a_chart():
     assert "&lt;b&gt;x&lt;/b&gt;" in note["text"]
 
 
-def test_a_crowd_at_one_step_keeps_three_lines_and_names_the_rest_under_the_pointer():
+def test_a_crowd_at_one_step_keeps_few_lines_and_names_the_rest_under_the_pointer():
     crowd = [event("knob", name="kl_coef", old=n, new=n + 1.0, who="Ann") for n in range(9)]
     layout, notes = drawn(marks_of([*crowd, event("stop", who="Bea")]))
     plain, _ = drawn([])
     assert len(notes) == ROWS
     assert len({note["yshift"] for note in notes}) == ROWS
-    assert notes[-1]["text"] == "kl_coef → 3.00 · Ann +7"
+    assert notes[-1]["text"] == "kl_coef → 4.00 · Ann +6"
     assert notes[-1]["hovertext"].count("kl_coef from") == 6
-    assert notes[-1]["hovertext"].endswith("<br>+2")
+    assert notes[-1]["hovertext"].endswith("<br>+1")
     assert layout["margin"]["t"] - plain["margin"]["t"] == 15 * ROWS
     assert len(layout["shapes"]) == 10
 

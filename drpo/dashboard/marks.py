@@ -16,7 +16,7 @@ from drpo.store.schema import EventRow
 
 ROW = 15
 """Pixels for one line of marks' labels above a chart."""
-ROWS = 3
+ROWS = 4
 """Lines of labels at most; what finds no room is counted and named under the pointer."""
 SHORT_NAME = 12
 """Letters of a name that a label has room for; a longer one is named under the pointer."""
