@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from drpo.demo import COMMON
 from drpo.store import Store
 from drpo.study import tables
 from drpo.study.carry import standing
@@ -29,8 +30,12 @@ Raw figures of every evaluation are in [raw.csv](study/raw.csv), the tables in f
 The tasks are the sample material's: posts that state seven facts, summaries that restate them, a
 model of 0.9 million parameters. Intervals are 95 %, over seeds (Student's t); differences are
 paired by seed. Over five seeds an interval is 5.6 standard errors wide. Each stands for itself: of
-twenty arms that change nothing one leaves out 0 by chance. Small tasks with a known true reward
-show what the method does, not how large its effect is on a language model in use.
+twenty arms that change nothing one leaves out 0 by chance. Every run is measured on the same
+{prompts} held-out prompts with the same sampling noise, so an interval says how seeds differ, not
+how other prompts would turn out: those alone move a share of one half by up to {spread:.0f} points
+either way, and an interval without width means that all seeds got the same number of prompts right.
+Small tasks with a known true reward show what the method does, not how large its effect is on a
+language model in use.
 """
 
 
@@ -51,7 +56,13 @@ def write(store: Store, planned: Sequence[Planned], folder: Path) -> Path:
     tables.raw(found).to_csv(beside / "raw.csv", index=False)
     minutes = sum(course.seconds for course in found) / 60
     said = str(standing(store, planned)).capitalize()
-    parts = [INTRODUCTION.format(standing=f"Runs: {said}", minutes=minutes)]
+    prompts = COMMON["eval_prompts"]
+    parts = [
+        INTRODUCTION.format(
+            standing=f"Runs: {said}", minutes=minutes, prompts=prompts,
+            spread=100 * 1.96 * math.sqrt(0.25 / prompts),
+        )
+    ]  # fmt: skip
     strict, graded = tables.by_arm(found, "strict"), tables.by_arm(found, "tldr")
     parts += _strict(strict, beside)
     parts += _passes(tables.by_arm(found, "passes"), beside)

@@ -197,11 +197,18 @@ def raw(found: Sequence[Course]) -> pd.DataFrame:
             "experiment": course.planned.experiment, "arm": course.planned.arm,
             "seed": course.planned.seed, "run": course.run_id, "episodes": int(episodes),
             **{name.removeprefix("eval/"): values[at] for name, values in course.values.items()},
+            # Of the whole run, so beside its last evaluation only.
+            **(_whole(course) if at == len(course.episodes) - 1 else {}),
         }
         for course in found
         for at, episodes in enumerate(course.episodes)
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _whole(course: Course) -> dict[str, float]:
+    wins = {f"win_{judge}": rate for judge, rate in course.win_rates.items()}
+    return {"seconds": course.seconds, **wins}
 
 
 def _arms_at(found: Sequence[Course], success: float) -> dict[str, dict[int, Course]]:
