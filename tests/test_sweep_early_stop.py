@@ -82,6 +82,29 @@ def test_two_seeds_that_agree_on_what_is_clearly_worse_stop_a_cell(store):
     assert worse.dropped["errors"] == pytest.approx(2 / 3 * 3.9 / noise)
 
 
+def test_a_cell_stopped_between_two_seeds_keeps_its_mean_and_one_that_was_cut_does_not(store):
+    sweep_id = started(store, seeds=(0, 1, 2), together=12)
+    outcomes = {(0.5, 0.05): (2.0, 2.2), (0.5, 0.2): (2.0, 2.2)}
+    cut = []
+    for cell in advance(store, sweep_id).cells:
+        values = outcomes.get((cell.values["reset_prob"], cell.values["kl_coef"]), GOOD)
+        runs = sorted(cell.runs, key=lambda run: run.seed)
+        for run, value in zip(runs, values, strict=False):
+            finish(store, run.id, value)
+        if len(values) == 2:
+            cut.append(runs[2].id)
+    # Of one cell the third seed was never begun, of the other it is cut in mid-run.
+    store.runs.remove(cut[0])
+    finish(store, cut[1], 2.0, until=20)
+    board = advance(store, sweep_id)
+    whole, part = (by_values(board, reset_prob=0.5, kl_coef=kl) for kl in (0.05, 0.2))
+    assert (whole.state, part.state) == ("stopped early", "stopped early")
+    assert (whole.n, whole.mean) == (2, pytest.approx(2.1))
+    assert (part.n, part.mean) == (2, None)
+    # Nor does a third seed of either begin.
+    assert len(advance(store, sweep_id).runs) == 11
+
+
 def test_two_unlucky_seeds_stop_no_cell_where_seeds_differ_that_much_elsewhere(store):
     split = {
         (0.0, 0.05): (2.0, 6.0), (0.0, 0.2): (6.0, 2.0), (0.5, 0.05): (2.0, 2.1),

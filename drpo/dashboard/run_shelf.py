@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from drpo import tidy
-from drpo.dashboard import address, services
+from drpo.dashboard import address, services, typed
 from drpo.dashboard.compare_view import MOST, MOST_RUNS
 from drpo.dashboard.look import count, size, told_apart
 from drpo.dashboard.notices import notice, show_problem
@@ -24,7 +24,6 @@ from drpo.store.schema import LIVE_STATUSES, Run
 ROUND = "shelf_round"
 """Counts what was done here: ticks belong to places in the table and must not outlive a change."""
 SAID = "shelf_said"
-SEARCH = "shelf_search"
 DELETED = "shelf_deleted"
 """Runs that were deleted in this visit, in order; each can be brought back at once."""
 
@@ -53,11 +52,11 @@ def _folded(runs: Sequence[Run]) -> None:
 def _unfolded(runs: Sequence[Run]) -> None:
     st.caption(t("shelf.help"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        asked = st.query_params.get(SEARCH)
-        if asked is not None and address.is_news(SEARCH, asked):
-            st.session_state[SEARCH] = asked
-        wanted = st.text_input(t("shelf.search"), key=SEARCH, type="search", live=True, width=320)
-        address.record(SEARCH, wanted)
+        typed.recall_text("shelf_search")
+        wanted = st.text_input(
+            t("shelf.search"), key="shelf_search", type="search", live=True, width=320
+        )
+        typed.record_text("shelf_search", wanted)
         address.recall_flag("archived")
         archived = st.toggle(t("shelf.show_archived"), key="archived")
         address.record("archived", "1" if archived else "")

@@ -12,7 +12,7 @@ from drpo.dashboard.look import MINUS, number
 from drpo.dashboard.words import t
 from drpo.sweep import Cell
 
-WIDE = 20
+WIDE = 10
 """An axis whose largest value is more than so many times its smallest is a logarithm."""
 FEW = 6
 """An axis of parallel lines with more values than this is labelled with round ones."""
@@ -169,13 +169,13 @@ def points(
         for uid, members, marker in (("open", open_cells, waiting), ("known", known, scale))
         if members
     ]  # fmt: skip
-    figure = charts.panels(
-        [Panel(title, unit, traces, log=_wide(cells, y))], x_title=x, legend=False
-    )
+    figure = charts.panels([Panel(title, unit, traces)], x_title=x, legend=False)
     layout = figure["layout"]
     layout["hovermode"] = "closest"
-    layout["xaxis"] |= {"type": "log" if _wide(cells, x) else "linear", "showgrid": True}
-    layout["yaxis"] |= {"title": {"text": y, "font": {"color": "@muted", "size": 13}}}
+    layout["xaxis"] |= _reach(cells, x) | {"showgrid": True}
+    layout["yaxis"] |= _reach(cells, y) | {
+        "title": {"text": y, "font": {"color": "@muted", "size": 13}}
+    }
     layout["margin"] |= {"l": 84}
     return figure
 
@@ -184,6 +184,17 @@ def _wide(cells: Sequence[Cell], name: str) -> bool:
     """Whether a coefficient of .01 and one of 1 lie there, which belong apart from .02."""
     values = [float(cell.values[name]) for cell in cells]
     return min(values) > 0 and max(values) / min(values) > WIDE
+
+
+def _reach(cells: Sequence[Cell], name: str) -> dict[str, Any]:
+    """An axis from somewhat below the least value to above the greatest: a point has a width."""
+    log = _wide(cells, name)
+    values = [math.log10(cell.values[name]) if log else float(cell.values[name]) for cell in cells]
+    margin = 0.07 * (max(values) - min(values)) or 0.1
+    return {
+        "type": "log" if log else "linear", "zeroline": False,
+        "range": [min(values) - margin, max(values) + margin],
+    }  # fmt: skip
 
 
 def parallel(

@@ -79,10 +79,14 @@ class Cell:
 
     @property
     def mean(self) -> float | None:
-        """Mean over seeds; None for a cell that was stopped early, whose end nobody saw."""
-        if self.dropped is not None or not self.finals:
-            return None
-        return statistics.fmean(self.finals)
+        """Mean over the seeds that finished; None where a run was cut for going badly.
+
+        What is left after that would flatter the cell. Of one that was stopped between two of its
+        seeds nothing was cut.
+        """
+        over = ("finished", "failed", "deleted")
+        cut = self.dropped is not None and any(run.status not in over for run in self.runs)
+        return None if cut or not self.finals else statistics.fmean(self.finals)
 
     @property
     def interval(self) -> tuple[float, float] | None:

@@ -6,8 +6,8 @@ standard errors of that difference. Both means are over two seeds at least: one 
 be mere luck, and the evaluation's prompts tell nothing of that. So nothing is stopped while first
 seeds run; what is saved is the rest of a bad cell's later ones. A plan of one seed a cell has no
 better measure than the prompts. Cells without resets are the control and are never stopped: what
-the sweep is for is the comparison with them. A stopped cell keeps no final mean, since dropping
-only the seeds that went badly would flatter those that are left.
+the sweep is for is the comparison with them. A cell of which a run was cut keeps no final mean,
+since leaving out only the seeds that went badly would flatter it.
 """
 
 from __future__ import annotations

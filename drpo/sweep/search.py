@@ -135,11 +135,11 @@ def _trial(
 
     states = optuna.trial.TrialState
     given: dict[str, Any] = {"params": params, "distributions": distributions}
-    if cell.dropped is not None:
+    if cell.mean is not None:
+        given |= {"state": states.COMPLETE, "value": cell.mean}
+    elif cell.dropped is not None:
         step, value = int(cell.dropped["step"]), float(cell.dropped["value"])
         given |= {"state": states.PRUNED, "intermediate_values": {step: value}}
-    elif cell.mean is not None:
-        given |= {"state": states.COMPLETE, "value": cell.mean}
     else:
         given |= {"state": states.FAIL if cell.state in ENDED else states.RUNNING}
     with warnings.catch_warnings():
