@@ -2,8 +2,10 @@
 
 import json
 
+import plotly.graph_objects as go
 import pytest
 from sweep_material import GRID, finish, run_through, started
+from test_dashboard_charts import coloured
 from test_dashboard_pages import _nothing_cached, problems, shown, visit
 from test_links import notices
 from typer.testing import CliRunner
@@ -110,6 +112,21 @@ def test_drawn_cells_are_points_at_their_settings_with_their_results(store):
     assert trace["customdata"] == [cell.key for cell in board.cells]
     widths = trace["marker"]["line"]["width"]
     assert board.cells[widths.index(3)].key == board.best().key
+
+
+def test_a_range_of_decades_is_a_logarithm_with_a_few_round_values(store):
+    sweep_id = started(store, kind="random", axes=DRAWN, trials=12, seeds=(0,))
+    board = Board.read(store, sweep_id)
+    figure = sweep_charts.points(
+        board.cells, "reset_prob", "kl_coef", title="Gold", unit="score", meaning="gold"
+    )
+    up, across = figure["layout"]["yaxis"], figure["layout"]["xaxis"]
+    drawn = [cell.values["kl_coef"] for cell in board.cells]
+    assert 10 ** up["range"][0] < min(drawn) < max(drawn) < 10 ** up["range"][1]
+    assert (up["type"], across["type"]) == ("log", "linear")
+    assert up["ticktext"] == ["0.03", "0.1", "0.3", "1"]
+    assert across["range"][0] < 0
+    go.Figure(coloured(figure))
 
 
 def test_a_drawn_cell_without_a_result_is_a_ring(store):

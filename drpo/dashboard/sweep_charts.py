@@ -174,7 +174,7 @@ def points(
     layout["hovermode"] = "closest"
     layout["xaxis"] |= _reach(cells, x) | {"showgrid": True}
     layout["yaxis"] |= _reach(cells, y) | {
-        "title": {"text": y, "font": {"color": "@muted", "size": 13}}
+        "title": {"text": y, "font": {"color": "@muted", "size": 13}, "standoff": 8}
     }
     layout["margin"] |= {"l": 84}
     return figure
@@ -191,10 +191,14 @@ def _reach(cells: Sequence[Cell], name: str) -> dict[str, Any]:
     log = _wide(cells, name)
     values = [math.log10(cell.values[name]) if log else float(cell.values[name]) for cell in cells]
     margin = 0.07 * (max(values) - min(values)) or 0.1
-    return {
-        "type": "log" if log else "linear", "zeroline": False,
-        "range": [min(values) - margin, max(values) + margin],
+    low, high = min(values) - margin, max(values) + margin
+    reach: dict[str, Any] = {
+        "type": "log" if log else "linear", "zeroline": False, "range": [low, high],
     }  # fmt: skip
+    if log:
+        ticks = _round_values(10**low, 10**high, log=True)
+        reach |= {"tickvals": ticks, "ticktext": [said(tick) for tick in ticks]}
+    return reach
 
 
 def parallel(
