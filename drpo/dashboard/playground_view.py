@@ -166,10 +166,11 @@ def _answer(one: Written, shade: str, names: dict[str, str], live: bool) -> dict
         figures.insert(
             0, {"label": t("playground.score"), "ink": "learned-ink", "value": number(end["score"])}
         )
-    stopped = t("playground.stopped") if one.tokens and not (live or end) else ""
+    ended = bool(end) or not live
+    stopped = t("playground.stopped") if one.tokens and ended and not end else ""
     return {
         "title": names.get(one.source, one.source),
-        "note": t("playground.weights", hash=one.weights) if one.weights else "",
+        "note": t("playground.weights", hash=one.weights) if one.weights and ended else "",
         "error": one.error or stopped,
         "finished": bool(end.get("finished", True)),
         "figures": figures,

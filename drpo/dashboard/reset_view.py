@@ -62,7 +62,8 @@ def figures(episodes: Sequence[SampleRow], known: Sequence[Value]) -> None:
         ),
         *((t(f"resets.after_{value}"), *after_reset(episodes, value)) for value in known),
     ]  # fmt: skip
-    with st.grid(len(cards), min_column_width=200):
+    # Four in a row would cut what each is held against.
+    with st.grid(2 if len(cards) == 4 else 3, min_column_width=240):
         for name, value, beside in cards:
             st.metric(
                 name, value, beside, border=True, height="stretch", delta_color="off",
