@@ -12,10 +12,11 @@ since leaving out only the seeds that went badly would flatter it.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from drpo.sweep.board import Board, Cell, Point
@@ -31,20 +32,23 @@ def clearly_worse(board: Board) -> dict[str, dict[str, Any]]:
     if not board.plan.early_stop:
         return {}
     stop: dict[str, dict[str, Any]] = {}
+    means_at = functools.cache(lambda step: _means(board, step))
     for cell in board.cells:
         if cell.is_control or cell.dropped is not None or cell.state in ("done", "not run"):
             continue
-        verdict = _verdict(board, cell)
+        verdict = _verdict(board, cell, means_at)
         if verdict is not None:
             stop[cell.key] = verdict
     return stop
 
 
-def _verdict(board: Board, cell: Cell) -> dict[str, Any] | None:
+def _verdict(
+    board: Board, cell: Cell, means_at: Callable[[int], Mapping[str, Point]]
+) -> dict[str, Any] | None:
     updates = cell.values.get("updates", board.plan.base_config.ppo.updates)
     first = math.ceil(updates * AFTER)
     mine = {step for run in cell.runs for step in run.curve if step >= first}
-    gaps = ((step, _gap(board, cell, step)) for step in sorted(mine, reverse=True))
+    gaps = ((step, _gap(means_at(step), cell.key)) for step in sorted(mine, reverse=True))
     last = list(itertools.islice(((s, gap) for s, gap in gaps if gap is not None), IN_A_ROW))
     if len(last) < IN_A_ROW or any(gap.errors <= board.plan.stop_margin for _, gap in last):
         return None
@@ -61,24 +65,25 @@ class Gap(NamedTuple):
     best: float
 
 
-def _gap(board: Board, cell: Cell, step: int) -> Gap | None:
-    """How far a cell lies below the best other one at a step.
-
-    None where the cell, or every other one, has too few seeds there.
-    """
-    enough = min(SEEDS, len(board.plan.seeds))
-    told = {one.key: one.at(step) for one in board.cells}
-    spread = _spread(list(told.values()))
-    means = {key: _mean(points, spread) for key, points in told.items() if len(points) >= enough}
-    mine = means.pop(cell.key, None)
-    if mine is None or not means:
+def _gap(means: Mapping[str, Point], key: str) -> Gap | None:
+    """How far a cell lies below the best other one; None where either has too few seeds."""
+    others = [mean for other, mean in means.items() if other != key]
+    if key not in means or not others:
         return None
-    value, error = mine
-    best, best_error = max(means.values(), key=lambda point: point[0])
+    value, error = means[key]
+    best, best_error = max(others, key=lambda point: point[0])
     noise = math.hypot(error, best_error)
     # Without a standard error nothing is clear.
     gap = (best - value) / noise if noise > 0 and math.isfinite(noise) else 0.0
     return Gap(gap, value, best)
+
+
+def _means(board: Board, step: int) -> dict[str, Point]:
+    """Every cell's mean with its standard error at a step, of those with enough seeds there."""
+    enough = min(SEEDS, len(board.plan.seeds))
+    told = {cell.key: cell.at(step) for cell in board.cells}
+    spread = _spread(list(told.values()))
+    return {key: _mean(points, spread) for key, points in told.items() if len(points) >= enough}
 
 
 def _spread(cells: Sequence[Sequence[Point]]) -> float:
