@@ -104,5 +104,10 @@ def test_only_settings_that_differ_are_listed(store):
         screen_material.add_run(store, "weak", updates=2, kl_coef=0.02),
         screen_material.add_run(store, "right", updates=2, kl_coef=0.2),
     ]
-    assert list(frames.settings_that_differ(runs).index) == ["kl_coef"]
-    assert frames.settings_that_differ(runs[:1]).empty
+    feeds = [frames.Feed(store, run.id).refresh() for run in runs]
+    assert list(frames.settings_that_differ(runs, feeds).index) == ["kl_coef"]
+    assert frames.settings_that_differ(runs[:1], feeds[:1]).empty
+    told = {"name": "kl_coef", "old": 0.2, "new": 0.9, "live": True}
+    store.events.add(runs[1].id, 1, "knob", "kl_coef 0.2 -> 0.9", told, "ann")
+    differing = frames.settings_that_differ(runs, [feed.refresh() for feed in feeds])
+    assert list(differing.loc["turned in mid-run"]) == ["–", "kl_coef 0.20 → 0.90 at update 1"]

@@ -215,7 +215,7 @@ def turned(knobs: Iterable[Mapping[str, Any]]) -> str:
     )  # fmt: skip
 
 
-def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed] | None = None) -> pd.DataFrame:
+def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed]) -> pd.DataFrame:
     """The settings in which runs differ, one row a setting, one column a run.
 
     Args:
@@ -235,7 +235,7 @@ def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed] | None = Non
         {run_id: [str(flat[run_id][name]) for name in differing] for run_id in ids},
         index=pd.Index(differing, name="setting"),
     )
-    by_hand = [turned(feed.knobs) or "–" for feed in feeds or ()]
+    by_hand = [turned(feed.knobs) or "–" for feed in feeds]
     if len(set(by_hand)) > 1:
         table.loc[t("compare.turned")] = by_hand
     return table

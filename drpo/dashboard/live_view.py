@@ -92,7 +92,7 @@ def _one(run_id: str) -> None:
 def _two(left: str, right: str) -> None:
     runs = [services.store().runs.get(run_id) for run_id in (left, right)]
     feeds = [frames.feed(run.id) for run in runs]
-    differing = frames.settings_that_differ(runs)
+    differing = frames.settings_that_differ(runs, feeds)
     ranges = (
         run_charts.common_range(feeds, "eval/scores", "objective/scores"),
         run_charts.common_range(feeds, "eval/gold", "objective/gold"),

@@ -44,7 +44,7 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
         Section("frontier", t("report.frontier"), _frontier(store, runs, feeds, names)),
         Section("answers", t("report.answers"), _answers(store, runs, names)),
         Section("data", t("report.data"), _data(store, runs)),
-        Section("settings", t("report.settings"), [*_differences(runs, names), *happened]),
+        Section("settings", t("report.settings"), [*_differences(runs, feeds, names), *happened]),
         Section("alarms", t("report.alarms"), parts.alarms(verdicts, names)),
         Section("versions", t("report.versions"), parts.versions(store, runs, names)),
     ]
@@ -165,8 +165,8 @@ def _data(store: Store, runs: Sequence[Run]) -> list[Block]:
     return [block for run in reversed(different.values()) for block in parts.data(store, run)]
 
 
-def _differences(runs: Sequence[Run], names: Sequence[str]) -> list[Block]:
-    table = frames.settings_that_differ(runs)
+def _differences(runs: Sequence[Run], feeds: Sequence[Feed], names: Sequence[str]) -> list[Block]:
+    table = frames.settings_that_differ(runs, feeds)
     if table.empty:
         return [Text(t("report.no_difference"))]
     rows = [[str(leaf), *(str(value) for value in table.loc[leaf])] for leaf in table.index]
