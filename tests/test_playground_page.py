@@ -173,6 +173,9 @@ def test_a_link_to_answers_that_are_gone_says_so(store):
     app = visit("playground", written="1.0-ab")
     assert problems(app) == []
     assert any("not here" in box.proto.body for box in app.get("html"))
+    # And loses nothing that is typed from then on.
+    app.text_area(key="prompt").set_value("my words").run()
+    assert app.text_area(key="prompt").value == "my words"
 
 
 def test_an_answer_outlives_the_run_that_wrote_it(store):

@@ -39,7 +39,8 @@ def shown() -> Generation | None:
     if asked and (here is None or here.key != asked):
         here = writing.find(services.store(), asked)
         st.session_state[SHOWN] = here
-        playground_fields.forget()
+        if here is not None:
+            playground_fields.forget()
     if here is not None:
         address.record("written", here.key)
     elif asked:
