@@ -109,5 +109,6 @@ def test_only_settings_that_differ_are_listed(store):
     assert frames.settings_that_differ(runs[:1], feeds[:1]).empty
     told = {"name": "kl_coef", "old": 0.2, "new": 0.9, "live": True}
     store.events.add(runs[1].id, 1, "knob", "kl_coef 0.2 -> 0.9", told, "ann")
-    differing = frames.settings_that_differ(runs, [feed.refresh() for feed in feeds])
+    feeds = [frames.Feed(store, run.id).refresh() for run in runs]
+    differing = frames.settings_that_differ(runs, feeds)
     assert list(differing.loc["turned in mid-run"]) == ["–", "kl_coef 0.20 → 0.90 at update 1"]
