@@ -1,5 +1,6 @@
 """Behind the answer on Live: what a run's settings became, and the machine it runs on."""
 
+import io
 import json
 import math
 import os
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import psutil
 import pytest
 import screen_material
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from drpo import processes
 from drpo.cli import app as command_line
 from drpo.dashboard import run_details
+from drpo.dashboard.frames import Feed
 
 __all__ = ["_nothing_cached"]
 
@@ -129,3 +132,15 @@ def test_the_processor_is_measured_on_the_first_look_too(store):
     [tile] = [tile.value for tile in app.metric if tile.label == "Processor"]
     # One of so many cores, or nearly: other programs may want it too.
     assert int(tile.split("\N{NARROW NO-BREAK SPACE}")[0]) > 20 / psutil.cpu_count()
+
+
+def test_the_table_of_all_metrics_keeps_a_stages_steps_apart_from_the_policys(store):
+    run = screen_material.add_run(store, "one", updates=4)
+    store.metrics.append(run.id, 2, {"rm/loss": 0.5})
+    table = pd.read_csv(io.StringIO(run_details._csv(Feed(store, run.id).refresh())))
+    assert set(table["clock"]) == {"rm", "update"}
+    [row] = table[table["clock"] == "rm"].to_dict("records")
+    assert (row["step"], row["rm/loss"]) == (2, 0.5)
+    assert math.isnan(row["eval/scores"])
+    assert table[table["clock"] == "update"]["rm/loss"].isna().all()
+    assert run_details._csv(Feed(store, "nobody").refresh()) == ""

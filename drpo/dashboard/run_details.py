@@ -24,6 +24,7 @@ from drpo.dashboard.run_status import axis_end
 from drpo.dashboard.words import t
 from drpo.store import run_folder
 from drpo.store.schema import Run
+from drpo.store.series import STAGES
 
 LOG_BYTES = 16_000
 FRESH_SECONDS = 3.0
@@ -106,10 +107,14 @@ def _all(run: Run, feed: Feed) -> None:
 
 
 def _csv(feed: Feed) -> str:
-    columns = {
-        name: pd.Series(series.values, index=series.steps) for name, series in feed.series.items()
-    }
-    return str(pd.DataFrame(columns).rename_axis("step").to_csv())
+    """All metrics by step; `clock` says whose steps: the policy's updates, or a stage's own."""
+    clocks: dict[str, dict[str, pd.Series]] = {}
+    for name, series in feed.series.items():
+        stage = name.split("/")[0]
+        columns = clocks.setdefault(stage if stage in STAGES else "update", {})
+        columns[name] = pd.Series(series.values, index=series.steps)
+    tables = {clock: pd.DataFrame(columns) for clock, columns in clocks.items()}
+    return str(pd.concat(tables, names=["clock", "step"]).to_csv()) if tables else ""
 
 
 def _events(_run: Run, feed: Feed) -> None:

@@ -1,6 +1,7 @@
 """The executive's screens in a real browser: verdict, replay, pilot, and a report that travels."""
 
 import gzip
+import itertools
 import json
 import re
 import time
@@ -79,6 +80,19 @@ def test_the_replay_shows_what_was_written_at_that_time(open_page, run):
     scrub.evaluate("node => { node.value = 20; node.dispatchEvent(new Event('input')) }")
     page.locator(".replay .answer.now", has_text=screen_material.ANSWERS[2].strip()).wait_for()
     page.locator(".replay .answer.before", has_text=screen_material.ANSWERS[0].strip()).wait_for()
+
+
+def test_marks_at_one_step_stand_one_below_the_other_in_the_replay(server, open_page):
+    marked = add_run(server.store, "marked", gold=[1.0, 0.5], scores=[1.0, 0.5])
+    for value in (0.1, 0.3, 0.5, 0.7, 0.9):
+        told = {"name": "kl_coef", "old": 0.2, "new": value}
+        server.store.events.add(marked.id, 10, "knob", f"kl_coef {value}", told, "ann")
+    page = open_page(f"/overview?run={marked.id}")
+    labels = page.locator(".replay text", has_text="kl_coef")
+    labels.first.wait_for()
+    assert labels.count() == 4  # there is no room for more
+    boxes = sorted((label.bounding_box() for label in labels.all()), key=lambda box: box["y"])
+    assert all(upper["y"] < lower["y"] for upper, lower in itertools.pairwise(boxes))
 
 
 def test_a_presentation_shows_nothing_else_and_has_a_link(open_page, run):

@@ -2,6 +2,7 @@
 
 const players = new WeakMap()
 const MARGIN = { left: 8, right: 8, top: 30, bottom: 8 }
+const LABEL_ROW = 15 // pixels
 const SHORTEST = 12 // seconds that the first play takes, about
 
 const two = (value) => {
@@ -181,18 +182,30 @@ const drawPanel = (svg, panel, data, width, height, index) => {
   const rect = shape("rect", { x: 0, y: 0, width: 0, height }, shape("clipPath", { id: clip }, svg))
   const shown = shape("g", { "clip-path": `url(#${clip})` }, svg)
   for (const line of panel.lines) drawLine(shown, line, panel, x, y)
+  const taken = []
   for (const mark of data.marks) {
     const at_ = { x1: x(mark.step), x2: x(mark.step), y1: 0, y2: height, class: "mark" }
     shape("line", at_, shown)
     if (index === 0) {
       const right = mark.step > data.updates * 0.7
       const spot = { x: x(mark.step) + (right ? -4 : 4), y: 12, class: right ? "markright" : "" }
-      shape("text", spot, shown, mark.label)
+      settle(shape("text", spot, shown, mark.label), spot.x, right, taken)
     }
   }
   const head = shape("line", { y1: 0, y2: height, class: "playhead" }, svg)
   const dot = shape("circle", { r: 5, fill: `var(--${panel.meaning})` }, svg)
   return { x, y, rect, head, dot }
+}
+
+// Labels of marks that are close stand one below the other; what finds no row is not written.
+const settle = (label, at, right, taken) => {
+  const long = label.getComputedTextLength()
+  const [left, end] = right ? [at - long, at] : [at, at + long]
+  const clashes = (row) => taken.some((t) => t.row === row && t.left < end && left < t.end)
+  const row = [0, 1, 2, 3].find((one) => !clashes(one))
+  if (row === undefined) return label.remove()
+  label.setAttribute("y", 12 + row * LABEL_ROW)
+  taken.push({ row, left, end })
 }
 
 const drawLine = (parent, line, panel, x, y) => {
