@@ -81,11 +81,12 @@ def _columns(runs: Sequence[Run], key: str) -> dict[str, Any]:
             "", type="tertiary", key=f"{key}_open", on_click=_open,
             args=(f"{key}_open", [run.id for run in runs]), width="small",
         ),
-        "name": st.column_config.TextColumn(t("runs.name"), width="medium"),
+        # Wide enough for most names, and narrow enough that the table needs no scrolling.
+        "name": st.column_config.TextColumn(t("runs.name"), width=170),
         "status": st.column_config.TextColumn(t("runs.status")),
-        "alarms": st.column_config.TextColumn(t("runs.alarms")),
+        "alarms": st.column_config.TextColumn(t("runs.alarms"), help=t("runs.alarms_help")),
         "done": st.column_config.ProgressColumn(
-            t("runs.done"), min_value=0, max_value=100, format="%d %%"
+            t("runs.done"), min_value=0, max_value=100, format="%d %%", width=110
         ),
         "gold": number(t("runs.gold_gain"), format="%+.2f", help=t("runs.gain_help")),
         "scores": number(t("runs.scores_gain"), format="%+.2f", help=t("runs.gain_help")),

@@ -38,7 +38,7 @@ SCREENS = {
     "launch": "/launch?start=sample-tldr",
     "live": "/live?run={run}",
     "live-running": "/live?run={live}",
-    "live-alarms": "/live?run={hacked}&view=events",
+    "live-alarms": "/live?run={hacked}",
     "live-pair": "/live?run={run}&beside={hacked}",
     "live-metrics": "/live?run={run}&view=all",
     "live-broken": "/live?run={broken}&view=config",
@@ -58,7 +58,7 @@ SCREENS = {
     "pilot-decision": "/pilot?pilot={pilot}&step=4",
     "report": "/report?run={run}",
 }
-BELOW = {"live-alarms", "live-metrics", "live-broken"}
+BELOW = {"live-metrics", "live-broken"}
 """Screens of which the part that is named stands below what a picture holds."""
 WINDOWS = {"desk": (1440, 1900), "phone": (390, 2300)}
 """Tall enough that what is below repeats itself."""
