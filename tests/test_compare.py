@@ -278,6 +278,17 @@ def test_a_compared_run_that_is_deleted_here_is_said_once_with_its_way_back(stor
     assert app.button(key=f"undo_{run.id}")
 
 
+def test_a_link_to_more_runs_than_have_room_says_so_once(store):
+    ids = [add(store, f"run {number}").id for number in range(8)]
+    app = visit("compare", runs=",".join(ids))
+    assert app.multiselect(key="runs").value == ids[:6]
+    assert [said.value for said in app.toast] == [
+        "8 are asked for; there is room for 6, so the first 6 are shown."
+    ]
+    assert not app.run().toast
+    assert not visit("compare", runs=",".join(ids[:6])).toast
+
+
 def test_the_table_of_all_runs_is_drawn_only_once_it_is_unfolded(store):
     add(store, "one"), add(store, "two")
     app = visit("compare")

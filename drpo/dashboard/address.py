@@ -12,6 +12,7 @@ from collections.abc import Collection
 import streamlit as st
 
 from drpo.dashboard.relabel import relabel
+from drpo.dashboard.words import t
 
 
 def recall(key: str, options: Collection[str], default: str) -> str:
@@ -41,14 +42,17 @@ def recall_many(
 ) -> list[str]:
     """Do the same for a choice of several, comma-separated in the URL.
 
-    What is unknown, there already, or one more than `most` is left out.
+    What is unknown, there already, or one more than `most` is left out; the last is said.
     """
     asked = st.query_params.get(key)
     if asked is not None and is_news(key, asked):
         st.session_state[key] = asked.split(",")
     elif key not in st.session_state:
         st.session_state[key] = list(default)
-    kept = [value for value in dict.fromkeys(st.session_state[key]) if value in options][:most]
+    known = [value for value in dict.fromkeys(st.session_state[key]) if value in options]
+    kept = known[:most]
+    if len(kept) < len(known):
+        st.toast(t("frame.too_many", most=len(kept), count=len(known)))
     if kept != st.session_state[key]:
         st.session_state[key] = kept
     relabel(key)
