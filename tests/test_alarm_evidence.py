@@ -2,7 +2,7 @@
 
 import pytest
 import screen_material
-import streamlit as st
+from test_dashboard_pages import _nothing_cached
 
 from drpo.config import RunConfig
 from drpo.dashboard.alarm_cards import evidence_cards
@@ -10,15 +10,9 @@ from drpo.monitor import Alarm, Monitor
 from drpo.monitor.alarms import Evidence
 from drpo.records import Sample
 
+__all__ = ["_nothing_cached"]
+
 LIMITS = RunConfig.of(data="pairs.jsonl", policy="model").alarms
-
-
-@pytest.fixture(autouse=True)
-def _nothing_cached():
-    """The screens keep their store; each test has one of its own."""
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
 
 
 def episode(item, response="r", **known):

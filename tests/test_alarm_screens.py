@@ -4,21 +4,14 @@ import json
 
 import pytest
 import screen_material
-import streamlit as st
-from test_dashboard_pages import problems, visit
+from test_dashboard_pages import _nothing_cached, problems, visit
 
 from drpo.monitor.alarms import Alarm, Choice, Evidence
 from drpo.monitor.desk import alarms_of, decide, write_down
 
+__all__ = ["_nothing_cached"]
+
 HOSTILE = "<img src=x> **mine**"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_cached():
-    """A page keeps its store; each test has one of its own."""
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
 
 
 def alarmed(store, name="mine", **settings):

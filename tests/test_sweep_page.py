@@ -10,7 +10,7 @@ from test_dashboard_pages import _nothing_cached, problems, shown, visit
 from test_links import notices
 from typer.testing import CliRunner
 
-from drpo.dashboard import sweep_charts
+from drpo.dashboard import sweep_charts, sweep_pictures
 from drpo.sweep import Axis, Board, advance, stop
 from drpo.sweep.cli import app as command_line
 
@@ -94,8 +94,8 @@ def test_the_pictures_have_the_colour_of_what_is_measured(store, metric, meaning
 
 
 def test_what_has_no_meaning_of_its_own_has_no_meaning_s_colour():
-    assert sweep_charts.meaning_of("eval/kl") == "kl"
-    assert sweep_charts.meaning_of("eval/mean_length") == "muted"
+    assert sweep_pictures.colour("eval/kl") == "kl"
+    assert sweep_pictures.colour("val/ratio") == "muted"
 
 
 def test_drawn_cells_are_points_at_their_settings_with_their_results(store):
@@ -182,6 +182,17 @@ def test_a_cell_says_that_a_knob_was_turned_in_one_of_its_runs(store):
         "annotations", ())]  # fmt: skip
     marked = [note for note in notes if "knob turned" in note["text"]]
     assert [(note["x"], note["y"]) for note in marked] == [(1, 1)]
+
+
+def test_a_knob_of_a_run_that_goes_on_is_told_at_the_next_look(store):
+    sweep_id = started(store, together=4, seeds=(0,))
+    [first, *_] = advance(store, sweep_id).runs
+    store.runs.change(first.id, status="running")
+    app = visit("sweep", sweep=sweep_id)
+    assert not any("turned" in frame.value for frame in app.dataframe)
+    turn(store, first.id)
+    [table] = [frame.value for frame in app.run().dataframe if "state" in frame.value]
+    assert [bool(said) for said in table["turned"]].count(True) == 1
 
 
 def test_the_command_line_s_table_says_so_too(store):

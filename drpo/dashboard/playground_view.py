@@ -221,7 +221,7 @@ def earlier() -> None:
 
 
 def _list_earlier() -> None:
-    kept = services.store().documents.all(KIND)[:50]
+    kept = services.store().documents.all(KIND, limit=50)
     rows = [(document, answer) for document in kept for answer in document.body["answers"]
             if answer["text"]]  # fmt: skip
     if not rows:

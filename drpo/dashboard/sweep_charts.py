@@ -33,12 +33,6 @@ def cell_name(cell: Cell) -> str:
     return ", ".join(f"{name} {said(value)}" for name, value in cell.values.items())
 
 
-def meaning_of(metric: str) -> str:
-    """The colour of what a metric measures: the true reward, the learned one or KL, else none."""
-    meanings = {"gold": "gold", "scores": "learned", "kl": "kl"}
-    return meanings.get(metric.rpartition("/")[2], "muted")
-
-
 def heat(
     cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str, meaning: str = "muted",
     turned: Collection[str] = (),

@@ -8,6 +8,7 @@ import streamlit as st
 
 from drpo.dashboard import address, sweep_charts
 from drpo.dashboard.live_chart import live_chart
+from drpo.dashboard.metric_charts import meaning_of
 from drpo.dashboard.words import t
 from drpo.orders import KNOBS
 from drpo.sweep import Board, Cell, search
@@ -31,6 +32,13 @@ def cells(
         _points(board, title, unit, turned, on_pick)
 
 
+def colour(metric: str) -> str:
+    """The meaning that a metric's cells are drawn in; grey where its name has none."""
+    meaning = meaning_of(metric)
+    # Ink on ink could not be read.
+    return "muted" if meaning == "ink" else meaning
+
+
 def _map(
     board: Board, title: str, unit: str, turned: Collection[str], on_pick: Callable[[str], None]
 ) -> None:
@@ -41,7 +49,7 @@ def _map(
     if len(names) > 2:
         x, y, shown = _slice(board, names)
     rows = len(sweep_charts.levels(shown, y)) if y else 1
-    meaning = sweep_charts.meaning_of(board.metric)
+    meaning = colour(board.metric)
     live_chart(
         sweep_charts.heat(shown, x, y, title=title, unit=unit, meaning=meaning, turned=turned),
         key="cells", revision=f"{board.id}{x}{y}", height=120 + 92 * rows, on_pick=on_pick,
@@ -79,7 +87,7 @@ def _points(
     st.subheader(t("sweep.points"))
     figure = sweep_charts.points(
         board.cells, reset_prob, kl_coef, title=title, unit=unit,
-        meaning=sweep_charts.meaning_of(board.metric), turned=turned,
+        meaning=colour(board.metric), turned=turned,
     )  # fmt: skip
     live_chart(
         figure, key="points", revision=board.id, height=380, on_pick=on_pick,
@@ -115,7 +123,7 @@ def parallel(board: Board, title: str) -> None:
     """Show cells as lines through their settings."""
     st.subheader(t("sweep.parallel"))
     figure = sweep_charts.parallel(
-        board.cells, board.plan.names, title=title, meaning=sweep_charts.meaning_of(board.metric)
+        board.cells, board.plan.names, title=title, meaning=colour(board.metric)
     )
     if not figure["data"]:
         st.caption(t("sweep.nothing_yet"))

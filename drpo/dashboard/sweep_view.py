@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -104,18 +103,8 @@ def _paused(runs: Sequence[SweepRun]) -> None:
 
 def _turned(board: Board) -> dict[str, str]:
     """What was turned in mid-run, by run; only of runs in which something was."""
-    knobs = {run.id: _knobs(run.id, run.status, run.hours) for run in board.runs}
-    return {run_id: frames.turned(turned) for run_id, turned in knobs.items() if turned}
-
-
-@st.cache_data(show_spinner=False, max_entries=2000)
-def _knobs(
-    run_id: str,
-    status: str,  # noqa: ARG001 - the key of the cache
-    hours: float,  # noqa: ARG001 - the key of the cache
-) -> list[dict[str, Any]]:
-    # A sweep may have hundreds of runs, most of which have ended.
-    return services.store().events.knobs(run_id)
+    knobs = services.store().events.knobs_of([run.id for run in board.runs])
+    return {run_id: frames.turned(turned) for run_id, turned in knobs.items()}
 
 
 def _ask(order: str, sweep_id: str, key: str = "") -> None:

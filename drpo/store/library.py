@@ -172,9 +172,10 @@ class Documents:
             document = session.get(Document, (kind, key))
         return None if document is None else document.body
 
-    def all(self, kind: str) -> list[Document]:
-        """Return all documents of a kind, newest first."""
+    def all(self, kind: str, *, limit: int | None = None) -> list[Document]:
+        """Return the documents of a kind, newest first, `limit` at most."""
         query = select(Document).where(Document.kind == kind).order_by(Document.updated_at.desc())
+        query = query.limit(limit)
         with self._session() as session:
             return list(session.scalars(query))
 

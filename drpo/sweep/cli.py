@@ -163,9 +163,9 @@ def _follow(store: Store, sweep_id: str) -> None:
 
 def _print(store: Store, board: Board, as_json: bool) -> None:
     cells = board.rows()
+    by_hand = store.events.knobs_of([run.id for run in board.runs])
     for row in cells:
-        by_hand = {run_id: store.events.knobs(run_id) for run_id in row["runs"]}
-        row["turned"] = {run_id: knobs for run_id, knobs in by_hand.items() if knobs}
+        row["turned"] = {run_id: by_hand[run_id] for run_id in row["runs"] if run_id in by_hand}
     if as_json:
         print_json({
             "sweep": board.id, "name": board.name, "status": board.status,
