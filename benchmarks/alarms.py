@@ -25,12 +25,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from drpo.config import RunConfig  # noqa: E402
-from drpo.evaluation.statistics import wilson  # noqa: E402
-from drpo.monitor import Monitor, people_disagree  # noqa: E402
-from drpo.pipeline import RM_PAIRS  # noqa: E402
-from drpo.records import Sample  # noqa: E402
+from drpo.alarms import Monitor, people_disagree  # noqa: E402
+from drpo.config.run_config import RunConfig  # noqa: E402
+from drpo.runs.pipeline import RM_PAIRS  # noqa: E402
+from drpo.stats.intervals import wilson  # noqa: E402
 from drpo.store import Store  # noqa: E402
+from drpo.types import Sample  # noqa: E402
 
 RAW = ROOT / "benchmarks" / "alarms.csv"
 LIMITS = RunConfig.of(data="pairs.jsonl", policy="model").alarms
@@ -53,12 +53,18 @@ PROVOKED = {
         ("value_error",),
     ),
     "untaught policy, huge steps": (
-        {"learning_rate": 3e-2, "num_ppo_epochs": 4, "updates": 4, "eval_every": 4, "kl_coef": 0.0,
-         "missing_eos_penalty": None},
+        {
+            "learning_rate": 3e-2,
+            "num_ppo_epochs": 4,
+            "updates": 4,
+            "eval_every": 4,
+            "kl_coef": 0.0,
+            "missing_eos_penalty": None,
+        },
         ("clip_fraction",),
     ),
     "eight answers to reset into": ({"updates": 2}, ("few_reset_answers",)),
-}  # fmt: skip
+}
 DRAWS = 2000
 """Counts drawn for each row of the second table."""
 Row = tuple[str, int, int, set[str]]
@@ -100,13 +106,16 @@ def replay(workspace: Path) -> None:
             told = dict(zip(group["name"], group["value"], strict=True))
             samples = [
                 Sample(**{name: getattr(row, name) for name in names})
-                for kind in ("episode", "heldout") for row in store.samples.at(run.id, step, kind)
-            ]  # fmt: skip
+                for kind in ("episode", "heldout")
+                for row in store.samples.at(run.id, step, kind)
+            ]
             for alarm in monitor.update(int(step), told, samples):
                 seen.setdefault(alarm.name, alarm.first_step)
         said = ", ".join(f"{name} at {step}" for name, step in seen.items()) or "none"
-        print(f"{run.id:32s} kl_coef {config.kl.kl_coef:<6g} reset_prob "
-              f"{config.reset.reset_prob:<5g} {run.step:4d} updates: {said}")  # fmt: skip
+        print(
+            f"{run.id:32s} kl_coef {config.kl.kl_coef:<6g} reset_prob "
+            f"{config.reset.reset_prob:<5g} {run.step:4d} updates: {said}"
+        )
 
 
 def measure(healthy: int, seeds: int) -> list[Row]:
@@ -130,20 +139,24 @@ def measure(healthy: int, seeds: int) -> list[Row]:
         rows = []
         for seed in range(healthy):
             settings = {
-                "seed": seed, "reset_prob": (0.0, 0.25, 0.5, 0.75, 1.0)[seed % 5],
-                "kl_coef": (0.05, 0.1, 0.2, 0.5)[seed // 5 % 4], "updates": HEALTHY_UPDATES,
-            }  # fmt: skip
+                "seed": seed,
+                "reset_prob": (0.0, 0.25, 0.5, 0.75, 1.0)[seed % 5],
+                "kl_coef": (0.05, 0.1, 0.2, 0.5)[seed // 5 % 4],
+                "updates": HEALTHY_UPDATES,
+            }
             run = watch(policy, reward, folder / f"healthy{seed}", **settings)
             rows.append(("healthy", seed, HEALTHY_UPDATES, run.names))
             print(*rows[-1])
         for kind, (settings, _) in PROVOKED.items():
             for seed in range(seeds):
                 run = watch(
-                    raw if kind.startswith("untaught") else policy, reward,
-                    folder / f"{kind[:12]}{seed}", rule=REWARDS.get(kind),
+                    raw if kind.startswith("untaught") else policy,
+                    reward,
+                    folder / f"{kind[:12]}{seed}",
+                    rule=REWARDS.get(kind),
                     pairs=toy_pairs(8) if kind.startswith("eight") else None,
                     **{"seed": seed, **settings},
-                )  # fmt: skip
+                )
                 rows.append((kind, seed, settings["updates"], run.names))
                 print(*rows[-1])
     return rows
@@ -216,18 +229,33 @@ def write_page(rows: list[Row]) -> None:
 def drawn() -> list[tuple[str, str, str, str]]:
     """How often the alarms that look at one count fire, where that count's chance is known."""
     rng, found = np.random.default_rng(0), []
-    for truth, pairs in ((0.5, RM_PAIRS), (0.55, RM_PAIRS), (0.65, RM_PAIRS), (0.7, RM_PAIRS),
-                         (0.5, 50), (0.7, 50)):  # fmt: skip
+    for truth, pairs in (
+        (0.5, RM_PAIRS),
+        (0.55, RM_PAIRS),
+        (0.65, RM_PAIRS),
+        (0.7, RM_PAIRS),
+        (0.5, 50),
+        (0.7, 50),
+    ):
         told = [rng.binomial(pairs, truth) / pairs for _ in range(DRAWS)]
         hits = sum(bool(Monitor(LIMITS).update(0, {"eval/rm_accuracy": one})) for one in told)
         what = f"reward model right in {100 * truth:.0f} % of pairs, {pairs} measured"
         should = "yes" if truth < LIMITS.alarm_rm_accuracy else "no"
         found.append((what, "weak_reward_model", should, f"{100 * hits / DRAWS:.1f} %"))
-    for human, model, votes in ((0.7, 0.7, 60), (0.7, 0.85, 60), (0.6, 0.6, 60), (0.5, 0.5, 60),
-                                (0.4, 0.85, 60), (0.4, 0.85, 20), (0.5, 0.7, 60)):  # fmt: skip
+    for human, model, votes in (
+        (0.7, 0.7, 60),
+        (0.7, 0.85, 60),
+        (0.6, 0.6, 60),
+        (0.5, 0.5, 60),
+        (0.4, 0.85, 60),
+        (0.4, 0.85, 20),
+        (0.5, 0.7, 60),
+    ):
         hits = sum(_outvoted(rng, human, model, votes) for _ in range(DRAWS))
-        what = (f"people prefer it in {100 * human:.0f} %, the reward model in "
-                f"{100 * model:.0f} %, {votes} votes")  # fmt: skip
+        what = (
+            f"people prefer it in {100 * human:.0f} %, the reward model in "
+            f"{100 * model:.0f} %, {votes} votes"
+        )
         should = "yes" if human <= 0.5 < model else "no"
         found.append((what, "people_disagree", should, f"{100 * hits / DRAWS:.1f} %"))
     return found
@@ -236,9 +264,13 @@ def drawn() -> list[tuple[str, str, str, str]]:
 def _outvoted(rng: np.random.Generator, human: float, model: float, votes: int) -> bool:
     seen = wilson(rng.binomial(votes, human), votes)
     alarm = people_disagree(
-        0, human=seen.value or 0.0, low=seen.low or 0.0, high=seen.high or 0.0, votes=votes,
+        0,
+        human=seen.value or 0.0,
+        low=seen.low or 0.0,
+        high=seen.high or 0.0,
+        votes=votes,
         model=rng.binomial(votes, model) / votes,
-    )  # fmt: skip
+    )
     return alarm is not None
 
 

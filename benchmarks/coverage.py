@@ -6,7 +6,7 @@ them ties. Prints the table of docs/evaluation.md.
 
 import numpy as np
 
-from drpo.evaluation.statistics import win_rate
+from drpo.stats.intervals import win_rate
 
 REPETITIONS = 2000
 RATES = (0.5, 0.65, 0.8, 0.9)

@@ -46,10 +46,10 @@ def write_file(path: Path, rows: int) -> None:
 
 def way_of(name: str, path: Path, model: Path) -> Callable[[], int]:
     """Return what is measured: it reads the file and returns how many rows it found."""
+    from drpo.data.io.source import Source
+    from drpo.data.library.stream_import import import_stream
     from drpo.data.loading import read_pairs
-    from drpo.data.report import Settings, check_source
-    from drpo.data.source import Source
-    from drpo.data.streaming import import_stream
+    from drpo.data.quality.report import Settings, check_source
     from drpo.store import Store
 
     def plain_datasets() -> int:
@@ -81,11 +81,9 @@ def measure(name: str, path: Path, model: Path) -> dict[str, object]:
         "way": name,
         "rows": rows,
         "wall_s": round(time.perf_counter() - began, 1),
-        "cpu_s": round(
-            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1
-        ),
+        "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "extra_mb": round((after.ru_maxrss - before.ru_maxrss) / 1024),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -114,14 +112,19 @@ def main() -> None:
             print(results[-1], flush=True)
     load = os.getloadavg()[0]
     lines = [
-        "# Reading preference pairs", "",
+        "# Reading preference pairs",
+        "",
         f"{asked.rows:,} pairs, {size / 2**20:.1f} MiB of JSON Lines, {os.cpu_count()} cores, "
         f"load {load:.0f} while measuring (so wall time is an upper bound where it is above "
-        f"{os.cpu_count()}). Made by `python benchmarks/import_pairs.py`.", "",
-        "| way | rows | wall s | CPU s | extra memory MB |", "|---|---|---|---|---|",
-        *(f"| {r['way']} | {r['rows']:,} | {r['wall_s']} | {r['cpu_s']} | {r['extra_mb']} |"
-          for r in results),
-    ]  # fmt: skip
+        f"{os.cpu_count()}). Made by `python benchmarks/import_pairs.py`.",
+        "",
+        "| way | rows | wall s | CPU s | extra memory MB |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {r['way']} | {r['rows']:,} | {r['wall_s']} | {r['cpu_s']} | {r['extra_mb']} |"
+            for r in results
+        ),
+    ]
     (HERE / "import_pairs.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

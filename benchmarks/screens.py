@@ -82,19 +82,35 @@ def main() -> None:
 
 def fill(store: Store, runs: int, points: int) -> int:
     """Write one long run as a worker does and copy its rows to all the others."""
-    per_update = len(screen_material.update_metrics(
-        0.5, np.random.default_rng(0), gold=True, gain=1, hack=0, reset_prob=0.5,
-        kl_coef=0.2, step=1, per_update=2.0,
-    ))  # fmt: skip
+    per_update = len(
+        screen_material.update_metrics(
+            0.5,
+            np.random.default_rng(0),
+            gold=True,
+            gain=1,
+            hack=0,
+            reset_prob=0.5,
+            kl_coef=0.2,
+            step=1,
+            per_update=2.0,
+        )
+    )
     updates = max(10, points // runs // (per_update + 2))
     first = screen_material.add_run(store, "run 0", updates=updates)
     others = [
         screen_material.add_run(
-            store, f"run {seed}", updates=updates, upto=0, status="finished", seed=seed,
-            reset_prob=seed % 5 / 4, kl_coef=0.05 * 2 ** (seed // 5 % 4), gain=1 + seed % 7 / 20,
+            store,
+            f"run {seed}",
+            updates=updates,
+            upto=0,
+            status="finished",
+            seed=seed,
+            reset_prob=seed % 5 / 4,
+            kl_coef=0.05 * 2 ** (seed // 5 % 4),
+            gain=1 + seed % 7 / 20,
         )
         for seed in range(1, runs)
-    ]  # fmt: skip
+    ]
     with store.engine.begin() as session:
         for run in others:
             for table, columns in COPIED.items():
@@ -188,10 +204,21 @@ def follow(browser: Browser, url: str, store: Store, process: psutil.Process) ->
         rng, step = np.random.default_rng(0), 200
         while not ended.wait(1.0):
             step += 1
-            store.metrics.append(run.id, step, screen_material.update_metrics(
-                step / 400, rng, gold=True, gain=1, hack=0, reset_prob=0.5, kl_coef=0.2,
-                step=step, per_update=2.0,
-            ))  # fmt: skip
+            store.metrics.append(
+                run.id,
+                step,
+                screen_material.update_metrics(
+                    step / 400,
+                    rng,
+                    gold=True,
+                    gain=1,
+                    hack=0,
+                    reset_prob=0.5,
+                    kl_coef=0.2,
+                    step=step,
+                    per_update=2.0,
+                ),
+            )
             store.runs.change(run.id, step=step, stage_done=step, heartbeat_at=time.time())
 
     writer = threading.Thread(target=grow)

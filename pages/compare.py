@@ -2,19 +2,15 @@
 
 import streamlit as st
 
-from drpo.dashboard import (
-    compare_charts,
-    compare_view,
-    evaluation_view,
-    frames,
-    navigation,
-    services,
-)  # fmt: skip
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.metric_charts import metric_title
-from drpo.dashboard.run_choice import asked_for, label, offered
-from drpo.dashboard.run_shelf import DELETED, shelf
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.charts import compare_charts
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.charts.metric_charts import metric_title
+from drpo.dashboard.components.run_choice import asked_for, label, offered
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.compare import evaluation_view, view
+from drpo.dashboard.screens.compare.run_list import DELETED, shelf
+from drpo.dashboard.state import metric_series, services
 
 store = services.store()
 everything = store.runs.all(limit=500, archived=True)
@@ -28,41 +24,46 @@ if not runs:
     shelf([])
     st.stop()
 
-picked = compare_view.choose(list(runs.values()))
+picked = view.choose(list(runs.values()))
 if not picked:
     st.caption(t("compare.none"))
     shelf(everything)
     st.stop()
 
-feeds = [frames.feed(run.id) for run in picked]
+feeds = [metric_series.feed(run.id) for run in picked]
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    metric = compare_view.pick_metric(feeds)
-    grouped = compare_view.join_seeds()
-lines = compare_view.compared(picked, feeds, by_seed=grouped)
+    metric = view.pick_metric(feeds)
+    grouped = view.join_seeds()
+lines = view.compared(picked, feeds, by_seed=grouped)
 revision = ",".join(run.id for run in picked)
 title, unit = metric_title(metric)
 
 left, right = st.columns(2, gap="medium")
 with left:
     live_chart(
-        compare_charts.over_steps(lines, metric, title=title, unit=unit), key="compare_metric",
-        revision=revision + metric, group="compare", height=400, alt=t("compare.alt", name=title),
-    )  # fmt: skip
+        compare_charts.over_steps(lines, metric, title=title, unit=unit),
+        key="compare_metric",
+        revision=revision + metric,
+        group="compare",
+        height=400,
+        alt=t("compare.alt", name=title),
+    )
 with right:
     live_chart(
-        compare_charts.over_steps(
-            lines, "eval/kl", title=t("charts.kl"), unit=t("charts.unit_kl")
-        ),
-        key="compare_kl", revision=revision, group="compare", height=400,
+        compare_charts.over_steps(lines, "eval/kl", title=t("charts.kl"), unit=t("charts.unit_kl")),
+        key="compare_kl",
+        revision=revision,
+        group="compare",
+        height=400,
         alt=t("compare.alt", name=t("charts.kl")),
-    )  # fmt: skip
+    )
 st.subheader(t("compare.frontier"))
 st.caption(t("compare.frontier_help"))
-compare_view.frontier(picked, lines, metric, revision + metric)
+view.frontier(picked, lines, metric, revision + metric)
 evaluation_view.over_optimisation(picked, feeds, revision=revision)
 evaluation_view.evaluation(picked)
 st.subheader(t("compare.differences"))
-differing = frames.settings_that_differ(picked, feeds)
+differing = metric_series.settings_that_differ(picked, feeds)
 if differing.empty:
     st.caption(t("live.same_settings"))
 else:

@@ -2,48 +2,53 @@
 
 import streamlit as st
 
-from drpo.dashboard import data_fixing, data_report, data_upload, data_versions
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.data import cleaning_view, report_view, upload_view, versions_view
 
 st.title(t("data.title"))
 st.write(t("data.lead"))
 
-upload = data_upload.current()
+upload = upload_view.current()
 if upload is None:
-    data_upload.choose_file()
+    upload_view.choose_file()
     st.caption(t("data.nothing"))
 else:
-    desk = data_upload.desk()
+    desk = upload_view.desk()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(desk.name(upload))
         if st.button(t("data.other_file"), key="data_other", type="tertiary"):
-            del st.query_params[data_upload.UPLOAD]
+            del st.query_params[upload_view.UPLOAD]
             st.rerun()
-    if data_upload.watch(upload, "check"):
+    if upload_view.watch(upload, "check"):
         report = desk.report(upload)
-        data_report.show_verdict(report)
-        data_report.show_counts(report)
-        problems, pictures, resets, rows, mapping = st.tabs([
-            t("data.tab_problems"), t("data.tab_pictures"), t("data.tab_resets"),
-            t("data.tab_examples"), t("data.tab_mapping"),
-        ])  # fmt: skip
+        report_view.show_verdict(report)
+        report_view.show_counts(report)
+        problems, pictures, resets, rows, mapping = st.tabs(
+            [
+                t("data.tab_problems"),
+                t("data.tab_pictures"),
+                t("data.tab_resets"),
+                t("data.tab_examples"),
+                t("data.tab_mapping"),
+            ]
+        )
         with problems:
-            data_report.show_problems(report)
-            data_report.offer_downloads(report)
+            report_view.show_problems(report)
+            report_view.offer_downloads(report)
         with pictures:
-            data_report.show_pictures(report)
+            report_view.show_pictures(report)
         with resets:
-            data_report.show_resets(report)
-            data_fixing.model_form(upload)
-            data_upload.watch(upload, "coverage")
+            report_view.show_resets(report)
+            cleaning_view.model_form(upload)
+            upload_view.watch(upload, "coverage")
         with rows:
-            data_report.show_examples(report)
+            report_view.show_examples(report)
         with mapping:
-            data_fixing.mapping_form(upload, report)
+            cleaning_view.mapping_form(upload, report)
         st.subheader(t("data.fix"))
-        data_fixing.save_form(upload, report)
-        if data_upload.watch(upload, "save"):
-            data_fixing.show_saved(upload)
+        cleaning_view.save_form(upload, report)
+        if upload_view.watch(upload, "save"):
+            cleaning_view.show_saved(upload)
     elif desk.status(upload, "check").state == "failed":
-        data_fixing.mapping_form(upload, {})
-data_versions.show_versions()
+        cleaning_view.mapping_form(upload, {})
+versions_view.show_versions()

@@ -2,12 +2,15 @@
 
 import streamlit as st
 
-from drpo import demo
-from drpo.dashboard import alarm_cards, navigation, services, starters
-from drpo.dashboard.drawing import show_reset_drawing
-from drpo.dashboard.run_table import run_table
-from drpo.dashboard.theory_view import why_resets_work
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.components import alarm_cards
+from drpo.dashboard.components.lock_demo import why_resets_work
+from drpo.dashboard.components.reset_diagram import show_reset_drawing
+from drpo.dashboard.components.run_table import run_table
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.launch import actions
+from drpo.dashboard.state import services
+from drpo.runs import demo
 
 store = services.store()
 st.title(t("home.title"))
@@ -18,7 +21,7 @@ with text:
     st.markdown("\n".join(f"1. {t(f'home.what_{number}')}" for number in (1, 2, 3, 4)))
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if st.button(t("home.demo"), type="primary", key="demo", icon=":material/play_arrow:"):
-            starters.run_demo()
+            actions.run_demo()
         if navigation.exists("data"):
             st.page_link(navigation.path("data"), label=t("home.own"), icon=":material/upload:")
     st.caption(t("home.demo_help"))
@@ -32,13 +35,14 @@ for place, story in zip(st.columns(2, gap="medium"), demo.STORIES.values(), stri
         st.write(t(f"home.story_{story.name}_text"))
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button(t("home.story_start"), key=f"start_{story.name}"):
-                starters.run_story(story)
-            earlier = starters.last_story(store, story)
+                actions.run_story(story)
+            earlier = actions.last_story(store, story)
             if earlier:
                 st.page_link(
-                    navigation.path("live"), label=t("home.story_again"),
+                    navigation.path("live"),
+                    label=t("home.story_again"),
                     query_params={"run": earlier[0], "beside": earlier[1]},
-                )  # fmt: skip
+                )
 
 st.subheader(t("theory.title"))
 why_resets_work()

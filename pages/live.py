@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from drpo.dashboard import address, frames, navigation, services
-from drpo.dashboard.live_view import follow, pair
-from drpo.dashboard.run_choice import asked_for, label, offered
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.components.run_choice import asked_for, label, offered
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.live.view import follow, pair
+from drpo.dashboard.state import metric_series, services, url_state
 
 store = services.store()
 st.title(t("live.title"))
@@ -17,19 +18,19 @@ if not runs:
 
 ids = list(runs)
 names = {run.id: label(run) for run in runs.values()}
-live = [run.id for run in runs.values() if frames.is_live(run)]
+live = [run.id for run in runs.values() if metric_series.is_live(run)]
 
 with st.grid(2, min_column_width=260):
-    address.recall("run", ids, (live or ids)[0])
+    url_state.recall("run", ids, (live or ids)[0])
     run_id = st.selectbox(t("live.run"), ids, key="run", format_func=names.get)
     # The newest run is no default for a link: tomorrow it would be another.
-    address.record("run", run_id)
+    url_state.record("run", run_id)
     others = ["", *(other for other in ids if other != run_id)]
-    address.recall("beside", others, "")
+    url_state.recall("beside", others, "")
     beside = st.selectbox(
         t("live.beside"), others, key="beside", format_func=lambda i: names.get(i, t("live.none"))
     )
-    address.record("beside", beside)
+    url_state.record("beside", beside)
 
 if beside:
     pair(run_id, beside)

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from drpo import verdict as verdicts
-from drpo.dashboard import address, frames, navigation, overview_view, services
-from drpo.dashboard.replay import replay
-from drpo.dashboard.run_choice import asked_for, label, offered
-from drpo.dashboard.theory_view import why_resets_work
-from drpo.dashboard.words import t
+from drpo.analysis import verdict as verdicts
+from drpo.dashboard import navigation
+from drpo.dashboard.components.lock_demo import why_resets_work
+from drpo.dashboard.components.run_choice import asked_for, label, offered
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.live.replay import replay
+from drpo.dashboard.screens.overview import view
+from drpo.dashboard.state import metric_series, services, url_state
 
 store = services.store()
 presenting = st.query_params.get("present") == "1"
@@ -21,10 +23,10 @@ if not runs:
 
 ids = list(runs)
 finished = [run.id for run in runs.values() if run.status == "finished"]
-address.recall("run", ids, (finished or ids)[0])
+url_state.recall("run", ids, (finished or ids)[0])
 
 if presenting:
-    overview_view.stage()
+    view.stage()
     if st.button(t("overview.leave"), key="leave", icon=":material/close:"):
         del st.query_params["present"]
         st.rerun()
@@ -36,26 +38,28 @@ else:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.selectbox(t("overview.run"), ids, key="run", format_func=names.get)
         if st.button(
-            t("overview.present"), key="present", help=t("overview.present_help"),
+            t("overview.present"),
+            key="present",
+            help=t("overview.present_help"),
             icon=":material/present_to_all:",
-        ):  # fmt: skip
+        ):
             st.query_params["present"] = "1"
             st.rerun()
     run = runs[st.session_state["run"]]
-address.record("run", run.id)
+url_state.record("run", run.id)
 
 verdict = verdicts.verdict_of(store, run)
-feed = frames.feed(run.id)
+feed = metric_series.feed(run.id)
 if presenting:
     if feed.measured:
         replay(store, verdict, feed, feed.events, key="stage", stage=True)
     else:
-        overview_view.hero(verdict)
+        view.hero(verdict)
     st.stop()
 
-overview_view.state(verdict)
-overview_view.hero(verdict)
-overview_view.numbers(overview_view.cards(verdict))
+view.state(verdict)
+view.hero(verdict)
+view.numbers(view.cards(verdict))
 if feed.measured:
     st.subheader(t("overview.picture"))
     replay(store, verdict, feed, feed.events, key="replay")
@@ -63,10 +67,10 @@ if feed.measured:
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.subheader(t("overview.risked"))
-    overview_view.listed(overview_view.risk_lines(verdict))
+    view.listed(view.risk_lines(verdict))
 with right:
     st.subheader(t("overview.cost"))
-    overview_view.listed(overview_view.cost_lines(verdict))
+    view.listed(view.cost_lines(verdict))
 
 st.subheader(t("overview.deeper"))
 with st.container(horizontal=True):
@@ -77,16 +81,22 @@ with st.container(horizontal=True):
     ):
         if navigation.exists(name):
             st.page_link(
-                navigation.path(name), label=t(f"overview.to_{name}"), icon=f":material/{icon}:",
+                navigation.path(name),
+                label=t(f"overview.to_{name}"),
+                icon=f":material/{icon}:",
                 query_params={"run": run.id},
-            )  # fmt: skip
+            )
 
 with st.expander(t("theory.title")):
     why_resets_work()
 with st.expander(t("overview.figures")):
-    table = overview_view.table(verdict)
+    table = view.table(verdict)
     st.dataframe(table, hide_index=True)
     st.download_button(
-        t("overview.download"), table.to_csv(index=False).encode(), f"{run.id}-verdict.csv",
-        "text/csv", on_click="ignore", icon=":material/download:",
-    )  # fmt: skip
+        t("overview.download"),
+        table.to_csv(index=False).encode(),
+        f"{run.id}-verdict.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )

@@ -2,13 +2,15 @@
 
 import streamlit as st
 
-from drpo import pilot
-from drpo.dashboard import navigation, pilot_data, pilot_verdict, pilot_view, services
-from drpo.dashboard.notices import notice
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.components.notices import notice
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.pilot import data_step, verdict_step, view
+from drpo.dashboard.state import services
+from drpo.pilot import design
 
 store = services.store()
-known = {one.id: one for one in pilot.every(store)}
+known = {one.id: one for one in design.every(store)}
 asked = st.query_params.get("pilot")
 one = known.get(asked or "")
 
@@ -17,20 +19,20 @@ if one is None:
     st.write(t("pilot.lead"))
     if asked:
         notice("warning", t("pilot.unknown"))
-    pilot_view.begin(store)
+    view.begin(store)
     st.stop()
 
 st.text(one.name)
 st.page_link(navigation.path("pilot"), label=t("pilot.all"), icon=":material/arrow_back:")
-step = pilot_view.stepper()
-st.header(t(f"pilot.step_{pilot.STEPS[step - 1]}"))
-match pilot.STEPS[step - 1]:
+step = view.stepper()
+st.header(t(f"pilot.step_{design.STEPS[step - 1]}"))
+match design.STEPS[step - 1]:
     case "data":
-        pilot_data.data(store, one)
+        data_step.data(store, one)
     case "runs":
-        pilot_view.runs(store, one)
+        view.runs(store, one)
     case "verdict":
-        pilot_verdict.verdict(store, one)
+        verdict_step.verdict(store, one)
     case "decision":
-        pilot_verdict.decision(store, one)
-pilot_view.next_step(step)
+        verdict_step.decision(store, one)
+view.next_step(step)

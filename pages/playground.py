@@ -2,15 +2,17 @@
 
 import streamlit as st
 
-from drpo.dashboard import navigation, playground_fields, playground_view, services
-from drpo.dashboard.run_choice import asked_for, offered
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.components.run_choice import asked_for, offered
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.playground import fields, view
+from drpo.dashboard.state import services
 
 st.title(t("playground.title"))
 st.write(t("playground.lead"))
-asked = playground_fields.asked_sample()
-shown = playground_view.shown()
-go_on = playground_fields.take_up()
+asked = fields.asked_sample()
+shown = view.shown()
+go_on = fields.take_up()
 store = services.store()
 named = [*([asked.run_id] if asked else []), *asked_for("models")]
 # What wrote the generation shown may have been erased since: then it is simply not offered.
@@ -21,9 +23,9 @@ if not runs:
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
     st.stop()
 
-sources = playground_fields.choose_sources(runs, asked, shown)
-prompt, prefix = playground_fields.texts(sources, asked, shown)
-how = playground_fields.sampling(shown)
-playground_view.write_buttons(sources, prompt, prefix, how, go_on=go_on)
-playground_view.show_generation()
-playground_view.earlier()
+sources = fields.choose_sources(runs, asked, shown)
+prompt, prefix = fields.texts(sources, asked, shown)
+how = fields.sampling(shown)
+view.write_buttons(sources, prompt, prefix, how, go_on=go_on)
+view.show_generation()
+view.earlier()

@@ -5,11 +5,13 @@ from functools import partial
 
 import streamlit as st
 
-from drpo import verdict as verdicts
-from drpo.dashboard import address, frames, navigation, overview_view, report, services
-from drpo.dashboard.notices import notice
-from drpo.dashboard.run_choice import asked_for, label, offered
-from drpo.dashboard.words import LANGUAGES, language, t
+from drpo.analysis import verdict as verdicts
+from drpo.dashboard import navigation, report
+from drpo.dashboard.components.notices import notice
+from drpo.dashboard.components.run_choice import asked_for, label, offered
+from drpo.dashboard.i18n import LANGUAGES, language, t
+from drpo.dashboard.screens.overview import view
+from drpo.dashboard.state import metric_series, services, url_state
 
 store = services.store()
 st.title(t("report.title"))
@@ -25,39 +27,52 @@ finished = [run.id for run in runs.values() if run.status == "finished"]
 names = {run.id: label(run) for run in runs.values()}
 # A link from another screen names one run, as every screen does.
 default = [st.query_params["run"]] if st.query_params.get("run") in runs else finished[:1]
-address.recall_many("runs", ids, default, report.MOST_RUNS)
+url_state.recall_many("runs", ids, default, report.MOST_RUNS)
 chosen = st.multiselect(
-    t("report.runs"), ids, key="runs", format_func=lambda run_id: names.get(run_id, run_id),
+    t("report.runs"),
+    ids,
+    key="runs",
+    format_func=lambda run_id: names.get(run_id, run_id),
     max_selections=report.MOST_RUNS,
-)  # fmt: skip
-address.record("runs", chosen)
+)
+url_state.record("runs", chosen)
 with st.container(horizontal=True, gap="large"):
-    address.recall("in", LANGUAGES, language())
+    url_state.recall("in", LANGUAGES, language())
     lang = st.radio(
-        t("report.file_language"), LANGUAGES, key="in", horizontal=True,
+        t("report.file_language"),
+        LANGUAGES,
+        key="in",
+        horizontal=True,
         format_func=lambda code: {"en": "English", "ja": "日本語"}[code],
-    )  # fmt: skip
-    address.record("in", lang, language())
-    address.recall("as", ("html", "md"), "html")
+    )
+    url_state.record("in", lang, language())
+    url_state.recall("as", ("html", "md"), "html")
     kind = st.radio(
-        t("report.format"), ("html", "md"), key="as", horizontal=True,
+        t("report.format"),
+        ("html", "md"),
+        key="as",
+        horizontal=True,
         format_func=lambda name: t(f"report.format_{name}"),
-    )  # fmt: skip
-    address.record("as", kind, "html")
+    )
+    url_state.record("as", kind, "html")
 
 if not chosen:
     st.write(t("report.choose"))
     st.stop()
-if any(frames.is_live(runs[run_id]) for run_id in chosen):
+if any(metric_series.is_live(runs[run_id]) for run_id in chosen):
     notice("note", t("report.still_live"))
 file_name = report.file_name(chosen, kind)
 st.download_button(
     t("report.save", name=file_name),
     # Built when it is asked for: a look at this screen costs nothing.
     partial(report.build, store, chosen, kind=kind, lang=lang),
-    file_name, "text/html" if kind == "html" else "text/markdown",
-    type="primary", icon=":material/download:", on_click="ignore", key="save",
-)  # fmt: skip
+    file_name,
+    "text/html" if kind == "html" else "text/markdown",
+    type="primary",
+    icon=":material/download:",
+    on_click="ignore",
+    key="save",
+)
 st.write(t("report.command"))
 language_option = [] if lang == "en" else ["--lang", lang]
 command = shlex.join(["drpo", "report", *chosen, file_name, *language_option])
@@ -68,6 +83,6 @@ for run_id in chosen:
     if len(chosen) > 1:
         st.text(runs[run_id].name)
     verdict = verdicts.verdict_of(store, runs[run_id])
-    overview_view.hero(verdict)
+    view.hero(verdict)
     if len(chosen) == 1:
-        overview_view.numbers(overview_view.cards(verdict))
+        view.numbers(view.cards(verdict))

@@ -2,11 +2,14 @@
 
 import streamlit as st
 
-from drpo.dashboard import address, navigation, reset_charts, reset_view, services
-from drpo.dashboard.generations import step_slider
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.run_choice import asked_for, label, offered
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.charts import reset_charts
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.components.generations import step_slider
+from drpo.dashboard.components.run_choice import asked_for, label, offered
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.resets import view
+from drpo.dashboard.state import services, url_state
 
 store = services.store()
 st.title(t("resets.title"))
@@ -18,39 +21,45 @@ if not runs:
     st.stop()
 
 names = {run.id: label(run) for run in runs.values()}
-address.recall("run", list(runs), next(iter(runs)))
+url_state.recall("run", list(runs), next(iter(runs)))
 run_id = st.selectbox(t("resets.run"), list(runs), key="run", format_func=names.get)
-address.record("run", run_id)
+url_state.record("run", run_id)
 steps = store.samples.steps(run_id, "episode")
 if not steps:
     st.caption(t("resets.none"))
     st.stop()
 
 st.subheader(t("resets.map"))
-table = reset_view.depth_table(run_id, steps[-1])
+table = view.depth_table(run_id, steps[-1])
 on_gold = runs[run_id].trained_on_gold
-known = reset_view.known_values(table, on_gold=on_gold)
+known = view.known_values(table, on_gold=on_gold)
 if known:
-    value = reset_view.choose_value("colour", known)
+    value = view.choose_value("colour", known)
     live_chart(
-        reset_charts.heat(table, value), key="depths", revision=f"{run_id}{value}", height=400,
+        reset_charts.heat(table, value),
+        key="depths",
+        revision=f"{run_id}{value}",
+        height=400,
         alt=t("resets.map_help"),
-    )  # fmt: skip
+    )
     st.caption(t("resets.map_help"))
 
 st.subheader(t("resets.episodes"))
 step = step_slider(steps)
 episodes = store.samples.at(run_id, step, "episode")
-reset_view.figures(episodes, known)
+view.figures(episodes, known)
 if known:
     st.markdown(f"**{t('resets.spread')}**")
-    value = reset_view.choose_value("spread_of", known)
+    value = view.choose_value("spread_of", known)
     live_chart(
-        reset_charts.spread(episodes, value), key="spread", revision=f"{run_id}{step}{value}",
-        height=340, alt=t("resets.spread_help"),
-    )  # fmt: skip
+        reset_charts.spread(episodes, value),
+        key="spread",
+        revision=f"{run_id}{step}{value}",
+        height=340,
+        alt=t("resets.spread_help"),
+    )
     st.caption(t("resets.spread_help"))
-chosen = reset_view.chosen_episodes(episodes)
-reset_view.cards(chosen)
+chosen = view.chosen_episodes(episodes)
+view.cards(chosen)
 with st.expander(t("resets.table")):
-    reset_view.table(chosen, on_gold=on_gold)
+    view.table(chosen, on_gold=on_gold)

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from drpo.dashboard import address, navigation, services
-from drpo.dashboard.review_result import result
-from drpo.dashboard.review_view import draw_form, judge, reviewer, sources_of
-from drpo.dashboard.run_choice import asked_for, offered
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.components.run_choice import asked_for, offered
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.review.result_view import result
+from drpo.dashboard.screens.review.view import draw_form, judge, reviewer, sources_of
+from drpo.dashboard.state import services, url_state
 from drpo.review import reviews
 
 VIEWS = ("judge", "result", "new")
@@ -38,13 +39,17 @@ if asked and not {"view", "review"} & set(st.query_params):
 drawn = st.session_state.pop("review@drawn", None)
 if drawn in known:
     st.session_state["view"], st.session_state["review"] = "judge", drawn
-address.recall("view", VIEWS, first)
+url_state.recall("view", VIEWS, first)
 view = st.segmented_control(
-    t("review.view"), VIEWS, key="view", required=True, label_visibility="collapsed",
+    t("review.view"),
+    VIEWS,
+    key="view",
+    required=True,
+    label_visibility="collapsed",
     format_func=lambda name: t(f"review.view_{name}"),
-)  # fmt: skip
+)
 # Beside a run it is always said: without it, the link stands for what the run has.
-address.record("view", str(view), "" if asked else "judge")
+url_state.record("view", str(view), "" if asked else "judge")
 
 if view == "new":
     new = draw_form(runs)
@@ -57,11 +62,11 @@ if not known:
     st.stop()
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    address.recall("review", list(known), next(iter(about or known)))
+    url_state.recall("review", list(known), next(iter(about or known)))
     # Streamlit knows an option by its label: of two reviews of one name it would take the last.
     names = {review.id: f"{review.name} · {review.id[-6:]}" for review in known.values()}
     chosen = st.selectbox(t("review.which"), list(known), key="review", format_func=names.get)
-    address.record("review", chosen)
+    url_state.record("review", chosen)
     name = reviewer() if view == "judge" else ""
 
 if view == "result":

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from drpo.dashboard import services, sweep_form, sweep_view
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import t
+from drpo.dashboard.screens.sweep import form, view
+from drpo.dashboard.state import services
 
 store = services.store()
 sweeps = [(sweep.id, f"{sweep.name} · {sweep.id[-4:]}") for sweep in store.sweeps.all()]
@@ -11,11 +12,11 @@ st.title(t("sweep.title"))
 st.write(t("sweep.lead"))
 
 with st.expander(t("sweep.new"), expanded=not sweeps, icon=":material/add:", key="plan"):
-    started = sweep_form.plan_form()
+    started = form.plan_form()
 if started:
     st.query_params["sweep"] = started
     st.rerun()
 if not sweeps:
     st.caption(t("sweep.empty"))
     st.stop()
-sweep_view.follow(sweep_view.choose(sweeps))
+view.follow(view.choose(sweeps))

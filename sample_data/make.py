@@ -27,7 +27,7 @@ import grammar
 import japanese
 import preferences
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 
 HERE = Path(__file__).parent
 FILES, MODELS, BUILD = HERE / "files", HERE / "models", HERE / "build"

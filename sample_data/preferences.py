@@ -8,8 +8,8 @@ from typing import Any
 import grammar
 from grammar import Facts, Post
 
+from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
-from drpo.gold import GoldScorer
 
 SCORERS = {
     task: GoldScorer(

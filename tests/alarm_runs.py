@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from toy import WORDS, Listener, toy_config, toy_pairs
 
+from drpo.alarms import Alarm, Monitor
+from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
-from drpo.gold import GoldScorer
-from drpo.models import load_models
-from drpo.monitor import Alarm, Monitor
-from drpo.records import Control, Sample
-from drpo.scoring import Answer
-from drpo.trainer import train
+from drpo.modeling.models import load_models
+from drpo.modeling.scorers import Answer
+from drpo.rl.trainer import train
+from drpo.types import Control, Sample
 
 GOLD = GoldScorer({"colour": WORDS}, strict=False)
 
@@ -79,18 +79,31 @@ def watch(
 ) -> Watched:
     """Train the toy policy and return what was heard; healthy unless told otherwise."""
     usual = {
-        "updates": 12, "episodes_per_update": 32, "micro_batch_size": 32, "response_length": 12,
-        "learning_rate": 5e-4, "lr_schedule": "constant", "kl_coef": 0.1, "eval_every": 4,
-        "eval_prompts": 24, "sample_prompts": 24, "checkpoint_every": 10, "num_ppo_epochs": 2,
-    }  # fmt: skip
+        "updates": 12,
+        "episodes_per_update": 32,
+        "micro_batch_size": 32,
+        "response_length": 12,
+        "learning_rate": 5e-4,
+        "lr_schedule": "constant",
+        "kl_coef": 0.1,
+        "eval_every": 4,
+        "eval_prompts": 24,
+        "sample_prompts": 24,
+        "checkpoint_every": 10,
+        "num_ppo_epochs": 2,
+    }
     config = toy_config(policy, reward, **(usual | settings))
     models = load_models(config, gold=GOLD)
     models.reward = Rule(rule) if rule else models.gold
     listener = Watched(monitor=Monitor(config.alarms))
     train(
-        models, pairs or toy_pairs(64), toy_pairs(24, 100), config, listener,
+        models,
+        pairs or toy_pairs(64),
+        toy_pairs(24, 100),
+        config,
+        listener,
         checkpoint_dir=folder,
-    )  # fmt: skip
+    )
     listener.look()
     return listener
 
@@ -101,13 +114,22 @@ def teach(folder: Path, tokenizer: Any, steps: int = 150) -> Path:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = LlamaForCausalLM(LlamaConfig(
-            vocab_size=258, hidden_size=48, intermediate_size=96, num_hidden_layers=2,
-            num_attention_heads=4, max_position_embeddings=128, pad_token_id=0, bos_token_id=None,
-            eos_token_id=1,
-        ))  # fmt: skip
-    rows = [(tokenizer(p.prompt).input_ids, [*tokenizer(p.chosen).input_ids, 1])
-            for p in toy_pairs(256)]  # fmt: skip
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=258,
+                hidden_size=48,
+                intermediate_size=96,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                max_position_embeddings=128,
+                pad_token_id=0,
+                bos_token_id=None,
+                eos_token_id=1,
+            )
+        )
+    rows = [
+        (tokenizer(p.prompt).input_ids, [*tokenizer(p.chosen).input_ids, 1]) for p in toy_pairs(256)
+    ]
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(0)
     for _ in range(steps):

@@ -7,8 +7,9 @@ shape and type in their signatures is checked at every call.
 from jaxtyping import install_import_hook
 
 _CHECKED = (
-    "resets rollout forward rewards advantages losses kl tokens scoring critic models episodes "
-    "ppo telling checkpoint trainer theory evaluation.heldout"
+    "rl.resets rl.rollout rl.rewards rl.advantages rl.losses rl.kl rl.batches rl.ppo rl.metrics "
+    "rl.checkpoint rl.trainer rl.heldout modeling.forward_pass modeling.tokenization "
+    "modeling.scorers modeling.critic modeling.models modeling.seeding analysis.lock_demo"
 )
 install_import_hook([f"drpo.{name}" for name in _CHECKED.split()], "typecheck.checked")
 
@@ -72,9 +73,7 @@ def make_byte_tokenizer() -> Any:
     tokenizer = Tokenizer(BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>"
-    )  # fmt: skip
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>")
 
 
 def tiny_model(kind: str, seed: int = 0, **extra: Any) -> Any:
@@ -89,13 +88,19 @@ def tiny_model(kind: str, seed: int = 0, **extra: Any) -> Any:
     )
 
     common = {
-        "vocab_size": 258, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0,
+        "vocab_size": 258,
+        "bos_token_id": None,
+        "eos_token_id": 1,
+        "pad_token_id": 0,
         "initializer_range": 0.2,
-    }  # fmt: skip
+    }
     wide = {
-        "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "max_position_embeddings": 128,
-    }  # fmt: skip
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 128,
+    }
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if kind == "gpt2":
@@ -135,10 +140,18 @@ def make_reward_folder(folder: Path, tokenizer: Any) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         config = LlamaConfig(
-            vocab_size=258, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-            num_attention_heads=2, max_position_embeddings=128, num_labels=1, pad_token_id=0,
-            bos_token_id=None, eos_token_id=1, initializer_range=0.2,
-        )  # fmt: skip
+            vocab_size=258,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=128,
+            num_labels=1,
+            pad_token_id=0,
+            bos_token_id=None,
+            eos_token_id=1,
+            initializer_range=0.2,
+        )
         model = LlamaForSequenceClassification(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

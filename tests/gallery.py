@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 import screen_material
 
-from drpo import demo, pilot
-from drpo.config import RunConfig
-from drpo.gold import GoldScorer, load_gold
-from drpo.monitor.alarms import Alarm, Choice
-from drpo.monitor.desk import alarms_of, decide, write_down
-from drpo.records import Sample
+from drpo.alarms.alarms import Alarm, Choice
+from drpo.alarms.handler import alarms_of, decide, write_down
+from drpo.config.run_config import RunConfig
+from drpo.data.gold_reward import GoldScorer, load_gold
+from drpo.pilot import design
 from drpo.review import Desk, Source, create_review
+from drpo.runs import demo
 from drpo.store import Store
 from drpo.sweep import Axis, SweepPlan, create
 from drpo.sweep.plan import key_of
+from drpo.types import Sample
 
 PROMPTS = 48
 SENTENCE = " On {day} my {who} {action} a {colour} {object} at the {place} and felt {feeling}."
@@ -53,7 +54,7 @@ def furnish(store: Store) -> Gallery:
     """Write everything; half a minute of a worker's life in a few seconds."""
     broken = broken_run(store)
     swept = sweep(store)
-    begun = pilot.create(store, "support-tickets", shared())
+    begun = design.create(store, "support-tickets", shared())
     tried = pilot_with_runs(store)
     plain = told_run(store, "no-resets", seed=1, reset_prob=0.0, gain=0.8)
     hacked = told_run(store, "weak-brake", seed=2, kl_coef=0.02, hack=1.0)
@@ -61,17 +62,25 @@ def furnish(store: Store) -> Gallery:
     run = told_run(store, "with-resets", seed=0, gain=1.6)
     live = told_run(store, "still-learning", seed=3, upto=18, status="running")
     sources = [
-        Source("start", run, 0), Source("no-resets", plain, UPDATES),
+        Source("start", run, 0),
+        Source("no-resets", plain, UPDATES),
         Source("with-resets", run, UPDATES),
-    ]  # fmt: skip
+    ]
     judged = create_review(store, "three-policies", sources, items=60, repeats=6, seed=1)
     for seed, name in enumerate(("Ann", "Ben", "Chloé")):
         vote(store, judged.id, name, seed)
     open_review = create_review(store, "start-or-tuned", sources[::2], items=24, seed=2)
     return Gallery(
-        run=run, hacked=hacked, broken=broken, live=live, sweep=swept, review=open_review.id,
-        judged=judged.id, pilot=tried, pilot_begun=begun.id,
-    )  # fmt: skip
+        run=run,
+        hacked=hacked,
+        broken=broken,
+        live=live,
+        sweep=swept,
+        review=open_review.id,
+        judged=judged.id,
+        pilot=tried,
+        pilot_begun=begun.id,
+    )
 
 
 # Prompts and answers.
@@ -112,13 +121,24 @@ def heldout(step: int, far: float, gain: float, hack: float, rng: np.random.Gene
         gold = scorer()(text, row["facts"])
         made.append(
             Sample(
-                step=step, kind="heldout", item=item, start="prompt", prompt=row["prompt"],
-                response=text, offline=row["chosen"], response_tokens=18, offline_tokens=18,
+                step=step,
+                kind="heldout",
+                item=item,
+                start="prompt",
+                prompt=row["prompt"],
+                response=text,
+                offline=row["chosen"],
+                response_tokens=18,
+                offline_tokens=18,
                 score=learned - 0.2 + 2 * (gold - true) + float(rng.normal(0, 1.5)),
-                gold=gold, kl=float(rng.gamma(6, kl / 6)), finished=item != 5,
-                offline_score=2.4, offline_gold=row["gold_chosen"], weights=f"{step:02d}f3a9c2",
+                gold=gold,
+                kl=float(rng.gamma(6, kl / 6)),
+                finished=item != 5,
+                offline_score=2.4,
+                offline_gold=row["gold_chosen"],
+                weights=f"{step:02d}f3a9c2",
             )
-        )  # fmt: skip
+        )
     return made
 
 
@@ -133,22 +153,40 @@ def episodes(step: int, far: float, reset_prob: float, rng: np.random.Generator)
         gold = scorer()(text, row["facts"])
         made.append(
             Sample(
-                step=step, kind="episode", item=item, start="reset" if kept else "prompt",
-                prompt=row["prompt"], prefix=" ".join(words[:kept]),
-                response=(" " if kept else "") + " ".join(words[kept:]), offline=row["chosen"],
-                prefix_tokens=kept, offline_tokens=len(words), response_tokens=len(words) - kept,
-                score=0.7 * gold - 2.5 + 0.1 * kept, gold=gold, kl=float(rng.gamma(2, 0.3)) * far,
-                offline_score=2.4, offline_gold=row["gold_chosen"],
+                step=step,
+                kind="episode",
+                item=item,
+                start="reset" if kept else "prompt",
+                prompt=row["prompt"],
+                prefix=" ".join(words[:kept]),
+                response=(" " if kept else "") + " ".join(words[kept:]),
+                offline=row["chosen"],
+                prefix_tokens=kept,
+                offline_tokens=len(words),
+                response_tokens=len(words) - kept,
+                score=0.7 * gold - 2.5 + 0.1 * kept,
+                gold=gold,
+                kl=float(rng.gamma(2, 0.3)) * far,
+                offline_score=2.4,
+                offline_gold=row["gold_chosen"],
             )
-        )  # fmt: skip
+        )
     return made
 
 
 # Runs.
 
 
-def told_run(store: Store, name: str, *, seed: int, gain: float = 1.0, hack: float = 0.0,
-             upto: int = UPDATES, **settings: Any) -> str:  # fmt: skip
+def told_run(
+    store: Store,
+    name: str,
+    *,
+    seed: int,
+    gain: float = 1.0,
+    hack: float = 0.0,
+    upto: int = UPDATES,
+    **settings: Any,
+) -> str:
     """A run with curves, answers to many prompts, episodes, a turned knob and checkpoints."""
     run = screen_material.add_run(
         store, name, updates=UPDATES, upto=upto, seed=seed, gain=gain, hack=hack, **settings
@@ -174,8 +212,15 @@ def told_run(store: Store, name: str, *, seed: int, gain: float = 1.0, hack: flo
     return run.id
 
 
-def brief_run(store: Store, config: RunConfig, *, gain: float, kl: float = 1.4, story: str = "",
-              **identity: Any) -> str:  # fmt: skip
+def brief_run(
+    store: Store,
+    config: RunConfig,
+    *,
+    gain: float,
+    kl: float = 1.4,
+    story: str = "",
+    **identity: Any,
+) -> str:
     """A run with its evaluations, and answers at the first and the last."""
     run = store.runs.create(config, story=story, **identity)
     store.runs.change(run.id, status="finished")
@@ -185,26 +230,48 @@ def brief_run(store: Store, config: RunConfig, *, gain: float, kl: float = 1.4, 
         far = step / UPDATES
         answers = heldout(step, far, gain, 0.0, rng)
         values = {
-            "eval/gold": float(np.mean([one.gold for one in answers])), "eval/gold_se": 0.15,
-            "eval/scores": float(np.mean([one.score for one in answers])), "eval/scores_se": 0.12,
-            "eval/kl": kl * far, "eval/kl_se": 0.05, "eval/mean_length": 18.0,
+            "eval/gold": float(np.mean([one.gold for one in answers])),
+            "eval/gold_se": 0.15,
+            "eval/scores": float(np.mean([one.score for one in answers])),
+            "eval/scores_se": 0.12,
+            "eval/kl": kl * far,
+            "eval/kl_se": 0.05,
+            "eval/mean_length": 18.0,
             "eval/finished": 0.98,
-        }  # fmt: skip
+        }
         store.metrics.append(run.id, step, values)
-        figures.append({"step": step, "gold": values["eval/gold"], "gold_se": 0.15,
-                        "scores": values["eval/scores"], "scores_se": 0.12,
-                        "kl": values["eval/kl"], "mean_length": 18.0})  # fmt: skip
+        figures.append(
+            {
+                "step": step,
+                "gold": values["eval/gold"],
+                "gold_se": 0.15,
+                "scores": values["eval/scores"],
+                "scores_se": 0.12,
+                "kl": values["eval/kl"],
+                "mean_length": 18.0,
+            }
+        )
         if step in (0, UPDATES):
             store.samples.append(run.id, answers)
     seconds = 70.0 + 9 * config.run.seed
     now = time.time()
     store.runs.change(
-        run.id, step=UPDATES, stage_done=UPDATES, stage_total=UPDATES, started_at=now - seconds,
-        finished_at=now, device="cpu",
-        summary={"first": figures[0], "last": figures[-1], "episodes": 64 * UPDATES,
-                 "updates": UPDATES, "wall_seconds": seconds,
-                 "seconds_per_update": seconds / UPDATES},
-    )  # fmt: skip
+        run.id,
+        step=UPDATES,
+        stage_done=UPDATES,
+        stage_total=UPDATES,
+        started_at=now - seconds,
+        finished_at=now,
+        device="cpu",
+        summary={
+            "first": figures[0],
+            "last": figures[-1],
+            "episodes": 64 * UPDATES,
+            "updates": UPDATES,
+            "wall_seconds": seconds,
+            "seconds_per_update": seconds / UPDATES,
+        },
+    )
     return run.id
 
 
@@ -237,7 +304,7 @@ def shared() -> dict[str, Any]:
 
 
 def pilot_with_runs(store: Store) -> str:
-    one = pilot.create(store, "first-trial", shared())
+    one = design.create(store, "first-trial", shared())
     for seed in one.seeds:
         for arm, gain in (("resets", 1.6 + 0.1 * seed), ("plain", 0.7)):
             brief_run(store, one.config(arm, seed), gain=gain, story=one.story)
@@ -247,10 +314,13 @@ def pilot_with_runs(store: Store) -> str:
 def sweep(store: Store) -> str:
     """Resets by brake, three seeds; one cell has only some seeds and one was never run."""
     plan = SweepPlan.of(
-        demo.demo_config("tldr"), seeds=(0, 1, 2),
-        axes=(Axis(name="reset_prob", values=(0.25, 0.5)),
-              Axis(name="kl_coef", values=(0.05, 0.2, 0.8))),
-    )  # fmt: skip
+        demo.demo_config("tldr"),
+        seeds=(0, 1, 2),
+        axes=(
+            Axis(name="reset_prob", values=(0.25, 0.5)),
+            Axis(name="kl_coef", values=(0.05, 0.2, 0.8)),
+        ),
+    )
     made = create(store, plan, "resets-by-brake")
     store.sweeps.change(made, status="stopped")
     cells = plan.known_cells()
@@ -258,9 +328,13 @@ def sweep(store: Store) -> str:
         gain = 0.4 + values["reset_prob"] + 0.3 * (values["kl_coef"] == 0.2)
         for seed in plan.seeds[: 2 if place == len(cells) - 2 else 3]:
             brief_run(
-                store, plan.config(values, seed), gain=gain, kl=2.2 - values["kl_coef"],
-                sweep_id=made, run_id=f"{made}-{key_of(values)}-s{seed}",
-            )  # fmt: skip
+                store,
+                plan.config(values, seed),
+                gain=gain,
+                kl=2.2 - values["kl_coef"],
+                sweep_id=made,
+                run_id=f"{made}-{key_of(values)}-s{seed}",
+            )
     return made
 
 

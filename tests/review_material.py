@@ -1,8 +1,8 @@
 """A store with two runs whose held-out answers can be reviewed."""
 
-from drpo.config import RunConfig
-from drpo.records import Sample
+from drpo.config.run_config import RunConfig
 from drpo.review import Source
+from drpo.types import Sample
 
 
 def add_run(store, name, answers, *, step=10):
@@ -12,13 +12,21 @@ def add_run(store, name, answers, *, step=10):
         run.id,
         [
             Sample(
-                step=step, kind="heldout", item=item, start="prompt", prompt=f"prompt {item}",
-                response=text, score=score, gold=gold, offline=f"chosen answer {item}",
-                offline_score=0.5, offline_gold=1.0,
+                step=step,
+                kind="heldout",
+                item=item,
+                start="prompt",
+                prompt=f"prompt {item}",
+                response=text,
+                score=score,
+                gold=gold,
+                offline=f"chosen answer {item}",
+                offline_score=0.5,
+                offline_gold=1.0,
             )
             for item, (text, score, gold) in enumerate(answers)
         ],
-    )  # fmt: skip
+    )
     return Source(name, run.id, step)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from toy import toy_config, toy_pairs
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.store import Store
 from drpo.store.schema import Run
 
@@ -29,9 +29,12 @@ def small_config(folder: Path, model: Path, scorer: Path | None, **settings: Any
     data = write_pairs(folder / "pairs.jsonl")
     heldout = write_pairs(folder / "heldout.jsonl", 6, first=100)
     values = {
-        "data": str(data), "heldout": str(heldout),
-        "policy": str(model), "reward_model": None if scorer is None else str(scorer), **settings,
-    }  # fmt: skip
+        "data": str(data),
+        "heldout": str(heldout),
+        "policy": str(model),
+        "reward_model": None if scorer is None else str(scorer),
+        **settings,
+    }
     return toy_config(model, scorer or model).replace(**values)
 
 

@@ -1,6 +1,6 @@
 """Sweeps over a run nobody trains: what a worker would write, written by the tests."""
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.sweep import Axis, SweepPlan, advance, create
 
 BASE = RunConfig.of(data="pairs.jsonl", policy="model", updates=30, eval_every=5)

@@ -12,9 +12,9 @@ import torch
 from conftest import tiny_model
 from peft import LoraConfig, get_peft_model
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
-from drpo.records import Control, Sample
+from drpo.types import Control, Sample
 
 WORDS = ("red", "blue", "green", "black")
 
@@ -32,11 +32,23 @@ def toy_pairs(count: int, first: int = 0) -> list[Pair]:
 def toy_config(policy: Path, reward: Path, **settings: Any) -> RunConfig:
     """A run of few, small updates."""
     values: dict[str, Any] = {
-        "data": "toy", "policy": str(policy), "reward_model": str(reward), "device": "cpu",
-        "updates": 4, "episodes_per_update": 8, "micro_batch_size": 4, "response_length": 8,
-        "num_ppo_epochs": 2, "learning_rate": 1e-3, "eval_every": 2, "eval_prompts": 6,
-        "sample_prompts": 2, "checkpoint_every": 2, "max_prompt_length": 40, "reset_prob": 0.5,
-    }  # fmt: skip
+        "data": "toy",
+        "policy": str(policy),
+        "reward_model": str(reward),
+        "device": "cpu",
+        "updates": 4,
+        "episodes_per_update": 8,
+        "micro_batch_size": 4,
+        "response_length": 8,
+        "num_ppo_epochs": 2,
+        "learning_rate": 1e-3,
+        "eval_every": 2,
+        "eval_prompts": 6,
+        "sample_prompts": 2,
+        "checkpoint_every": 2,
+        "max_prompt_length": 40,
+        "reset_prob": 0.5,
+    }
     return RunConfig.of(**(values | settings))
 
 

@@ -114,5 +114,5 @@ def _number(name: str, value: float) -> str:
 
 @cache
 def _words() -> dict[str, dict[str, str]]:
-    text = files("drpo.monitor").joinpath("alarms.toml").read_text(encoding="utf-8")
+    text = files("drpo.alarms").joinpath("alarms.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)

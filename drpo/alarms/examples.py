@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
-from drpo.monitor.alarms import Evidence
-from drpo.monitor.repetition import repetition
-from drpo.records import Sample
+from drpo.alarms.alarms import Evidence
+from drpo.alarms.repetition import repetition
+from drpo.types import Sample
 
 SHOWN = 3
 """Answers linked from one alarm; a person reads these before deciding."""

@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drpo import orders
-from drpo.config import RunConfig
+from drpo.alarms.alarms import ALARMS, Alarm
+from drpo.alarms.monitor import Monitor
+from drpo.alarms.webhook import Webhook, check_address
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import AlarmSettings
 from drpo.errors import ConfigError, RunError
-from drpo.monitor.alarms import ALARMS, Alarm
-from drpo.monitor.monitor import Monitor
-from drpo.monitor.webhook import Webhook, check_address
-from drpo.records import Sample
-from drpo.settings import AlarmSettings
 from drpo.store import Store
+from drpo.system import control
+from drpo.types import Sample
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +125,8 @@ def raise_alarm(store: Store, run_id: str, alarm: Alarm) -> bool:
         webhook.send(_message(run_id, alarm))
         webhook.close(0)
     wanted = alarm.name in limits.alarm_pause and run.status == "running"
-    if wanted and orders.can_pause(run):
-        orders.pause(store, run_id, f"alarm {alarm.name}")
+    if wanted and control.can_pause(run):
+        control.pause(store, run_id, f"alarm {alarm.name}")
     return True
 
 
@@ -181,8 +181,10 @@ def alarms_of(store: Store, run_id: str) -> list[Raised]:
             raised.append((event.id, Alarm.from_payload(event.payload)))
         else:
             decisions[event.payload["alarm_event"]] = {
-                **event.payload, "who": event.who, "step": event.step,
-            }  # fmt: skip
+                **event.payload,
+                "who": event.who,
+                "step": event.step,
+            }
     return [
         Raised(event_id, alarm, decisions.get(event_id))
         for event_id, alarm in sorted(raised, key=lambda pair: -pair[1].last_step)
@@ -218,16 +220,20 @@ def decide(
     if alarm is None:
         raise RunError(f"{run_id} has no alarm with event number {event_id}.")
     if choice == "pause":
-        orders.pause(store, run_id, who)
+        control.pause(store, run_id, who)
     elif choice == "knob":
-        orders.turn(store, run_id, {knob: value}, who)
+        control.turn(store, run_id, {knob: value}, who)
     elif choice != "ignore":
         raise RunError(f"A decision is ignore, pause or knob; got {choice!r}.")
     said = f"{choice} {knob} = {value:g}" if value is not None else choice
     store.events.add(
-        run_id, store.runs.get(run_id).step, "decision", f"{alarm.say('title')}: {said}",
-        {"alarm_event": event_id, "choice": choice, "knob": knob, "value": value}, who,
-    )  # fmt: skip
+        run_id,
+        store.runs.get(run_id).step,
+        "decision",
+        f"{alarm.say('title')}: {said}",
+        {"alarm_event": event_id, "choice": choice, "knob": knob, "value": value},
+        who,
+    )
 
 
 def _event_of(store: Store, run_id: str, alarm: Alarm) -> int | None:

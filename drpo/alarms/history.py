@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drpo.monitor.repetition import repetition
-from drpo.records import Sample
+from drpo.alarms.repetition import repetition
+from drpo.types import Sample
 
 HEAD = 3
 """A per-update figure's start is the median of its first values; one alone is too noisy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drpo.monitor.alarms import Alarm
+from drpo.alarms.alarms import Alarm
 
 MIN_VOTES = 10
 """Fewer votes than this decide nothing."""
@@ -30,7 +30,10 @@ def people_disagree(
     if votes < MIN_VOTES or model <= high or agreed:
         return None
     values = {
-        "human_share": human, "low_share": low, "high_share": high,
-        "model_share": model, "votes": float(votes),
-    }  # fmt: skip
+        "human_share": human,
+        "low_share": low,
+        "high_share": high,
+        "model_share": model,
+        "votes": float(votes),
+    }
     return Alarm("people_disagree", step, step, 1, values)

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drpo.monitor.alarms import Alarm, Choice
-from drpo.monitor.evidence import pick
-from drpo.monitor.history import History
-from drpo.monitor.rules import RULES, Finding, Rule
-from drpo.records import Sample
-from drpo.settings import AlarmSettings
+from drpo.alarms.alarms import Alarm, Choice
+from drpo.alarms.examples import pick
+from drpo.alarms.history import History
+from drpo.alarms.rules import RULES, Finding, Rule
+from drpo.config.settings import AlarmSettings
+from drpo.types import Sample
 
 QUIET = 3
 """An alarm closes after its rule was asked this often without firing; later it is a new one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drpo.evaluation.texts import words
+from drpo.stats.text_overlap import words
 
 
 def repetition(text: str) -> float:

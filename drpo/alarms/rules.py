@@ -11,9 +11,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drpo.monitor.alarms import Choice
-from drpo.monitor.history import History
-from drpo.settings import AlarmSettings
+from drpo.alarms.alarms import Choice
+from drpo.alarms.history import History
+from drpo.config.settings import AlarmSettings
 
 IN_A_ROW = 3
 """Updates that a per-update figure must stay over its limit."""
@@ -54,7 +54,7 @@ class Rule:
     inputs: tuple[str, ...]
     check: Check
     worst: str = ""
-    """Which answers show it best; see `drpo.monitor.evidence`."""
+    """Which answers show it best; see `drpo.alarms.examples`."""
 
 
 def kl_budget(history: History, limits: AlarmSettings) -> Finding | None:

@@ -6,13 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from drpo.evaluation.statistics import (
-    Interval,
-    VotesNeeded,
-    mean_over_seeds,
-    votes_needed,
-    win_rate,
-)
+from drpo.stats.intervals import Interval, VotesNeeded, mean_over_seeds, votes_needed, win_rate
 
 Source = Literal["people", "gold", "reward_model"]
 Judge = Literal["gold", "reward_model"]

@@ -134,17 +134,13 @@ def npg_step(
     """Return the maximiser of <Q, p> - kl_coef KL(p || start) - KL(p || policy) / eta."""
     tiny = np.finfo(float).tiny
     scale = eta * kl_coef + 1
-    logits = (
-        eta * kl_coef * np.log(start) + np.log(np.maximum(policy, tiny)) + eta * q
-    ) / scale  # fmt: skip
+    logits = (eta * kl_coef * np.log(start) + np.log(np.maximum(policy, tiny)) + eta * q) / scale
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     stepped: Float[np.ndarray, "dials actions"] = weights / weights.sum(axis=1, keepdims=True)
     return stepped
 
 
-def optimisation_term(
-    lock: Lock, *, iterations: int, eta: float, kl_coef: float = 0.0
-) -> float:  # fmt: skip
+def optimisation_term(lock: Lock, *, iterations: int, eta: float, kl_coef: float = 0.0) -> float:
     """Return how far below the opened lock's policy the mean iterate may stay for want of steps.
 
     With an exact critic, mirror descent at each dial has regret at most

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from drpo.comparison import JUDGES, Change, Comparison, Judge, change_of, compare
-from drpo.config import RunConfig
-from drpo.evaluation.kept import evaluation_of
-from drpo.evaluation.statistics import win_rate
-from drpo.monitor.desk import Raised, alarms_of
-from drpo.review.plan import reviews
+from drpo.alarms.handler import Raised, alarms_of
+from drpo.analysis.head_to_head import JUDGES, Change, Comparison, Judge, change_of, compare
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import UPDATING
+from drpo.evaluation.storage import evaluation_of
 from drpo.review.results import OUTCOMES, standing_votes
-from drpo.settings import UPDATING
+from drpo.review.sampling import reviews
+from drpo.stats.intervals import win_rate
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 

@@ -13,15 +13,15 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from drpo.cli import files, report, running, training
+from drpo.cli import files, report, runs, training
 from drpo.cli.output import print_json
 from drpo.errors import DrpoError
 
 GROUPS = {
-    "data": "drpo.data.cli",
-    "eval": "drpo.evaluation.cli",
-    "sweep": "drpo.sweep.cli",
-    "study": "drpo.study.cli",
+    "data": "drpo.cli.data",
+    "eval": "drpo.cli.evaluate",
+    "sweep": "drpo.cli.sweep",
+    "study": "drpo.cli.study",
 }
 """Commands with a module of their own, imported only when asked for: they load slower parts."""
 
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (training, running, files, report):
+for part in (training, runs, files, report):
     part.add_commands(app)
 
 

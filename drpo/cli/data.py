@@ -11,19 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from drpo.cli.output import print_json
-from drpo.data import versions
-from drpo.data.export import FORMATS, export_version
-from drpo.data.fixing import Contradictions, Recipe, Repeats, fix
-from drpo.data.html import write_html
-from drpo.data.layout import parse_map
-from drpo.data.limits import DESK, STREAM, AmbiguousError, UnreadableError
+from drpo.data.gold_reward import sidecar_of
+from drpo.data.io.limits import DESK, STREAM, AmbiguousError, UnreadableError
+from drpo.data.io.source import Source
+from drpo.data.library import versions
+from drpo.data.library.cleaning import Contradictions, Recipe, Repeats, fix
+from drpo.data.library.export import FORMATS, export_version
+from drpo.data.library.stream_import import import_stream
 from drpo.data.pairs import Pair
-from drpo.data.report import Settings, build_report, check_source
-from drpo.data.source import Source
-from drpo.data.streaming import import_stream
-from drpo.data.words import report_lines
+from drpo.data.quality.report import Settings, build_report, check_source
+from drpo.data.quality.report_html import write_html
+from drpo.data.quality.report_text import report_lines
+from drpo.data.schema.column_mapping import parse_map
 from drpo.errors import DataError
-from drpo.gold import sidecar_of
 from drpo.store import Store
 from drpo.store.schema import Dataset
 
@@ -46,10 +46,8 @@ MapOption = Annotated[
 ]
 ShapeOption = Annotated[
     str,
-    typer.Option(
-        "--format", help="explicit, transcripts, messages, answers or demonstrations."
-    ),
-]  # fmt: skip
+    typer.Option("--format", help="explicit, transcripts, messages, answers or demonstrations."),
+]
 ModelOption = Annotated[
     Path | None, typer.Option(help="Folder of the start policy: lengths are counted in its tokens.")
 ]
@@ -149,9 +147,14 @@ def _recipe(exclude: str, deduplicate: Repeats, conflicts: Contradictions) -> Re
 
 
 def _whole(
-    store: Store, file: Path, name: str, parts: dict[str, Any], shape: str, recipe: Recipe,
+    store: Store,
+    file: Path,
+    name: str,
+    parts: dict[str, Any],
+    shape: str,
+    recipe: Recipe,
     model: Path | None,
-) -> Dataset:  # fmt: skip
+) -> Dataset:
     source = Source.from_path(file, limits=DESK)
     loaded, _ = check_source(
         source, Settings(model), mapping=parts, shape=shape or None, progress=_progress()
@@ -161,9 +164,14 @@ def _whole(
     fixed, account = fix(loaded, recipe)
     report = build_report(fixed, Settings(model))  # of these pairs, not of the file's
     return versions.save_version(
-        store, fixed.pairs, name, source=source.name, recipe=account, report=report,
+        store,
+        fixed.pairs,
+        name,
+        source=source.name,
+        recipe=account,
+        report=report,
         gold=fixed.gold,
-    )  # fmt: skip
+    )
 
 
 def _stream(
@@ -176,9 +184,15 @@ def _stream(
         )
     source = Source.from_path(file, limits=STREAM)
     return import_stream(
-        store, source, name, path=file, mapping=parts, shape=shape or None,
-        deduplicate=recipe.repeats == "exact", progress=_progress(),
-    )  # fmt: skip
+        store,
+        source,
+        name,
+        path=file,
+        mapping=parts,
+        shape=shape or None,
+        deduplicate=recipe.repeats == "exact",
+        progress=_progress(),
+    )
 
 
 @app.command("list")
@@ -253,15 +267,20 @@ def delete(
 def describe(version: Dataset) -> dict[str, Any]:
     """Return what `--json` says of a version."""
     return {
-        "id": version.id, "name": version.name, "version": version.version, "rows": version.rows,
-        "content_hash": version.content_hash, "source": version.source, "recipe": version.recipe,
+        "id": version.id,
+        "name": version.name,
+        "version": version.version,
+        "rows": version.rows,
+        "content_hash": version.content_hash,
+        "source": version.source,
+        "recipe": version.recipe,
         "created_at": version.created_at,
-    }  # fmt: skip
+    }
 
 
 def _coverage(pairs: Sequence[Pair], model: Path) -> dict[str, Any]:
     # Imported only when asked for: it loads torch.
-    from drpo.data.coverage import measure_coverage
+    from drpo.data.quality.policy_likelihood import measure_coverage
 
     return measure_coverage(pairs, model, _progress())
 

@@ -14,7 +14,7 @@ from drpo.evaluation.chat_judge import ChatJudge
 from drpo.store import Store
 
 if TYPE_CHECKING:
-    from drpo.evaluation.outcome import Evaluation
+    from drpo.evaluation.results import Evaluation
 
 COLUMNS = ("scores", "gold", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
 
@@ -53,8 +53,8 @@ def evaluate_runs(
     store = Store()
     from transformers.utils.logging import disable_progress_bar
 
-    from drpo.evaluation.contestants import contestant  # loads torch
     from drpo.evaluation.evaluate import Terms, evaluate
+    from drpo.evaluation.policies import contestant  # loads torch
 
     disable_progress_bar()  # the one line of progress is ours
     contestants = [contestant(store, run) for run in runs]
@@ -70,9 +70,12 @@ def evaluate_runs(
         line.show(f"{what} {done}/{total}" if total else what)
 
     found = evaluate(
-        store, contestants, terms=Terms(prompts, temperature, seed),
-        judges=[] if chat is None else [chat], progress=progress,
-    )  # fmt: skip
+        store,
+        contestants,
+        terms=Terms(prompts, temperature, seed),
+        judges=[] if chat is None else [chat],
+        progress=progress,
+    )
     line.end()
     document = found.to_dict()
     if chat is not None:

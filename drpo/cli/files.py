@@ -57,7 +57,7 @@ def export(run: str, folder: Path, as_json: Json = False) -> None:
     """Write a run's policy as a folder that `from_pretrained` loads."""
     store = Store()
     found = store.runs.find(run)
-    from drpo import worker  # loads torch, which the other commands do without
+    from drpo.runs import worker  # loads torch, which the other commands do without
 
     worker.export(found.id, folder, store)
     if as_json:

@@ -11,10 +11,10 @@ from typing import Any
 
 import typer
 
-from drpo import processes
-from drpo.records import Sample
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run, SampleRow
+from drpo.system import processes
+from drpo.types import Sample
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - any JSON
@@ -70,12 +70,16 @@ def full_document(store: Store, run: Run) -> dict[str, Any]:
         "knobs": store.events.knobs(run.id),
         "events": [
             {
-                "step": event.step, "kind": event.kind, "message": event.message,
-                "who": event.who, "at": event.created_at, "payload": event.payload,
+                "step": event.step,
+                "kind": event.kind,
+                "message": event.message,
+                "who": event.who,
+                "at": event.created_at,
+                "payload": event.payload,
             }
             for event in store.events.since(run.id)
         ],
-    }  # fmt: skip
+    }
 
 
 def sample_document(sample: SampleRow) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from drpo import orders
 from drpo.cli.output import (
     figure,
     full_document,
@@ -18,6 +17,7 @@ from drpo.cli.output import (
 from drpo.errors import ConfigError
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES
+from drpo.system import control
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 WHO = "command line"
@@ -93,12 +93,12 @@ def stop(
     """Ask a run to save and stop after the update it is in."""
     store = Store()
     found = store.runs.find(run)
-    orders.stop(store, found.id, WHO)
+    control.stop(store, found.id, WHO)
     if kill_after is not None:
         deadline = time.monotonic() + kill_after
         while store.runs.get(found.id).status in LIVE_STATUSES:
             if time.monotonic() > deadline:
-                orders.kill(store, found.id, WHO)
+                control.kill(store, found.id, WHO)
                 break
             time.sleep(0.2)
     _say(store, found.id, as_json)
@@ -108,7 +108,7 @@ def pause(run: str, as_json: Json = False) -> None:
     """Ask a run to pause after the update it is in; `drpo resume RUN` lets it go on."""
     store = Store()
     found = store.runs.find(run)
-    orders.pause(store, found.id, WHO)
+    control.pause(store, found.id, WHO)
     _say(store, found.id, as_json)
 
 
@@ -126,7 +126,7 @@ def turn(
         knobs[name.strip().replace("-", "_")] = value.strip()
     store = Store()
     found = store.runs.find(run)
-    orders.turn(store, found.id, knobs, WHO)
+    control.turn(store, found.id, knobs, WHO)
     _say(store, found.id, as_json)
 
 

@@ -9,9 +9,9 @@ import typer
 
 from drpo.cli.output import ProgressLine, print_json
 from drpo.errors import ConfigError
-from drpo.evaluation.kept import evaluation_of
+from drpo.evaluation.storage import evaluation_of
 from drpo.store import Store, workspace
-from drpo.study import carry, report
+from drpo.study import execute, report
 from drpo.study.plan import EXPERIMENTS, Planned, whole
 
 JUDGED = ("tldr", "methods")
@@ -55,7 +55,7 @@ def study(
         _say(planned, store, None, as_json=as_json)
         return
     if not report_only:
-        carry.carry_out(store, planned, workspace() / "policies", hours=hours, progress=line.show)
+        execute.carry_out(store, planned, workspace() / "policies", hours=hours, progress=line.show)
         _judge(store, planned, line)
     line.end()
     _say(planned, store, report.write(store, planned, out), as_json=as_json)
@@ -63,11 +63,11 @@ def study(
 
 def _judge(store: Store, planned: list[Planned], line: ProgressLine) -> None:
     """Hold finished runs' answers against the chosen ones, once each."""
-    from drpo.evaluation.contestants import contestant  # loads torch
     from drpo.evaluation.evaluate import evaluate
+    from drpo.evaluation.policies import contestant  # loads torch
 
     for one in planned:
-        run = carry.run_of(store, one)
+        run = execute.run_of(store, one)
         if one.experiment not in JUDGED or run is None or run.status != "finished":
             continue
         found = contestant(store, run.id)
@@ -77,12 +77,15 @@ def _judge(store: Store, planned: list[Planned], line: ProgressLine) -> None:
 
 
 def _say(planned: list[Planned], store: Store, path: Path | None, *, as_json: bool) -> None:
-    standing = carry.standing(store, planned)
+    standing = execute.standing(store, planned)
     document = {
-        "runs": len(planned), "finished": standing.finished, "live": standing.live,
-        "failed": standing.failed, "missing": standing.missing,
+        "runs": len(planned),
+        "finished": standing.finished,
+        "live": standing.live,
+        "failed": standing.failed,
+        "missing": standing.missing,
         "report": None if path is None else str(path),
-    }  # fmt: skip
+    }
     if as_json:
         print_json({**document, "planned": [one.story for one in planned]})
         return

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from drpo import demo, headless, launcher, preflight
 from drpo.cli.options import given, with_settings
 from drpo.cli.output import ProgressLine, figure, print_json, print_table
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
+from drpo.runs import background_supervisor, demo, preflight
+from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 from drpo.store.schema import Sweep
 from drpo.sweep import Axis, Board, SweepPlan, create, engine
@@ -58,10 +59,17 @@ def new(
     shared = given(settings)
     base = demo.demo_config(task, **shared) if task else RunConfig.of(**shared)
     plan = SweepPlan.of(
-        base, axes=tuple(Axis.parse(text) for text in axis), kind=kind, seeds=parse_seeds(seeds),
-        trials=trials, metric=metric, budget_runs=budget_runs, budget_hours=budget_hours,
-        together=together, early_stop=early_stop,
-    )  # fmt: skip
+        base,
+        axes=tuple(Axis.parse(text) for text in axis),
+        kind=kind,
+        seeds=parse_seeds(seeds),
+        trials=trials,
+        metric=metric,
+        budget_runs=budget_runs,
+        budget_hours=budget_hours,
+        together=together,
+        early_stop=early_stop,
+    )
     store = Store()
     preflight.check(base, store)
     _carry_out(store, create(store, plan, sweep_name), detach=detach, as_json=as_json)
@@ -125,14 +133,14 @@ def queue(sweep: str, cell: str, as_json: Json = False) -> None:
     store = Store()
     found = _find(store, sweep)
     engine.queue_cell(store, found, cell, WHO)
-    headless.start_detached()
+    background_supervisor.start_detached()
     _print(store, Board.read(store, found), as_json)
 
 
 def _carry_out(store: Store, sweep_id: str, *, detach: bool, as_json: bool) -> None:
     engine.advance(store, sweep_id)
     if detach:
-        headless.start_detached()
+        background_supervisor.start_detached()
     else:
         _follow(store, sweep_id)
     if detach and not as_json:
@@ -143,7 +151,7 @@ def _carry_out(store: Store, sweep_id: str, *, detach: bool, as_json: bool) -> N
 
 def _follow(store: Store, sweep_id: str) -> None:
     """Supervise until the sweep ends; Ctrl-C stops it, and `resume` lets it go on."""
-    supervisor = launcher.Supervisor(store)
+    supervisor = Supervisor(store)
     supervisor.start()
     line = ProgressLine()
     try:
@@ -158,7 +166,7 @@ def _follow(store: Store, sweep_id: str) -> None:
         raise
     finally:
         line.end()
-        headless.hand_over(supervisor)
+        background_supervisor.hand_over(supervisor)
 
 
 def _print(store: Store, board: Board, as_json: bool) -> None:
@@ -167,21 +175,31 @@ def _print(store: Store, board: Board, as_json: bool) -> None:
     for row in cells:
         row["turned"] = {run_id: by_hand[run_id] for run_id in row["runs"] if run_id in by_hand}
     if as_json:
-        print_json({
-            "sweep": board.id, "name": board.name, "status": board.status,
-            "metric": board.metric, "hours": board.hours, "cells": cells,
-            "importance": importance(board), "plan": board.plan.model_dump(mode="json"),
-            "error": board.notes.get("error"),
-        })  # fmt: skip
+        print_json(
+            {
+                "sweep": board.id,
+                "name": board.name,
+                "status": board.status,
+                "metric": board.metric,
+                "hours": board.hours,
+                "cells": cells,
+                "importance": importance(board),
+                "plan": board.plan.model_dump(mode="json"),
+                "error": board.notes.get("error"),
+            }
+        )
         return
     names = list(board.plan.names)
     rows = [
-        [row["cell"], *(str(row[name]) for name in names),
-         row["state"] + ", knob turned" * bool(row["turned"]),
-         f"{row['seeds']}/{row['planned']}",
-         *(figure(row[name]) for name in ("mean", "low", "high"))]
+        [
+            row["cell"],
+            *(str(row[name]) for name in names),
+            row["state"] + ", knob turned" * bool(row["turned"]),
+            f"{row['seeds']}/{row['planned']}",
+            *(figure(row[name]) for name in ("mean", "low", "high")),
+        ]
         for row in cells
-    ]  # fmt: skip
+    ]
     typer.echo(f"{board.id}: {board.status}, {board.metric}, {board.hours:.2f} hours of running")
     print_table(rows, ["cell", *names, "state", "seeds", "mean", "low", "high"])
 

@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from drpo import demo, estimate, headless, launcher, orders, preflight, presets
-from drpo.cli.options import command_line, given, with_settings, written
+from drpo.cli.options import given, with_settings, written
 from drpo.cli.output import ProgressLine, figure, print_json, run_document
-from drpo.config import RunConfig
+from drpo.config import presets
+from drpo.config.command_line import command_line
+from drpo.config.run_config import RunConfig
+from drpo.runs import background_supervisor, demo, estimate, preflight
+from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
+from drpo.system import control
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Start it and return at once.")]
@@ -79,7 +83,7 @@ def resume(run: str, detach: Detach = False, as_json: Json = False) -> None:
     """Go on with a paused run, or with an ended one from its last checkpoint."""
     store = Store()
     found = store.runs.find(run)
-    orders.resume(store, found.id, "command line")
+    control.resume(store, found.id, "command line")
     _carry_out(store, found.id, detach=detach or found.status == "paused", as_json=as_json)
 
 
@@ -102,7 +106,7 @@ def _start(
 
 def _carry_out(store: Store, run_id: str, *, detach: bool, as_json: bool) -> None:
     if detach:
-        headless.start_detached()
+        background_supervisor.start_detached()
         run = store.runs.get(run_id)
     else:
         run = follow(store, run_id)
@@ -122,7 +126,7 @@ def follow(store: Store, run_id: str) -> Run:
     Unless a dashboard already does, this process supervises the queue meanwhile. The worker has a
     session of its own: a second Ctrl-C leaves it to finish saving alone.
     """
-    supervisor = launcher.Supervisor(store)
+    supervisor = Supervisor(store)
     supervisor.start()
     line = ProgressLine()
     asked = False
@@ -132,11 +136,11 @@ def follow(store: Store, run_id: str) -> Run:
                 if asked:
                     raise KeyboardInterrupt
                 asked = True
-                orders.stop(store, run_id, "command line")
+                control.stop(store, run_id, "command line")
                 line.show(f"{run_id}: saving and stopping")
     finally:
         line.end()
-        headless.hand_over(supervisor)
+        background_supervisor.hand_over(supervisor)
     return run
 
 
@@ -193,7 +197,7 @@ def _print_plan(config: RunConfig, as_json: bool, notes: tuple[str, ...]) -> Non
 
 def default_of(leaf: str) -> Any:  # noqa: ANN401 - any setting's value
     """A setting's value when nobody says otherwise."""
-    from drpo.config import leaves
+    from drpo.config.run_config import leaves
 
     field = leaves()[leaf][1]
     return None if field.is_required() else field.default

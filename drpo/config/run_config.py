@@ -16,8 +16,7 @@ from typing import Any, Self
 from pydantic import ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from drpo.errors import ConfigError
-from drpo.settings import (
+from drpo.config.settings import (
     AlarmSettings,
     DataSettings,
     EvaluationSettings,
@@ -30,6 +29,7 @@ from drpo.settings import (
     SamplingSettings,
     StageSettings,
 )
+from drpo.errors import ConfigError
 
 
 class RunConfig(Group):
@@ -120,8 +120,10 @@ def check_filter(config: RunConfig) -> None:
     """
     reset = config.reset
     if (config.run.method, reset.reset_source, reset.reset_filter) == (
-        "drpo", "demonstrations", "margin",
-    ):  # fmt: skip
+        "drpo",
+        "demonstrations",
+        "margin",
+    ):
         raise ConfigError(
             "reset_filter 'margin' compares the two answers of a pair, but demonstrations have "
             "one answer; expected 'score' or 'coverage'."

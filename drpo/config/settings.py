@@ -1,6 +1,6 @@
 """The groups of settings: for each setting its type, range, unit, default and a sentence of help.
 
-`drpo.config.RunConfig` puts them together; leaf names are unique across groups.
+`drpo.config.run_config.RunConfig` puts them together; leaf names are unique across groups.
 """
 
 from __future__ import annotations
@@ -64,9 +64,11 @@ class DataSettings(Group):
         None, "File or data set of held-out pairs; without one a share is set apart by prompt."
     )
     heldout_fraction: float = setting(
-        0.1, "Share of prompts set apart for evaluation when no held-out file is given.",
-        gt=0, lt=0.9,
-    )  # fmt: skip
+        0.1,
+        "Share of prompts set apart for evaluation when no held-out file is given.",
+        gt=0,
+        lt=0.9,
+    )
     demonstrations: str | None = setting(
         None, "File of (prompt, response) rows; resets start in them when the source says so."
     )
@@ -85,9 +87,10 @@ class ModelSettings(Group):
         ..., "Start policy: a Hugging Face causal language model, folder or name.", main=True
     )
     reward_model: str | None = setting(
-        None, "Sequence classifier with one label; without one it is trained from the pairs.",
+        None,
+        "Sequence classifier with one label; without one it is trained from the pairs.",
         main=True,
-    )  # fmt: skip
+    )
     reward_source: Literal["model", "gold"] = setting(
         "model", "What the policy is trained to raise: the reward model, or the data's gold score."
     )
@@ -108,9 +111,11 @@ class StageSettings(Group):
     """What is trained before the policy, and the DPO baseline."""
 
     sft_epochs: float = setting(
-        0.0, "Passes over the chosen answers before anything else; 0 leaves the policy as it is.",
-        unit="epochs", ge=0,
-    )  # fmt: skip
+        0.0,
+        "Passes over the chosen answers before anything else; 0 leaves the policy as it is.",
+        unit="epochs",
+        ge=0,
+    )
     sft_learning_rate: float = setting(2e-5, "Step size of that training.", gt=0, log=True)
     sft_batch_size: int = setting(16, "Answers a step.", unit="answers", ge=1)
     rm_epochs: float = setting(
@@ -122,9 +127,10 @@ class StageSettings(Group):
         "last", "How the reward model turns its per-token scores into one score."
     )
     rm_lm_weight: float = setting(
-        0.0, "Weight of the language-modelling loss on chosen answers beside the ranking loss.",
+        0.0,
+        "Weight of the language-modelling loss on chosen answers beside the ranking loss.",
         ge=0,
-    )  # fmt: skip
+    )
     dpo_epochs: float = setting(1.0, "Passes over the pairs in DPO.", unit="epochs", gt=0)
     dpo_learning_rate: float = setting(5e-6, "Step size of DPO.", gt=0, log=True)
     dpo_beta: float = setting(0.05, "Strength of DPO's pull to the start policy.", gt=0, log=True)
@@ -140,54 +146,67 @@ class SamplingSettings(Group):
     )
     temperature: float = setting(1.0, "Randomness of sampling.", gt=0, le=5)
     missing_eos_penalty: float | None = setting(
-        -1.0, "Score given instead when an answer does not end; none keeps the model's own.",
+        -1.0,
+        "Score given instead when an answer does not end; none keeps the model's own.",
         unit="score",
-    )  # fmt: skip
+    )
 
 
 class ResetSettings(Group):
     """Where episodes start."""
 
     reset_prob: float = setting(
-        0.5, "Reset probability: the chance that an episode starts part-way through an answer.",
-        ge=0, le=1, main=True,
-    )  # fmt: skip
+        0.5,
+        "Reset probability: the chance that an episode starts part-way through an answer.",
+        ge=0,
+        le=1,
+        main=True,
+    )
     reset_schedule: Schedule = setting(
-        "constant", "How it changes: constant, or falling to its final value in a line, along a "
+        "constant",
+        "How it changes: constant, or falling to its final value in a line, along a "
         "cosine, or (adaptive) as reward from the bare prompt catches up.",
-    )  # fmt: skip
+    )
     reset_prob_final: float = setting(0.0, "Where linear and cosine schedules end.", ge=0, le=1)
     reset_source: Literal["chosen", "both", "demonstrations", "rollin"] = setting(
-        "chosen", "Which answers resets start in: chosen ones, chosen and rejected, a "
+        "chosen",
+        "Which answers resets start in: chosen ones, chosen and rejected, a "
         "demonstrations file, or answers of the start policy itself (Remark 5.1 of the paper).",
-    )  # fmt: skip
+    )
     reset_min_prefix: int = setting(
         0, "Shortest reset prefix; 1 is what the authors' code does.", unit="tokens", ge=0, le=1
     )
     reset_filter: Literal["none", "margin", "score", "coverage"] = setting(
-        "none", "Which answers may be reset into: all, or the better part by reward margin over "
+        "none",
+        "Which answers may be reset into: all, or the better part by reward margin over "
         "the rejected answer, by score, or by likelihood under the start policy.",
-    )  # fmt: skip
-    reset_filter_keep: float = setting(
-        0.5, "Share of answers the filter keeps.", gt=0, le=1
-    )  # fmt: skip
+    )
+    reset_filter_keep: float = setting(0.5, "Share of answers the filter keeps.", gt=0, le=1)
 
 
 class KLSettings(Group):
     """The brake that keeps the policy near where it began."""
 
     kl_coef: float = setting(
-        0.1, "KL brake: score taken off per nat that the policy departs from the start policy.",
-        unit="score per nat", ge=0, le=100, log=True, main=True,
-    )  # fmt: skip
+        0.1,
+        "KL brake: score taken off per nat that the policy departs from the start policy.",
+        unit="score per nat",
+        ge=0,
+        le=100,
+        log=True,
+        main=True,
+    )
     kl_schedule: Schedule = setting(
         "constant", "How it changes: constant, linear, cosine, or adaptive (towards a target KL)."
     )
     kl_coef_final: float = setting(0.0, "Where linear and cosine schedules end.", ge=0, le=100)
     kl_target: float = setting(
-        6.0, "KL that the adaptive schedule steers to, over what the policy wrote: of an episode "
-        "that was reset, the rest of the answer only.", unit="nats per answer", gt=0,
-    )  # fmt: skip
+        6.0,
+        "KL that the adaptive schedule steers to, over what the policy wrote: of an episode "
+        "that was reset, the rest of the answer only.",
+        unit="nats per answer",
+        gt=0,
+    )
     kl_horizon: int = setting(
         10_000, "How slowly the adaptive schedule moves.", unit="episodes", ge=1
     )
@@ -210,10 +229,12 @@ class PPOSettings(Group):
         1, "Optimiser steps per pass; the episodes are split evenly.", unit="steps", ge=1
     )
     micro_batch_size: int = setting(
-        32, "Episodes, or rows of a stage, in memory at once; changes memory and speed, never the "
+        32,
+        "Episodes, or rows of a stage, in memory at once; changes memory and speed, never the "
         "gradient.",
-        unit="episodes", ge=1,
-    )  # fmt: skip
+        unit="episodes",
+        ge=1,
+    )
     learning_rate: float = setting(
         3e-6, "Step size of policy and critic.", gt=0, log=True, main=True
     )
@@ -245,9 +266,12 @@ class EvaluationSettings(Group):
     )
     eval_seed: int = setting(0, "Same seed, same sampling noise, for every run.", ge=0)
     sample_prompts: int = setting(
-        64, "Held-out prompts whose answers are kept, for reading and for the verdict on a run.",
-        unit="prompts", ge=1, le=200,
-    )  # fmt: skip
+        64,
+        "Held-out prompts whose answers are kept, for reading and for the verdict on a run.",
+        unit="prompts",
+        ge=1,
+        le=200,
+    )
     judge: str | None = setting(
         None, "Base URL of an OpenAI-compatible chat endpoint that `drpo eval` asks, too."
     )
@@ -259,9 +283,11 @@ class RunSettings(Group):
 
     name: str = setting("", "A name to find the run by; made up when empty.", main=True)
     method: Method = setting(
-        "drpo", "DR-PO, or a baseline on the same footing: ppo (no resets), dpo, sft, best_of_n; "
-        "rm trains the reward model alone.", main=True,
-    )  # fmt: skip
+        "drpo",
+        "DR-PO, or a baseline on the same footing: ppo (no resets), dpo, sft, best_of_n; "
+        "rm trains the reward model alone.",
+        main=True,
+    )
     seed: int = setting(0, "Seed of every random draw in the run.", ge=0, main=True)
     checkpoint_every: int = setting(10, "Updates between checkpoints.", unit="updates", ge=1, le=10)
     executor: Literal["process", "thread"] = setting(

@@ -7,16 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from drpo.dashboard import address, navigation, theme_switch
-from drpo.dashboard.notices import show_problem
-from drpo.dashboard.words import (
-    LANGUAGE_KEY,
-    LANGUAGES,
-    browser_language,
-    language,
-    spoken,
-    t,
-)
+from drpo.dashboard import navigation
+from drpo.dashboard.components import theme_switch
+from drpo.dashboard.components.notices import show_problem
+from drpo.dashboard.i18n import LANGUAGE_KEY, LANGUAGES, browser_language, language, spoken, t
+from drpo.dashboard.state import url_state
 
 # An icon of our own: Streamlit would fetch a named one from the network for the browser's tab.
 ICON = str(Path(__file__).parent / "assets" / "icon.svg")
@@ -36,12 +31,16 @@ st.html(
     "{ min-height: 44px } }</style>"
 )
 with st.sidebar:
-    address.recall(LANGUAGE_KEY, LANGUAGES, language())
+    url_state.recall(LANGUAGE_KEY, LANGUAGES, language())
     chosen = st.segmented_control(
-        t("frame.language"), LANGUAGES, key=LANGUAGE_KEY, required=True, width="stretch",
+        t("frame.language"),
+        LANGUAGES,
+        key=LANGUAGE_KEY,
+        required=True,
+        width="stretch",
         format_func=lambda code: {"en": "English", "ja": "日本語"}[code],
-    )  # fmt: skip
-    address.record(LANGUAGE_KEY, str(chosen), browser_language())
+    )
+    url_state.record(LANGUAGE_KEY, str(chosen), browser_language())
     theme_switch.theme_switch(
         navigation.paths(), charts=screen.url_path in navigation.FULL_OF_CHARTS
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import t
 
 PAGES = Path(__file__).parent.parent.parent / "pages"
 
@@ -19,11 +19,19 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
 FULL_OF_CHARTS = ("live", "resets", "compare")
 """Screens that draw charts as soon as they are opened."""
 _ICONS = {
-    "home": "home", "data": "table_rows", "launch": "rocket_launch", "live": "monitoring",
-    "resets": "restart_alt", "sweep": "grid_view", "compare": "stacked_line_chart",
-    "playground": "edit_note", "review": "how_to_vote", "overview": "summarize",
-    "pilot": "explore", "report": "description",
-}  # fmt: skip
+    "home": "home",
+    "data": "table_rows",
+    "launch": "rocket_launch",
+    "live": "monitoring",
+    "resets": "restart_alt",
+    "sweep": "grid_view",
+    "compare": "stacked_line_chart",
+    "playground": "edit_note",
+    "review": "how_to_vote",
+    "overview": "summarize",
+    "pilot": "explore",
+    "report": "description",
+}
 
 
 def path(name: str) -> Path:

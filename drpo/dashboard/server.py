@@ -61,7 +61,7 @@ async def plotly_script(_request: Request) -> Response:
 async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 - st.App has no public type
     """Start the supervisor with the server, not with the first visitor, and stop it at the end."""
     # Imported here: cached resources may only be made once the runtime is up.
-    from drpo.dashboard import services
+    from drpo.dashboard.state import services
 
     supervisor = services.supervisor()
     yield
@@ -71,7 +71,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 - st.App h
 
 def on_script_error(error: Exception) -> bool:
     """Show an error as a sentence; what it was in detail goes to the server's log."""
-    from drpo.dashboard.notices import show_problem
+    from drpo.dashboard.components.notices import show_problem
 
     show_problem(error)
     return True

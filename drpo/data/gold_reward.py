@@ -82,9 +82,13 @@ class GoldScorer:
                 f"correct the row's facts or the {SIDECAR_SUFFIX} file beside the data."
             )
         return score_facts(
-            response, facts, self.slots, strict=self.strict, max_words=self.max_words,
+            response,
+            facts,
+            self.slots,
+            strict=self.strict,
+            max_words=self.max_words,
             ending=self.ending,
-        )  # fmt: skip
+        )
 
 
 def sidecar_of(data: Path) -> Path:

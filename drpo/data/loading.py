@@ -7,20 +7,20 @@ from contextlib import closing
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, get_args
 
-from drpo.data.by_hand import fill_layout
-from drpo.data.columns import describe_columns
-from drpo.data.convert import Converter, RowError, demonstration
-from drpo.data.hub import hub_rows, is_hub_name
-from drpo.data.layout import SHAPES, Layout, Shape
-from drpo.data.limits import DESK, Limits, UnreadableError
+from drpo.data.gold_reward import sidecar_of
+from drpo.data.io.hub import hub_rows, is_hub_name
+from drpo.data.io.limits import DESK, Limits, UnreadableError
+from drpo.data.io.readers import Format, RawRow, detect_format, read_rows
+from drpo.data.io.source import Source, file_of
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet, content_hash
-from drpo.data.problems import KINDS, Problems
-from drpo.data.readers import Format, RawRow, detect_format, read_rows
-from drpo.data.recognise import recognise
-from drpo.data.source import Source, file_of
+from drpo.data.quality.problems import KINDS, Problems
+from drpo.data.schema.column_mapping import SHAPES, Layout, Shape
+from drpo.data.schema.columns import describe_columns
+from drpo.data.schema.complete_mapping import fill_layout
+from drpo.data.schema.convert import Converter, RowError, demonstration
+from drpo.data.schema.infer_mapping import recognise
 from drpo.errors import CancelledByUserError, DataError
-from drpo.gold import sidecar_of
 
 if TYPE_CHECKING:
     from drpo.store import Store
@@ -49,7 +49,7 @@ def load_pairs(source: str, *, store: Store | None = None, limits: Limits = DESK
         DataError: There is no such thing, it cannot be read, or no row of it can be used.
     """
     if store is not None:
-        from drpo.data.versions import find_version, load_version
+        from drpo.data.library.versions import find_version, load_version
 
         found = find_version(store, source)
         if found is not None:
@@ -231,7 +231,7 @@ def load_demonstrations(
 
 
 def _is_saved(source: str, store: Store | None) -> bool:
-    from drpo.data.versions import find_version
+    from drpo.data.library.versions import find_version
 
     return store is not None and find_version(store, source) is not None
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drpo.data.layout import Layout
 from drpo.data.pairs import Pair
-from drpo.data.problems import Problems
+from drpo.data.quality.problems import Problems
+from drpo.data.schema.column_mapping import Layout
 
 
 @dataclass

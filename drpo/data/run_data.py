@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.data import PairSet, load_demonstrations, load_pairs, split
+from drpo.data.gold_reward import GoldScorer, load_gold
 from drpo.data.pairs import Pair
-from drpo.data.similar import normalise
+from drpo.data.quality.near_duplicates import normalise
 from drpo.errors import DataError
-from drpo.gold import GoldScorer, load_gold
 from drpo.store import Store
 
 

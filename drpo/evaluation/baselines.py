@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import torch
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
-from drpo.encoding import keep_end
-from drpo.evaluation.heldout import Drawn, HeldOut, figures, standard_error
-from drpo.loading import load_causal
-from drpo.models import Models
-from drpo.records import Observer
-from drpo.resets import generator_for
-from drpo.scoring import Answer, Scorer
+from drpo.modeling.model_loading import load_causal
+from drpo.modeling.models import Models
+from drpo.modeling.pair_encoding import keep_end
+from drpo.modeling.scorers import Answer, Scorer
+from drpo.modeling.seeding import generator_for
+from drpo.rl.heldout import Drawn, HeldOut, figures, standard_error
+from drpo.types import Observer
 
 
 def compare(

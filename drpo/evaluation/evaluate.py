@@ -15,27 +15,27 @@ from typing import Any
 
 import torch
 
-from drpo.baselines import draw_best
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import DataSettings
+from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
-from drpo.data.similar import normalise
-from drpo.episodes import gold_of, offline_answer
+from drpo.data.quality.near_duplicates import normalise
+from drpo.data.run_data import gather
 from drpo.errors import DataError
-from drpo.evaluation.contestants import Contestant
+from drpo.evaluation.baselines import draw_best
 from drpo.evaluation.frontier import frontier
-from drpo.evaluation.heldout import Drawn, HeldOut, figures, standard_error
 from drpo.evaluation.judges import Answer, Judge, Match, recorded_judge
-from drpo.evaluation.outcome import Duel, Evaluated, Evaluation, Row, keep_duels, keep_evaluated
-from drpo.evaluation.texts import RougeL
+from drpo.evaluation.policies import Contestant
+from drpo.evaluation.results import Duel, Evaluated, Evaluation, Row, keep_duels, keep_evaluated
 from drpo.evaluation.winrate import WinRate, play
-from drpo.gold import GoldScorer
-from drpo.loading import load_causal
-from drpo.materials import gather
-from drpo.models import Models, load_models
-from drpo.records import known
-from drpo.scoring import Answer as Scored
-from drpo.settings import DataSettings
+from drpo.modeling.model_loading import load_causal
+from drpo.modeling.models import Models, load_models
+from drpo.modeling.scorers import Answer as Scored
+from drpo.rl.batches import gold_of, offline_answer
+from drpo.rl.heldout import Drawn, HeldOut, figures, standard_error
+from drpo.stats.text_overlap import RougeL
 from drpo.store import Store
+from drpo.types import known
 
 Progress = Callable[[str, int, int], None]
 
@@ -175,9 +175,11 @@ def _rows(models: Models, held: HeldOut, drawn: Drawn, start: Drawn) -> list[Row
     # Without a reward model the scores are the gold ones, and no learned score is known.
     learned = models.learned is not None
     chosen = _answers(
-        offline, models.reward.score(offline).tolist(), gold_of(models.gold, offline).tolist(),
+        offline,
+        models.reward.score(offline).tolist(),
+        gold_of(models.gold, offline).tolist(),
         learned=learned,
-    )  # fmt: skip
+    )
     policy, before = (
         _answers(one.answers, one.scores.tolist(), one.gold.tolist(), learned=learned)
         for one in (drawn, start)

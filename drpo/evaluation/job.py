@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from drpo.evaluation.contestants import contestant
 from drpo.evaluation.evaluate import evaluate
+from drpo.evaluation.policies import contestant
 from drpo.store import Store
-from drpo.tasks import TaskFolder, carry_out
+from drpo.system.jobs import TaskFolder, carry_out
 
 
 def evaluate_runs(task: TaskFolder) -> dict[str, Any]:

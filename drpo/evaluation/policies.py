@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from drpo.checkpoint import policies
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import UPDATING
 from drpo.errors import RunError
-from drpo.evaluation.kept import standing_step
-from drpo.settings import UPDATING
+from drpo.evaluation.storage import standing_step
+from drpo.rl.checkpoint import policies
 from drpo.store import Store, run_folder
 
 TRAINED_STEP = 1

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drpo.evaluation.contestants import Contestant
 from drpo.evaluation.frontier import Frontier
 from drpo.evaluation.judges import Answer
-from drpo.evaluation.kept import COMPARISON_KIND, KIND, comparison_key
+from drpo.evaluation.policies import Contestant
+from drpo.evaluation.storage import COMPARISON_KIND, KIND, comparison_key
 from drpo.evaluation.winrate import WinRate
 from drpo.store import Store
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drpo.evaluation.judges import Judge, Match, Verdict
-from drpo.evaluation.statistics import Interval, win_rate
+from drpo.stats.intervals import Interval, win_rate
 
 OUTCOMES = {"a": 1.0, "b": 0.0, "tie": 0.5}
 
@@ -38,9 +38,13 @@ class WinRate:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "judge": self.judge, "wins": self.wins, "ties": self.ties, "losses": self.losses,
-            "unjudged": self.unjudged, **self.interval.to_dict(),
-        }  # fmt: skip
+            "judge": self.judge,
+            "wins": self.wins,
+            "ties": self.ties,
+            "losses": self.losses,
+            "unjudged": self.unjudged,
+            **self.interval.to_dict(),
+        }
 
 
 def play(judge: Judge, matches: Sequence[Match], *, seed: int = 0) -> WinRate:
@@ -61,6 +65,10 @@ def summarize(
         [OUTCOMES[verdict] for verdict in given], [prompt for _, prompt in judged], seed=seed
     )
     return WinRate(
-        judge, interval, given.count("a"), given.count("tie"), given.count("b"),
+        judge,
+        interval,
+        given.count("a"),
+        given.count("tie"),
+        given.count("b"),
         len(verdicts) - len(given),
-    )  # fmt: skip
+    )

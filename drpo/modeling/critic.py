@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
 from drpo.errors import ConfigError
-from drpo.forward import call_backbone
-from drpo.loading import one_at_a_time
-from drpo.reward_model import load_reward_model
+from drpo.modeling.forward_pass import call_backbone
+from drpo.modeling.model_loading import one_at_a_time
+from drpo.modeling.reward_model import load_reward_model
 
 
 class Critic(nn.Module):

@@ -63,9 +63,12 @@ def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Pr
             merged: PreTrainedModel = load_adapted(folder, dtype=dtype).merge_and_unload()
             return merged.requires_grad_(requires_grad=True)  # PEFT has frozen the base
         model, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True,
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
             trust_remote_code=False,
-        )  # fmt: skip
+        )
     except UNREADABLE as error:
         raise ModelError(
             f"{folder}: expected a causal language model with config.json and safetensors weights, "
@@ -103,9 +106,12 @@ def load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     """
     try:
         classifier, report = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True,
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
             trust_remote_code=False,
-        )  # fmt: skip
+        )
     except UNREADABLE as error:
         raise ModelError(
             f"{folder}: expected the weights of a sequence classifier, got none that can be read "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drpo.errors import ModelError
-from drpo.model_files import find_folder, read_card
+from drpo.modeling.model_files import find_folder, read_card
 
 KNOWN = {
     "1b": (1_011_781_632, 16, 2048, 50_304, 2048),

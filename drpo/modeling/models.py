@@ -23,17 +23,17 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from drpo.config import RunConfig
-from drpo.critic import Critic, critic_from_reward
+from drpo.config.run_config import RunConfig
+from drpo.data.gold_reward import GoldScorer
 from drpo.errors import ConfigError, ModelError
-from drpo.forward import Precision
-from drpo.gold import GoldScorer
-from drpo.loading import context_length, load_causal, load_tokenizer, one_at_a_time
-from drpo.model_files import FOREIGN_CRITIC
-from drpo.resets import generator_for
-from drpo.reward_model import load_reward_model
-from drpo.scoring import GoldScores, LearnedScorer, Scorer
-from drpo.tokens import Vocabulary
+from drpo.modeling.critic import Critic, critic_from_reward
+from drpo.modeling.forward_pass import Precision
+from drpo.modeling.model_files import FOREIGN_CRITIC
+from drpo.modeling.model_loading import context_length, load_causal, load_tokenizer, one_at_a_time
+from drpo.modeling.reward_model import load_reward_model
+from drpo.modeling.scorers import GoldScores, LearnedScorer, Scorer
+from drpo.modeling.seeding import generator_for
+from drpo.modeling.tokenization import Vocabulary
 
 _IS_DROPOUT = re.compile("dropout|pdrop|layerdrop")
 """Names under which architectures keep a share to drop."""

@@ -1,6 +1,7 @@
 """Prompt and answer as one row of token ids, for models that read rather than write.
 
-`drpo.tokens` does the same for the policy, which has to know where a token is its own choice.
+`drpo.modeling.tokenization` does the same for the policy, which has to know where a token is its
+own choice.
 """
 
 from __future__ import annotations

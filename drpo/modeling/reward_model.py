@@ -24,9 +24,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from drpo.encoding import encode, keep_end, pad_rows, same_tokenizer
 from drpo.errors import ModelError, ShapeError, first_line
-from drpo.loading import context_length, load_classifier, load_tokenizer
+from drpo.modeling.model_loading import context_length, load_classifier, load_tokenizer
+from drpo.modeling.pair_encoding import encode, keep_end, pad_rows, same_tokenizer
 
 Pooling = Literal["last", "sum", "min"]
 POOLINGS: tuple[Pooling, ...] = ("last", "sum", "min")

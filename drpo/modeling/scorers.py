@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from drpo.encoding import keep_end, pad_rows
-from drpo.forward import Precision
-from drpo.gold import GoldScorer
-from drpo.loading import context_length
-from drpo.reward_model import RewardModel
+from drpo.data.gold_reward import GoldScorer
+from drpo.modeling.forward_pass import Precision
+from drpo.modeling.model_loading import context_length
+from drpo.modeling.pair_encoding import keep_end, pad_rows
+from drpo.modeling.reward_model import RewardModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,5 @@ class GoldScores:
     def score(self, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:
         """Return the true score of each answer, NaN where its row states no facts."""
         return torch.tensor(
-            [
-                float("nan") if a.facts is None else self.gold(a.text, a.facts)
-                for a in answers
-            ]
-        )  # fmt: skip
+            [float("nan") if a.facts is None else self.gold(a.text, a.facts) for a in answers]
+        )

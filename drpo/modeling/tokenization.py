@@ -6,14 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal
 
 from drpo.data.pairs import Pair
 from drpo.errors import DataError, ModelError
-from drpo.resets import Source, Trajectory
 
+Source = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
 _BLOCK = 1000
 """Texts handed to the tokenizer at once: fast, and bounded in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """A prompt with an offline answer to it, in tokens."""
+
+    item: int
+    """Index of the pair, or of the demonstration, that it came from."""
+    source: Source
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...] = ()
+    """Its end token included, unless the answer was cut at the length limit."""
 
 
 @dataclass(frozen=True)

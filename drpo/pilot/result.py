@@ -6,12 +6,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drpo.comparison import Call, Comparison, Judge, call_of, compare, pooled
-from drpo.evaluation.statistics import PairedDifference, paired_difference
-from drpo.pilot import ARMS, Arm, Pilot, members
+from drpo.analysis.head_to_head import Call, Comparison, Judge, call_of, compare, pooled
+from drpo.analysis.verdict import Risk, cost_of, evaluated, head_to_head, risk_of, scores_at
+from drpo.pilot.design import ARMS, Arm, Pilot, members
+from drpo.stats.intervals import PairedDifference, paired_difference
 from drpo.store import Store
 from drpo.store.schema import Run
-from drpo.verdict import Risk, cost_of, evaluated, head_to_head, risk_of, scores_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from drpo import processes
 from drpo.errors import RunError
-from drpo.playground.asking import Sampling, Source, socket_note
+from drpo.playground.protocol import Sampling, Source, socket_note
 from drpo.store import workspace
+from drpo.system import processes
 
 START_SECONDS = 120.0
 """How long loading torch may take on a busy machine."""
@@ -55,7 +55,7 @@ class Playground:
             prefix: The beginning of the answer, when it is given.
 
         Yields:
-            Lines as `drpo.playground.asking` lists them. Closing the iterator ends the writing.
+            Lines as `drpo.playground.protocol` lists them. Closing the iterator ends the writing.
 
         Raises:
             ConfigError: A sampling setting is out of range.
@@ -127,9 +127,13 @@ class Playground:
             words.append(str(self._idle_seconds))
         with (workspace() / "playground.log").open("ab") as output:
             child = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, env=os.environ | {"DRPO_HOME": str(workspace())},
-            )  # fmt: skip
+                words,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | {"DRPO_HOME": str(workspace())},
+            )
         _started[:] = [one for one in _started if one.poll() is None] + [child]
         if child.stdin is not None:
             child.stdin.write(secrets.token_hex(32).encode() + b"\n")

@@ -26,14 +26,14 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from drpo import processes
 from drpo.errors import ConfigError, DrpoError
-from drpo.loading import load_adapted, load_causal
-from drpo.models import load_vocabulary, weights_hash
-from drpo.playground.asking import MOST, Sampling, Source, socket_note
-from drpo.playground.writing import Voice, write
-from drpo.reward_model import RewardModel, load_reward_model
+from drpo.modeling.model_loading import load_adapted, load_causal
+from drpo.modeling.models import load_vocabulary, weights_hash
+from drpo.modeling.reward_model import RewardModel, load_reward_model
+from drpo.playground.generation import Voice, write
+from drpo.playground.protocol import MOST, Sampling, Source, socket_note
 from drpo.store import workspace
+from drpo.system import processes
 
 log = logging.getLogger(__name__)
 
@@ -145,12 +145,18 @@ class Engine:
                 return {"kind": "error", "message": str(error)}
             except torch.OutOfMemoryError:
                 log.exception("out of memory")
-                return {"kind": "error", "message": "Not enough memory for this checkpoint now; "
-                        "ask fewer at once, or wait until the running training ends."}  # fmt: skip
+                return {
+                    "kind": "error",
+                    "message": "Not enough memory for this checkpoint now; "
+                    "ask fewer at once, or wait until the running training ends.",
+                }
             except Exception as error:
                 log.exception("a generation failed")
-                return {"kind": "error", "message": f"The checkpoint could not answer "
-                        f"({type(error).__name__}); playground.log tells more."}  # fmt: skip
+                return {
+                    "kind": "error",
+                    "message": f"The checkpoint could not answer "
+                    f"({type(error).__name__}); playground.log tells more.",
+                }
 
     def _policy(self, folder: str) -> tuple[torch.nn.Module, str]:
         # Adapters are hashed as they were trained, before they disappear in their base.

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from drpo.errors import DataError
-from drpo.forward import call_causal
-from drpo.kl import exact_kl
-from drpo.loading import context_length
-from drpo.playground.asking import Sampling
-from drpo.reward_model import RewardModel
-from drpo.rollout import choose
-from drpo.tokens import Vocabulary
+from drpo.modeling.forward_pass import call_causal
+from drpo.modeling.model_loading import context_length
+from drpo.modeling.reward_model import RewardModel
+from drpo.modeling.tokenization import Vocabulary
+from drpo.playground.protocol import Sampling
+from drpo.rl.kl import exact_kl
+from drpo.rl.rollout import choose
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token with how likely it was; see `drpo.playground.asking`."""
+    """One token with how likely it was; see `drpo.playground.protocol`."""
 
     text: str
     log_prob: float
@@ -66,7 +66,7 @@ class _Reader:
 
 
 def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterator[dict[str, Any]]:
-    """Write an answer that begins with `prefix`, and yield what `drpo.playground.asking` lists.
+    """Write an answer that begins with `prefix`, and yield what `drpo.playground.protocol` lists.
 
     Args:
         voice: The checkpoint.
@@ -104,8 +104,11 @@ def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterato
             break
         now, before = policy([token]), start([token])
     finished = written[-1] in voice.vocabulary.stops
-    yield {"kind": "end", "finished": finished,
-           **_judged(voice, prompt, context, [*given, *written], finished)}  # fmt: skip
+    yield {
+        "kind": "end",
+        "finished": finished,
+        **_judged(voice, prompt, context, [*given, *written], finished),
+    }
 
 
 def news(said: str, whole: str) -> str:

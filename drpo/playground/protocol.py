@@ -90,8 +90,10 @@ def sources_of(run: Run) -> list[Source]:
     start = str(tuned) if tuned.is_dir() and method != "sft" else models["policy"]
     trained = folder / "models" / "reward_model"
     reward = models["reward_model"] or (str(trained) if trained.is_dir() else None)
-    kept = {int(path.parent.name.removeprefix("step-")): path
-            for path in folder.glob("checkpoints/step-*/policy")}  # fmt: skip
+    kept = {
+        int(path.parent.name.removeprefix("step-")): path
+        for path in folder.glob("checkpoints/step-*/policy")
+    }
     if method in ("sft", "dpo") and (folder / "models" / method).is_dir():
         kept[run.step] = folder / "models" / method
     return [

@@ -4,10 +4,10 @@
 says what the votes come to, `export` turns them into preference pairs. Nothing here loads torch.
 """
 
-from drpo.review.desk import BlindItem, Desk, Progress
 from drpo.review.export import preference_rows, write_preferences
-from drpo.review.plan import Review, Source, create_review, load_review, reviews
 from drpo.review.results import Results, results
+from drpo.review.sampling import Review, Source, create_review, load_review, reviews
+from drpo.review.session import BlindItem, Desk, Progress
 
 __all__ = [
     "BlindItem",

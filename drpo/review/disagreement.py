@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from drpo.monitor.alarms import Alarm, Evidence
-from drpo.monitor.desk import raise_alarm
-from drpo.monitor.evidence import SHOWN
-from drpo.monitor.people import people_disagree
-from drpo.review.plan import Review, Source, load_review
+from drpo.alarms.alarms import Alarm, Evidence
+from drpo.alarms.examples import SHOWN
+from drpo.alarms.handler import raise_alarm
+from drpo.alarms.human_disagreement import people_disagree
 from drpo.review.results import OUTCOMES, Duel, Results, standing_votes
+from drpo.review.sampling import Review, Source, load_review
 from drpo.store import Store
 
 
@@ -48,9 +48,13 @@ def _of(duel: Duel, mine: Source) -> Alarm | None:
     if mine != duel.subject:
         shares = (1 - human.value, 1 - high, 1 - low, 1 - model)
     return people_disagree(
-        mine.step, human=shares[0], low=shares[1], high=shares[2], votes=duel.votes,
+        mine.step,
+        human=shares[0],
+        low=shares[1],
+        high=shares[2],
+        votes=duel.votes,
         model=shares[3],
-    )  # fmt: skip
+    )
 
 
 def _evidence(store: Store, review: Review, mine: Source) -> tuple[Evidence, ...]:

@@ -18,8 +18,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from drpo.errors import DataError
-from drpo.review.plan import Item, Review, SourceAnswer, load_review
 from drpo.review.results import standing_votes
+from drpo.review.sampling import Item, Review, SourceAnswer, load_review
 from drpo.store import Store
 from drpo.store.schema import Vote
 

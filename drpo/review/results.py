@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
-from drpo.evaluation.agreement import (
+from drpo.review.sampling import Item, Review, Source, SourceAnswer, load_review
+from drpo.stats.agreement import (
     Agreement,
     SelfConsistency,
     SideBias,
@@ -17,9 +18,8 @@ from drpo.evaluation.agreement import (
     self_consistency,
     side_bias,
 )
-from drpo.evaluation.bradley_terry import Comparison, Ranking, bradley_terry
-from drpo.evaluation.statistics import Interval, VotesNeeded, votes_needed, win_rate
-from drpo.review.plan import Item, Review, Source, SourceAnswer, load_review
+from drpo.stats.bradley_terry import Comparison, Ranking, bradley_terry
+from drpo.stats.intervals import Interval, VotesNeeded, votes_needed, win_rate
 from drpo.store import Store
 from drpo.store.schema import Vote
 

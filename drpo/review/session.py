@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from drpo.errors import DataError
-from drpo.review.alarm import raise_disagreements
-from drpo.review.plan import Item, Review, load_review
+from drpo.review.disagreement import raise_disagreements
 from drpo.review.results import results
+from drpo.review.sampling import Item, Review, load_review
 from drpo.store import Store
 from drpo.store.schema import Vote
 

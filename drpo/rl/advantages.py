@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from drpo.rewards import last_acted
+from drpo.rl.rewards import last_acted
 
 
 def gae(

@@ -9,26 +9,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from drpo.config import RunConfig, check_filter
+from drpo.config.run_config import RunConfig, check_filter
 from drpo.data.pairs import Pair
 from drpo.errors import DataError
-from drpo.models import Models
-from drpo.records import Observer
-from drpo.resets import (
+from drpo.modeling.models import Models
+from drpo.modeling.scorers import Answer, Scorer
+from drpo.modeling.seeding import generator_for
+from drpo.modeling.tokenization import (
+    PromptLimit,
     Source,
-    Start,
     Trajectory,
-    batch_rows,
-    by_item,
-    draw,
-    generator_for,
-    keep_best,
-    place_starts,
-    wants_reset,
+    tokenize_answers,
+    tokenize_prompts,
 )
-from drpo.rollout import Rollout, Sampling, action_logits, by_length, finish, log_probs_of, pack
-from drpo.scoring import Answer, Scorer
-from drpo.tokens import PromptLimit, tokenize_answers, tokenize_prompts
+from drpo.rl.resets import Start, batch_rows, by_item, draw, keep_best, place_starts, wants_reset
+from drpo.rl.rollout import Rollout, Sampling, action_logits, by_length, finish, log_probs_of, pack
+from drpo.types import Observer
 
 
 def sampling_of(models: Models, config: RunConfig, temperature: float) -> Sampling:
@@ -76,17 +72,24 @@ class Episodes:
         # Plain PPO never resets, whatever is asked of it: it is the control of every comparison.
         if self.config.run.method == "ppo" or self.config.reset.reset_source != "rollin":
             return place_starts(
-                prompts, self.offline, draws, reset_prob=reset_prob,
-                min_prefix=self.config.reset.reset_min_prefix, pool=self.pool,
-            )  # fmt: skip
+                prompts,
+                self.offline,
+                draws,
+                reset_prob=reset_prob,
+                min_prefix=self.config.reset.reset_min_prefix,
+                pool=self.pool,
+            )
         resets = wants_reset(draws, reset_prob)
         rolled = roll_in(self.models, self.config, prompts, resets, step)
         # Each episode rolls in for itself, so the place in the batch stands in for the row.
         placed = [Trajectory(i, p.source, p.prompt) for i, p in enumerate(prompts)]
         starts = place_starts(
-            placed, rolled, draws, reset_prob=reset_prob,
+            placed,
+            rolled,
+            draws,
+            reset_prob=reset_prob,
             min_prefix=self.config.reset.reset_min_prefix,
-        )  # fmt: skip
+        )
         return [
             Start(Trajectory(p.item, t.source, t.prompt, t.answer), start.reset, start.prefix)
             for p, start in zip(prompts, starts, strict=True)
@@ -132,9 +135,7 @@ def offline_answer(models: Models, pair: Pair, trajectory: Trajectory) -> Answer
     """Return an offline answer as scorers read answers."""
     finished = bool(trajectory.answer) and trajectory.answer[-1] in models.vocabulary.stops
     text = models.vocabulary.continuation(trajectory.prompt, trajectory.answer)
-    return Answer(
-        trajectory.prompt, trajectory.answer, pair.prompt, text, finished, pair.facts
-    )  # fmt: skip
+    return Answer(trajectory.prompt, trajectory.answer, pair.prompt, text, finished, pair.facts)
 
 
 def gold_of(gold: Scorer | None, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:

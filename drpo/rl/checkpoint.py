@@ -26,11 +26,11 @@ from peft import load_peft_weights, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import CheckpointError, ModelError
-from drpo.loading import load_causal
-from drpo.models import Models
-from drpo.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
+from drpo.modeling.model_loading import load_causal
+from drpo.modeling.models import Models
+from drpo.rl.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
 
 FORMAT = 1
 SNAPSHOT_LIMIT = 64 * 2**20

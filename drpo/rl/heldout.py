@@ -15,17 +15,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
-from drpo.episodes import gold_of, offline_answer, prompt_limit, sampling_of
 from drpo.errors import DataError
-from drpo.kl import exact_kl
-from drpo.models import Models
-from drpo.records import Sample, known
-from drpo.resets import Trajectory, generator_for
-from drpo.rollout import Rollout, action_logits, by_length, entropy_of, finish
-from drpo.scoring import Answer
-from drpo.tokens import tokenize_answers, tokenize_prompts
+from drpo.modeling.models import Models
+from drpo.modeling.scorers import Answer
+from drpo.modeling.seeding import generator_for
+from drpo.modeling.tokenization import Trajectory, tokenize_answers, tokenize_prompts
+from drpo.rl.batches import gold_of, offline_answer, prompt_limit, sampling_of
+from drpo.rl.kl import exact_kl
+from drpo.rl.rollout import Rollout, action_logits, by_length, entropy_of, finish
+from drpo.types import Sample, known
 
 Tick = Callable[[int, int], None]
 
@@ -89,9 +89,14 @@ class HeldOut:
         """Let any policy with this tokenizer answer the prompts under the fixed noise."""
         total = len(self.prompts)
         rollout = finish(
-            policy, [p.prompt for p in self.prompts], [0] * total, self.sampling, self.noise,
-            precision=self.models.precision, tick=lambda done: tick(done, total),
-        )  # fmt: skip
+            policy,
+            [p.prompt for p in self.prompts],
+            [0] * total,
+            self.sampling,
+            self.noise,
+            precision=self.models.precision,
+            tick=lambda done: tick(done, total),
+        )
         lengths, actions = rollout.acted.sum(dim=1).tolist(), rollout.actions.tolist()
         written = [tuple(row[:length]) for row, length in zip(actions, lengths, strict=True)]
         answers = [
@@ -111,14 +116,24 @@ class HeldOut:
             whole = self._offline_answer(offline)
             kept.append(
                 Sample(
-                    step=step, kind="heldout", item=offline.item, start="prompt",
-                    prompt=answer.prompt, response=answer.text, offline=whole.text,
-                    offline_tokens=len(offline.answer), response_tokens=len(answer.ids),
-                    finished=answer.finished, score=known(float(drawn.scores[i])),
-                    gold=known(float(drawn.gold[i])), kl=known(float(drawn.kl[i])),
-                    offline_score=known(scores[i]), offline_gold=known(gold[i]), weights=weights,
+                    step=step,
+                    kind="heldout",
+                    item=offline.item,
+                    start="prompt",
+                    prompt=answer.prompt,
+                    response=answer.text,
+                    offline=whole.text,
+                    offline_tokens=len(offline.answer),
+                    response_tokens=len(answer.ids),
+                    finished=answer.finished,
+                    score=known(float(drawn.scores[i])),
+                    gold=known(float(drawn.gold[i])),
+                    kl=known(float(drawn.kl[i])),
+                    offline_score=known(scores[i]),
+                    offline_gold=known(gold[i]),
+                    weights=weights,
                 )
-            )  # fmt: skip
+            )
         return kept
 
     @torch.no_grad()
@@ -167,10 +182,14 @@ def figures(drawn: Drawn) -> dict[str, float]:
     texts = [a.text for a in drawn.answers]
     values: dict[str, float] = {}
     for name, column in (
-        ("scores", drawn.scores[~drawn.scores.isnan()]), ("gold", drawn.gold[~drawn.gold.isnan()]),
-        ("kl", drawn.kl), ("mean_length", lengths), ("finished", finished),
-        ("repetition", repeated), ("entropy", drawn.entropy),
-    ):  # fmt: skip
+        ("scores", drawn.scores[~drawn.scores.isnan()]),
+        ("gold", drawn.gold[~drawn.gold.isnan()]),
+        ("kl", drawn.kl),
+        ("mean_length", lengths),
+        ("finished", finished),
+        ("repetition", repeated),
+        ("entropy", drawn.entropy),
+    ):
         if len(column):
             values[f"eval/{name}"] = float(column.mean())
             values[f"eval/{name}_se"] = standard_error(column)

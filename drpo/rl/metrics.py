@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from drpo.advantages import explained_variance
-from drpo.checkpoint import TrainState
-from drpo.episodes import Episodes
-from drpo.ppo import Credit, Judged
-from drpo.records import Sample, known
-from drpo.resets import Start
-from drpo.rollout import Rollout
-from drpo.scoring import Answer
+from drpo.modeling.scorers import Answer
+from drpo.rl.advantages import explained_variance
+from drpo.rl.batches import Episodes
+from drpo.rl.checkpoint import TrainState
+from drpo.rl.ppo import Credit, Judged
+from drpo.rl.resets import Start
+from drpo.rl.rollout import Rollout
+from drpo.types import Sample, known
 
 
 @dataclass
@@ -130,18 +130,26 @@ def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:
         prefix, response = split_answer(answer.text, given)
         samples.append(
             Sample(
-                step=step, kind="episode", item=trajectory.item,
+                step=step,
+                kind="episode",
+                item=trajectory.item,
                 start="reset" if start.reset else "prompt",
-                prompt=answer.prompt, prefix=prefix,
+                prompt=answer.prompt,
+                prefix=prefix,
                 response=response,
                 offline=vocabulary.continuation(trajectory.prompt, trajectory.answer),
-                prefix_tokens=start.prefix, offline_tokens=len(trajectory.answer),
-                response_tokens=chosen[i], finished=answer.finished,
-                score=known(float(update.scores[i])), gold=known(float(update.gold[i])),
-                kl=known(float(update.kl[i])), offline_score=known(score), offline_gold=known(gold),
+                prefix_tokens=start.prefix,
+                offline_tokens=len(trajectory.answer),
+                response_tokens=chosen[i],
+                finished=answer.finished,
+                score=known(float(update.scores[i])),
+                gold=known(float(update.gold[i])),
+                kl=known(float(update.kl[i])),
+                offline_score=known(score),
+                offline_gold=known(gold),
                 weights=update.weights,
             )
-        )  # fmt: skip
+        )
     return samples
 
 

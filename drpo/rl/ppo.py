@@ -10,15 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from drpo.advantages import gae
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import TrainingDivergedError
-from drpo.kl import kl_per_token
-from drpo.losses import policy_loss, value_loss
-from drpo.models import Models
-from drpo.resets import generator_for
-from drpo.rewards import shape_rewards, whiten
-from drpo.rollout import (
+from drpo.modeling.models import Models
+from drpo.modeling.seeding import generator_for
+from drpo.rl.advantages import gae
+from drpo.rl.kl import kl_per_token
+from drpo.rl.losses import policy_loss, value_loss
+from drpo.rl.rewards import shape_rewards, whiten
+from drpo.rl.rollout import (
     Rollout,
     action_logits,
     action_values,
@@ -182,14 +182,18 @@ def accumulate_gradients(
         logits = action_logits(models.policy, part, models.precision)
         policy_sum, policy_sums = policy_loss(
             log_probs_of(logits, part.actions, temperature),
-            judged.log_probs[place], credit.advantages[place], part.acted,
+            judged.log_probs[place],
+            credit.advantages[place],
+            part.acted,
             cliprange=ppo.cliprange,
-        )  # fmt: skip
+        )
         value_sum, value_sums = value_loss(
             action_values(models.critic, part, models.precision),
-            judged.values[place], credit.returns[place], part.acted,
+            judged.values[place],
+            credit.returns[place],
+            part.acted,
             cliprange_value=ppo.cliprange_value,
-        )  # fmt: skip
+        )
         loss = (policy_sum + ppo.vf_coef * value_sum) / tokens
         _check_finite("loss", loss)
         loss.backward()  # type: ignore[no-untyped-call]

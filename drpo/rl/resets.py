@@ -9,30 +9,16 @@ first token of an answer is then never trained on by a reset episode.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from drpo.errors import DataError
-
-Source = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
-
-
-@dataclass(frozen=True, slots=True)
-class Trajectory:
-    """A prompt with an offline answer to it, in tokens."""
-
-    item: int
-    """Index of the pair, or of the demonstration, that it came from."""
-    source: Source
-    prompt: tuple[int, ...]
-    answer: tuple[int, ...] = ()
-    """Its end token included, unless the answer was cut at the length limit."""
+from drpo.modeling.seeding import generator_for
+from drpo.modeling.tokenization import Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +40,6 @@ class Start:
     def context(self) -> tuple[int, ...]:
         """All tokens that stand before the policy's first choice."""
         return self.trajectory.prompt + self.given
-
-
-def generator_for(seed: int, step: int, purpose: str) -> torch.Generator:
-    """Return a generator that depends on nothing but its arguments, for exact resumption.
-
-    Each purpose has its own stream, so that drawing more for one changes nothing in another.
-    """
-    digest = hashlib.sha256(f"{seed}/{step}/{purpose}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 def draw(episodes: int, seed: int, step: int) -> Float[Tensor, "episodes draws"]:

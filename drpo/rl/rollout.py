@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from drpo.forward import Precision, call_causal, positions_of
+from drpo.modeling.forward_pass import Precision, call_causal, positions_of
 
 
 @dataclass(frozen=True)

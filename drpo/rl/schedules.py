@@ -11,9 +11,9 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import Schedule
 from drpo.errors import CheckpointError
-from drpo.settings import Schedule
 
 _MEMORY = 0.8
 """Share of the past kept by the running means: about five updates."""

@@ -2,8 +2,8 @@
 
 What is kept of arXiv:2404.08495: episodes start part-way through offline answers, only what the
 policy wrote is stored, rewarded and trained on, and PPO with a KL brake improves it. What differs
-from the authors' code is masked here and not there: see `drpo.rollout` for the layout and
-`drpo.resets` for the depth of a reset. With `reset_prob` 0 this is plain PPO.
+from the authors' code is masked here and not there: see `drpo.rl.rollout` for the layout and
+`drpo.rl.resets` for the depth of a reset. With `reset_prob` 0 this is plain PPO.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pathlib import Path
 
 import torch
 
-from drpo import checkpoint
-from drpo.checkpoint import TrainState
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
-from drpo.episodes import Episodes, gold_of, prepare_episodes, sampling_of
-from drpo.evaluation.heldout import HeldOut
-from drpo.models import Models
-from drpo.ppo import assign_credit, judge, learn, plan_passes
-from drpo.records import Control, Observer
-from drpo.resets import generator_for
-from drpo.rewards import penalise_unfinished
-from drpo.rollout import finish
-from drpo.schedules import Knob, learning_rate
-from drpo.telling import Clock, Update, metrics_of, samples_of
+from drpo.modeling.models import Models
+from drpo.modeling.seeding import generator_for
+from drpo.rl import checkpoint
+from drpo.rl.batches import Episodes, gold_of, prepare_episodes, sampling_of
+from drpo.rl.checkpoint import TrainState
+from drpo.rl.heldout import HeldOut
+from drpo.rl.metrics import Clock, Update, metrics_of, samples_of
+from drpo.rl.ppo import assign_credit, judge, learn, plan_passes
+from drpo.rl.rewards import penalise_unfinished
+from drpo.rl.rollout import finish
+from drpo.rl.schedules import Knob, learning_rate
+from drpo.types import Control, Observer
 
 _POLL_SECONDS = 0.5
 """How often a paused run looks for a command."""
@@ -107,13 +107,19 @@ def _one_update(
     # 2. Act. `acted` is True only on tokens the policy chose.
     sampling = sampling_of(models, config, config.sampling.temperature)
     noise = torch.rand(
-        len(starts), sampling.length, dtype=torch.float64,
+        len(starts),
+        sampling.length,
+        dtype=torch.float64,
         generator=generator_for(config.run.seed, step, "sampling"),
-    )  # fmt: skip
+    )
     rollout = finish(
-        models.policy, [s.context for s in starts], [s.prefix for s in starts], sampling, noise,
+        models.policy,
+        [s.context for s in starts],
+        [s.prefix for s in starts],
+        sampling,
+        noise,
         precision=models.precision,
-    )  # fmt: skip
+    )
     weights = models.weights_hash()
     clock.lap("rollout")
 
@@ -133,11 +139,20 @@ def _one_update(
     clock.lap("learning")
 
     return Update(
-        starts=starts, answers=answers, rollout=rollout, scores=scores.cpu(),
-        gold=gold_of(models.gold, answers), judged=judged, credit=credit, learned=learned,
-        kl_coef=kl_coef, reset_prob=reset_prob, learning_rate=lr, weights=weights,
+        starts=starts,
+        answers=answers,
+        rollout=rollout,
+        scores=scores.cpu(),
+        gold=gold_of(models.gold, answers),
+        judged=judged,
+        credit=credit,
+        learned=learned,
+        kl_coef=kl_coef,
+        reset_prob=reset_prob,
+        learning_rate=lr,
+        weights=weights,
         seconds=clock.seconds,
-    )  # fmt: skip
+    )
 
 
 def _steer(state: TrainState, update: Update) -> None:
@@ -197,9 +212,11 @@ def _turn_knobs(state: TrainState, config: RunConfig, observer: Observer, contro
         old, new = knob.at(state.step, config.ppo.updates), float(control.settings[name])
         knob.turn(state.step, new)
         observer.event(
-            state.step, "knob", f"{name} {old:g} -> {new:g}",
+            state.step,
+            "knob",
+            f"{name} {old:g} -> {new:g}",
             {"name": name, "old": old, "new": new, "live": True},
-        )  # fmt: skip
+        )
 
 
 def _save(models: Models, state: TrainState, observer: Observer, directory: Path) -> None:

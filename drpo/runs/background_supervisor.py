@@ -1,6 +1,7 @@
 """Supervise the queue without a screen, until nothing is queued or live.
 
-Started by commands that do not wait for the runs they queue, as `python -m drpo.headless`.
+Started by commands that do not wait for the runs they queue, as
+`python -m drpo.runs.background_supervisor`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from drpo import processes
-from drpo.launcher import POLL_SECONDS, SILENT_SECONDS, Supervisor
+from drpo.runs.supervisor import POLL_SECONDS, SILENT_SECONDS, Supervisor
 from drpo.store import Store, workspace
+from drpo.system import processes
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +41,12 @@ def start_detached() -> None:
     workspace().mkdir(parents=True, exist_ok=True)
     with (workspace() / "supervisor.log").open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "drpo.headless"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            [sys.executable, "-m", "drpo.runs.background_supervisor"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
-        )  # fmt: skip
+        )
     _children.append(child)
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, DataError
 from drpo.store import Store
 from drpo.store.schema import Run
 
-SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 
 COMMON: dict[str, Any] = {
     "episodes_per_update": 64,

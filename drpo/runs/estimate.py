@@ -16,14 +16,14 @@ from typing import Any
 
 import psutil
 
-from drpo import processes
-from drpo.config import RunConfig
-from drpo.data.source import file_of
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import UPDATING
+from drpo.data.io.source import file_of
 from drpo.errors import DrpoError
-from drpo.model_files import count_tokens, find_folder, read_card
-from drpo.model_size import Size, size_of
-from drpo.settings import UPDATING
+from drpo.modeling.model_files import count_tokens, find_folder, read_card
+from drpo.modeling.model_size import Size, size_of
 from drpo.store import Store
+from drpo.system import processes
 
 GIB = 2**30
 TRAINED_BYTES = 16
@@ -37,10 +37,14 @@ CALL_SECONDS = {"cpu": 6e-5, "gpu": 1.5e-4}
 
 
 SAME_SPEED = (
-    ("models", "policy"), ("models", "lora_rank"), ("models", "device"), ("models", "dtype"),
-    ("models", "gradient_checkpointing"), ("ppo", "num_ppo_epochs"),
+    ("models", "policy"),
+    ("models", "lora_rank"),
+    ("models", "device"),
+    ("models", "dtype"),
+    ("models", "gradient_checkpointing"),
+    ("ppo", "num_ppo_epochs"),
     ("sampling", "response_length"),
-)  # fmt: skip
+)
 """Settings in which an earlier run must agree before its time tells anything about this one."""
 
 

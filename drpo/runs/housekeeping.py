@@ -11,10 +11,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from drpo import processes
 from drpo.errors import ConfigError, RunError
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
+from drpo.system import processes
 
 LONGEST_NAME = 100
 LONGEST_TAG = 30

@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from drpo import baselines, checkpoint, provenance, trainer
-from drpo.config import RunConfig
+from drpo.alarms.handler import AlarmDesk
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import UPDATING
+from drpo.data.run_data import Materials, gather
 from drpo.errors import CheckpointError, RunError
-from drpo.materials import Materials, gather
-from drpo.models import Models, load_models
-from drpo.monitor.desk import AlarmDesk
-from drpo.recorder import Recorder
-from drpo.settings import UPDATING
+from drpo.evaluation import baselines
+from drpo.modeling.models import Models, load_models
+from drpo.rl import checkpoint, trainer
+from drpo.runs import provenance
+from drpo.runs.store_observer import Recorder
 
 if TYPE_CHECKING:
     from drpo.data.pairs import Pair
@@ -207,9 +209,15 @@ def _train_policy(
     if state is None:
         _measure_reward_model(models, materials.heldout, recorder)
     state = trainer.train(
-        models, materials.train, materials.heldout, config, recorder,
-        checkpoint_dir=directory, state=state, demonstrations=materials.demonstrations,
-    )  # fmt: skip
+        models,
+        materials.train,
+        materials.heldout,
+        config,
+        recorder,
+        checkpoint_dir=directory,
+        state=state,
+        demonstrations=materials.demonstrations,
+    )
     return state.step < config.ppo.updates
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drpo import materials, processes
-from drpo.config import RunConfig, check_filter
-from drpo.data import load_pairs
+from drpo.alarms.handler import check_settings
+from drpo.config.run_config import RunConfig, check_filter
+from drpo.data import load_pairs, run_data
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
-from drpo.model_files import (
+from drpo.modeling.model_files import (
     FOREIGN_CRITIC,
     ModelCard,
     count_tokens,
@@ -22,8 +22,8 @@ from drpo.model_files import (
     read_card,
     same_tokens,
 )
-from drpo.monitor.desk import check_settings
 from drpo.store import Store
+from drpo.system import processes
 
 MOST_COUNTED = 5_000
 """Prompts whose tokens are counted here, longest first; the worker counts them all."""
@@ -128,19 +128,19 @@ class Prompts:
 def _check_data(config: RunConfig, store: Store | None) -> list[Prompts]:
     pairs = load_pairs(config.data.data, store=store)
     train, heldout = pairs.pairs, []
-    shown = materials.demonstrations(config, store)
+    shown = run_data.demonstrations(config, store)
     if config.data.heldout is not None:
         heldout = load_pairs(config.data.heldout, store=store).pairs
-        train = materials.trainable(train, heldout, config.data.data)
-        shown = shown and materials.trainable(shown, heldout, str(config.data.demonstrations))
+        train = run_data.trainable(train, heldout, config.data.data)
+        shown = shown and run_data.trainable(shown, heldout, str(config.data.demonstrations))
     elif len({pair.prompt for pair in pairs.pairs}) < 2:
         raise DataError(
             f"{config.data.data} holds a single prompt, so none can be set apart for evaluation; "
             "give a file of held-out pairs, or more prompts."
         )
-    gold = materials.gold_of(config, pairs)
-    materials.check_facts((*train, *shown), config)
-    materials.check_slots((*train, *heldout, *shown), gold)
+    gold = run_data.gold_of(config, pairs)
+    run_data.check_facts((*train, *shown), config)
+    run_data.check_slots((*train, *heldout, *shown), gold)
     read = [Prompts(config.data.data, train)]
     if config.run.method == "drpo" and config.reset.reset_source == "demonstrations":
         read.append(Prompts(str(config.data.demonstrations), shown))

@@ -8,7 +8,7 @@ from typing import Any
 
 import drpo
 from drpo.data.pairset import content_hash
-from drpo.materials import Materials
+from drpo.data.run_data import Materials
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "tokenizers", "datasets")
 """Those whose version can change what is learned."""

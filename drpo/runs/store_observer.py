@@ -1,6 +1,6 @@
 """What a running run writes to the store, and what it hears from there.
 
-Training talks to a `Recorder` as to any `drpo.records.Observer`. Nothing the recorder writes may
+Training talks to a `Recorder` as to any `drpo.types.Observer`. Nothing the recorder writes may
 break training: a failed write is logged and counted, and training goes on without that point.
 """
 
@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from drpo.monitor.desk import AlarmDesk
-from drpo.records import Control, Sample, finite
+from drpo.alarms.handler import AlarmDesk
 from drpo.store import Store
 from drpo.store.schema import Command, EventRow
+from drpo.types import Control, Sample, finite
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,13 @@ HEARD_EVERY = 0.5
 REWRITTEN = ("checkpoint",)
 """Events after the last checkpoint that a resumed run writes again."""
 SUMMARY = {
-    "scores": "eval/scores", "gold": "eval/gold", "kl": "eval/kl",
-    "mean_length": "eval/mean_length", "scores_se": "eval/scores_se", "gold_se": "eval/gold_se",
-}  # fmt: skip
+    "scores": "eval/scores",
+    "gold": "eval/gold",
+    "kl": "eval/kl",
+    "mean_length": "eval/mean_length",
+    "scores_se": "eval/scores_se",
+    "gold_se": "eval/gold_se",
+}
 
 
 class Recorder:
@@ -95,10 +99,11 @@ class Recorder:
         # to the value that stands in it, and those before, need not be repeated: a paused run's
         # knob may be turned several times, back again too.
         held = {
-            event.payload["name"]: event.id for event in turned
+            event.payload["name"]: event.id
+            for event in turned
             if event.step == step
             and event.payload["new"] == (standing or {}).get(event.payload["name"])
-        }  # fmt: skip
+        }
         for event in turned:
             name = str(event.payload["name"])
             kept = event.step == step and event.id <= held.get(name, 0)

@@ -4,7 +4,7 @@ One thread a dashboard process; of all processes that share a workspace, only th
 `supervisor.lock` acts, the others stand by and take over when it ends. Workers lead sessions of
 their own, so neither a closed browser nor a dead dashboard touches them; a new supervisor finds
 them in the store. Torch is never imported here: a run's worker is another process, except with
-`executor: thread`. `drpo.headless` supervises without a screen.
+`executor: thread`. `drpo.runs.background_supervisor` supervises without a screen.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from drpo import processes
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
+from drpo.system import processes
 
 log = logging.getLogger(__name__)
 
@@ -182,9 +182,14 @@ class Supervisor:
             return False
         self._beats.pop(run.id, None)
         self.store.runs.change(
-            run.id, stage="starting", device=device, heartbeat_at=time.time(),
-            host=processes.hostname(), pid=None, pid_started=None,
-        )  # fmt: skip
+            run.id,
+            stage="starting",
+            device=device,
+            heartbeat_at=time.time(),
+            host=processes.hostname(),
+            pid=None,
+            pid_started=None,
+        )
         try:
             if RunConfig.from_nested(run.config).run.executor == "thread":
                 self._start_thread(run.id)
@@ -198,7 +203,7 @@ class Supervisor:
         return True
 
     def _start_thread(self, run_id: str) -> None:
-        from drpo import worker
+        from drpo.runs import worker
 
         thread = threading.Thread(
             target=worker.execute, args=(run_id, self.store), name=f"drpo-run-{run_id}", daemon=True
@@ -243,10 +248,13 @@ def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[byt
         environment["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
     with (folder / "worker.log").open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "drpo.worker", run_id],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True, env=environment,
-        )  # fmt: skip
+            [sys.executable, "-m", "drpo.runs.worker", run_id],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+        )
     store.runs.change(run_id, pid=child.pid, pid_started=processes.start_time(child.pid))
     return child
 

@@ -1,7 +1,7 @@
 """Carries out one run: the only place where training and store meet.
 
-`python -m drpo.worker RUN` is what a supervisor starts, in a session of its own; `execute` is the
-same inside a thread. However the run ends, the store says how, in a sentence a person can use;
+`python -m drpo.runs.worker RUN` is what a supervisor starts, in a session of its own; `execute` is
+the same inside a thread. However the run ends, the store says how, in a sentence a person can use;
 the traceback goes to worker.log. Torch is loaded inside the run, so that a SIGTERM before that is
 obeyed too.
 """
@@ -20,12 +20,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from drpo import processes, tasks
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import DrpoError, RunError, first_line
-from drpo.recorder import Recorder
+from drpo.runs.store_observer import Recorder
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
+from drpo.system import jobs, processes
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def _outcome(run: Run, folder: Path, recorder: Recorder) -> tuple[str, str]:
         (folder / "config.json").write_text(config.to_json(), encoding="utf-8")
         threads = _fix_threads(folder)
         log.info("run %s with %d threads", run.id, threads)
-        from drpo import pipeline
+        from drpo.runs import pipeline
 
         stopped = pipeline.carry_out(config, folder, recorder)
     except DrpoError as error:
@@ -136,11 +136,11 @@ def _fix_threads(folder: Path) -> int:
     """
     file = folder / "threads.json"
     # A power cut may have left it empty; such a run goes on with a number counted anew.
-    threads = tasks.read_json(file).get("threads")
+    threads = jobs.read_json(file).get("threads")
     if threads is None:
         wanted = os.environ.get("OMP_NUM_THREADS", "")
         threads = int(wanted) if wanted.isdigit() else max(1, processes.cores() - 1)
-        tasks.write_json(file, {"threads": threads})
+        jobs.write_json(file, {"threads": threads})
     import torch
 
     torch.set_num_threads(int(threads))
@@ -173,7 +173,7 @@ def export(run_id: str, out: Path, store: Store) -> None:
         CheckpointError: The run has saved nothing yet.
         RunError: The folder is in use, or the run's method trains no policy.
     """
-    from drpo import pipeline
+    from drpo.runs import pipeline
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists and is not an empty folder; choose another.")

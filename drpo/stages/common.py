@@ -25,9 +25,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import DataError, ModelError
-from drpo.loading import load_tokenizer
+from drpo.modeling.model_loading import load_tokenizer
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called as `progress(stage, steps done, steps in all, figures of the last step)`."""

@@ -10,9 +10,9 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
-from drpo.config import RunConfig
-from drpo.encoding import encode
-from drpo.loading import context_length, load_causal
+from drpo.config.run_config import RunConfig
+from drpo.modeling.model_loading import context_length, load_causal
+from drpo.modeling.pair_encoding import encode
 from drpo.stages.common import (
     Hooks,
     Preference,

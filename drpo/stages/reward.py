@@ -21,11 +21,11 @@ from transformers import (
 )
 from trl import RewardConfig, RewardTrainer
 
-from drpo.config import RunConfig
-from drpo.encoding import encode, pad_rows
+from drpo.config.run_config import RunConfig
 from drpo.errors import ModelError
-from drpo.loading import context_length, load_causal, one_at_a_time
-from drpo.reward_model import Pooling, RewardModel
+from drpo.modeling.model_loading import context_length, load_causal, one_at_a_time
+from drpo.modeling.pair_encoding import encode, pad_rows
+from drpo.modeling.reward_model import Pooling, RewardModel
 from drpo.stages.common import (
     Hooks,
     Preference,

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from drpo.evaluation.statistics import Interval, wilson
+from drpo.stats.intervals import Interval, wilson
 
 Counts = NDArray[np.float64]
 

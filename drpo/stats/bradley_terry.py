@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from drpo.errors import DataError
-from drpo.evaluation.statistics import Interval
+from drpo.stats.intervals import Interval
 
 Floats = NDArray[np.float64]
 
@@ -149,9 +149,12 @@ class _Davidson:
 
     def fit(self) -> Floats:
         found = minimize(
-            self.loss, np.zeros(self.size + 1), jac=True, method="L-BFGS-B",
+            self.loss,
+            np.zeros(self.size + 1),
+            jac=True,
+            method="L-BFGS-B",
             options={"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8},
-        )  # fmt: skip
+        )
         return np.asarray(found.x)
 
     def covariances(self, theta: Floats) -> list[Floats]:

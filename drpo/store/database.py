@@ -12,11 +12,11 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import sessionmaker
 
 from drpo.errors import RunError
-from drpo.store.library import Datasets, Documents, Sweeps, Votes
+from drpo.store.documents import Datasets, Documents, Sweeps, Votes
+from drpo.store.migrate import add_missing
 from drpo.store.runs import Commands, Events, Runs
 from drpo.store.schema import Base
 from drpo.store.series import Metrics, Samples
-from drpo.store.upgrade import add_missing
 
 
 def workspace() -> Path:

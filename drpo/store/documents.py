@@ -10,8 +10,8 @@ from sqlalchemy import Text, cast, delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.errors import DataError, RunError
-from drpo.records import finite
 from drpo.store.schema import Dataset, Document, Run, Sweep, Vote
+from drpo.types import finite
 
 
 class Datasets:

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import RunError
 from drpo.store.schema import LIVE_STATUSES, STATUSES, Command, Dataset, EventRow, Run
 
@@ -214,9 +214,13 @@ class Events:
     ) -> int:
         """Write one event and return its id."""
         row = EventRow(
-            run_id=run_id, step=step, kind=kind, message=message,
-            payload=dict(payload or {}), who=who,
-        )  # fmt: skip
+            run_id=run_id,
+            step=step,
+            kind=kind,
+            message=message,
+            payload=dict(payload or {}),
+            who=who,
+        )
         with self._session.begin() as session:
             session.add(row)
         return row.id

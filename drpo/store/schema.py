@@ -94,7 +94,7 @@ class Metric(Base):
 
 
 class SampleRow(Base):
-    """One answer that was written down: see `drpo.records.Sample` for the fields' meaning."""
+    """One answer that was written down: see `drpo.types.Sample` for the fields' meaning."""
 
     __tablename__ = "samples"
     __table_args__ = (

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from drpo.records import Sample
 from drpo.store.schema import Metric, SampleRow
+from drpo.types import Sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,13 +162,17 @@ class Samples:
         depth = case((reset, SampleRow.prefix_tokens * parts // length), else_=-1)
         query = (
             select(
-                SampleRow.step, depth, func.count(), func.avg(SampleRow.score),
-                func.avg(SampleRow.gold), func.avg(SampleRow.kl),
+                SampleRow.step,
+                depth,
+                func.count(),
+                func.avg(SampleRow.score),
+                func.avg(SampleRow.gold),
+                func.avg(SampleRow.kl),
             )
             .where(SampleRow.run_id == run_id, SampleRow.kind == "episode")
             .group_by(SampleRow.step, depth)
             .order_by(SampleRow.step, depth)
-        )  # fmt: skip
+        )
         with self._session() as session:
             rows = session.execute(query).all()
         return [(step, deep, n, score, gold, kl) for step, deep, n, score, gold, kl in rows]

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from drpo import orders
-from drpo.demo import SAMPLES
 from drpo.errors import RunError
-from drpo.headless import hand_over
-from drpo.launcher import Supervisor
+from drpo.runs.background_supervisor import hand_over
+from drpo.runs.demo import SAMPLES
+from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.study.plan import Planned, start_name
+from drpo.system import control
 
 POLL_SECONDS = 2.0
 RETRIES = 3
@@ -61,7 +61,7 @@ def queue(store: Store, planned: Sequence[Planned], policies: Path) -> None:
         if run is None:
             store.runs.create(one.config(policies), story=one.story)
         elif run.status in ("interrupted", "stopped", "paused"):
-            orders.resume(store, run.id, "study")
+            control.resume(store, run.id, "study")
 
 
 def make_starts(planned: Sequence[Planned], policies: Path, progress: Progress) -> None:
@@ -80,8 +80,10 @@ def make_starts(planned: Sequence[Planned], policies: Path, progress: Progress) 
         command = [sys.executable, str(script), "start-policy"]
         done = subprocess.run(
             [*command, "--success", str(success), "--out", str(folder)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise RunError(f"{script} could not make the start policy {folder.name}: {last}")
@@ -139,7 +141,7 @@ def _stop(store: Store, planned: Sequence[Planned], progress: Progress) -> Stand
     for one in planned:
         run = run_of(store, one)
         if run is not None and run.status in LIVE_STATUSES:
-            orders.stop(store, run.id, "study")
+            control.stop(store, run.id, "study")
     until = time.monotonic() + 120
     while (now := standing(store, planned)).live and time.monotonic() < until:
         time.sleep(POLL_SECONDS)

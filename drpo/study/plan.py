@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drpo.config import RunConfig
-from drpo.demo import demo_config
+from drpo.config.run_config import RunConfig
+from drpo.runs.demo import demo_config
 
 RESET_PROBS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STARTS = (0.002, 0.01, 0.03, 0.1)
@@ -17,8 +17,11 @@ SEEDS = 5
 START_SEEDS = 3
 
 STRICT: dict[str, Any] = {
-    "task": "strict", "reward_source": "gold", "num_ppo_epochs": 1, "updates": 50,
-}  # fmt: skip
+    "task": "strict",
+    "reward_source": "gold",
+    "num_ppo_epochs": 1,
+    "updates": 50,
+}
 """The true reward itself: the question is exploration, so no reward model may answer it. One pass
 over each update's episodes, which keeps the policy closer to the one that drew them; `passes` asks
 what becomes of the answer with the usual number."""
@@ -26,9 +29,12 @@ PASSES = 4
 TLDR: dict[str, Any] = {"task": "tldr", "updates": 30}
 ANNEALED: dict[str, Any] = {"reset_prob": 0.5, "reset_schedule": "adaptive"}
 TUNED: dict[str, Any] = {
-    "sft_learning_rate": 3e-4, "sft_batch_size": 32,
-    "dpo_epochs": 1.0, "dpo_learning_rate": 1e-4, "dpo_batch_size": 32,
-}  # fmt: skip
+    "sft_learning_rate": 3e-4,
+    "sft_batch_size": 32,
+    "dpo_epochs": 1.0,
+    "dpo_learning_rate": 1e-4,
+    "dpo_batch_size": 32,
+}
 """Step sizes at which a model of under a million parameters learns from 8,000 pairs. SFT makes one
 pass; DPO begins where PPO and DR-PO do, at the start policy, so no SFT comes before it."""
 
@@ -92,8 +98,10 @@ def tldr(seeds: int = SEEDS) -> list[Planned]:
 def start(seeds: int = START_SEEDS) -> list[Planned]:
     """Where resets stop to pay: other start policies; those at 1 % are the strict grid's."""
     arms: dict[str, dict[str, Any]] = {
-        "p0": {"reset_prob": 0.0}, "p0.5": {"reset_prob": 0.5}, "annealed": ANNEALED,
-    }  # fmt: skip
+        "p0": {"reset_prob": 0.0},
+        "p0.5": {"reset_prob": 0.5},
+        "annealed": ANNEALED,
+    }
     return [
         Planned("start", f"{success:g}-{arm}", seed, {**STRICT, **settings}, start=success)
         for seed in range(seeds)
@@ -124,8 +132,12 @@ def methods(seeds: int = SEEDS) -> list[Planned]:
 
 
 EXPERIMENTS = {
-    "strict": strict, "passes": passes, "start": start, "tldr": tldr, "methods": methods,
-}  # fmt: skip
+    "strict": strict,
+    "passes": passes,
+    "start": start,
+    "tldr": tldr,
+    "methods": methods,
+}
 
 
 def whole(names: Iterable[str] = EXPERIMENTS, *, seeds: int | None = None) -> list[Planned]:

@@ -9,17 +9,23 @@ from typing import Any
 
 import pandas as pd
 
-from drpo.demo import COMMON
+from drpo.runs.demo import COMMON
 from drpo.store import Store
 from drpo.study import tables
-from drpo.study.carry import standing
-from drpo.study.drawing import curve, figure
+from drpo.study.execute import standing
 from drpo.study.plan import PASSES, SEEDS, START_SEEDS, STARTS, STRICT, Planned
+from drpo.study.svg_curves import curve, figure
 
 LABELS = {
-    "p0": "no resets", "p0.25": "resets .25", "p0.5": "resets .5", "p0.75": "resets .75",
-    "p1": "resets 1", "annealed": "annealed from .5", "sft": "SFT", "dpo": "DPO",
-}  # fmt: skip
+    "p0": "no resets",
+    "p0.25": "resets .25",
+    "p0.5": "resets .5",
+    "p0.75": "resets .75",
+    "p1": "resets 1",
+    "annealed": "annealed from .5",
+    "sft": "SFT",
+    "dpo": "DPO",
+}
 
 INTRODUCTION = """# Study: when do resets pay?
 
@@ -59,10 +65,12 @@ def write(store: Store, planned: Sequence[Planned], folder: Path) -> Path:
     prompts = COMMON["eval_prompts"]
     parts = [
         INTRODUCTION.format(
-            standing=f"Runs: {said}", minutes=minutes, prompts=prompts,
+            standing=f"Runs: {said}",
+            minutes=minutes,
+            prompts=prompts,
             spread=100 * 1.96 * math.sqrt(0.25 / prompts),
         )
-    ]  # fmt: skip
+    ]
     strict, graded = tables.by_arm(found, "strict"), tables.by_arm(found, "tldr")
     parts += _strict(strict, beside)
     parts += _passes(tables.by_arm(found, "passes"), beside)
@@ -116,18 +124,29 @@ def _speed_table(frame: pd.DataFrame) -> str:
     level = 100 * float(frame["level"].iloc[0])
     rows = [
         [
-            LABELS[row["arm"]], _of(row, "final", 100), f"{row['reached']} of {row['seeds']}",
-            _of(row, "episodes"), _of(row, "sooner"), _verdict(row, "sooner"),
-            _of(row, "against_none", 100), _verdict(row, "against_none"), f"{row['minutes']:.1f}",
+            LABELS[row["arm"]],
+            _of(row, "final", 100),
+            f"{row['reached']} of {row['seeds']}",
+            _of(row, "episodes"),
+            _of(row, "sooner"),
+            _verdict(row, "sooner"),
+            _of(row, "against_none", 100),
+            _verdict(row, "against_none"),
+            f"{row['minutes']:.1f}",
         ]
         for row in frame.to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = [
-        "arm", "final success, %", f"seeds that reached half of the best, {level:.0f} %",
+        "arm",
+        "final success, %",
+        f"seeds that reached half of the best, {level:.0f} %",
         "episodes to get there",
-        "episodes sooner than no resets", "verdict on speed", "final against no resets, points",
-        "verdict on the end", "minutes a run",
-    ]  # fmt: skip
+        "episodes sooner than no resets",
+        "verdict on speed",
+        "final against no resets, points",
+        "verdict on the end",
+        "minutes a run",
+    ]
     return _table(heads, rows)
 
 
@@ -136,24 +155,39 @@ def _start(found: Sequence[tables.Course], beside: Path) -> list[str]:
     if frame.empty:
         return []
     frame.to_csv(beside / "start.csv", index=False)
-    names = ("none", "resets", "annealed", "resets_gain", "resets_gain_over", "annealed_gain",
-             "annealed_gain_over")  # fmt: skip
+    names = (
+        "none",
+        "resets",
+        "annealed",
+        "resets_gain",
+        "resets_gain_over",
+        "annealed_gain",
+        "annealed_gain_over",
+    )
     records = frame.to_dict("records")
     rows = [
         [
-            f"{100 * row['start']:g}", f"{100 * row['measured']:.2f}", str(row["seeds"]),
-            *(_of(row, name, 100) for name in names), f"{row['minutes']:.1f}",
+            f"{100 * row['start']:g}",
+            f"{100 * row['measured']:.2f}",
+            str(row["seeds"]),
+            *(_of(row, name, 100) for name in names),
+            f"{row['minutes']:.1f}",
         ]
         for row in records
-    ]  # fmt: skip
+    ]
     heads = [
-        "start success asked for, %", "found at update 0, %", "seeds", "no resets, final %",
-        "resets .5, final %", "annealed, final %",
+        "start success asked for, %",
+        "found at update 0, %",
+        "seeds",
+        "no resets, final %",
+        "resets .5, final %",
+        "annealed, final %",
         "resets against none at the end, points",
         "resets against none over all of training, points",
         "annealed against the better one at the end, points",
-        "annealed against the better one over all of training, points", "minutes a run",
-    ]  # fmt: skip
+        "annealed against the better one over all of training, points",
+        "minutes a run",
+    ]
     return [
         "## 2. Where the line lies",
         f"The same reward from start policies of other success; {START_SEEDS} seeds planned "
@@ -218,17 +252,31 @@ def _methods(graded: Arms, tuned: Arms, beside: Path) -> list[str]:
 def _outcome_table(frame: pd.DataFrame, gain: str, words: tuple[str, str]) -> str:
     rows = [
         [
-            LABELS.get(row["arm"], row["arm"]), str(row["seeds"]), _of(row, "win_gold", 100),
-            _of(row, "win_reward_model", 100), _of(row, "scores"), _of(row, "gold"),
-            _of(row, "kl"), _of(row, "gold_gain"), _verdict(row, "gold_gain", words),
+            LABELS.get(row["arm"], row["arm"]),
+            str(row["seeds"]),
+            _of(row, "win_gold", 100),
+            _of(row, "win_reward_model", 100),
+            _of(row, "scores"),
+            _of(row, "gold"),
+            _of(row, "kl"),
+            _of(row, "gold_gain"),
+            _verdict(row, "gold_gain", words),
             f"{row['minutes']:.1f}",
         ]
         for row in frame.to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = [
-        "arm", "seeds", "win % (gold)", "win % (reward model)", "RM score", "gold", "KL, nats",
-        gain, "verdict", "minutes a run",
-    ]  # fmt: skip
+        "arm",
+        "seeds",
+        "win % (gold)",
+        "win % (reward model)",
+        "RM score",
+        "gold",
+        "KL, nats",
+        gain,
+        "verdict",
+        "minutes a run",
+    ]
     return _table(heads, rows)
 
 

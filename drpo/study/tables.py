@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drpo.evaluation.kept import evaluation_of
-from drpo.evaluation.statistics import Interval, mean_over_seeds, paired_difference
-from drpo.settings import UPDATING
+from drpo.config.settings import UPDATING
+from drpo.evaluation.storage import evaluation_of
+from drpo.stats.intervals import Interval, mean_over_seeds, paired_difference
 from drpo.store import Store
-from drpo.study.carry import run_of
+from drpo.study.execute import run_of
 from drpo.study.plan import Planned
 
 Floats = NDArray[np.float64]
@@ -102,17 +102,22 @@ def speed(arms: Mapping[str, Mapping[int, Course]], name: str = "eval/gold") -> 
         both = sorted(set(counted) & set(alone))
         rows.append(
             {
-                "arm": arm, "seeds": len(seeds), "level": half,
+                "arm": arm,
+                "seeds": len(seeds),
+                "level": half,
                 "reached": sum(episodes_to(c, name, half) is not None for c in seeds.values()),
                 **_cells("episodes", mean_over_seeds(list(counted.values())), least=0.0),
-                **_cells("sooner", paired_difference(
-                    [alone[seed] for seed in both], [counted[seed] for seed in both]
-                ).t),
+                **_cells(
+                    "sooner",
+                    paired_difference(
+                        [alone[seed] for seed in both], [counted[seed] for seed in both]
+                    ).t,
+                ),
                 **_cells("final", mean_over_seeds(_finals(seeds, name)), least=0.0, most=1.0),
                 **_cells("against_none", against(seeds, control, name), least=-1.0, most=1.0),
                 "minutes": np.mean([course.seconds for course in seeds.values()]) / 60,
             }
-        )  # fmt: skip
+        )
     return pd.DataFrame(rows)
 
 
@@ -154,18 +159,20 @@ def start_line(found: Sequence[Course], starts: Sequence[float]) -> pd.DataFrame
             gains |= _cells(f"annealed_gain{ending}", annealed_gain, least=-1.0, most=1.0)
         rows.append(
             {
-                "start": success, "seeds": len(constant[0]),
+                "start": success,
+                "seeds": len(constant[0]),
                 # The same policy, prompts and draws for every seed: a figure without an interval.
                 "measured": next(iter(constant[0].values())).values[name][0],
                 **_share("none", constant[0]),
                 **_share("resets", constant[1]),
                 **_share("annealed", annealed),
                 **gains,
-                "minutes": np.mean([
-                    course.seconds for arm in (*constant, annealed) for course in arm.values()
-                ]) / 60,
+                "minutes": np.mean(
+                    [course.seconds for arm in (*constant, annealed) for course in arm.values()]
+                )
+                / 60,
             }
-        )  # fmt: skip
+        )
     return pd.DataFrame(rows)
 
 
@@ -194,15 +201,18 @@ def raw(found: Sequence[Course]) -> pd.DataFrame:
     """Every evaluation of every run, one row each."""
     rows = [
         {
-            "experiment": course.planned.experiment, "arm": course.planned.arm,
-            "seed": course.planned.seed, "run": course.run_id, "episodes": int(episodes),
+            "experiment": course.planned.experiment,
+            "arm": course.planned.arm,
+            "seed": course.planned.seed,
+            "run": course.run_id,
+            "episodes": int(episodes),
             **{name.removeprefix("eval/"): values[at] for name, values in course.values.items()},
             # Of the whole run, so beside its last evaluation only.
             **(_whole(course) if at == len(course.episodes) - 1 else {}),
         }
         for course in found
         for at, episodes in enumerate(course.episodes)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 

@@ -19,7 +19,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from drpo.sweep.board import Board, Cell, Point
+from drpo.sweep.results import Board, Cell, Point
 
 AFTER = 1 / 3
 IN_A_ROW = 2

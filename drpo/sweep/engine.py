@@ -12,14 +12,14 @@ import re
 import secrets
 from typing import Any
 
-from drpo import orders
 from drpo.errors import ConfigError, DrpoError, RunError
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Sweep
-from drpo.sweep.board import Board, Cell, SweepRun
-from drpo.sweep.early import clearly_worse
+from drpo.sweep.early_stopping import clearly_worse
 from drpo.sweep.plan import SweepPlan, Values, key_of
+from drpo.sweep.results import Board, Cell, SweepRun
 from drpo.sweep.search import propose
+from drpo.system import control
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +109,9 @@ def _advance_only(store: Store, board: Board) -> Board:
     saving = board.notes.get("stopped", ())
     if any(
         run.status in LIVE_STATUSES or run.id in saving
-        for cell in board.open_cells for run in cell.runs
-    ):  # fmt: skip
+        for cell in board.open_cells
+        for run in cell.runs
+    ):
         return board
     # First the status: without its note a running sweep would queue all its cells.
     store.sweeps.change(board.id, status=board.notes["only"]["then"])
@@ -174,18 +175,21 @@ def queue_cell(store: Store, sweep_id: str, key: str, who: str = "") -> list[int
     # What is queued here must not be queued again as one that stopping the sweep had stopped.
     here = {run.id for run in cell.runs if run.seed in due}
     _note(
-        store, sweep_id, dropped=dropped, wanted=[*board.notes.get("wanted", ()), key],
+        store,
+        sweep_id,
+        dropped=dropped,
+        wanted=[*board.notes.get("wanted", ()), key],
         only=_only(board, key),
         stopped=[run_id for run_id in board.notes.get("stopped", ()) if run_id not in here],
-    )  # fmt: skip
+    )
     for seed in due:
         earlier = next((run for run in cell.runs if run.seed == seed), None)
         if earlier is None:
             _queue(store, board, cell.values, seed)
             continue
         store.runs.change(earlier.id, deleted_at=None)
-        if store.runs.get(earlier.id).status in orders.RESUMABLE:
-            orders.resume(store, earlier.id, who or WHO)
+        if store.runs.get(earlier.id).status in control.RESUMABLE:
+            control.resume(store, earlier.id, who or WHO)
     store.sweeps.change(sweep_id, status="running")
     return due
 
@@ -248,9 +252,10 @@ def _queue(store: Store, board: Board, values: Values, seed: int) -> bool:
 def _drop(store: Store, board: Board) -> bool:
     """Stop the cells that are clearly worse; say whether there were any."""
     worse = {
-        key: why for key, why in clearly_worse(board).items()
+        key: why
+        for key, why in clearly_worse(board).items()
         if key not in board.notes.get("wanted", ())
-    }  # fmt: skip
+    }
     for cell in board.cells:
         if cell.key in worse:
             _stop_cell(store, board, cell, worse[cell.key])
@@ -273,7 +278,7 @@ def _stop_cell(store: Store, board: Board, cell: Cell, why: dict[str, Any]) -> N
 
 def _stop_run(store: Store, run_id: str, who: str) -> None:
     try:
-        orders.stop(store, run_id, who)
+        control.stop(store, run_id, who)
     except RunError:
         return  # it ended by itself in the meantime
 
@@ -289,14 +294,18 @@ def _resume_stopped(store: Store, board: Board, who: str) -> bool:
     if not listed:
         return False
     ours = [
-        run.id for cell in board.cells if cell.dropped is None
+        run.id
+        for cell in board.cells
+        if cell.dropped is None
         for run in cell.runs
-        if run.id in listed and run.status in (*LIVE_STATUSES, *orders.RESUMABLE)
-    ]  # fmt: skip
+        if run.id in listed and run.status in (*LIVE_STATUSES, *control.RESUMABLE)
+    ]
     due = [
-        run.id for cell in board.open_cells for run in cell.runs
-        if run.id in ours and run.status in orders.RESUMABLE
-    ]  # fmt: skip
+        run.id
+        for cell in board.open_cells
+        for run in cell.runs
+        if run.id in ours and run.status in control.RESUMABLE
+    ]
     for run_id in due:
         _resume_run(store, run_id, who)
     _note(store, board.id, stopped=[run_id for run_id in ours if run_id not in due])
@@ -305,7 +314,7 @@ def _resume_stopped(store: Store, board: Board, who: str) -> bool:
 
 def _resume_run(store: Store, run_id: str, who: str) -> None:
     try:
-        orders.resume(store, run_id, who)
+        control.resume(store, run_id, who)
     except RunError:
         return  # a person has resumed or erased it in the meantime
 

@@ -15,9 +15,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from drpo.config import RunConfig, leaves
+from drpo.config.run_config import RunConfig, leaves
+from drpo.config.settings import NO_RESETS
 from drpo.errors import ConfigError
-from drpo.settings import NO_RESETS
 
 Kind = Literal["grid", "random", "tpe"]
 Values = dict[str, Any]

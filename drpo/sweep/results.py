@@ -13,15 +13,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from drpo.evaluation.statistics import mean_over_seeds
+from drpo.stats.intervals import mean_over_seeds
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.sweep.plan import AUTO, SweepPlan, Values, key_of, unique
 
 State = Literal[
-    "not run", "queued", "running", "paused", "done", "part", "stopped early", "failed",
-    "interrupted", "stopped",
-]  # fmt: skip
+    "not run",
+    "queued",
+    "running",
+    "paused",
+    "done",
+    "part",
+    "stopped early",
+    "failed",
+    "interrupted",
+    "stopped",
+]
 ENDED: tuple[State, ...] = ("failed", "interrupted", "stopped")
 """Its runs have ended without a result."""
 FIRST_SAID: tuple[State, ...] = ("running", "paused", "queued", "part", *ENDED, "not run")
@@ -184,9 +192,10 @@ class Board:
     def open_cells(self) -> list[Cell]:
         """The cells that the sweep may carry on with by itself."""
         return [
-            cell for cell in self.cells
+            cell
+            for cell in self.cells
             if cell.dropped is None and (not self.only or cell.key in self.only)
-        ]  # fmt: skip
+        ]
 
     def best(self) -> Cell | None:
         """The cell with the highest mean."""
@@ -212,13 +221,21 @@ class Board:
         rows = []
         for cell in self.cells:
             low, high = cell.interval or (None, None)
-            rows.append({
-                **cell.values, "cell": cell.key, "state": cell.state, "control": cell.is_control,
-                "seeds": cell.n, "planned": cell.planned, "mean": cell.mean,
-                "low": low, "high": high,
-                "runs": [run.id for run in cell.runs],
-                "failed": sum(run.status == "failed" for run in cell.runs),
-            })  # fmt: skip
+            rows.append(
+                {
+                    **cell.values,
+                    "cell": cell.key,
+                    "state": cell.state,
+                    "control": cell.is_control,
+                    "seeds": cell.n,
+                    "planned": cell.planned,
+                    "mean": cell.mean,
+                    "low": low,
+                    "high": high,
+                    "runs": [run.id for run in cell.runs],
+                    "failed": sum(run.status == "failed" for run in cell.runs),
+                }
+            )
         return rows
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drpo.sweep.board import ENDED, Board, Cell
 from drpo.sweep.plan import Axis, SweepPlan, Values, key_of
+from drpo.sweep.results import ENDED, Board, Cell
 
 if TYPE_CHECKING:
     import optuna

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drpo import processes
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import UPDATING
 from drpo.errors import ConfigError, RunError
-from drpo.settings import UPDATING
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
+from drpo.system import processes
 
 KNOBS = ("kl_coef", "reset_prob")
 """Settings that may be turned while a run is going on."""
@@ -50,9 +50,13 @@ def stop(store: Store, run_id: str, who: str = "") -> str:
     """
     if store.runs.move(run_id, from_statuses=["queued"], to="stopped"):
         store.events.add(
-            run_id, store.runs.get(run_id).step, "stop", "Taken off the queue.",
-            {"how": "unqueued"}, who,
-        )  # fmt: skip
+            run_id,
+            store.runs.get(run_id).step,
+            "stop",
+            "Taken off the queue.",
+            {"how": "unqueued"},
+            who,
+        )
         return "stopped"
     run = _live(store, run_id, "stop")
     store.commands.add(run_id, "stop", who=who)
@@ -102,9 +106,13 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
     store.runs.change(run_id, error="", finished_at=None, stage="queued")
     store.runs.move(run_id, from_statuses=RESUMABLE, to="queued")
     store.events.add(
-        run_id, run.step, "resume", "Queued to go on from its last checkpoint.",
-        {"how": "queued"}, who,
-    )  # fmt: skip
+        run_id,
+        run.step,
+        "resume",
+        "Queued to go on from its last checkpoint.",
+        {"how": "queued"},
+        who,
+    )
 
 
 def turn(store: Store, run_id: str, knobs: Mapping[str, Any], who: str = "") -> None:

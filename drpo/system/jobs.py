@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from drpo import processes
 from drpo.errors import DrpoError
+from drpo.system import processes
 
 State = Literal["none", "running", "done", "failed", "stopped"]
 
@@ -60,9 +60,12 @@ class Tasks:
         write_json(folder / "options.json", options)
         with (folder / "log.txt").open("wb") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", module, str(folder)], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, "-m", module, str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self._children[folder] = child
         begun = {"pid": child.pid, "started": processes.start_time(child.pid), "at": time.time()}
         write_json(folder / "process.json", begun)

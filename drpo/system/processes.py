@@ -204,8 +204,11 @@ def _nvidia_smi(fields: str, timeout: float) -> str:
     try:
         return subprocess.run(
             [tool, f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
-            capture_output=True, text=True, timeout=timeout, check=True,
-        ).stdout  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=True,
+        ).stdout
     except (subprocess.SubprocessError, OSError):
         return ""
 

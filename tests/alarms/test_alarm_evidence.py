@@ -2,13 +2,13 @@
 
 import pytest
 import screen_material
-from test_dashboard_pages import _nothing_cached
+from screens import _nothing_cached
 
-from drpo.config import RunConfig
-from drpo.dashboard.alarm_cards import evidence_cards
-from drpo.monitor import Alarm, Monitor
-from drpo.monitor.alarms import Evidence
-from drpo.records import Sample
+from drpo.alarms import Alarm, Monitor
+from drpo.alarms.alarms import Evidence
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.components.alarm_cards import evidence_cards
+from drpo.types import Sample
 
 __all__ = ["_nothing_cached"]
 
@@ -113,8 +113,10 @@ def test_an_alarm_without_answers_links_none():
 
 
 def test_kl_of_prompt_starts_is_looked_at_only_while_there_are_any():
-    steep = {step: {"objective/kl": 1.0 * step, "objective/kl_prompt": 2.5 * step}
-             for step in range(1, 9)}  # fmt: skip
+    steep = {
+        step: {"objective/kl": 1.0 * step, "objective/kl_prompt": 2.5 * step}
+        for step in range(1, 9)
+    }
     monitor = Monitor(LIMITS)
     assert "kl_runaway" in {a.name for s, m in steep.items() for a in monitor.update(s, m)}
     # From now on every episode is reset, and KL stands still.

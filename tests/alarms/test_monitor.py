@@ -8,15 +8,15 @@ import pytest
 from alarm_runs import Watched, teach, watch
 from toy import toy_config, toy_pairs
 
-from drpo.baselines import accuracy_of
-from drpo.config import RunConfig
+from drpo.alarms import ALARMS, Alarm, Monitor, people_disagree
+from drpo.alarms.alarms import PARTS, _words
+from drpo.alarms.handler import AlarmDesk, alarms_of, check_settings, decide
+from drpo.alarms.repetition import repetition
+from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
-from drpo.models import load_models
-from drpo.monitor import ALARMS, Alarm, Monitor, people_disagree
-from drpo.monitor.alarms import PARTS, _words
-from drpo.monitor.desk import AlarmDesk, alarms_of, check_settings, decide
-from drpo.monitor.repetition import repetition
-from drpo.records import Sample
+from drpo.evaluation.baselines import accuracy_of
+from drpo.modeling.models import load_models
+from drpo.types import Sample
 
 CONFIG = RunConfig.of(data="pairs.jsonl", policy="model")
 
@@ -30,39 +30,63 @@ def policy(tmp_path_factory, byte_tokenizer):
 def hacked(policy, reward_folder, tmp_path_factory):
     """A run without a brake whose reward is the number of e's."""
     return watch(
-        policy, reward_folder, tmp_path_factory.mktemp("hacked"),
-        rule=lambda answer: answer.text.count("e"), kl_coef=0.0, learning_rate=2e-3,
-        missing_eos_penalty=None, updates=16,
-    )  # fmt: skip
+        policy,
+        reward_folder,
+        tmp_path_factory.mktemp("hacked"),
+        rule=lambda answer: answer.text.count("e"),
+        kl_coef=0.0,
+        learning_rate=2e-3,
+        missing_eos_penalty=None,
+        updates=16,
+    )
 
 
 @pytest.fixture(scope="module")
 def one_answer(policy, reward_folder, tmp_path_factory):
     """A policy that fell into one answer: its steps are sixty times too large."""
     return watch(
-        policy, reward_folder, tmp_path_factory.mktemp("one_answer"),
-        learning_rate=3e-2, num_ppo_epochs=4, updates=8, eval_every=8,
-    )  # fmt: skip
+        policy,
+        reward_folder,
+        tmp_path_factory.mktemp("one_answer"),
+        learning_rate=3e-2,
+        num_ppo_epochs=4,
+        updates=8,
+        eval_every=8,
+    )
 
 
 @pytest.fixture(scope="module")
 def idle_critic(policy, reward_folder, tmp_path_factory):
     """A critic that does not learn."""
     return watch(
-        policy, reward_folder, tmp_path_factory.mktemp("idle"),
-        rule=lambda answer: 0.01 * len(answer.text), vf_coef=0.0, critic_init="reward_model",
-        updates=15, eval_every=15, episodes_per_update=16,
-    )  # fmt: skip
+        policy,
+        reward_folder,
+        tmp_path_factory.mktemp("idle"),
+        rule=lambda answer: 0.01 * len(answer.text),
+        vf_coef=0.0,
+        critic_init="reward_model",
+        updates=15,
+        eval_every=15,
+        episodes_per_update=16,
+    )
 
 
 @pytest.fixture(scope="module")
 def huge_steps(model_folder, reward_folder, tmp_path_factory):
     """An untaught policy whose updates are too large."""
     return watch(
-        model_folder(), reward_folder, tmp_path_factory.mktemp("huge"),
-        rule=lambda answer: len(answer.ids), learning_rate=3e-2, num_ppo_epochs=4, updates=4,
-        eval_every=4, kl_coef=0.0, missing_eos_penalty=None, episodes_per_update=16,
-    )  # fmt: skip
+        model_folder(),
+        reward_folder,
+        tmp_path_factory.mktemp("huge"),
+        rule=lambda answer: len(answer.ids),
+        learning_rate=3e-2,
+        num_ppo_epochs=4,
+        updates=4,
+        eval_every=4,
+        kl_coef=0.0,
+        missing_eos_penalty=None,
+        episodes_per_update=16,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +116,21 @@ def outvoted():
 
 
 PROVOKED = {
-    "hacked": ("kl_budget", "kl_runaway", "reward_hacking", "length_drift", "repetition",
-               "unfinished"),
+    "hacked": (
+        "kl_budget",
+        "kl_runaway",
+        "reward_hacking",
+        "length_drift",
+        "repetition",
+        "unfinished",
+    ),
     "one_answer": ("identical_answers", "entropy_collapse"),
     "idle_critic": ("value_error",),
     "huge_steps": ("clip_fraction",),
     "few_answers": ("few_reset_answers",),
     "guessing": ("weak_reward_model",),
     "outvoted": ("people_disagree",),
-}  # fmt: skip
+}
 """What each of the fixtures above must raise."""
 
 
@@ -118,18 +148,22 @@ def test_what_is_wrong_in_one_way_raises_that_alarm_alone(request, provoked):
 
 def test_every_alarm_is_raised_by_something_above(request):
     raised = [
-        name for provoked, names in PROVOKED.items()
+        name
+        for provoked, names in PROVOKED.items()
         for name in request.getfixturevalue(provoked).names & set(names)
-    ]  # fmt: skip
+    ]
     assert sorted(raised) == sorted(ALARMS)
 
 
 # Ten healthy runs, half of them with resets from time to time, half with other settings.
 HEALTHY = [
-    {"seed": seed, "reset_prob": (0.0, 0.25, 0.5, 0.75, 1.0)[seed % 5],
-     "kl_coef": 0.05 if seed < 5 else 0.2}
+    {
+        "seed": seed,
+        "reset_prob": (0.0, 0.25, 0.5, 0.75, 1.0)[seed % 5],
+        "kl_coef": 0.05 if seed < 5 else 0.2,
+    }
     for seed in range(10)
-]  # fmt: skip
+]
 
 
 @pytest.mark.slow

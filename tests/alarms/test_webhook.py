@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from drpo.config import RunConfig
+from drpo.alarms.handler import AlarmDesk, check_settings
+from drpo.alarms.webhook import TIMEOUT, WAITING, Webhook
+from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError
-from drpo.monitor.desk import AlarmDesk, check_settings
-from drpo.monitor.webhook import TIMEOUT, WAITING, Webhook
 
 CONFIG = RunConfig.of(data="pairs.jsonl", policy="model")
 
@@ -57,9 +57,10 @@ def test_the_webhook_gets_each_alarm_once_as_json(store, receiver):
 
 
 @pytest.mark.parametrize(
-    "said", [b"what?\r\n\r\n", b"HTTP/1.1 2oo fine\r\n\r\n", b"HTTP/1.1 200 " + b"x" * 70_000],
+    "said",
+    [b"what?\r\n\r\n", b"HTTP/1.1 2oo fine\r\n\r\n", b"HTTP/1.1 200 " + b"x" * 70_000],
     ids=["no status line", "a status that is no number", "an endless line"],
-)  # fmt: skip
+)
 def test_a_receiver_that_speaks_no_http_misses_one_alarm_and_gets_the_next(receiver, caplog, said):
     url, got, rude = receiver
     rude.append(said)
@@ -74,11 +75,19 @@ def test_a_receiver_that_speaks_no_http_misses_one_alarm_and_gets_the_next(recei
 @pytest.mark.parametrize(
     "address",
     [
-        "file:///etc/passwd", "example.org/alarm", "http://", "http://localhost:80a/x",
-        "http://localhost:70000/x", "http://localhost:0/x", "http://local host/x",
-        "http://localhost/a b", "http://localhost/x\n", "http://[::1/x", "",
+        "file:///etc/passwd",
+        "example.org/alarm",
+        "http://",
+        "http://localhost:80a/x",
+        "http://localhost:70000/x",
+        "http://localhost:0/x",
+        "http://local host/x",
+        "http://localhost/a b",
+        "http://localhost/x\n",
+        "http://[::1/x",
+        "",
     ],
-)  # fmt: skip
+)
 def test_an_address_that_can_never_be_reached_is_refused_in_a_sentence(address):
     with pytest.raises(ConfigError, match=r"^alarm_webhook: expected an address .* got .*; corr"):
         Webhook(address)

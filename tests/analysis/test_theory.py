@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from drpo.theory import Lock, learn_lock, npg_step, optimisation_term
+from drpo.analysis.lock_demo import Lock, learn_lock, npg_step, optimisation_term
 
 DEEP = Lock.draw(length=10, actions=4, seed=0)
 """A random policy opens it once in a million episodes."""
@@ -62,9 +62,8 @@ def test_resets_open_a_lock_that_no_other_learner_opens(seed):
 def test_the_last_dial_is_learned_first():
     trace = learn(DEEP, 1.0)
     learned_at = [
-        next(i for i, row in enumerate(trace.advance) if row[dial] > 0.9)
-        for dial in (9, 6, 3, 0)
-    ]  # fmt: skip
+        next(i for i, row in enumerate(trace.advance) if row[dial] > 0.9) for dial in (9, 6, 3, 0)
+    ]
     assert learned_at == sorted(learned_at)
 
 

@@ -3,15 +3,15 @@
 import pytest
 from executive_material import PROMPTS, add_run
 
-from drpo.comparison import call_of, compare, pooled
-from drpo.config import RunConfig
-from drpo.dashboard.look import duration
-from drpo.dashboard.verdict_words import cost_told
-from drpo.evaluation.statistics import Interval
-from drpo.monitor.alarms import Alarm
+from drpo.alarms.alarms import Alarm
+from drpo.analysis.head_to_head import call_of, compare, pooled
+from drpo.analysis.verdict import head_to_head, scores_at, verdict_of
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.i18n.format import duration
+from drpo.dashboard.i18n.verdict_words import cost_told
 from drpo.review import Desk, Source, create_review
+from drpo.stats.intervals import Interval
 from drpo.store.schema import Vote
-from drpo.verdict import head_to_head, scores_at, verdict_of
 
 
 def test_gold_outranks_the_reward_model_and_ties_count_half(store):

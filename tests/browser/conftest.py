@@ -18,9 +18,13 @@ from drpo.store import Store
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
-    "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--no-proxy-server",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-proxy-server",
+]
 PATIENCE = 90_000
 """Milliseconds; a test machine may be busy with other things."""
 
@@ -104,9 +108,11 @@ def browser():
 def new_window(browser, *, width=1440, height=1000, scheme="light", language="en"):
     """A window of its own: nothing in it is left from another."""
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, locale=language,
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        locale=language,
         reduced_motion="reduce",
-    )  # fmt: skip
+    )
     context.set_default_timeout(PATIENCE)
     return context
 

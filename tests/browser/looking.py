@@ -13,7 +13,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
-from drpo.dashboard.look import COLOURS
+from drpo.dashboard.i18n.format import COLOURS
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
@@ -33,10 +33,20 @@ CUT_EXCEPTIONS = (
 )
 STREAMLITS_ENGLISH = (
     # Streamlit's own words, which it has in English only.
-    "Press Enter to apply", "Press Enter to submit form", "Drag and drop file here",
-    "Drag and drop files here", "Browse files", "Upload", "Limit", "per file",
-    "Select all", "Choose an option", "Choose options", "No results", "Made with Streamlit",
-)  # fmt: skip
+    "Press Enter to apply",
+    "Press Enter to submit form",
+    "Drag and drop file here",
+    "Drag and drop files here",
+    "Browse files",
+    "Upload",
+    "Limit",
+    "per file",
+    "Select all",
+    "Choose an option",
+    "Choose options",
+    "No results",
+    "Made with Streamlit",
+)
 
 ENGLISH = re.compile(r"[A-Za-z]{2,}[,;:]? [a-z]{2,}")
 """Two words one after the other, the second in small letters: names and units are not meant."""

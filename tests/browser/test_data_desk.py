@@ -11,9 +11,11 @@ from axe_playwright_python.sync_playwright import Axe
 pytestmark = pytest.mark.browser
 
 WORDS = (
-    ("red", "blue", "green", "grey"), ("kite", "bell", "lamp"), ("lost", "found", "sold"),
+    ("red", "blue", "green", "grey"),
+    ("kite", "bell", "lamp"),
+    ("lost", "found", "sold"),
     ("lake", "mill", "farm"),
-)  # fmt: skip
+)
 POSTS = [
     f"Post {number}: the {colour} {thing} was {done} near the {place}."
     for number, (colour, thing, done, place) in enumerate(product(*WORDS))
@@ -23,10 +25,14 @@ POSTS = [
 def file_with(labels: tuple[int, int]) -> bytes:
     """A hundred-odd rows, some of them twice; 0 and 1 as labels could mean either answer."""
     rows = [
-        {"post": post, "answer_a": f"It says: {post[5:]}", "answer_b": f"I do not know {number}.",
-         "label": labels[number % 4 == 0]}
+        {
+            "post": post,
+            "answer_a": f"It says: {post[5:]}",
+            "answer_b": f"I do not know {number}.",
+            "label": labels[number % 4 == 0],
+        }
         for number, post in enumerate(POSTS)
-    ]  # fmt: skip
+    ]
     return "".join(json.dumps(row) + "\n" for row in [*rows, *rows[:9]]).encode()
 
 

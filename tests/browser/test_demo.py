@@ -9,7 +9,8 @@ import pytest
 
 from browser.conftest import wait_until
 from browser.looking import keep_picture
-from drpo import demo, orders
+from drpo.runs import demo
+from drpo.system import control
 
 pytestmark = [
     pytest.mark.browser,
@@ -33,8 +34,9 @@ def test_one_click_trains_a_model_and_shows_it_live(server, open_page, tmp_path,
     run_id = re.search(r"run=([^&]+)", page.url)[1]
     run = wait_until(
         lambda: (found := server.store.runs.get(run_id)).status == "finished" and found,
-        "the demo to finish", seconds=900,
-    )  # fmt: skip
+        "the demo to finish",
+        seconds=900,
+    )
     first, last = run.summary["first"], run.summary["last"]
     for figure in ("scores", "gold"):
         error = (first[f"{figure}_se"] ** 2 + last[f"{figure}_se"] ** 2) ** 0.5
@@ -67,10 +69,11 @@ def test_a_story_is_two_runs_side_by_side_that_begin_together(server, open_page)
     assert [config["reset"]["reset_prob"] for config in configs] == [0.0, 0.5]
     assert configs[0]["run"]["seed"] == configs[1]["run"]["seed"]
     for run_id in ids:
-        orders.stop(server.store, run_id, "test")
+        control.stop(server.store, run_id, "test")
     for run_id in ids:
         wait_until(
             lambda run_id=run_id: server.store.runs.get(run_id).status == "stopped",
-            "the story's runs to stop", seconds=300,
-        )  # fmt: skip
+            "the story's runs to stop",
+            seconds=300,
+        )
     assert page.failures == []

@@ -25,9 +25,10 @@ from browser.looking import (
     wait_until_said,
     wear,
 )
-from drpo import demo, processes
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import t
+from drpo.runs import demo
 from drpo.store import Store
+from drpo.system import processes
 
 pytestmark = pytest.mark.browser
 

@@ -11,8 +11,9 @@ import screen_material
 from executive_material import add_run
 from runs import wait_until
 
-from drpo import demo, pilot
 from drpo.dashboard.report import build
+from drpo.pilot import design
+from drpo.runs import demo
 
 pytestmark = pytest.mark.browser
 
@@ -26,15 +27,27 @@ def run(server):
 @pytest.fixture(scope="module")
 def tried(server):
     """A pilot whose six runs have finished."""
-    settings = {"data": "pairs", "policy": "start", "reward_model": "reward", "updates": 10,
-                "kl_coef": 0.1, "learning_rate": 1e-4, "episodes_per_update": 64}  # fmt: skip
-    one = pilot.create(server.store, "tried", settings)
+    settings = {
+        "data": "pairs",
+        "policy": "start",
+        "reward_model": "reward",
+        "updates": 10,
+        "kl_coef": 0.1,
+        "learning_rate": 1e-4,
+        "episodes_per_update": 64,
+    }
+    one = design.create(server.store, "tried", settings)
     for seed, gap in enumerate((1.0, 1.2, 0.8)):
         for arm, gain in (("resets", seed + gap), ("plain", float(seed))):
             add_run(
-                server.store, f"{arm} {seed}", gold=[gain], scores=[gain], story=one.story,
-                seed=seed, reset_prob=0.5 if arm == "resets" else 0.0,
-            )  # fmt: skip
+                server.store,
+                f"{arm} {seed}",
+                gold=[gain],
+                scores=[gain],
+                story=one.story,
+                seed=seed,
+                reset_prob=0.5 if arm == "resets" else 0.0,
+            )
     return one
 
 
@@ -201,9 +214,9 @@ def test_a_pilot_goes_from_an_uploaded_file_to_a_decision(server, open_page):
     page.get_by_text("6 runs, about").wait_for()
     page.get_by_role("button", name="Run the pilot").click()
     page.get_by_text("of 12 updates done").wait_for()
-    members = pilot.members(server.store, one)
+    members = design.members(server.store, one)
     assert [(member.arm, member.seed) for member in members] == [
-        (arm, seed) for seed in range(3) for arm in pilot.ARMS
+        (arm, seed) for seed in range(3) for arm in design.ARMS
     ]
     for member in members:
         wait_until(server.store, member.run.id, lambda found: found.status == "finished", 1800)
@@ -222,14 +235,15 @@ def test_a_pilot_goes_from_an_uploaded_file_to_a_decision(server, open_page):
     page.get_by_role("textbox", name="Why").fill("too few updates")
     page.get_by_role("button", name="Keep this decision").click()
     page.get_by_text("Decided 20").wait_for()
-    assert pilot.load(server.store, one.id).decision.note == "too few updates"
+    assert design.load(server.store, one.id).decision.note == "too few updates"
     assert page.failures == []
 
 
 SMALLEST = {
-    "Updates": ("updates", 2), "Episodes per update": ("episodes_per_update", 8),
+    "Updates": ("updates", 2),
+    "Episodes per update": ("episodes_per_update", 8),
     "Longest answer, tokens": ("response_length", 24),
-}  # fmt: skip
+}
 
 
 def own_pairs():
@@ -244,7 +258,7 @@ def wait_for_pilot(store, name, **settings):
     """Wait until what was typed is the pilot's plan."""
     until = time.monotonic() + 90
     while time.monotonic() < until:
-        one = next(one for one in pilot.every(store) if one.name == name)
+        one = next(one for one in design.every(store) if one.name == name)
         if settings.items() <= one.settings.items():
             return one
         time.sleep(0.1)
@@ -264,7 +278,7 @@ def test_a_pilots_verdict_and_decision_come_back_by_their_link(server, open_page
     link = page.get_by_role("link", name="Open the launch form").get_attribute("href")
     assert "updates=100" in link
     assert "learning_rate=0.0001" in link
-    assert pilot.load(server.store, tried.id).decision.choice == "scale_resets"
+    assert design.load(server.store, tried.id).decision.choice == "scale_resets"
 
 
 def test_a_link_to_a_pilot_that_is_gone_says_what_to_do(open_page):

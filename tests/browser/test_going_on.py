@@ -4,7 +4,7 @@ import pytest
 import screen_material
 
 from browser.looking import wait_until_drawn
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.sweep import Axis, SweepPlan, create
 
 pytestmark = pytest.mark.browser

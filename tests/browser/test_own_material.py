@@ -8,7 +8,7 @@ from conftest import make_byte_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from browser.conftest import wait_until
-from drpo import demo
+from drpo.runs import demo
 
 pytestmark = [
     pytest.mark.browser,
@@ -18,9 +18,14 @@ pytestmark = [
     ),
 ]
 SMALL = {
-    "updates": 2, "episodes_per_update": 4, "eval_prompts": 4, "sample_prompts": 2,
-    "response_length": 12, "rm_epochs": 0.1, "eval_every": 1,
-}  # fmt: skip
+    "updates": 2,
+    "episodes_per_update": 4,
+    "eval_prompts": 4,
+    "sample_prompts": 2,
+    "response_length": 12,
+    "rm_epochs": 0.1,
+    "eval_every": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +33,15 @@ def model_without_pad(tmp_path_factory):
     """A random model whose tokenizer has an end token and nothing to pad with."""
     folder = tmp_path_factory.mktemp("own") / "my-model"
     shape = LlamaConfig(
-        vocab_size=258, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, max_position_embeddings=1024, bos_token_id=None, eos_token_id=1,
-    )  # fmt: skip
+        vocab_size=258,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=1024,
+        bos_token_id=None,
+        eos_token_id=1,
+    )
     LlamaForCausalLM(shape).save_pretrained(folder)
     plain = make_byte_tokenizer()
     PreTrainedTokenizerFast(
@@ -86,11 +97,10 @@ def upload_and_launch(open_page, server, name, content, model, settings, *, seco
     page.wait_for_url(re.compile("run="))
     run_id = re.search(r"run=([^&]+)", page.url)[1]
     run = wait_until(
-        lambda: (
-            (found := server.store.runs.get(run_id)).status in ("finished", "failed") and found
-        ),
-        "the run to end", seconds=seconds,
-    )  # fmt: skip
+        lambda: (found := server.store.runs.get(run_id)).status in ("finished", "failed") and found,
+        "the run to end",
+        seconds=seconds,
+    )
     assert run.status == "finished", run.error
     page.get_by_text("Finished").first.wait_for()
     page.get_by_text("Held-out prompt 1").wait_for()

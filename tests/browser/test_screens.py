@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import screen_material
 
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import t
 
 pytestmark = pytest.mark.browser
 
@@ -29,9 +29,16 @@ class Worker(threading.Thread):
             self.step += 1
             far = self.step / STEPS
             values = screen_material.update_metrics(
-                far, rng, gold=True, gain=1, hack=0, reset_prob=0.5, kl_coef=0.2, step=self.step,
+                far,
+                rng,
+                gold=True,
+                gain=1,
+                hack=0,
+                reset_prob=0.5,
+                kl_coef=0.2,
+                step=self.step,
                 per_update=self.pause,
-            )  # fmt: skip
+            )
             self.store.metrics.append(self.run_row.id, self.step, values)
             self.store.runs.change(
                 self.run_row.id, step=self.step, stage_done=self.step, heartbeat_at=time.time()
@@ -57,16 +64,19 @@ def live_run(server):
 
 def plot(page, expression):
     """Evaluate an expression about the reward chart, which it calls `p`."""
-    return page.evaluate(f"() => {{ const p = document.querySelector('{REWARD}'); "
-                         f"return {expression} }}")  # fmt: skip
+    return page.evaluate(
+        f"() => {{ const p = document.querySelector('{REWARD}'); return {expression} }}"
+    )
 
 
 POINTS = "Math.max(...p.calcdata.map(c => c.length))"
 
 
 def wait_for(page, expression):
-    page.wait_for_function(f"() => {{ const p = document.querySelector('{REWARD}'); "
-                           f"return p && p.layout && ({expression}) }}")  # fmt: skip
+    page.wait_for_function(
+        f"() => {{ const p = document.querySelector('{REWARD}'); "
+        f"return p && p.layout && ({expression}) }}"
+    )
 
 
 @pytest.mark.slow

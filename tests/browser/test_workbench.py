@@ -19,9 +19,15 @@ SWEEP_SECONDS = 600
 def base(server, tmp_path, model_folder, reward_folder):
     """A run whose settings the sweep takes over: tiny models, two updates."""
     config = small_config(
-        tmp_path, model_folder("llama"), reward_folder, name="tiny base", updates=2, eval_every=1,
-        checkpoint_every=1, learning_rate=1e-2,
-    )  # fmt: skip
+        tmp_path,
+        model_folder("llama"),
+        reward_folder,
+        name="tiny base",
+        updates=2,
+        eval_every=1,
+        checkpoint_every=1,
+        learning_rate=1e-2,
+    )
     run = server.store.runs.create(config)
     server.store.runs.change(run.id, status="stopped")
     return run

@@ -11,13 +11,15 @@ import pytest
 import torch
 from runs import small_config, wait_until
 
-from drpo import headless, orders, processes
 from drpo.cli import main, training
-from drpo.cli.options import command_line, given
-from drpo.config import RunConfig, leaves
+from drpo.cli import sweep as sweep_cli
+from drpo.cli.options import given
+from drpo.config.command_line import command_line
+from drpo.config.run_config import RunConfig, leaves
+from drpo.runs import background_supervisor
 from drpo.store import Store
 from drpo.sweep import Axis, SweepPlan, create
-from drpo.sweep import cli as sweep_cli
+from drpo.system import control, processes
 
 
 @pytest.fixture
@@ -41,9 +43,22 @@ def run_cli(capsys, *words):
 
 def flags(config):
     """A config as flags, in a thread of this process: no second start-up of torch."""
-    chosen = {"data", "heldout", "policy", "reward_model", "device", "updates", "eval_every",
-              "episodes_per_update", "micro_batch_size", "response_length", "eval_prompts",
-              "sample_prompts", "checkpoint_every", "max_prompt_length"}  # fmt: skip
+    chosen = {
+        "data",
+        "heldout",
+        "policy",
+        "reward_model",
+        "device",
+        "updates",
+        "eval_every",
+        "episodes_per_update",
+        "micro_batch_size",
+        "response_length",
+        "eval_prompts",
+        "sample_prompts",
+        "checkpoint_every",
+        "max_prompt_length",
+    }
     settings = {name: value for name, value in config.flat().items() if name in chosen}
     words = command_line({**settings, "executor": "thread"}).split()
     return words[1:]
@@ -195,8 +210,14 @@ def test_set_checks_and_queues_a_knob(store, capsys):
 
 
 def test_the_command_line_of_a_config_gives_it_back():
-    values = {"data": "my pairs.jsonl", "policy": "m", "kl_coef": 0.3, "whiten_rewards": True,
-              "missing_eos_penalty": None, "alarm_pause": ("kl", "length")}  # fmt: skip
+    values = {
+        "data": "my pairs.jsonl",
+        "policy": "m",
+        "kl_coef": 0.3,
+        "whiten_rewards": True,
+        "missing_eos_penalty": None,
+        "alarm_pause": ("kl", "length"),
+    }
     line = command_line(values)
     assert "--data 'my pairs.jsonl'" in line
     assert "--whiten-rewards" in line
@@ -253,7 +274,7 @@ def test_a_detached_run_goes_on_alone_and_stops_on_command(
     code, _, _ = run_cli(capfd, "stop", run)
     assert code == 0
     assert wait_until(store, run, lambda run: run.status == "stopped").step >= 1
-    headless._children.pop().wait(timeout=60)
+    background_supervisor._children.pop().wait(timeout=60)
 
 
 @pytest.mark.parametrize("what", ["run", "sweep"])
@@ -267,9 +288,14 @@ def test_who_stops_following_leaves_what_others_queued_to_a_supervisor(store, mo
     store.runs.change(followed.id, status="stopped")
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as taken:
         store.runs.change(
-            busy.id, status="running", pid=taken.pid, device="cpu", host=processes.hostname(),
-            pid_started=processes.start_time(taken.pid), heartbeat_at=time.time(),
-        )  # fmt: skip
+            busy.id,
+            status="running",
+            pid=taken.pid,
+            device="cpu",
+            host=processes.hostname(),
+            pid_started=processes.start_time(taken.pid),
+            heartbeat_at=time.time(),
+        )
         if what == "run":
             training.follow(store, followed.id)
         else:
@@ -284,8 +310,8 @@ def test_who_stops_following_leaves_what_others_queued_to_a_supervisor(store, mo
     while store.runs.get(waiting.id).pid is None:
         assert time.monotonic() < deadline, "nobody started it"
         time.sleep(0.1)
-    assert orders.kill(store, waiting.id)
-    headless._children.pop().wait(timeout=60)
+    assert control.kill(store, waiting.id)
+    background_supervisor._children.pop().wait(timeout=60)
 
 
 @pytest.mark.slow
@@ -293,10 +319,13 @@ def test_ctrl_c_asks_a_followed_run_to_save_and_stop(store, tmp_path, model_fold
     config = small_config(tmp_path, model_folder(), reward_folder, updates=5000, eval_every=1000)
     words = [sys.executable, "-m", "drpo", *flags(config), "--json"]
     command = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         # A job in the background of a script is started deaf to Ctrl-C, and its children are too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     while not (runs := store.runs.all()):
         assert command.poll() is None, command.stderr.read()
         time.sleep(0.2)

@@ -2,10 +2,9 @@
 
 import pytest
 import screen_material
-from test_dashboard_pages import _nothing_cached, problems, shown, visit
-from test_links import notices
+from screens import _nothing_cached, notices, problems, shown, visit
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 
 __all__ = ["_nothing_cached"]
 
@@ -58,8 +57,14 @@ def test_a_setting_that_fits_only_its_starting_point_is_there_after_a_refresh(st
 
 @pytest.mark.usefixtures("store")
 def test_settings_of_a_link_that_contradict_each_other_are_kept_and_said():
-    asked = {"start": "blank", "data": "pairs.jsonl", "policy": "org/model", "name": "mine",
-             "updates": "7", "num_mini_batches": "3"}  # fmt: skip
+    asked = {
+        "start": "blank",
+        "data": "pairs.jsonl",
+        "policy": "org/model",
+        "name": "mine",
+        "updates": "7",
+        "num_mini_batches": "3",
+    }
     app = visit("launch", **asked)
     [problem] = problems(app)
     assert "num_mini_batches (3)" in problem
@@ -72,8 +77,14 @@ def test_settings_of_a_link_that_contradict_each_other_are_kept_and_said():
     [("kl_coef", "101"), ("updates", "many"), ("reset_source", "elsewhere"), ("vf_coef", "NaN")],
 )
 def test_a_setting_of_a_link_that_its_field_does_not_take_is_left_out_alone(leaf, text):
-    app = visit("launch", start="blank", data="pairs.jsonl", policy="org/model",
-                episodes_per_update="128", **{leaf: text})  # fmt: skip
+    app = visit(
+        "launch",
+        start="blank",
+        data="pairs.jsonl",
+        policy="org/model",
+        episodes_per_update="128",
+        **{leaf: text},
+    )
     assert problems(app) == []
     words = app.code[0].value.split()
     assert words[words.index("--episodes-per-update") + 1] == "128"

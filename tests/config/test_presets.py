@@ -5,16 +5,26 @@ import json
 import pytest
 import torch
 
-from drpo import preflight, presets, worker
-from drpo.config import RunConfig
+from drpo.config import presets
+from drpo.config.run_config import RunConfig
+from drpo.runs import preflight, worker
 from drpo.store import Store, run_folder
 
 POSTS = ("my dog ate a sock", "we lost the keys", "he sold my bike", "she moved far away")
 SMALL = {
-    "episodes_per_update": 8, "micro_batch_size": 4, "updates": 1, "eval_prompts": 2,
-    "sample_prompts": 2, "lora_rank": 2, "lora_alpha": 4.0, "sft_batch_size": 4, "device": "cpu",
-    "rm_batch_size": 4, "heldout_fraction": 0.3, "num_ppo_epochs": 1,
-}  # fmt: skip
+    "episodes_per_update": 8,
+    "micro_batch_size": 4,
+    "updates": 1,
+    "eval_prompts": 2,
+    "sample_prompts": 2,
+    "lora_rank": 2,
+    "lora_alpha": 4.0,
+    "sft_batch_size": 4,
+    "device": "cpu",
+    "rm_batch_size": 4,
+    "heldout_fraction": 0.3,
+    "num_ppo_epochs": 1,
+}
 
 
 def lines(path, rows):

@@ -4,10 +4,10 @@ import json
 
 import pytest
 import screen_material
-from test_dashboard_pages import _nothing_cached, problems, visit
+from screens import _nothing_cached, problems, visit
 
-from drpo.monitor.alarms import Alarm, Choice, Evidence
-from drpo.monitor.desk import alarms_of, decide, write_down
+from drpo.alarms.alarms import Alarm, Choice, Evidence
+from drpo.alarms.handler import alarms_of, decide, write_down
 
 __all__ = ["_nothing_cached"]
 

@@ -1,48 +1,19 @@
 """Figures say what the numbers say: checked on the figures themselves."""
 
-import base64
 import itertools
 import math
 
 import numpy as np
 import pytest
+from series import Run, as_series, numbers
 
-from drpo.dashboard import charts, compare_charts, look, metric_charts, run_charts
-from drpo.dashboard.charts import Panel
-from drpo.dashboard.compare_charts import Compared
-from drpo.dashboard.frames import EMPTY, Series
-from drpo.dashboard.marks import Mark, marks_of
+from drpo.dashboard.charts import compare_charts, figures, metric_charts, run_charts
+from drpo.dashboard.charts.annotations import Mark, marks_of
+from drpo.dashboard.charts.compare_charts import Compared
+from drpo.dashboard.charts.figures import Panel
+from drpo.dashboard.i18n import format
+from drpo.dashboard.state.metric_series import EMPTY, Series
 from drpo.store.schema import EventRow
-
-
-class Run:
-    """A run's series without a store."""
-
-    def __init__(self, **series):
-        self.series = {name: as_series(points) for name, points in series.items()}
-
-    def get(self, name):
-        return self.series.get(name, EMPTY)
-
-
-def as_series(points):
-    steps, values = zip(*points, strict=True)
-    return Series(np.array(steps, np.int32), np.array(values, np.float32))
-
-
-def coloured(figure):
-    """A figure with its meanings as colours; what means nothing stays, and plotly refuses it."""
-    if isinstance(figure, dict):
-        return {key: coloured(value) for key, value in figure.items()}
-    if isinstance(figure, list | tuple):
-        return [coloured(value) for value in figure]
-    if isinstance(figure, str) and figure.startswith("@"):
-        return look.COLOURS["light"].get(figure[1:].split("/")[0], figure)
-    return figure
-
-
-def numbers(packed):
-    return np.frombuffer(base64.b64decode(packed["bdata"]), np.float32)
 
 
 def traces_named(figure, uid):
@@ -51,20 +22,20 @@ def traces_named(figure, uid):
 
 def test_a_band_is_1_96_standard_errors_to_both_sides():
     run = Run(**{"eval/scores": [(0, 1.0), (5, 3.0)], "eval/scores_se": [(0, 0.5), (5, 0.25)]})
-    [ribbon] = charts.band(run.get("eval/scores"), run.get("eval/scores_se"), "x", "learned")
+    [ribbon] = figures.band(run.get("eval/scores"), run.get("eval/scores_se"), "x", "learned")
     assert numbers(ribbon["x"]).tolist() == [0, 5, 5, 0]
     assert numbers(ribbon["y"]) == pytest.approx([1.98, 3.49, 2.51, 0.02], abs=1e-5)
 
 
 def test_a_band_is_left_out_where_there_is_no_error():
     run = Run(**{"eval/scores": [(0, 1.0)]})
-    assert charts.band(run.get("eval/scores"), EMPTY, "x", "learned") == []
+    assert figures.band(run.get("eval/scores"), EMPTY, "x", "learned") == []
 
 
 def test_a_long_series_is_thinned_and_keeps_its_extremes():
     values = np.sin(np.arange(100_000) / 500)
     values[77_777] = 9.0
-    thinned = charts.thin(Series(np.arange(100_000, dtype=np.int32), values.astype(np.float32)))
+    thinned = figures.thin(Series(np.arange(100_000, dtype=np.int32), values.astype(np.float32)))
     assert len(thinned) <= 1_000
     assert thinned.values.max() == 9.0
     assert np.all(np.diff(thinned.steps) > 0)
@@ -105,27 +76,42 @@ def test_the_start_policy_is_a_dashed_grey_line_at_the_first_evaluation():
 
 
 def test_a_turned_knob_becomes_a_labelled_line():
-    event = EventRow(run_id="r", step=12, kind="knob", message="", who="",
-                     payload={"name": "kl_coef", "old": 0.2, "new": 0.3})  # fmt: skip
+    event = EventRow(
+        run_id="r",
+        step=12,
+        kind="knob",
+        message="",
+        who="",
+        payload={"name": "kl_coef", "old": 0.2, "new": 0.3},
+    )
     [mark] = marks_of([event])
     assert (mark.step, mark.label, mark.meaning) == (12, "kl_coef → 0.30", "ink")
-    figure = charts.panels([Panel("a", "", [])], x_title="x", marks=[mark])
+    figure = figures.panels([Panel("a", "", [])], x_title="x", marks=[mark])
     assert figure["layout"]["shapes"][0]["x0"] == 12
     assert "kl_coef → 0.30" in [note["text"] for note in figure["layout"]["annotations"]]
 
 
 def test_every_metric_is_in_exactly_one_chart():
     names = [
-        "objective/kl", "objective/kl_reset", "objective/kl_prompt", "eval/scores",
-        "eval/scores_se", "lr", "reset/fraction", "lonely_se", "eval/only_reset",
-    ]  # fmt: skip
+        "objective/kl",
+        "objective/kl_reset",
+        "objective/kl_prompt",
+        "eval/scores",
+        "eval/scores_se",
+        "lr",
+        "reset/fraction",
+        "lonely_se",
+        "eval/only_reset",
+    ]
     panels = metric_charts.metric_panels(names)
     members = [member for panel in panels for member in panel.members]
     assert sorted(members) == sorted(names)
     by_name = {panel.name: panel for panel in panels}
     assert by_name["objective/kl"].members == (
-        "objective/kl", "objective/kl_prompt", "objective/kl_reset",
-    )  # fmt: skip
+        "objective/kl",
+        "objective/kl_prompt",
+        "objective/kl_reset",
+    )
     assert by_name["lr"].group == "progress"
 
 
@@ -141,15 +127,18 @@ def test_a_metric_chart_draws_each_of_its_members():
 def test_smoothing_is_the_bias_corrected_average():
     series = as_series([(1, 2.0), (2, 4.0)])
     # By hand, weight 0.5: 2; then (0.5 * (0.5 * 2) + 0.5 * 4) / 0.75.
-    assert charts.smooth(series, 0.5).values.tolist() == pytest.approx([2.0, 10 / 3], abs=1e-6)
-    assert charts.smooth(series, 0.0) is series
+    assert figures.smooth(series, 0.5).values.tolist() == pytest.approx([2.0, 10 / 3], abs=1e-6)
+    assert figures.smooth(series, 0.0) is series
 
 
 def test_the_path_joins_reward_and_kl_of_the_same_evaluation():
-    run = Run(**{
-        "eval/kl": [(0, 0.0), (5, 1.0), (10, 2.0)], "eval/scores": [(0, 1.0), (10, 3.0)],
-        "eval/scores_se": [(0, 0.1), (10, 0.2)],
-    })  # fmt: skip
+    run = Run(
+        **{
+            "eval/kl": [(0, 0.0), (5, 1.0), (10, 2.0)],
+            "eval/scores": [(0, 1.0), (10, 3.0)],
+            "eval/scores_se": [(0, 0.1), (10, 0.2)],
+        }
+    )
     [trace] = run_charts.path(run)["data"]
     assert numbers(trace["x"]).tolist() == [0, 2]
     assert trace["customdata"] == [0, 10]
@@ -194,7 +183,7 @@ def test_a_run_name_cannot_become_markup_in_a_chart():
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("meaning", ["learned", "gold", "reset", "start", "kl", "alarm"])
 def test_text_in_a_meaning_passes_wcag_aa(theme, meaning):
-    colours = look.COLOURS[theme]
+    colours = format.COLOURS[theme]
     assert contrast(colours[f"{meaning}-ink"], colours["paper"]) >= 4.5
     assert contrast(colours["muted"], colours["paper"]) >= 4.5
 
@@ -214,22 +203,35 @@ def contrast(one, other):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "0"), (5.861, "5.86"), (0.0512, "0.051"), (-1.5, "−1.50"), (27.34, "27.3"),
-        (1234567, "1\u202f234\u202f567"), (None, "–"), (math.nan, "–"), (2e-4, "2.0e−4"),
-        (0.2, "0.20"), (math.inf, "∞"),
+        (0, "0"),
+        (5.861, "5.86"),
+        (0.0512, "0.051"),
+        (-1.5, "−1.50"),
+        (27.34, "27.3"),
+        (1234567, "1\u202f234\u202f567"),
+        (None, "–"),
+        (math.nan, "–"),
+        (2e-4, "2.0e−4"),
+        (0.2, "0.20"),
+        (math.inf, "∞"),
     ],
-)  # fmt: skip
+)
 def test_numbers_keep_two_decimals_that_matter(value, text):
-    assert look.number(value) == text
+    assert format.number(value) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.84, "0.8\u202fs"), (65, "1\u202fmin 5\u202fs"), (3720, "1\u202fh 2\u202fmin"),
-     (42, "42\u202fs"), (None, "–")],
-)  # fmt: skip
+    [
+        (0.84, "0.8\u202fs"),
+        (65, "1\u202fmin 5\u202fs"),
+        (3720, "1\u202fh 2\u202fmin"),
+        (42, "42\u202fs"),
+        (None, "–"),
+    ],
+)
 def test_durations_use_their_two_largest_units(seconds, text):
-    assert look.duration(seconds) == text
+    assert format.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -237,14 +239,18 @@ def test_durations_use_their_two_largest_units(seconds, text):
     [(999, "999\u202fB"), (999.6, "1\u202fkB"), (999_600, "1\u202fMB"), (1.5e9, "1.5\u202fGB")],
 )
 def test_amounts_of_memory_have_three_digits_at_most(amount, text):
-    assert look.size(amount) == text
+    assert format.size(amount) == text
 
 
 def test_labels_of_marks_stand_above_the_plot_and_never_over_each_other_or_the_edge():
-    marks = [Mark(1, "first", "ink"), Mark(2, "second", "ink"), Mark(29, "▲ alarm", "alarm"),
-             Mark(30, "▲ alarm", "alarm")]  # fmt: skip
-    plain = charts.panels([Panel("a", "", [])], x_title="x", until=30)["layout"]
-    layout = charts.panels([Panel("a", "", [])], x_title="x", marks=marks, until=30)["layout"]
+    marks = [
+        Mark(1, "first", "ink"),
+        Mark(2, "second", "ink"),
+        Mark(29, "▲ alarm", "alarm"),
+        Mark(30, "▲ alarm", "alarm"),
+    ]
+    plain = figures.panels([Panel("a", "", [])], x_title="x", until=30)["layout"]
+    layout = figures.panels([Panel("a", "", [])], x_title="x", marks=marks, until=30)["layout"]
     labels = [note for note in layout["annotations"] if note.get("name") == "mark"]
     # Four lines, but the second alarm's label would lie over the first one's, and says the same.
     assert len(layout["shapes"]) == 4

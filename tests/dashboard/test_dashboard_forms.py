@@ -2,9 +2,10 @@
 
 import pytest
 
-from drpo.config import RunConfig, leaves
-from drpo.dashboard import forms, launch_form
-from drpo.dashboard.words import areas
+from drpo.config.run_config import RunConfig, leaves
+from drpo.dashboard.components import forms
+from drpo.dashboard.i18n import areas
+from drpo.dashboard.screens.launch import form
 
 
 @pytest.mark.parametrize("leaf", sorted(leaves()))
@@ -42,7 +43,7 @@ def test_optional_settings_are_told_from_required_ones():
 
 def test_the_command_line_names_only_what_differs_from_the_defaults():
     config = RunConfig.of(data="my pairs.jsonl", policy="model", kl_coef=0.02, whiten_rewards=True)
-    words = launch_form.command_line_of(config)
+    words = form.command_line_of(config)
     assert words.startswith("drpo train ")
     assert "--data 'my pairs.jsonl'" in words
     assert "--kl-coef 0.02" in words

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import screen_material
 
-from drpo.dashboard import frames
-from drpo.dashboard.frames import Feed, Series, merge
-from drpo.monitor import Alarm
-from drpo.monitor.desk import write_down
+from drpo.alarms import Alarm
+from drpo.alarms.handler import write_down
+from drpo.dashboard.state import metric_series
+from drpo.dashboard.state.metric_series import Feed, Series, merge
 
 
 def fresh(feed):
@@ -80,7 +80,7 @@ def test_merging_keeps_steps_ascending_and_the_later_of_two_values():
 
 def test_the_table_of_runs_gives_gains_over_the_start_policy(store):
     run = screen_material.add_run(store, "one", updates=10)
-    table = frames.runs_table([run])
+    table = metric_series.runs_table([run])
     first, last = run.summary["first"], run.summary["last"]
     assert table.loc[0, "gold_gain"] == pytest.approx(last["gold"] - first["gold"])
     assert table.loc[0, "reset_prob"] == 0.5
@@ -95,7 +95,7 @@ def test_the_table_of_runs_gives_a_knob_only_where_it_does_something(
 ):
     run = screen_material.add_run(store, "one", updates=2)
     store.runs.change(run.id, config={**run.config, "run": {**run.config["run"], "method": method}})
-    [row] = frames.runs_table([store.runs.get(run.id)]).to_dict("records")
+    [row] = metric_series.runs_table([store.runs.get(run.id)]).to_dict("records")
     assert (row["reset_prob"], row["kl_coef"]) == (reset_prob, kl_coef)
 
 
@@ -104,11 +104,11 @@ def test_only_settings_that_differ_are_listed(store):
         screen_material.add_run(store, "weak", updates=2, kl_coef=0.02),
         screen_material.add_run(store, "right", updates=2, kl_coef=0.2),
     ]
-    feeds = [frames.Feed(store, run.id).refresh() for run in runs]
-    assert list(frames.settings_that_differ(runs, feeds).index) == ["kl_coef"]
-    assert frames.settings_that_differ(runs[:1], feeds[:1]).empty
+    feeds = [metric_series.Feed(store, run.id).refresh() for run in runs]
+    assert list(metric_series.settings_that_differ(runs, feeds).index) == ["kl_coef"]
+    assert metric_series.settings_that_differ(runs[:1], feeds[:1]).empty
     told = {"name": "kl_coef", "old": 0.2, "new": 0.9, "live": True}
     store.events.add(runs[1].id, 1, "knob", "kl_coef 0.2 -> 0.9", told, "ann")
-    feeds = [frames.Feed(store, run.id).refresh() for run in runs]
-    differing = frames.settings_that_differ(runs, feeds)
+    feeds = [metric_series.Feed(store, run.id).refresh() for run in runs]
+    differing = metric_series.settings_that_differ(runs, feeds)
     assert list(differing.loc["turned in mid-run"]) == ["–", "kl_coef 0.20 → 0.90 at update 1"]

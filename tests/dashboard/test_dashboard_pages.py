@@ -1,52 +1,14 @@
 """The screens run from beginning to end, in both languages, with and without runs."""
 
 import time
-from pathlib import Path
 
 import pytest
 import screen_material
-import streamlit as st
-from streamlit.testing.v1 import AppTest
+from screens import problems, shown, visit
 
-from drpo.dashboard import frames
+from drpo.dashboard.state import metric_series
 
-ROOT = Path(__file__).parent.parent
-MAIN = ROOT / "drpo" / "dashboard" / "main.py"
 PAGES = ("home", "launch", "live", "resets", "sweep", "compare", "playground")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_cached():
-    """A page keeps its store; each test has one of its own."""
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
-
-
-def visit(name, /, **query):
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    if name != "home":
-        app.switch_page(str(ROOT / "pages" / f"{name}.py"))
-        for key, value in query.items():
-            app.query_params[key] = value
-        app.run()
-    return app
-
-
-def shown(app):
-    """All text on the screen."""
-    kinds = ("title", "subheader", "markdown", "caption", "text", "code")
-    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
-
-
-def problems(app):
-    """What the screen says went wrong; its own sentences, never an exception's box."""
-    assert not app.exception
-    boxes = [element.proto.body for element in app.get("html")]
-    return [box for box in boxes if 'role="alert"' in box]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -126,7 +88,7 @@ def test_an_untouched_slider_follows_its_knob_and_a_moved_one_stays(store):
     app = visit("live", run=run.id)
     app.slider(key=f"reset_prob_{run.id}").set_value(0.25).run()
     store.metrics.append(run.id, 6, {"objective/kl_coef": 0.31, "reset/prob": 0.4})
-    time.sleep(frames.FRESH_SECONDS)
+    time.sleep(metric_series.FRESH_SECONDS)
     app.run()
     assert app.select_slider(key=f"kl_coef_{run.id}").value == 0.31
     assert app.slider(key=f"reset_prob_{run.id}").value == 0.25
@@ -167,8 +129,9 @@ def test_a_control_that_would_do_nothing_is_not_offered(store, method, offered):
     assert shown_keys & {"pause", "kl_coef", "reset_prob"} == offered
 
 
-@pytest.mark.parametrize("view", ["path", "resets", "lengths", "losses", "all", "events", "log",
-                                  "machine", "config"])  # fmt: skip
+@pytest.mark.parametrize(
+    "view", ["path", "resets", "lengths", "losses", "all", "events", "log", "machine", "config"]
+)
 def test_every_detail_of_a_run_opens(store, view):
     run = screen_material.add_run(store, "mine", updates=15)
     app = visit("live", run=run.id, view=view)
@@ -194,8 +157,9 @@ def test_a_failed_run_says_why_as_text(store):
 
 
 def test_launch_refuses_material_that_is_not_there_and_queues_nothing(store, tmp_path):
-    app = visit("launch", start="blank", data=str(tmp_path / "gone.jsonl"),
-                policy=str(tmp_path / "model"))  # fmt: skip
+    app = visit(
+        "launch", start="blank", data=str(tmp_path / "gone.jsonl"), policy=str(tmp_path / "model")
+    )
     app.button(key="launch").click().run()
     [problem] = problems(app)
     assert str(tmp_path / "model") in problem
@@ -204,8 +168,9 @@ def test_launch_refuses_material_that_is_not_there_and_queues_nothing(store, tmp
 
 @pytest.mark.usefixtures("store")
 def test_settings_asked_for_in_a_link_fill_the_form():
-    app = visit("launch", start="blank", updates="7", kl_coef="0.05", reset_source="both",
-                more="reset")  # fmt: skip
+    app = visit(
+        "launch", start="blank", updates="7", kl_coef="0.05", reset_source="both", more="reset"
+    )
     assert app.number_input(key="blank_updates").value == 7
     assert app.select_slider(key="blank_kl_coef").value == 0.05
     assert app.selectbox(key="blank_reset_source").value == "both"

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import screen_material
 
-from drpo.dashboard import run_details, run_status
-from drpo.dashboard.frames import EMPTY, Feed, Series
+from drpo.dashboard.components import run_status
+from drpo.dashboard.screens.live import details_view
+from drpo.dashboard.state.metric_series import EMPTY, Feed, Series
 
 
 class Quiet:
@@ -101,8 +102,8 @@ def test_a_stopped_run_is_done_as_far_as_its_updates_go(store):
 def test_the_log_ends_with_whole_lines(tmp_path):
     log = tmp_path / "worker.log"
     log.write_text("".join(f"line {number}\n" for number in range(1000)))
-    shown = run_details.tail(log, 100)
+    shown = details_view.tail(log, 100)
     assert shown.endswith("line 999\n")
     assert shown.startswith("line 9")
     assert len(shown) <= 100
-    assert run_details.tail(log, 10**6).startswith("line 0\n")
+    assert details_view.tail(log, 10**6).startswith("line 0\n")

@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from test_data_report import report_on, rows
+from data_material import report_on, rows
 
-from drpo.dashboard import data_charts, words
-from drpo.data import fitness
-from drpo.data.layout import SHAPES
-from drpo.data.problems import KINDS
+from drpo.dashboard import i18n
+from drpo.dashboard.charts import data_charts
+from drpo.data.quality import readiness
+from drpo.data.quality.problems import KINDS
+from drpo.data.schema.column_mapping import SHAPES
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +53,20 @@ def test_duplicates_languages_prompts_and_divergence_are_drawn(report):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_problem_has_words(kind):
-    assert words.has(f"data.kind_{kind}")
-    assert words.has(f"data.todo_{kind}")
-    assert words.t(f"data.kind_{kind}", lang="en") == KINDS[kind].title
+    assert i18n.has(f"data.kind_{kind}")
+    assert i18n.has(f"data.todo_{kind}")
+    assert i18n.t(f"data.kind_{kind}", lang="en") == KINDS[kind].title
 
 
 def test_every_reason_of_the_verdict_has_words():
-    source = Path(fitness.__file__).read_text(encoding="utf-8")
+    source = Path(readiness.__file__).read_text(encoding="utf-8")
     codes = set(re.findall(r'Reason\(\s*"(\w+)"', source)) | {"bias_longer", "bias_shorter"}
     codes |= set(re.findall(r'^\s+\("(\w+)", 0\.', source, re.MULTILINE))
     codes |= set(re.findall(r'^\s+"(\w+)",\n\s+0\.\d+,', source, re.MULTILINE))
     assert len(codes) > 20
-    assert [code for code in sorted(codes) if not words.has(f"data.reason_{code}")] == []
+    assert [code for code in sorted(codes) if not i18n.has(f"data.reason_{code}")] == []
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_has_words(shape):
-    assert words.has(f"data.shape_{shape}")
+    assert i18n.has(f"data.shape_{shape}")

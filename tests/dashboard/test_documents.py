@@ -5,8 +5,10 @@ def test_documents_hold_no_number_that_json_does_not_know(store):
     body = {"figures": {"kl": float("inf"), "gold": 1.5}, "rows": [{"score": float("nan")}], "n": 2}
     store.documents.put("note", "a", body)
     assert store.documents.get("note", "a") == {
-        "figures": {"kl": None, "gold": 1.5}, "rows": [{"score": None}], "n": 2,
-    }  # fmt: skip
+        "figures": {"kl": None, "gold": 1.5},
+        "rows": [{"score": None}],
+        "n": 2,
+    }
 
 
 def test_a_document_that_an_earlier_version_wrote_with_nan_keeps_no_other_from_being_erased(store):

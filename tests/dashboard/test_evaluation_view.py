@@ -4,9 +4,9 @@ import json
 
 import pytest
 import screen_material
-from test_dashboard_pages import _nothing_cached, problems, visit
+from screens import _nothing_cached, problems, visit
 
-from drpo.evaluation.kept import COMPARISON_KIND, KIND, comparison_key
+from drpo.evaluation.storage import COMPARISON_KIND, KIND, comparison_key
 
 __all__ = ["_nothing_cached"]
 

@@ -4,15 +4,14 @@ import re
 
 import pytest
 
-from drpo import orders
-from drpo.config import RunConfig
-from drpo.dashboard import event_words
-from drpo.dashboard.words import spoken
-from drpo.launcher import Supervisor
-from drpo.monitor.alarms import Alarm
-from drpo.monitor.desk import alarms_of, decide, write_down
-from drpo.recorder import Recorder
+from drpo.alarms.alarms import Alarm
+from drpo.alarms.handler import alarms_of, decide, write_down
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.i18n import event_words, spoken
+from drpo.runs.store_observer import Recorder
+from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
+from drpo.system import control
 
 
 @pytest.fixture
@@ -44,11 +43,11 @@ def english(text):
 
 
 def test_what_people_ask_of_a_run_is_told_in_japanese(store, run):
-    orders.stop(store, run.id, "command line")
-    orders.resume(store, run.id, "someone at the screen")
+    control.stop(store, run.id, "command line")
+    control.resume(store, run.id, "someone at the screen")
     store.runs.change(run.id, status="running")
     recorder = Recorder(store, run.id)
-    for order in (orders.pause, orders.resume, orders.stop):
+    for order in (control.pause, control.resume, control.stop):
         order(store, run.id, "ann")
         recorder.control(3)
     recorder.event(3, "checkpoint", "Checkpoint after update 3.", {"folder": "step-3"})

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import screen_material
-from test_dashboard_pages import ROOT, _nothing_cached, problems, visit
+from screens import ROOT, _nothing_cached, problems, visit
 
-from drpo.dashboard.answers import figures_of
-from drpo.dashboard.generations import side_by_side
+from drpo.dashboard.components.generations import side_by_side
+from drpo.dashboard.components.sample_cards import figures_of
 from drpo.store.schema import SampleRow
 
 __all__ = ["_nothing_cached"]

@@ -2,13 +2,9 @@
 
 import pytest
 import screen_material
-from test_dashboard_pages import _nothing_cached, problems, shown, visit
+from screens import _nothing_cached, problems, shown, visit
 
 __all__ = ["_nothing_cached"]
-
-
-def notices(app):
-    return [box for box in (one.proto.body for one in app.get("html")) if 'role="status"' in box]
 
 
 @pytest.fixture

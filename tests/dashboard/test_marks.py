@@ -3,12 +3,12 @@
 import pytest
 import screen_material
 
-from drpo.dashboard import charts
-from drpo.dashboard.charts import Panel
-from drpo.dashboard.marks import ROWS, Mark, add_marks, marks_of
-from drpo.dashboard.words import spoken
-from drpo.monitor import Alarm
-from drpo.monitor.desk import alarms_of, decide, write_down
+from drpo.alarms import Alarm
+from drpo.alarms.handler import alarms_of, decide, write_down
+from drpo.dashboard.charts import figures
+from drpo.dashboard.charts.annotations import ROWS, Mark, add_marks, marks_of
+from drpo.dashboard.charts.figures import Panel
+from drpo.dashboard.i18n import spoken
 from drpo.store.schema import EventRow
 
 NOON = 1_795_435_200.0  # 2026-11-23 12:00 UTC
@@ -16,14 +16,20 @@ NOON = 1_795_435_200.0  # 2026-11-23 12:00 UTC
 
 def event(kind, step=12, *, who="", message="", **payload):
     return EventRow(
-        id=1, run_id="r", step=step, kind=kind, message=message, payload=payload, who=who,
+        id=1,
+        run_id="r",
+        step=step,
+        kind=kind,
+        message=message,
+        payload=payload,
+        who=who,
         created_at=NOON,
-    )  # fmt: skip
+    )
 
 
 def drawn(marks, until=30):
     """The chart's layout with these marks, and the notes that label them."""
-    layout = charts.panels([Panel("a", "", [])], x_title="x", marks=marks, until=until)["layout"]
+    layout = figures.panels([Panel("a", "", [])], x_title="x", marks=marks, until=until)["layout"]
     return layout, [note for note in layout["annotations"] if note.get("name") == "mark"]
 
 

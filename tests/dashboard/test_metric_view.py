@@ -1,11 +1,11 @@
 """The list of all metrics on Live: every chart says what it draws, and a link what is looked at."""
 
 import screen_material
-from test_dashboard_charts import Run, numbers
-from test_dashboard_pages import _nothing_cached, problems, visit
+from screens import _nothing_cached, problems, visit
+from series import Run, numbers
 
-from drpo.dashboard import metric_charts
-from drpo.dashboard.marks import Mark
+from drpo.dashboard.charts import metric_charts
+from drpo.dashboard.charts.annotations import Mark
 
 __all__ = ["_nothing_cached"]
 
@@ -68,22 +68,40 @@ def test_stages_and_updates_do_not_zoom_together():
     names = ["rm/loss", "rm/accuracy", "sft/loss", "lr", "objective/kl"]
     groups = {panel.name: panel.stage for panel in metric_charts.metric_panels(names)}
     assert groups == {
-        "rm/loss": "rm", "rm/accuracy": "rm", "sft/loss": "sft", "lr": "", "objective/kl": "",
-    }  # fmt: skip
+        "rm/loss": "rm",
+        "rm/accuracy": "rm",
+        "sft/loss": "sft",
+        "lr": "",
+        "objective/kl": "",
+    }
 
 
 def test_a_metric_has_the_colour_of_what_it_means():
     colours = {
         name: {trace["line"]["color"] for trace in chart({name: [(1, 1.0)]})["data"]}
-        for name in ("eval/scores", "eval/gold", "eval/kl", "objective/kl_coef", "reset/fraction",
-                     "completions/mean_length", "loss/policy_avg", "lr", "timing_s/update")
-    }  # fmt: skip
+        for name in (
+            "eval/scores",
+            "eval/gold",
+            "eval/kl",
+            "objective/kl_coef",
+            "reset/fraction",
+            "completions/mean_length",
+            "loss/policy_avg",
+            "lr",
+            "timing_s/update",
+        )
+    }
     assert colours == {
-        "eval/scores": {"@learned"}, "eval/gold": {"@gold"}, "eval/kl": {"@kl"},
-        "objective/kl_coef": {"@kl"}, "reset/fraction": {"@reset"},
-        "completions/mean_length": {"@learned"}, "loss/policy_avg": {"@ink"}, "lr": {"@ink"},
+        "eval/scores": {"@learned"},
+        "eval/gold": {"@gold"},
+        "eval/kl": {"@kl"},
+        "objective/kl_coef": {"@kl"},
+        "reset/fraction": {"@reset"},
+        "completions/mean_length": {"@learned"},
+        "loss/policy_avg": {"@ink"},
+        "lr": {"@ink"},
         "timing_s/update": {"@ink"},
-    }  # fmt: skip
+    }
     banded = chart({"eval/gold": [(0, 1.0)], "eval/gold_se": [(0, 0.1)]})["data"]
     assert {trace["line"]["color"] for trace in banded} == {"@gold"}
     assert banded[0]["fillcolor"] == "@gold/0.18"
@@ -97,12 +115,16 @@ def test_what_is_looked_at_outlives_a_refresh(store):
     app.toggle(key="metric_log").set_value(True).run()
     app.toggle(key="show_data").set_value(True).run()
     assert problems(app) == []
-    said = {key: app.query_params[key] for key in ("metric_search", "metric_smoothing",
-                                                   "metric_log", "show_data")}  # fmt: skip
+    said = {
+        key: app.query_params[key]
+        for key in ("metric_search", "metric_smoothing", "metric_log", "show_data")
+    }
     assert said == {
-        "metric_search": "objective/", "metric_smoothing": "0.55", "metric_log": "1",
+        "metric_search": "objective/",
+        "metric_smoothing": "0.55",
+        "metric_log": "1",
         "show_data": "1",
-    }  # fmt: skip
+    }
     again = visit("live", run=run.id, view="all", **said)
     assert problems(again) == []
     assert again.text_input(key="metric_search").value == "objective/"

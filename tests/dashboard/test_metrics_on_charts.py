@@ -5,9 +5,9 @@ import base64
 import numpy as np
 from runs import small_config
 
-from drpo import worker
-from drpo.dashboard import charts, metric_charts
-from drpo.dashboard.frames import Feed
+from drpo.dashboard.charts import figures, metric_charts
+from drpo.dashboard.state.metric_series import Feed
+from drpo.runs import worker
 
 
 def numbers(packed):
@@ -27,7 +27,7 @@ def drawn(feed):
                 found.add(name)
             elif name.endswith("_se"):
                 # A standard error is drawn as the band around its mean.
-                top = feed.get(name[:-3]).values + charts.Z95 * values
+                top = feed.get(name[:-3]).values + figures.Z95 * values
                 found |= {name for band in bands if band[: len(values)] == top.tolist()}
     return found
 
@@ -35,9 +35,15 @@ def drawn(feed):
 def test_what_a_run_of_all_stages_logs_is_what_the_charts_draw(store, tmp_path, model_folder):
     # Resets and prompt starts, a tuned start, a reward model of its own: all that logs metrics.
     config = small_config(
-        tmp_path, model_folder("llama"), None, sft_epochs=1.0, updates=2, sft_batch_size=8,
-        rm_batch_size=8, eval_every=1,
-    )  # fmt: skip
+        tmp_path,
+        model_folder("llama"),
+        None,
+        sft_epochs=1.0,
+        updates=2,
+        sft_batch_size=8,
+        rm_batch_size=8,
+        eval_every=1,
+    )
     run = store.runs.create(config)
     assert worker.execute(run.id, store) == "finished"
     logged = set(store.metrics.names(run.id))

@@ -3,14 +3,13 @@
 from urllib.parse import parse_qsl
 
 import pytest
-from test_dashboard_pages import _nothing_cached, visit
+from screens import _nothing_cached, visit
 
-from drpo import pilot
-from drpo.config import RunConfig
-from drpo.dashboard import launch_form
+from drpo.config.run_config import RunConfig
 from drpo.data import Pair
-from drpo.data.versions import save_version
+from drpo.data.library.versions import save_version
 from drpo.errors import ConfigError
+from drpo.pilot import design
 
 __all__ = ["_nothing_cached"]
 
@@ -18,10 +17,10 @@ __all__ = ["_nothing_cached"]
 def test_other_pairs_do_not_take_the_held_out_file_of_the_first(store):
     for name in ("first", "first heldout", "own", "own heldout"):
         save_version(store, [Pair(f"{name} {n}:", " good", " bad") for n in range(4)], name)
-    one = pilot.create(store, "p", {"data": "first", "heldout": "first heldout", "policy": "m"})
+    one = design.create(store, "p", {"data": "first", "heldout": "first heldout", "policy": "m"})
 
     def planned():
-        settings = pilot.load(store, one.id).settings
+        settings = design.load(store, one.id).settings
         return settings["data"], settings["heldout"]
 
     app = visit("pilot", pilot=one.id, step="1")
@@ -38,32 +37,47 @@ def test_other_pairs_do_not_take_the_held_out_file_of_the_first(store):
 
 
 def test_the_plan_has_the_reset_prob_that_its_slider_shows(store):
-    one = pilot.create(store, "p", PLAN)
+    one = design.create(store, "p", PLAN)
     app = visit("pilot", pilot=one.id, step="2")
     assert not app.exception
     slider = app.slider(key=f"{one.id}_reset_prob")
     slider.set_value(slider.min).run()
     assert not app.exception
     shown = app.slider(key=f"{one.id}_reset_prob").value
-    assert pilot.load(store, one.id).reset_prob == shown
+    assert design.load(store, one.id).reset_prob == shown
     assert shown > 0, "at 0 the two arms would be the same runs"
 
 
 PLAN = {
-    "data": "own", "policy": "m", "reward_model": None, "reward_source": "gold", "updates": 10,
-    "episodes_per_update": 32, "num_mini_batches": 4, "num_ppo_epochs": 2, "response_length": 40,
-    "learning_rate": 2e-4, "lr_schedule": "constant", "kl_coef": 0.02, "eval_prompts": 64,
-    "missing_eos_penalty": None, "whiten_rewards": True, "alarm_pause": ("kl_budget",),
-}  # fmt: skip
+    "data": "own",
+    "policy": "m",
+    "reward_model": None,
+    "reward_source": "gold",
+    "updates": 10,
+    "episodes_per_update": 32,
+    "num_mini_batches": 4,
+    "num_ppo_epochs": 2,
+    "response_length": 40,
+    "learning_rate": 2e-4,
+    "lr_schedule": "constant",
+    "kl_coef": 0.02,
+    "eval_prompts": 64,
+    "missing_eos_penalty": None,
+    "whiten_rewards": True,
+    "alarm_pause": ("kl_budget",),
+}
 SCALE = {
-    "updates": 100.0, "episodes_per_update": 64.0, "seeds": 1.0, "model_times": 1.0,
+    "updates": 100.0,
+    "episodes_per_update": 64.0,
+    "seeds": 1.0,
+    "model_times": 1.0,
     "length_times": 1.5,
-}  # fmt: skip
+}
 
 
 def decided(store, choice="scale_plain", **scale):
-    one = pilot.create(store, "p", PLAN)
-    return pilot.decide(store, one, choice, scale={**SCALE, **scale})
+    one = design.create(store, "p", PLAN)
+    return design.decide(store, one, choice, scale={**SCALE, **scale})
 
 
 def test_the_launch_form_opens_with_the_whole_plan(store):
@@ -74,12 +88,19 @@ def test_the_launch_form_opens_with_the_whole_plan(store):
     [asked] = [query for query in links if "start" in query]
     form = visit("launch", **asked)
     assert not form.exception
-    wanted = RunConfig.of(**{**PLAN, "updates": 100, "episodes_per_update": 64, "reset_prob": 0.0,
-                             "response_length": 60})  # fmt: skip
-    assert form.code[0].value == launch_form.command_line_of(wanted)
+    wanted = RunConfig.of(
+        **{
+            **PLAN,
+            "updates": 100,
+            "episodes_per_update": 64,
+            "reset_prob": 0.0,
+            "response_length": 60,
+        }
+    )
+    assert form.code[0].value == form.command_line_of(wanted)
 
 
 def test_a_scale_that_contradicts_the_pilots_settings_is_a_sentence(store):
     with pytest.raises(ConfigError, match=r"episodes_per_update \(65\) must be a multiple"):
-        pilot.scaled(decided(store, episodes_per_update=65.0))
-    assert pilot.scaled(decided(store, "scale_resets")).reset.reset_prob == 0.5
+        design.scaled(decided(store, episodes_per_update=65.0))
+    assert design.scaled(decided(store, "scale_resets")).reset.reset_prob == 0.5

@@ -2,12 +2,13 @@
 
 import pytest
 import screen_material
-from test_dashboard_pages import _nothing_cached, problems, visit
+from screens import _nothing_cached, problems, visit
 
-from drpo import tidy
-from drpo.dashboard import playground_view, writing
+from drpo.dashboard.components import playground_session
+from drpo.dashboard.screens.playground import view
 from drpo.playground import Sampling
-from drpo.records import Sample
+from drpo.runs import housekeeping
+from drpo.types import Sample
 
 __all__ = ["_nothing_cached"]
 
@@ -20,8 +21,10 @@ def start_of(run):
 def ask(store, name, prompts):
     """A run whose held-out prompts are these."""
     run = screen_material.add_run(store, name, updates=1)
-    rows = [Sample(step=9, kind="heldout", item=item, start="prompt", prompt=prompt, response=" x")
-            for item, prompt in enumerate(prompts)]  # fmt: skip
+    rows = [
+        Sample(step=9, kind="heldout", item=item, start="prompt", prompt=prompt, response=" x")
+        for item, prompt in enumerate(prompts)
+    ]
     store.samples.append(run.id, rows)
     return run
 
@@ -86,11 +89,13 @@ def token(text, kl):
 def kept(store, run, key, prompt, *, finished=True):
     """A generation as the playground keeps it."""
     end = {"finished": True, "score": 1.5, "token_scores": [1.0, 0.5], "pooling": "sum"}
-    answer = writing.Written(
+    answer = playground_session.Written(
         run.id, -1, "4f0c", [token(" so", 0.1)], [token(" it", 0.25)], end if finished else None
-    )  # fmt: skip
+    )
     how = Sampling(temperature=0.0, top_p=0.8, max_tokens=16, seed=7)
-    writing._keep(store, writing.Generation(key, prompt, " so", how, [answer], at=1.0))
+    playground_session._keep(
+        store, playground_session.Generation(key, prompt, " so", how, [answer], at=1.0)
+    )
     return answer
 
 
@@ -115,7 +120,7 @@ def test_the_key_of_a_generation_leads_back_to_all_of_it(store, prompt):
     assert problems(app) == []
     assert asked(app) == [prompt, " so", 0.0, 0.8, 16, 7]
     assert app.multiselect(key="models").value == [start_of(runs[0])]
-    shown = app.session_state[playground_view.SHOWN]
+    shown = app.session_state[view.SHOWN]
     assert shown.answers == [answer]
     # A long prompt is not in the link as well.
     assert len(str(dict(app.query_params))) < 500
@@ -131,7 +136,7 @@ def test_what_is_asked_next_is_in_the_link_beside_what_is_shown(store):
     again = visit("playground", **link(app))
     assert problems(again) == []
     assert asked(again) == ["tell them", " so", 1.35, 0.8, 16, 2**31 - 1]
-    assert again.session_state[playground_view.SHOWN].key == "1.0-ab"
+    assert again.session_state[view.SHOWN].key == "1.0-ab"
 
 
 def test_a_prompt_that_was_not_asked_yet_outlives_a_refresh(store):
@@ -158,9 +163,13 @@ def test_a_link_to_another_generation_takes_the_place_of_the_one_shown(store):
 
 @pytest.mark.parametrize(
     ("key", "text", "value"),
-    [("temperature", "nan", 1.0), ("temperature", "9", 1.0), ("max_tokens", "1.5", 64),
-     ("sampling_seed", "x", 0)],
-)  # fmt: skip
+    [
+        ("temperature", "nan", 1.0),
+        ("temperature", "9", 1.0),
+        ("max_tokens", "1.5", 64),
+        ("sampling_seed", "x", 0),
+    ],
+)
 def test_a_number_that_a_field_cannot_hold_is_as_if_the_link_had_none(store, key, text, value):
     ask(store, "mine", ["a task"])
     app = visit("playground", **{key: text})
@@ -182,8 +191,8 @@ def test_an_answer_outlives_the_run_that_wrote_it(store):
     ask(store, "mine", ["a task"])
     gone = ask(store, "gone", ["a task"])
     kept(store, gone, "1.0-ab", "tell me")
-    tidy.delete(store, gone.id)
-    tidy.erase(store, gone.id)
+    housekeeping.delete(store, gone.id)
+    housekeeping.erase(store, gone.id)
     app = visit("playground", written="1.0-ab")
     assert problems(app) == []
     assert asked(app)[0] == "tell me"
@@ -207,10 +216,12 @@ def test_going_on_from_a_word_asks_what_was_asked_there(store):
     # The fields have moved on since.
     app.text_area(key="prompt").set_value("something else").run()
     app.multiselect(key="models").set_value([start_of(two)]).run()
-    shown = app.session_state[playground_view.SHOWN]
-    assert playground_view.continued(shown, at=0, index=1) == {
-        "models": [start_of(one)], "prompt": "tell me", "prefix": " so",
-    }  # fmt: skip
+    shown = app.session_state[view.SHOWN]
+    assert view.continued(shown, at=0, index=1) == {
+        "models": [start_of(one)],
+        "prompt": "tell me",
+        "prefix": " so",
+    }
 
 
 def test_all_runs_are_offered(store):

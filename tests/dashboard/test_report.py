@@ -9,16 +9,16 @@ from html.parser import HTMLParser
 import pytest
 from executive_material import HOSTILE, add_run
 
+from drpo.alarms.alarms import Alarm
 from drpo.cli import main
 from drpo.dashboard import report
 from drpo.dashboard.report import build
 from drpo.dashboard.report.markdown import esc, fenced
+from drpo.data.library.versions import save_version
 from drpo.data.pairs import Pair
-from drpo.data.versions import save_version
 from drpo.errors import RunError
-from drpo.monitor.alarms import Alarm
-from drpo.records import Sample
 from drpo.store import Store
+from drpo.types import Sample
 
 
 @pytest.fixture
@@ -38,18 +38,32 @@ def store(home):
 def run(store):
     """A run with everything in it: a turned knob, an alarm, a reset episode, a gold score."""
     made = add_run(
-        store, f"first {HOSTILE}", gold=[1.0, 1.0, 1.0, -1.0], scores=[2.0], kl_coef=0.3,
+        store,
+        f"first {HOSTILE}",
+        gold=[1.0, 1.0, 1.0, -1.0],
+        scores=[2.0],
+        kl_coef=0.3,
         data="/somewhere/private/pairs.jsonl",
-    )  # fmt: skip
+    )
     turned = {"name": "kl_coef", "old": 0.3, "new": 0.45}
     store.events.add(made.id, 4, "knob", "kl_coef from 0.30 to 0.45", turned, "Ada")
     alarm = Alarm("kl_budget", 5, 8, 2, {"kl": 26.0, "budget": 25.0})
     store.events.add(made.id, 8, "alarm", alarm.message, alarm.to_payload(), "monitor")
     episode = Sample(
-        step=10, kind="episode", item=3, start="reset", prompt="an episode's prompt",
-        prefix=" taken from the data", response=" and the policy went on", offline=" taken",
-        prefix_tokens=4, offline_tokens=9, gold=5.0, score=1.0, kl=0.2,
-    )  # fmt: skip
+        step=10,
+        kind="episode",
+        item=3,
+        start="reset",
+        prompt="an episode's prompt",
+        prefix=" taken from the data",
+        response=" and the policy went on",
+        offline=" taken",
+        prefix_tokens=4,
+        offline_tokens=9,
+        gold=5.0,
+        score=1.0,
+        kl=0.2,
+    )
     store.samples.append(made.id, [episode])
     return store.runs.get(made.id)
 
@@ -96,11 +110,20 @@ def test_the_report_has_every_part(store, run):
     text = page_of(store, run.id).text
     for part in (
         "Preferred to the start policy in 75 % of 40 comparisons",  # verdict, thin space
-        "開始時の方策との比較 40 件のうち", "True reward", "What the reward was bought with",
-        "Where episodes were reset", "taken from the data", "and the policy went on",
-        "pairs.jsonl", "kl_coef from 0.30 to 0.45", "Ada", "KL over budget",
-        "2.13.0", "hash10", "640 episodes",
-    ):  # fmt: skip
+        "開始時の方策との比較 40 件のうち",
+        "True reward",
+        "What the reward was bought with",
+        "Where episodes were reset",
+        "taken from the data",
+        "and the policy went on",
+        "pairs.jsonl",
+        "kl_coef from 0.30 to 0.45",
+        "Ada",
+        "KL over budget",
+        "2.13.0",
+        "hash10",
+        "640 episodes",
+    ):
         assert part.replace(" %", "\N{NARROW NO-BREAK SPACE}%") in text or part in text, part
 
 
@@ -119,8 +142,11 @@ def saved(store, name, rows):
 def test_a_run_on_a_numbered_version_is_told_with_that_versions_report(store):
     first, second = saved(store, "mine", 3), saved(store, "mine", 5)
     for named, version in (
-        ("mine:1", first), (first.id, first), ("mine:2", second), (second.id, second)
-    ):  # fmt: skip
+        ("mine:1", first),
+        (first.id, first),
+        ("mine:2", second),
+        (second.id, second),
+    ):
         text = page_of(store, add_run(store, gold=[1.0], data=named).id).text
         assert f"mine, version {version.version}" in text
         assert version.content_hash in text
@@ -167,8 +193,9 @@ def test_the_reset_prefix_is_marked_apart_from_what_the_policy_wrote(store, run)
     text = build(store, [run.id]).decode()
     found = re.search(
         r'<p class="prefix"><span class="label">[^<]+</span>taken from the data</p>'
-        r'<p class="wrote">and the policy went on</p>', text,
-    )  # fmt: skip
+        r'<p class="wrote">and the policy went on</p>',
+        text,
+    )
     assert found
 
 
@@ -229,9 +256,10 @@ def test_the_command_line_writes_the_same_file(store, run, home, capsys):
 def test_another_process_writes_the_same_bytes(store, run, home):
     target = home / "out.html"
     subprocess.run(
-        [sys.executable, "-m", "drpo", "report", run.id, str(target), "--lang", "ja"], check=True,
+        [sys.executable, "-m", "drpo", "report", run.id, str(target), "--lang", "ja"],
+        check=True,
         capture_output=True,
-    )  # fmt: skip
+    )
     assert target.read_bytes() == build(store, [run.id], lang="ja")
 
 

@@ -2,23 +2,32 @@
 
 import pytest
 import screen_material
-from test_dashboard_charts import Run, numbers
-from test_dashboard_pages import _nothing_cached, problems, visit
+from screens import _nothing_cached, problems, visit
+from series import Run, numbers
 
-from drpo.config import RunConfig
-from drpo.dashboard import reset_charts, reset_view, run_charts
-from drpo.records import Sample
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.charts import reset_charts, run_charts
+from drpo.dashboard.screens.resets import view
 from drpo.store.schema import SampleRow
+from drpo.types import Sample
 
 __all__ = ["_nothing_cached"]
 
 
 def episode(start, *, score=None, gold=None, kl=None, own=None, own_gold=None):
     return SampleRow(
-        kind="episode", start=start, prefix_tokens=5 if start == "reset" else 0, offline_tokens=20,
-        score=score, gold=gold, kl=kl, offline_score=own, offline_gold=own_gold, prompt="p",
+        kind="episode",
+        start=start,
+        prefix_tokens=5 if start == "reset" else 0,
+        offline_tokens=20,
+        score=score,
+        gold=gold,
+        kl=kl,
+        offline_score=own,
+        offline_gold=own_gold,
+        prompt="p",
         response="r",
-    )  # fmt: skip
+    )
 
 
 EPISODES = [
@@ -37,12 +46,12 @@ EPISODES = [
     ],
 )
 def test_what_comes_of_a_reset_is_held_against_prompt_starts_and_the_data(value, mean, beside):
-    assert reset_view.after_reset(EPISODES, value) == (mean, beside)
+    assert view.after_reset(EPISODES, value) == (mean, beside)
 
 
 def test_an_update_without_prompt_starts_or_resets_has_nothing_to_hold_against():
-    assert reset_view.after_reset(EPISODES[:2], "kl") == ("1.00", None)
-    assert reset_view.after_reset(EPISODES[2:], "kl") == ("–", "from the prompt 2.50")
+    assert view.after_reset(EPISODES[:2], "kl") == ("1.00", None)
+    assert view.after_reset(EPISODES[2:], "kl") == ("–", "from the prompt 2.50")
 
 
 @pytest.mark.parametrize(
@@ -67,10 +76,13 @@ def test_the_points_of_an_update_show_the_value_asked_for(value, dots, rings, me
 
 def curves(**values):
     """A run's training metrics by start."""
-    return Run(**{
-        f"objective/{name}{start}": [(1, value), (2, value)]
-        for name, value in values.items() for start in ("_reset", "_prompt")
-    })  # fmt: skip
+    return Run(
+        **{
+            f"objective/{name}{start}": [(1, value), (2, value)]
+            for name, value in values.items()
+            for start in ("_reset", "_prompt")
+        }
+    )
 
 
 def headings(figure):
@@ -82,8 +94,13 @@ def test_live_splits_gold_by_start_as_well_where_it_is_known():
     known = run_charts.by_start(curves(scores=1.0, gold=4.0, kl=0.5))
     assert headings(known) == ["Learned reward", "True (gold) reward", "KL to the start policy"]
     assert [(trace["yaxis"], numbers(trace["y"])[0]) for trace in known["data"]] == [
-        ("y", 1.0), ("y", 1.0), ("y2", 4.0), ("y2", 4.0), ("y3", 0.5), ("y3", 0.5),
-    ]  # fmt: skip
+        ("y", 1.0),
+        ("y", 1.0),
+        ("y2", 4.0),
+        ("y2", 4.0),
+        ("y3", 0.5),
+        ("y3", 0.5),
+    ]
     unknown = run_charts.by_start(curves(scores=1.0, kl=0.5))
     assert headings(unknown) == ["Learned reward", "KL to the start policy"]
     assert {trace["yaxis"] for trace in unknown["data"]} == {"y", "y2"}
@@ -91,8 +108,12 @@ def test_live_splits_gold_by_start_as_well_where_it_is_known():
 
 def test_live_splits_no_learned_reward_of_a_run_that_was_trained_on_gold():
     run = curves(scores=4.0, gold=4.0, kl=0.5)
-    whole = Run(**{name: [(0, 4.0)] for name in ("eval/scores", "eval/gold", "objective/scores",
-                                                 "objective/gold")})  # fmt: skip
+    whole = Run(
+        **{
+            name: [(0, 4.0)]
+            for name in ("eval/scores", "eval/gold", "objective/scores", "objective/gold")
+        }
+    )
     run.series |= whole.series
     assert headings(run_charts.by_start(run)) == ["True (gold) reward", "KL to the start policy"]
 
@@ -106,9 +127,11 @@ def test_the_screen_compares_and_draws_gold_and_kl_too_and_a_link_says_which(sto
     app = visit("resets", run=run.id)
     assert problems(app) == []
     assert labels(app) == [
-        "Episodes that were reset", "Learned reward after a reset", "True reward after a reset",
+        "Episodes that were reset",
+        "Learned reward after a reset",
+        "True reward after a reset",
         "KL after a reset (nats)",
-    ]  # fmt: skip
+    ]
     app.segmented_control(key="spread_of").set_value("kl").run()
     assert problems(app) == []
     assert app.query_params["spread_of"] == "kl"
@@ -122,12 +145,22 @@ def test_a_run_trained_on_gold_shows_no_learned_reward(store):
     store.runs.change(run.id, status="finished")
     rows = [
         Sample(
-            step=1, kind="episode", item=item, start=start, prompt="p", response="r",
-            prefix_tokens=5, offline_tokens=20, score=3.0, gold=4.0, kl=0.5, offline_score=6.0,
+            step=1,
+            kind="episode",
+            item=item,
+            start=start,
+            prompt="p",
+            response="r",
+            prefix_tokens=5,
+            offline_tokens=20,
+            score=3.0,
+            gold=4.0,
+            kl=0.5,
+            offline_score=6.0,
             offline_gold=7.0,
         )
         for item, start in enumerate(["reset", "prompt"])
-    ]  # fmt: skip
+    ]
     store.samples.append(run.id, rows)
     app = visit("resets", run=run.id)
     assert problems(app) == []
@@ -140,10 +173,15 @@ def test_a_run_trained_on_gold_shows_no_learned_reward(store):
 
 def test_the_page_of_episodes_is_in_the_link(store):
     run = screen_material.add_run(store, "mine", updates=1)
-    store.samples.append(run.id, [
-        Sample(step=2, kind="episode", item=item, start="prompt", prompt="p", response=f"no {item}")
-        for item in range(20)
-    ])  # fmt: skip
+    store.samples.append(
+        run.id,
+        [
+            Sample(
+                step=2, kind="episode", item=item, start="prompt", prompt="p", response=f"no {item}"
+            )
+            for item in range(20)
+        ],
+    )
     app = visit("resets", run=run.id, step="2", episodes_page="3")
     assert problems(app) == []
     assert app.session_state["episodes_page"] == 3

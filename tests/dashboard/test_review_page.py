@@ -8,8 +8,8 @@ import streamlit as st
 from review_material import add_run, prefers, two_sources, vote_all
 from streamlit.testing.v1 import AppTest
 
-from drpo.dashboard.review_charts import whiskers
-from drpo.dashboard.review_result import (
+from drpo.dashboard.charts.review_charts import whiskers
+from drpo.dashboard.screens.review.result_view import (
     gap_told,
     hacked,
     ranking_table,
@@ -19,7 +19,7 @@ from drpo.dashboard.review_result import (
 from drpo.data import load_pairs
 from drpo.review import Desk, create_review, results, reviews
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

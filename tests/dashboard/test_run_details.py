@@ -13,13 +13,13 @@ import psutil
 import pytest
 import screen_material
 import streamlit as st
-from test_dashboard_pages import _nothing_cached, problems, shown, visit
+from screens import _nothing_cached, problems, shown, visit
 from typer.testing import CliRunner
 
-from drpo import processes
 from drpo.cli import app as command_line
-from drpo.dashboard import run_details
-from drpo.dashboard.frames import Feed
+from drpo.dashboard.screens.live import details_view
+from drpo.dashboard.state.metric_series import Feed
+from drpo.system import processes
 
 __all__ = ["_nothing_cached"]
 
@@ -50,7 +50,7 @@ def nvidia_smi(tmp_path, monkeypatch):
 
 def test_the_settings_as_json_say_what_was_turned_as_the_command_line_does(store):
     run = screen_material.add_run(store, "mine", updates=15)
-    told = json.loads(run_details.record_of(run))
+    told = json.loads(details_view.record_of(run))
     printed = CliRunner().invoke(command_line, ["show", run.id, "--json"])
     assert printed.exit_code == 0
     shown_there = json.loads(printed.output)
@@ -137,10 +137,10 @@ def test_the_processor_is_measured_on_the_first_look_too(store):
 def test_the_table_of_all_metrics_keeps_a_stages_steps_apart_from_the_policys(store):
     run = screen_material.add_run(store, "one", updates=4)
     store.metrics.append(run.id, 2, {"rm/loss": 0.5})
-    table = pd.read_csv(io.StringIO(run_details._csv(Feed(store, run.id).refresh())))
+    table = pd.read_csv(io.StringIO(details_view._csv(Feed(store, run.id).refresh())))
     assert set(table["clock"]) == {"rm", "update"}
     [row] = table[table["clock"] == "rm"].to_dict("records")
     assert (row["step"], row["rm/loss"]) == (2, 0.5)
     assert math.isnan(row["eval/scores"])
     assert table[table["clock"] == "update"]["rm/loss"].isna().all()
-    assert run_details._csv(Feed(store, "nobody").refresh()) == ""
+    assert details_view._csv(Feed(store, "nobody").refresh()) == ""

@@ -4,15 +4,15 @@ import json
 
 import plotly.graph_objects as go
 import pytest
+from screens import _nothing_cached, notices, problems, shown, visit
+from series import coloured
 from sweep_material import GRID, finish, run_through, started
-from test_dashboard_charts import coloured
-from test_dashboard_pages import _nothing_cached, problems, shown, visit
-from test_links import notices
 from typer.testing import CliRunner
 
-from drpo.dashboard import sweep_charts, sweep_pictures
+from drpo.cli.sweep import app as command_line
+from drpo.dashboard.charts import sweep_charts
+from drpo.dashboard.screens.sweep import panels
 from drpo.sweep import Axis, Board, advance, stop
-from drpo.sweep.cli import app as command_line
 
 __all__ = ["_nothing_cached"]
 
@@ -94,8 +94,8 @@ def test_the_pictures_have_the_colour_of_what_is_measured(store, metric, meaning
 
 
 def test_what_has_no_meaning_of_its_own_has_no_meaning_s_colour():
-    assert sweep_pictures.colour("eval/kl") == "kl"
-    assert sweep_pictures.colour("val/ratio") == "muted"
+    assert panels.colour("eval/kl") == "kl"
+    assert panels.colour("val/ratio") == "muted"
 
 
 def test_drawn_cells_are_points_at_their_settings_with_their_results(store):
@@ -178,8 +178,11 @@ def test_a_cell_says_that_a_knob_was_turned_in_one_of_its_runs(store):
     [table] = [frame.value for frame in app.dataframe if "state" in frame.value]
     assert list(table["turned"]) == ["", "", "", "seed 1: kl_coef 0.20 → 0.40 at update 12"]
     drawn = [json.loads(element.proto.json) for element in app.get("bidi_component")]
-    notes = [note for one in drawn for note in one.get("figure", {"layout": {}})["layout"].get(
-        "annotations", ())]  # fmt: skip
+    notes = [
+        note
+        for one in drawn
+        for note in one.get("figure", {"layout": {}})["layout"].get("annotations", ())
+    ]
     marked = [note for note in notes if "knob turned" in note["text"]]
     assert [(note["x"], note["y"]) for note in marked] == [(1, 1)]
 

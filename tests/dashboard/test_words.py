@@ -7,9 +7,9 @@ from string import Formatter
 
 import pytest
 
-from drpo.dashboard import words
+from drpo.dashboard import i18n
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SOURCES = [*(ROOT / "pages").glob("*.py"), *(ROOT / "drpo" / "dashboard").rglob("*.py")]
 # Their keys are the names of settings and metrics; other tests compare those sets.
 USED_BY_NAME = ("settings.", "metrics.")
@@ -31,9 +31,9 @@ def key_patterns(node: ast.expr) -> list[str]:
         case ast.Constant(value=str(text)):
             return [re.escape(text)]
         case ast.JoinedStr(values=parts):
-            return ["".join(
-                re.escape(p.value) if isinstance(p, ast.Constant) else ".+" for p in parts
-            )]  # fmt: skip
+            return [
+                "".join(re.escape(p.value) if isinstance(p, ast.Constant) else ".+" for p in parts)
+            ]
         case ast.IfExp(body=body, orelse=orelse):
             return [*key_patterns(body), *key_patterns(orelse)]
         case _:
@@ -41,7 +41,7 @@ def key_patterns(node: ast.expr) -> list[str]:
 
 
 ALL = {
-    f"{area}.{name}": text for area, names in words.areas().items() for name, text in names.items()
+    f"{area}.{name}": text for area, names in i18n.areas().items() for name, text in names.items()
 }
 
 
@@ -72,17 +72,17 @@ def test_both_languages_are_there_with_the_same_placeholders(key):
     assert text["ja"].strip()
     fields = {
         lang: sorted(name for _, name, _, _ in Formatter().parse(text[lang]) if name)
-        for lang in words.LANGUAGES
+        for lang in i18n.LANGUAGES
     }
     assert fields["en"] == fields["ja"]
 
 
 def test_a_text_is_filled_and_the_language_can_be_named():
-    assert words.t("frame.home") == "Home"
-    assert words.t("frame.home", lang="ja") == "ホーム"
+    assert i18n.t("frame.home") == "Home"
+    assert i18n.t("frame.home", lang="ja") == "ホーム"
 
 
 def test_one_of_a_thing_is_not_several():
-    said = words.t("verdict.judge_people", n="1"), words.t("verdict.judge_people", n="20")
+    said = i18n.t("verdict.judge_people", n="1"), i18n.t("verdict.judge_people", n="20")
     assert [text.partition(":")[2] for text in said] == [" 1 blind vote.", " 20 blind votes."]
-    assert "1 件" in words.t("verdict.judge_people", lang="ja", n="1")
+    assert "1 件" in i18n.t("verdict.judge_people", lang="ja", n="1")

@@ -2,14 +2,15 @@
 
 import plotly.graph_objects as go
 import pytest
-from test_dashboard_charts import coloured
+from series import coloured
 
-from drpo.config import RunConfig
-from drpo.dashboard import reset_charts, reset_view, sweep_charts
-from drpo.dashboard.playground_view import shades
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.charts import reset_charts, sweep_charts
+from drpo.dashboard.screens.playground.view import shades
+from drpo.dashboard.screens.resets import view
 from drpo.store.schema import SampleRow
 from drpo.sweep import Axis, Board, Cell, SweepPlan
-from drpo.sweep.board import SweepRun
+from drpo.sweep.results import SweepRun
 
 GRID = (Axis(name="reset_prob", values=(0.5,)), Axis(name="kl_coef", values=(0.05, 0.2)))
 
@@ -26,14 +27,17 @@ def board(finals):
     )
     cells = [
         Cell(
-            key=str(index), values=values, is_control=plan.is_control(values), planned=3,
+            key=str(index),
+            values=values,
+            is_control=plan.is_control(values),
+            planned=3,
             runs=tuple(
                 SweepRun(f"run{index}{seed}", seed, "finished", {30: (value, 0.1)})
                 for seed, value in enumerate(finals[index])
             ),
         )
         for index, values in enumerate(plan.known_cells())
-    ]  # fmt: skip
+    ]
     return Board("s", "s", "finished", plan, cells)
 
 
@@ -66,8 +70,11 @@ def test_each_label_lies_on_its_cell_and_the_best_one_is_outlined():
     labels = [note for note in figure["layout"]["annotations"] if note.get("name") == "cell"]
     said = {(note["x"], note["y"]): note["text"].split("<br>")[0] for note in labels}
     assert said == {
-        (0, 0): "<b>4.10</b>", (1, 0): "<b>4.50</b>", (0, 1): "<b>5.10</b>", (1, 1): "<b>6.10</b>",
-    }  # fmt: skip
+        (0, 0): "<b>4.10</b>",
+        (1, 0): "<b>4.50</b>",
+        (0, 1): "<b>5.10</b>",
+        (1, 1): "<b>6.10</b>",
+    }
     [outline] = figure["layout"]["shapes"]
     assert outline["x0"] < 1 < outline["x1"]
     assert outline["y0"] < 1 < outline["y1"]
@@ -116,8 +123,10 @@ def test_parallel_coordinates_need_a_result():
 
 
 def test_a_wide_range_lies_on_a_logarithm():
-    cells = [Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),), 1)
-             for v in (0.01, 0.1, 1.0)]  # fmt: skip
+    cells = [
+        Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),), 1)
+        for v in (0.01, 0.1, 1.0)
+    ]
     axis = sweep_charts.parallel(cells, ("kl_coef",), title="")["data"][0]["dimensions"][0]
     assert axis["values"] == pytest.approx([-2, -1, 0])
     assert axis["ticktext"] == ["0.01", "0.1", "1"]
@@ -125,8 +134,10 @@ def test_a_wide_range_lies_on_a_logarithm():
 
 def test_an_axis_of_many_values_is_labelled_with_a_few_round_ones():
     def axis(values):
-        cells = [Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),),
-                      1) for v in values]  # fmt: skip
+        cells = [
+            Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),), 1)
+            for v in values
+        ]
         figure = sweep_charts.parallel(cells, ("kl_coef",), title="")
         return figure["data"][0]["dimensions"][0]["ticktext"]
 
@@ -136,9 +147,16 @@ def test_an_axis_of_many_values_is_labelled_with_a_few_round_ones():
 
 def episode(start="reset", prefix=5, length=20, score=1.0, own=0.5, **more):
     return SampleRow(
-        kind="episode", start=start, prefix_tokens=prefix, offline_tokens=length, score=score,
-        offline_score=own, prompt="p", response="r", **more,
-    )  # fmt: skip
+        kind="episode",
+        start=start,
+        prefix_tokens=prefix,
+        offline_tokens=length,
+        score=score,
+        offline_score=own,
+        prompt="p",
+        response="r",
+        **more,
+    )
 
 
 def test_the_heat_map_weighs_updates_by_their_episodes():
@@ -179,26 +197,38 @@ def test_one_updates_episodes_are_drawn_beside_the_datas_own():
 
 def test_episodes_are_ordered_and_unknown_values_come_last():
     low, high, none = episode(score=1.0, own=0.9), episode(score=0.5, own=0.0), episode(score=None)
-    assert reset_view.ordered([low, none, high], "gain") == [high, low, none]
-    assert reset_view.ordered([low, none, high], "score") == [low, high, none]
-    assert reset_view.ordered([low, none, high], "drawn") == [low, none, high]
+    assert view.ordered([low, none, high], "gain") == [high, low, none]
+    assert view.ordered([low, none, high], "score") == [low, high, none]
+    assert view.ordered([low, none, high], "drawn") == [low, none, high]
 
 
 def test_episodes_are_counted_by_depth_in_the_store(store):
-    from drpo.records import Sample
+    from drpo.types import Sample
 
     run = store.runs.create(RunConfig.of(data="d", policy="p"))
 
     def sample(start, prefix, length, score):
         return Sample(
-            step=1, kind="episode", item=0, start=start, prompt="p", response="r",
-            prefix_tokens=prefix, offline_tokens=length, score=score,
-        )  # fmt: skip
+            step=1,
+            kind="episode",
+            item=0,
+            start=start,
+            prompt="p",
+            response="r",
+            prefix_tokens=prefix,
+            offline_tokens=length,
+            score=score,
+        )
 
-    store.samples.append(run.id, [
-        sample("prompt", 0, 0, 1.0), sample("prompt", 0, 20, 3.0), sample("reset", 0, 20, 5.0),
-        sample("reset", 19, 20, 7.0),
-    ])  # fmt: skip
+    store.samples.append(
+        run.id,
+        [
+            sample("prompt", 0, 0, 1.0),
+            sample("prompt", 0, 20, 3.0),
+            sample("reset", 0, 20, 5.0),
+            sample("reset", 19, 20, 7.0),
+        ],
+    )
     found = {depth: (n, score) for _, depth, n, score, _, _ in store.samples.by_depth(run.id)}
     assert found == {-1: (2, 2.0), 0: (1, 5.0), 9: (1, 7.0)}
 

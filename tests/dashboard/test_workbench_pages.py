@@ -4,14 +4,14 @@ import json
 
 import pytest
 import screen_material
-from test_dashboard_pages import _nothing_cached, problems, shown, visit
-from test_sweep import run_through
+from screens import _nothing_cached, problems, shown, visit
+from sweep_material import run_through
 
-from drpo.config import RunConfig
-from drpo.dashboard import sweep_view
-from drpo.monitor import Alarm
-from drpo.monitor.alarms import Evidence
-from drpo.monitor.desk import write_down
+from drpo.alarms import Alarm
+from drpo.alarms.alarms import Evidence
+from drpo.alarms.handler import write_down
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.screens.sweep import view
 from drpo.sweep import Axis, Board, SweepPlan, create
 
 __all__ = ["_nothing_cached"]
@@ -78,7 +78,7 @@ def test_a_cell_opens_on_compare_with_its_control_and_joined_seeds(store):
     cell = next(one for one in board.cells if not one.is_control)
     app = visit("sweep", sweep=sweep_id)
     runs = [*cell.runs, *board.control_of(cell).runs]
-    app.session_state[sweep_view.OPENED] = ",".join(run.id for run in runs)
+    app.session_state[view.OPENED] = ",".join(run.id for run in runs)
     app.run()
     assert problems(app) == []
     assert app.title[0].value == "Which run is better?"

@@ -4,12 +4,11 @@ import json
 import time
 
 import pytest
-from test_dashboard_pages import _nothing_cached, visit
+from screens import _nothing_cached, visit
 
-from drpo.dashboard import data_upload
 from drpo.data import Pair, load_pairs
-from drpo.data.desk import Desk
-from drpo.data.versions import save_version
+from drpo.data.library.uploads import Desk
+from drpo.data.library.versions import save_version
 from drpo.errors import DataError
 
 __all__ = ["_nothing_cached"]
@@ -18,10 +17,13 @@ __all__ = ["_nothing_cached"]
 def pairs(count):
     """Pairs with a short answer each, but for every fourth."""
     return [
-        {"prompt": f"prompt {n}:", "chosen": f" good {n}" * (1 if n % 4 else 10),
-         "rejected": f" bad {n}"}
+        {
+            "prompt": f"prompt {n}:",
+            "chosen": f" good {n}" * (1 if n % 4 else 10),
+            "rejected": f" bad {n}",
+        }
         for n in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def file_of(rows) -> bytes:
@@ -37,8 +39,10 @@ def finish(desk: Desk, upload: str, task, seconds: float = 120):
 
 def test_the_desk_checks_corrects_and_saves_in_processes_of_their_own(store):
     desk = Desk()
-    rows = [{"p": f"prompt {n}", "answer_a": f"x{n}", "answer_b": f"y{n}", "label": n % 2}
-            for n in range(8)]  # fmt: skip
+    rows = [
+        {"p": f"prompt {n}", "answer_a": f"x{n}", "answer_b": f"y{n}", "label": n % 2}
+        for n in range(8)
+    ]
     upload = desk.add("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
     desk.start(upload, "check", {})
     status = finish(desk, upload, "check")
@@ -83,8 +87,12 @@ def checked(rows, **options):
 
 def measure(desk, upload, model):
     """Measure coverage as the screen does: with the model and its limits."""
-    asked = {**desk.options(upload, "check"), "model": str(model), "max_prompt_length": 512,
-             "response_length": 53}  # fmt: skip
+    asked = {
+        **desk.options(upload, "check"),
+        "model": str(model),
+        "max_prompt_length": 512,
+        "response_length": 53,
+    }
     desk.start(upload, "coverage", asked)
     assert finish(desk, upload, "coverage").state == "done"
 
@@ -111,13 +119,13 @@ def test_the_shape_that_was_chosen_by_hand_is_still_chosen_at_the_next_correctio
     app = visit("data", upload=upload)
     app.selectbox(key="map_shape").set_value("answers")
     app.button(key="map_apply").click().run()
-    finish(data_upload.desk(), upload, "check")
+    finish(upload.desk(), upload, "check")
     app.run()
     assert not app.exception
     assert app.selectbox(key="map_shape").value == "answers"
     app.button(key="map_apply").click().run()
     assert desk.options(upload, "check")["shape"] == "answers"
-    finish(data_upload.desk(), upload, "check")
+    finish(upload.desk(), upload, "check")
 
 
 def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store, model_folder):
@@ -129,7 +137,7 @@ def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store,
     app.text_input(key="save_name").set_value("short ones")
     app.button(key="save_go").click().run()
     assert not app.exception
-    assert finish(data_upload.desk(), upload, "save").state == "done"
+    assert finish(upload.desk(), upload, "save").state == "done"
     assert desk.result(upload, "save")["left_out"] == {"long_answer": 2, "duplicate": 0}
     assert [len(pair.chosen) for pair in load_pairs("short ones", store=store)] == [7] * 6
 

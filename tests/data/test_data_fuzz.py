@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drpo.data.limits import Limits
+from drpo.data.io.limits import Limits
+from drpo.data.io.source import Source
 from drpo.data.loading import read_pairs
-from drpo.data.report import Settings, build_report
-from drpo.data.source import Source
+from drpo.data.quality.report import Settings, build_report
 from drpo.errors import DataError
 
 LIMITS = Limits(file_bytes=1_000_000, text_bytes=2_000_000, rows=2_000, row_chars=20_000)
@@ -22,21 +22,46 @@ EXAMPLES = int(os.environ.get("DRPO_FUZZ_EXAMPLES", "500"))
 """Of each of the four properties: 2,000 in all."""
 
 BUDGET = settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large,
-                           HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
 
 ODD_TEXT = st.one_of(
     st.text(max_size=30),
     st.text(alphabet=st.characters(categories=["Cs", "Cc", "Cn"]), max_size=5),
-    st.sampled_from(["", " ", "\ud800", "\x00", "=1+1", "\n\nHuman: a\n\nAssistant: b", "\ufeff",
-                     '[{"role": "user"}]', "[" * 500, "a" * 5000, "NaN", "1e999", "true"]),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "\ud800",
+            "\x00",
+            "=1+1",
+            "\n\nHuman: a\n\nAssistant: b",
+            "\ufeff",
+            '[{"role": "user"}]',
+            "[" * 500,
+            "a" * 5000,
+            "NaN",
+            "1e999",
+            "true",
+        ]
+    ),
+)
 LEAF = st.one_of(
-    ODD_TEXT, st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True),
+    ODD_TEXT,
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=True),
     st.sampled_from([10**30, -0.0, float("inf")]),
-)  # fmt: skip
+)
 VALUE = st.recursive(
     LEAF,
     lambda inner: st.one_of(
@@ -49,12 +74,34 @@ VALUE = st.recursive(
     ),
     max_leaves=6,
 )
-NAMES = st.sampled_from([
-    "prompt", "chosen", "rejected", "question", "answer1", "answer2", "winner", "label", "score",
-    "score_a", "score_b", "response_a", "response_b", "conversations", "chosen_messages",
-    "messages", "annotator1", "annotator2", "facts", "margin", "gold_chosen", "input",
-    "instruction", "output",
-])  # fmt: skip
+NAMES = st.sampled_from(
+    [
+        "prompt",
+        "chosen",
+        "rejected",
+        "question",
+        "answer1",
+        "answer2",
+        "winner",
+        "label",
+        "score",
+        "score_a",
+        "score_b",
+        "response_a",
+        "response_b",
+        "conversations",
+        "chosen_messages",
+        "messages",
+        "annotator1",
+        "annotator2",
+        "facts",
+        "margin",
+        "gold_chosen",
+        "input",
+        "instruction",
+        "output",
+    ]
+)
 ROWS = st.lists(st.dictionaries(NAMES, VALUE, max_size=8), min_size=1, max_size=8)
 
 
@@ -89,12 +136,14 @@ def survives(content: bytes, folder: Path) -> None:
 
 
 @BUDGET
-@given(content=st.one_of(
-    st.binary(max_size=300),
-    st.binary(max_size=200).map(lambda b: b"\x1f\x8b\x08" + b),
-    st.binary(max_size=200).map(lambda b: b"PK\x03\x04" + b),
-    st.text(alphabet='[]{}",:\\\n\t0aeu;|', max_size=200).map(str.encode),
-))  # fmt: skip
+@given(
+    content=st.one_of(
+        st.binary(max_size=300),
+        st.binary(max_size=200).map(lambda b: b"\x1f\x8b\x08" + b),
+        st.binary(max_size=200).map(lambda b: b"PK\x03\x04" + b),
+        st.text(alphabet='[]{}",:\\\n\t0aeu;|', max_size=200).map(str.encode),
+    )
+)
 def test_random_bytes_never_raise_anything_else(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     survives(content, tmp_path)
@@ -123,11 +172,12 @@ def test_files_cut_anywhere_never_raise_anything_else(tmp_path, monkeypatch, row
 @given(
     rows=st.lists(
         st.fixed_dictionaries({"prompt": ODD_TEXT, "chosen": ODD_TEXT, "rejected": ODD_TEXT}),
-        min_size=1, max_size=8,
+        min_size=1,
+        max_size=8,
     ),
     flips=st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=4),
     times=st.sampled_from([1, 1, 1, 40]),
-)  # fmt: skip
+)
 def test_damaged_pairs_never_raise_anything_else(tmp_path, monkeypatch, rows, flips, times):
     monkeypatch.chdir(tmp_path)
     content = bytearray("".join(json.dumps(row) + "\n" for row in rows).encode() * times)

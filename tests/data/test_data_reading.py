@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drpo.data.limits import Limits, UnreadableError
+from drpo.data.io.limits import Limits, UnreadableError
+from drpo.data.io.readers import detect_format, read_rows
+from drpo.data.io.source import Source
 from drpo.data.loading import read_pairs
 from drpo.data.pairset import PairSet
-from drpo.data.readers import detect_format, read_rows
-from drpo.data.source import Source
 
 ROW = {"prompt": "Q:", "chosen": " yes", "rejected": " no"}
 LINE = json.dumps(ROW).encode() + b"\n"
@@ -83,13 +83,20 @@ def test_a_one_line_json_lines_file_of_messages_is_not_taken_for_an_object_with_
 
 @pytest.mark.parametrize(
     ("encoding", "said"),
-    [("utf-8", "UTF-8"), ("utf-8-sig", "byte-order mark"), ("utf-16", "UTF-16"),
-     ("utf-16-le", "UTF-16"), ("cp932", "Shift-JIS")],
-)  # fmt: skip
+    [
+        ("utf-8", "UTF-8"),
+        ("utf-8-sig", "byte-order mark"),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("cp932", "Shift-JIS"),
+    ],
+)
 def test_encodings_are_detected_and_said(encoding, said):
-    content = csv_bytes(encoding) if encoding != "utf-16-le" else (
-        b"prompt,chosen,rejected\nQ:, yes, no\n".decode().encode(encoding)
-    )  # fmt: skip
+    content = (
+        csv_bytes(encoding)
+        if encoding != "utf-16-le"
+        else (b"prompt,chosen,rejected\nQ:, yes, no\n".decode().encode(encoding))
+    )
     found = read(content)
     assert said in found.format
     assert len(found) == 1
@@ -223,7 +230,7 @@ def test_a_hostile_name_is_shown_on_one_line_and_never_opened():
 
 
 def test_json_elements_cut_by_every_chunk_border_are_put_together(monkeypatch):
-    monkeypatch.setattr("drpo.data.json_stream.CHUNK_CHARS", 7)
+    monkeypatch.setattr("drpo.data.io.json_stream.CHUNK_CHARS", 7)
     rows = [{"n": 12345, "text": 'a "quoted" \\ \u3042 word', "deep": {"x": [1.5e3, None]}}] * 5
     source = Source.from_bytes(json.dumps(rows).encode(), name="f")
     assert [row.value for row in read_rows(source, detect_format(source))] == rows

@@ -3,50 +3,21 @@
 import json
 
 import pytest
+from data_material import THINGS, report_on, rows
 from transformers import PreTrainedTokenizerFast
 
-from drpo.dashboard.data_report import row_detail
-from drpo.dashboard.words import spoken
-from drpo.data.figures import histogram, share_interval
-from drpo.data.fitness import verdict
-from drpo.data.html import render_html, write_html
-from drpo.data.languages import language_of, scripts_differ
-from drpo.data.measure import Tokens, Words
+from drpo.dashboard.i18n import spoken
+from drpo.dashboard.screens.data.report_view import row_detail
+from drpo.data.io.source import Source
 from drpo.data.pairs import Pair
-from drpo.data.report import Settings, check_source
-from drpo.data.source import Source
-from drpo.data.words import report_lines
+from drpo.data.quality.languages import language_of, scripts_differ
+from drpo.data.quality.readiness import verdict
+from drpo.data.quality.report_html import render_html, write_html
+from drpo.data.quality.report_text import report_lines
+from drpo.data.quality.summary_stats import histogram, share_interval
+from drpo.data.quality.token_lengths import Tokens, Words
 from drpo.errors import DataError, ModelError
-from drpo.tokens import Vocabulary
-
-THINGS = [
-    "kite",
-    "lamp",
-    "bell",
-    "drum",
-    "sock",
-    "ring",
-    "boat",
-    "coin",
-    "rope",
-    "vase",
-    "mask",
-    "fork",
-]
-
-
-def report_on(rows: list[dict[str, object]], **settings):
-    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    return check_source(Source.from_bytes(content, name="f.jsonl"), Settings(**settings))
-
-
-def rows(count: int, **extra: object) -> list[dict[str, object]]:
-    return [
-        {"prompt": f"What of the {THINGS[n % 12]} in house {n * 7919}? Tell me all that you saw.",
-         "chosen": f"The {THINGS[n % 12]} was number {n}, old and quite heavy to carry alone.",
-         "rejected": f"No idea {n}.", **extra}
-        for n in range(count)
-    ]  # fmt: skip
+from drpo.modeling.tokenization import Vocabulary
 
 
 def kinds(report, severity: str) -> dict[str, list[int]]:
@@ -64,9 +35,13 @@ def test_duplicates_near_duplicates_and_conflicts_are_named_by_row():
     assert found["conflict"] == [3, 9]
     assert report["duplicates"]["exact"] == 1
     assert report["counts"] == {
-        "rows": 9, "pairs": 9, "prompts": 7, "distinct_prompts": 6, "set_apart": 0,
+        "rows": 9,
+        "pairs": 9,
+        "prompts": 7,
+        "distinct_prompts": 6,
+        "set_apart": 0,
         "demonstrations": 0,
-    }  # fmt: skip
+    }
 
 
 def test_control_characters_and_mixed_scripts_are_named():
@@ -83,10 +58,14 @@ def test_control_characters_and_mixed_scripts_are_named():
 
 def test_languages_are_told_apart():
     texts = {
-        "English": "The cat is on the mat and it was happy.", "German": "Das ist nicht die Katze.",
-        "French": "Le chat est dans la maison.", "Japanese": "東京は日本の首都です。",
-        "Chinese": "北京是中国的首都", "Korean": "서울은 수도입니다", "other": "Zzz!",
-    }  # fmt: skip
+        "English": "The cat is on the mat and it was happy.",
+        "German": "Das ist nicht die Katze.",
+        "French": "Le chat est dans la maison.",
+        "Japanese": "東京は日本の首都です。",
+        "Chinese": "北京是中国的首都",
+        "Korean": "서울은 수도입니다",
+        "other": "Zzz!",
+    }
     assert {name: language_of(text) for name, text in texts.items()} == {n: n for n in texts}
     assert scripts_differ("東京は？", "首都", "都市") == ""
 
@@ -182,7 +161,11 @@ def test_reset_positions_and_filters_come_from_the_data_itself():
     assert report["resets"]["positions"] == sum(len(str(r["chosen"]).split()) + 1 for r in base)
     kept = report["filters"]["margin"]["kept"][1]
     assert (kept["keep"], kept["answers"], kept["threshold"], kept["mean_figure"]) == (
-        0.5, 4, 4.0, 5.5)  # fmt: skip
+        0.5,
+        4,
+        4.0,
+        5.5,
+    )
     assert report["filters"]["score"] is None
     assert report["margins"]["summary"]["mean"] == pytest.approx(3.5)
 
@@ -228,9 +211,12 @@ def test_the_split_keeps_equal_prompts_together_where_a_split_by_rows_would_leak
 
 @pytest.mark.parametrize(
     ("count", "level", "code"),
-    [(2_000, "fit with care", "bias_longer"), (150, "fit with care", "small"),
-     (20, "not fit", "few_pairs")],
-)  # fmt: skip
+    [
+        (2_000, "fit with care", "bias_longer"),
+        (150, "fit with care", "small"),
+        (20, "not fit", "few_pairs"),
+    ],
+)
 def test_the_verdict_gives_the_reason_that_weighs_most_first(count, level, code):
     _, report = report_on(rows(count))
     assert report["verdict"]["level"] == level

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from drpo.data import Pair, PairSet
-from drpo.data.layout import parse_map
-from drpo.data.limits import AmbiguousError, UnreadableError
+from drpo.data.io.limits import AmbiguousError, UnreadableError
+from drpo.data.io.source import Source
 from drpo.data.loading import read_pairs
-from drpo.data.source import Source
+from drpo.data.schema.column_mapping import parse_map
 from drpo.errors import DataError
 
 
@@ -38,8 +38,15 @@ def test_names_with_spaces_and_capitals_are_recognised():
 
 
 def test_facts_gold_scores_and_margin_travel_with_the_pair():
-    row = {"prompt": "p:", "chosen": "a", "rejected": "b", "facts": {"who": "cat"},
-           "gold_chosen": 3.0, "gold_rejected": 1.0, "margin": 0.5}  # fmt: skip
+    row = {
+        "prompt": "p:",
+        "chosen": "a",
+        "rejected": "b",
+        "facts": {"who": "cat"},
+        "gold_chosen": 3.0,
+        "gold_rejected": 1.0,
+        "margin": 0.5,
+    }
     pair = read(jsonl([row])).pairs[0]
     assert pair.facts == {"who": "cat"}
     assert (pair.gold_chosen, pair.gold_rejected, pair.margin) == (3.0, 1.0, 0.5)
@@ -144,8 +151,10 @@ def test_response_j_is_preferred_to_response_k():
     ],
 )
 def test_the_usual_codes_of_a_judgement_are_understood(values, outcomes):
-    rows = [{"question": f"Q{i}?", "answer1": "one", "answer2": "two", "winner": value}
-            for i, value in enumerate(values)]  # fmt: skip
+    rows = [
+        {"question": f"Q{i}?", "answer1": "one", "answer2": "two", "winner": value}
+        for i, value in enumerate(values)
+    ]
     found = read(jsonl(rows))
     chosen = {pair.row: pair.chosen for pair in found.pairs}
     ties, unjudged = found.problems.rows("tie"), found.problems.rows("unjudged")
@@ -157,8 +166,10 @@ def test_the_usual_codes_of_a_judgement_are_understood(values, outcomes):
 
 
 def test_zero_and_one_count_answers_that_are_numbered_so():
-    rows = [{"prompt": "Q?", "response_0": "a", "response_1": "b", "better_response_id": n}
-            for n in (0, 1)]  # fmt: skip
+    rows = [
+        {"prompt": "Q?", "response_0": "a", "response_1": "b", "better_response_id": n}
+        for n in (0, 1)
+    ]
     assert [pair.chosen for pair in read(jsonl(rows)).pairs] == ["a", "b"]
 
 
@@ -183,10 +194,16 @@ def test_a_label_may_name_a_column_and_then_the_other_code_is_the_other_answer()
 def test_the_majority_of_several_annotators_decides_and_agreement_is_reported():
     votes = [(1, 1, 2), (2, 2, 2), (0, 0, 1), (0, 1, 2)]
     rows = [
-        {"instruction": f"Do {i}", "response1": "a", "response2": "b", "annotator1": x,
-         "annotator2": y, "annotator3": z}
+        {
+            "instruction": f"Do {i}",
+            "response1": "a",
+            "response2": "b",
+            "annotator1": x,
+            "annotator2": y,
+            "annotator3": z,
+        }
         for i, (x, y, z) in enumerate(votes)
-    ]  # fmt: skip
+    ]
     found = read(jsonl(rows))
     assert [pair.chosen for pair in found.pairs] == ["a", "b"]
     assert found.problems.rows("tie") == [3]
@@ -211,8 +228,10 @@ def test_krippendorffs_alpha_matches_a_worked_example():
 
 
 def test_a_score_for_each_answer_decides_and_gives_the_margin():
-    rows = [{"prompt": "Q?", "response_a": "x", "response_b": "y", "score_a": a, "score_b": b}
-            for a, b in ((2.5, 1.0), (1, 4), (3, 3), (None, 1))]  # fmt: skip
+    rows = [
+        {"prompt": "Q?", "response_a": "x", "response_b": "y", "score_a": a, "score_b": b}
+        for a, b in ((2.5, 1.0), (1, 4), (3, 3), (None, 1))
+    ]
     found = read(jsonl(rows))
     assert [(pair.chosen, pair.margin) for pair in found.pairs] == [("x", 1.5), ("y", 3.0)]
     assert found.problems.rows("tie") == [3]
@@ -221,18 +240,38 @@ def test_a_score_for_each_answer_decides_and_gives_the_margin():
 
 def test_a_winner_named_by_its_model_is_looked_up_in_the_row():
     rows = [
-        {"prompt": "Q?", "model_a": "x1", "model_b": "y1", "response_a": "from x",
-         "response_b": "from y", "winner": "y1"},
-        {"prompt": "R?", "model_a": "y1", "model_b": "x1", "response_a": "from y",
-         "response_b": "from x", "winner": "y1"},
-    ]  # fmt: skip
+        {
+            "prompt": "Q?",
+            "model_a": "x1",
+            "model_b": "y1",
+            "response_a": "from x",
+            "response_b": "from y",
+            "winner": "y1",
+        },
+        {
+            "prompt": "R?",
+            "model_a": "y1",
+            "model_b": "x1",
+            "response_a": "from y",
+            "response_b": "from x",
+            "winner": "y1",
+        },
+    ]
     assert [pair.chosen for pair in read(jsonl(rows)).pairs] == ["from y", "from y"]
 
 
 def test_one_hot_winners_are_understood():
-    rows = [{"prompt": "Q?", "response_a": "x", "response_b": "y", "winner_model_a": a,
-             "winner_model_b": b, "winner_tie": t}
-            for a, b, t in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]  # fmt: skip
+    rows = [
+        {
+            "prompt": "Q?",
+            "response_a": "x",
+            "response_b": "y",
+            "winner_model_a": a,
+            "winner_model_b": b,
+            "winner_tie": t,
+        }
+        for a, b, t in ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    ]
     found = read(jsonl(rows))
     assert [pair.chosen for pair in found.pairs] == ["x", "y"]
     assert found.problems.rows("tie") == [3]
@@ -243,18 +282,26 @@ def test_arena_conversations_share_a_prompt_and_ties_are_set_apart():
         return [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": answer}]
 
     rows = [
-        {"model_a": "m", "model_b": "n", "winner": winner, "conversation_a": talk("A"),
-         "conversation_b": talk("B"), "turn": 1}
+        {
+            "model_a": "m",
+            "model_b": "n",
+            "winner": winner,
+            "conversation_a": talk("A"),
+            "conversation_b": talk("B"),
+            "turn": 1,
+        }
         for winner in ("model_a", "model_b", "tie (bothbad)")
-    ]  # fmt: skip
+    ]
     found = read(jsonl(rows))
     assert [pair.chosen for pair in found.pairs] == [" A", " B"]
     assert found.problems.rows("tie") == [3]
 
 
 def test_json_true_as_an_answer_is_named_with_its_row():
-    rows = [{"prompt": "a?", "chosen": "x", "rejected": "y"},
-            {"prompt": "b?", "chosen": True, "rejected": "y"}]  # fmt: skip
+    rows = [
+        {"prompt": "a?", "chosen": "x", "rejected": "y"},
+        {"prompt": "b?", "chosen": True, "rejected": "y"},
+    ]
     found = read(jsonl(rows))
     assert found.problems.rows("wrong_type") == [2]
     assert "true" in found.problems.detail("wrong_type", 2)
@@ -271,9 +318,10 @@ def test_empty_equal_and_broken_texts_are_blockers():
     ]
     found = read(jsonl(rows))
     counts = found.problems.counts()
-    assert [found.problems.rows(kind) for kind in
-            ("empty_prompt", "empty_answer", "same_answers", "broken_text", "wrong_type")] == [
-        [2], [3], [4], [5], [6]]  # fmt: skip
+    assert [
+        found.problems.rows(kind)
+        for kind in ("empty_prompt", "empty_answer", "same_answers", "broken_text", "wrong_type")
+    ] == [[2], [3], [4], [5], [6]]
     assert sum(counts.values()) == 5
     assert len(found) == 1
 

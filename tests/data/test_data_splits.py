@@ -3,8 +3,8 @@
 import pytest
 
 from drpo.data import Pair, split
-from drpo.data.similar import Groups, near_groups, normalise
-from drpo.data.splits import divide, prompt_groups
+from drpo.data.library.splits import divide, prompt_groups
+from drpo.data.quality.near_duplicates import Groups, near_groups, normalise
 from drpo.errors import DataError
 
 PLACES = ["harbour", "orchard", "library", "station", "quarry", "meadow", "foundry", "theatre"]

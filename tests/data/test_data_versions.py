@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 
 from drpo.cli import main
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.data import Pair, load_demonstrations, load_pairs
-from drpo.data.export import export_version, neutral
-from drpo.data.fixing import Recipe, fix
-from drpo.data.pairset import content_hash
-from drpo.data.report import Settings, check_source
-from drpo.data.source import Source
-from drpo.data.streaming import import_stream
-from drpo.data.versions import (
+from drpo.data.io.source import Source
+from drpo.data.library.cleaning import Recipe, fix
+from drpo.data.library.export import export_version, neutral
+from drpo.data.library.stream_import import import_stream
+from drpo.data.library.versions import (
     compare_versions,
     delete_version,
     find_version,
@@ -25,8 +23,10 @@ from drpo.data.versions import (
     path_of,
     save_version,
 )
+from drpo.data.pairset import content_hash
+from drpo.data.quality.report import Settings, check_source
+from drpo.data.run_data import gather
 from drpo.errors import DataError
-from drpo.materials import gather
 from drpo.store import Store
 
 PAIRS = [Pair(f"prompt {n}:", f" good {n}", f" bad {n}", row=n + 1) for n in range(6)]
@@ -194,13 +194,21 @@ def test_versions_are_compared_pair_by_pair(store):
     second = save_version(store, [swapped, *PAIRS[1:3], PAIRS[5]], "b")
     found = compare_versions(first, second)
     assert [found[k] for k in ("shared_pairs", "only_first", "only_second", "swapped_pairs")] == [
-        2, 2, 2, 1]  # fmt: skip
+        2,
+        2,
+        2,
+        1,
+    ]
     assert found["shared_prompts"] == 3
 
 
 def test_cleaning_leaves_out_what_was_asked_and_writes_it_down():
-    noisy = [*PAIRS, PAIRS[0], Pair("talk:", " Human: me", " ok"),
-             Pair(PAIRS[1].prompt, PAIRS[1].rejected, PAIRS[1].chosen)]  # fmt: skip
+    noisy = [
+        *PAIRS,
+        PAIRS[0],
+        Pair("talk:", " Human: me", " ok"),
+        Pair(PAIRS[1].prompt, PAIRS[1].rejected, PAIRS[1].chosen),
+    ]
     loaded = checked(noisy)
     fixed, account = fix(loaded, Recipe(("role_label",), "drop", "exact"))
     assert [pair.row for pair in fixed.pairs] == [1, 3, 4, 5, 6]
@@ -303,7 +311,9 @@ def test_import_list_compare_export_and_delete_from_the_command_line(store, tmp_
     run_cli(capsys, "import", str(path), "set", "--deduplicate", "keep")
     code, out = run_cli(capsys, "list", "--json")
     assert [(v["name"], v["version"], v["rows"]) for v in json.loads(out)] == [
-        ("set", 2, 7), ("set", 1, 6)]  # fmt: skip
+        ("set", 2, 7),
+        ("set", 1, 6),
+    ]
     code, out = run_cli(capsys, "compare", "set:1", "set:2", "--json")
     assert json.loads(out)["shared_pairs"] == 6
     assert run_cli(capsys, "export", "set:1", str(tmp_path / "out.parquet"))[0] == 0

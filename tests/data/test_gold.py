@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drpo.data.gold_reward import GoldScorer, load_gold, score_facts, sidecar_of
 from drpo.errors import DataError
-from drpo.gold import GoldScorer, load_gold, score_facts, sidecar_of
 
 SLOTS = {
     "colour": ("red", "blue", "green"),

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from runs import small_config
 
-from drpo import preflight
 from drpo.data import load_demonstrations
+from drpo.data.run_data import gather
 from drpo.errors import DataError
-from drpo.materials import gather
+from drpo.runs import preflight
 
 SIDECAR = {"kind": "facts", "strict": False, "slots": {"colour": ["red", "blue", "green", "black"]}}
 
@@ -70,9 +70,13 @@ def test_training_on_the_true_score_wants_facts_in_every_row(configure, tmp_path
     (tmp_path / "sea.jsonl.gold.json").write_text(json.dumps(SIDECAR), encoding="utf-8")
     path = write_rows(tmp_path / "shown.jsonl", [shown(1, facts=facts), shown(2, facts=facts)])
     config = configure(
-        data=str(data), demonstrations=str(path), reset_source="demonstrations",
-        reward_source="gold", heldout=None, heldout_fraction=0.4,
-    )  # fmt: skip
+        data=str(data),
+        demonstrations=str(path),
+        reset_source="demonstrations",
+        reward_source="gold",
+        heldout=None,
+        heldout_fraction=0.4,
+    )
     if facts is None:
         for check in (lambda: gather(config, None), lambda: preflight.check(config)):
             with pytest.raises(DataError, match=r"2 of the \d rows .* have no facts"):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from drpo.data import load_demonstrations, load_pairs
-from drpo.gold import load_gold
+from drpo.data.gold_reward import load_gold
 
-SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 FILES, MODELS = SAMPLES / "files", SAMPLES / "models"
 TASKS = ["tldr", "strict"]
 POLICIES = [f"{task}-policy" for task in TASKS]
@@ -181,7 +181,7 @@ def test_the_strict_start_policy_is_right_in_about_one_answer_of_a_hundred():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_reward_models_tell_better_from_worse(generator_modules, task):
-    from drpo.reward_model import load_reward_model
+    from drpo.modeling.reward_model import load_reward_model
 
     _, _, preferences = generator_modules
     heldout = [pair for row in rows(f"{task}_heldout") for pair in preferences.without_noise(row)]

@@ -95,9 +95,14 @@ def test_a_consistent_judge_decides_and_both_orders_are_asked(documents):
         assert judge.judge([Match("x", Answer("s"), Answer("longer"))]) == ["b"]
     assert len(server.requests) == 12
     assert judge.tally.to_dict() == {
-        "calls": 12, "cached": 0, "unclear": 0, "failed": 0, "disagreements": 0,
-        "input_tokens": 1200, "output_tokens": 12,
-    }  # fmt: skip
+        "calls": 12,
+        "cached": 0,
+        "unclear": 0,
+        "failed": 0,
+        "disagreements": 0,
+        "input_tokens": 1200,
+        "output_tokens": 12,
+    }
 
 
 def test_a_judge_that_always_says_the_first_one_only_ever_ties(documents):

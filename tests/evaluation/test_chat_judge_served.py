@@ -29,13 +29,22 @@ def stubborn_model(folder):
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(
-        tokenizer_object=words, unk_token="<unk>", eos_token="<end>", pad_token="<end>",
+        tokenizer_object=words,
+        unk_token="<unk>",
+        eos_token="<end>",
+        pad_token="<end>",
         chat_template=TEMPLATE,
-    ).save_pretrained(folder)  # fmt: skip
+    ).save_pretrained(folder)
     config = GPT2Config(
-        vocab_size=5, n_embd=8, n_layer=1, n_head=1, n_positions=1024, bos_token_id=1,
-        eos_token_id=1, tie_word_embeddings=False,
-    )  # fmt: skip
+        vocab_size=5,
+        n_embd=8,
+        n_layer=1,
+        n_head=1,
+        n_positions=1024,
+        bos_token_id=1,
+        eos_token_id=1,
+        tie_word_embeddings=False,
+    )
     model = GPT2LMHeadModel(config)
     with torch.no_grad():
         for block in model.transformer.h:
@@ -57,9 +66,16 @@ def served(folder):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
-        Path(sys.executable).parent / "transformers", "serve", str(folder),
-        "--host", "127.0.0.1", "--port", str(port), "--device", "cpu",
-    ]  # fmt: skip
+        Path(sys.executable).parent / "transformers",
+        "serve",
+        str(folder),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--device",
+        "cpu",
+    ]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     log = folder / "serve.log"
     with log.open("wb") as output:

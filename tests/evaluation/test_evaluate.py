@@ -8,19 +8,19 @@ import time
 
 import pytest
 import streamlit as st
-from test_dashboard_pages import problems, shown, visit
+from screens import problems, shown, visit
 from toy import WORDS, toy_config
 
-from drpo import worker
 from drpo.cli import main
-from drpo.dashboard import evaluation_view
-from drpo.dashboard.look import number
+from drpo.dashboard.i18n.format import number
+from drpo.dashboard.screens.compare import evaluation_view
 from drpo.errors import DataError, RunError
-from drpo.evaluation.contestants import contestant
 from drpo.evaluation.evaluate import Terms, evaluate
+from drpo.evaluation.policies import contestant
 from drpo.review import Source, create_review
+from drpo.runs import worker
 from drpo.store import Store
-from drpo.tasks import Tasks
+from drpo.system.jobs import Tasks
 
 
 def write_pairs(path, first, count):
@@ -29,10 +29,12 @@ def write_pairs(path, first, count):
         word, other = WORDS[i % 4], WORDS[(i + 1) % 4]
         rows.append(
             {
-                "prompt": f"case {i} {word}:", "chosen": f" {word}", "rejected": f" {other}",
+                "prompt": f"case {i} {word}:",
+                "chosen": f" {word}",
+                "rejected": f" {other}",
                 "facts": {"colour": word},
             }
-        )  # fmt: skip
+        )
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     gold = {"kind": "facts", "strict": False, "slots": {"colour": list(WORDS)}}
     path.with_name(path.name + ".gold.json").write_text(json.dumps(gold))
@@ -60,10 +62,14 @@ def home(tmp_path_factory, model_folder, reward_folder):
     }.items():
         config = toy_config(model_folder(), reward_folder).replace(
             **{
-                "name": name, "data": str(folder / "train.jsonl"), "updates": 2,
-                "heldout": str(folder / "heldout.jsonl"), "eval_prompts": 10, **settings,
+                "name": name,
+                "data": str(folder / "train.jsonl"),
+                "updates": 2,
+                "heldout": str(folder / "heldout.jsonl"),
+                "eval_prompts": 10,
+                **settings,
             }
-        )  # fmt: skip
+        )
         run = store.runs.create(config)
         assert worker.execute(run.id, store) == "finished", store.runs.get(run.id).error
         runs[name] = run.id
@@ -121,9 +127,11 @@ def test_win_rates_come_from_every_judge_against_every_opponent(evaluation):
     for one in evaluation.contestants:
         kinds = {(opponent, rate.judge) for opponent, rate in one.win_rates}
         assert kinds == {
-            ("start", "reward_model"), ("start", "gold"),
-            ("chosen", "reward_model"), ("chosen", "gold"),
-        }  # fmt: skip
+            ("start", "reward_model"),
+            ("start", "gold"),
+            ("chosen", "reward_model"),
+            ("chosen", "gold"),
+        }
         for _, rate in one.win_rates:
             assert rate.interval.low <= rate.interval.value <= rate.interval.high
     # The chosen answers state their colour, and the random model's never do.
@@ -235,9 +243,10 @@ def test_the_screen_evaluates_in_a_process_of_its_own_and_shows_what_it_found(ho
     row = shown["dpo"]
     assert row["KL, nats"] == f"{number(figures['kl'])} ± {number(figures['kl_se'])}"
     [rate] = [
-        rate for rate in known[runs["dpo"]]["win_rates"]
+        rate
+        for rate in known[runs["dpo"]]["win_rates"]
         if (rate["against"], rate["judge"]) == ("start", "gold")
-    ]  # fmt: skip
+    ]
     assert row["Preferred to start policy, % (true score)"].startswith(f"{100 * rate['value']:.0f}")
     told = evaluation_view.duels(store, known, {run.id: run.name for run in both})
     assert any(sentence.startswith("dpo against drpo: preferred in") for sentence in told)
@@ -259,9 +268,13 @@ def stopped_between(home, model_folder, reward_folder):
     """A run that was evaluated after update 2 and stopped after update 3."""
     folder, store, _ = home
     config = toy_config(model_folder(), reward_folder).replace(
-        name="stopped", data=str(folder / "train.jsonl"), heldout=str(folder / "heldout.jsonl"),
-        updates=6, eval_every=2, eval_prompts=10,
-    )  # fmt: skip
+        name="stopped",
+        data=str(folder / "train.jsonl"),
+        heldout=str(folder / "heldout.jsonl"),
+        updates=6,
+        eval_every=2,
+        eval_prompts=10,
+    )
     run = store.runs.create(config)
     assert worker.execute(run.id, store, StopAfter(store, run.id, 3)) == "stopped"
     run = store.runs.get(run.id)

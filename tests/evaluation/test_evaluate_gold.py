@@ -7,10 +7,10 @@ import pytest
 from runs import small_config
 from toy import WORDS, toy_pairs
 
-from drpo import worker
-from drpo.evaluation.contestants import contestant
+from drpo.analysis.verdict import head_to_head, scores_at, verdict_of
 from drpo.evaluation.evaluate import evaluate
-from drpo.verdict import head_to_head, scores_at, verdict_of
+from drpo.evaluation.policies import contestant
+from drpo.runs import worker
 
 
 def write_with_facts(path, count, first=0, bare=()):
@@ -30,10 +30,15 @@ def write_with_facts(path, count, first=0, bare=()):
 def gold_run(store, tmp_path, model_folder):
     """A finished run on the true score, one of whose held-out rows has none."""
     config = small_config(
-        tmp_path, model_folder(), None, reward_source="gold", updates=1, sample_prompts=3,
+        tmp_path,
+        model_folder(),
+        None,
+        reward_source="gold",
+        updates=1,
+        sample_prompts=3,
         data=str(write_with_facts(tmp_path / "facts.jsonl", 24)),
         heldout=str(write_with_facts(tmp_path / "apart.jsonl", 6, first=100, bare=(1,))),
-    )  # fmt: skip
+    )
     run = store.runs.create(config)
     assert worker.execute(run.id, store) == "finished", store.runs.get(run.id).error
     return store.runs.get(run.id)
@@ -66,9 +71,14 @@ def test_a_run_trained_on_the_true_score_has_no_word_of_a_reward_model(
     assert all(sample.score == sample.gold for sample in known)
 
     config = small_config(
-        tmp_path, model_folder(), reward_folder, updates=1, sample_prompts=3,
-        data=gold_run.config["data"]["data"], heldout=gold_run.config["data"]["heldout"],
-    )  # fmt: skip
+        tmp_path,
+        model_folder(),
+        reward_folder,
+        updates=1,
+        sample_prompts=3,
+        data=gold_run.config["data"]["data"],
+        heldout=gold_run.config["data"]["heldout"],
+    )
     by_model = store.runs.create(config)
     assert worker.execute(by_model.id, store) == "finished"
     assert head_to_head(store, gold_run, by_model, "reward_model") is None

@@ -6,12 +6,12 @@ import pytest
 from runs import small_config, write_pairs
 from toy import toy_pairs
 
-from drpo import worker
-from drpo.data.similar import normalise
+from drpo.data.quality.near_duplicates import normalise
+from drpo.data.run_data import gather
 from drpo.errors import DataError
-from drpo.evaluation.contestants import contestant
 from drpo.evaluation.evaluate import evaluate
-from drpo.materials import gather
+from drpo.evaluation.policies import contestant
+from drpo.runs import worker
 
 
 @pytest.fixture
@@ -48,8 +48,10 @@ def test_another_division_of_the_same_data_trains_on_other_prompts(store, tmp_pa
 def test_a_prompt_spelt_otherwise_is_the_same_prompt(store, tmp_path, trained):
     first = trained()
     shouted = tmp_path / "shouted.jsonl"
-    rows = [{"prompt": f"  {pair.prompt.upper()}!", "chosen": pair.chosen, "rejected": "x"}
-            for pair in toy_pairs(4, 100)]  # fmt: skip
+    rows = [
+        {"prompt": f"  {pair.prompt.upper()}!", "chosen": pair.chosen, "rejected": "x"}
+        for pair in toy_pairs(4, 100)
+    ]
     shouted.write_text("\n".join(map(json.dumps, rows)))
     second = trained(data=str(shouted), heldout=str(write_pairs(tmp_path / "h.jsonl", 3, 200)))
     heldout = gather(first.config, store).heldout

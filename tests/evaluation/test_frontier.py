@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.evaluation.frontier import Point, frontier, overoptimization, pareto, points
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from drpo.data.gold_reward import GoldScorer
 from drpo.errors import DataError
 from drpo.evaluation.judges import (
     Answer,
@@ -12,7 +13,6 @@ from drpo.evaluation.judges import (
     reward_model_judge,
 )
 from drpo.evaluation.winrate import play, summarize
-from drpo.gold import GoldScorer
 
 
 def lengths(sides):

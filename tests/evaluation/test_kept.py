@@ -1,6 +1,6 @@
 """What evaluations leave in the store is found again under its own key."""
 
-from drpo.evaluation.kept import COMPARISON_KIND, LONGEST_KEY, comparison_key, comparison_of
+from drpo.evaluation.storage import COMPARISON_KIND, LONGEST_KEY, comparison_key, comparison_of
 
 
 def test_two_judges_of_runs_with_long_names_do_not_share_a_key(store):

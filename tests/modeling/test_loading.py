@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from drpo.errors import ModelError
-from drpo.loading import load_causal
-from drpo.reward_model import load_reward_model
+from drpo.modeling.model_loading import load_causal
+from drpo.modeling.reward_model import load_reward_model
 
 
 @pytest.fixture

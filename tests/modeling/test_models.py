@@ -12,15 +12,15 @@ from tokenizers import processors
 from toy import Listener, toy_config, toy_pairs, tuned_adapter
 from transformers import AutoTokenizer, FalconConfig, FalconForCausalLM, OPTConfig, OPTForCausalLM
 
-from drpo import checkpoint
-from drpo.baselines import accuracy_of
+from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
-from drpo.gold import GoldScorer
-from drpo.loading import load_causal
-from drpo.models import load_models
-from drpo.rollout import Sampling, action_logits, pack
-from drpo.trainer import train
+from drpo.evaluation.baselines import accuracy_of
+from drpo.modeling.model_loading import load_causal
+from drpo.modeling.models import load_models
+from drpo.rl import checkpoint
+from drpo.rl.rollout import Sampling, action_logits, pack
+from drpo.rl.trainer import train
 
 GOLD = GoldScorer({"colour": ("red", "blue", "green", "black")}, strict=False)
 
@@ -96,14 +96,16 @@ def test_a_policy_tuned_on_a_tuned_one_is_exported_whole(model_folder, reward_fo
     models = load_models(config)
     run = tmp_path / "run"
     train(
-        models, toy_pairs(8), toy_pairs(3, 90), config, Listener(),
+        models,
+        toy_pairs(8),
+        toy_pairs(3, 90),
+        config,
+        Listener(),
         checkpoint_dir=run / "checkpoints",
-    )  # fmt: skip
+    )
     exported = load_causal(checkpoint.export(run, tmp_path / "out"))
     ours = some_logits(models.policy, models.precision)
-    torch.testing.assert_close(
-        some_logits(exported, models.precision), ours, atol=1e-4, rtol=1e-4
-    )  # fmt: skip
+    torch.testing.assert_close(some_logits(exported, models.precision), ours, atol=1e-4, rtol=1e-4)
     assert float((ours - start_logits(models)).abs().max()) > 1e-3
 
 
@@ -115,8 +117,9 @@ def test_with_lora_adapters_and_the_critic_head_are_trained_and_saved(
     models = load_models(config)
     before = {name: weight.detach().clone() for name, weight in models.trained().items()}
     assert {name.split(".")[-1] for name in before if name.startswith("critic.head")} == {
-        "weight", "bias",
-    }  # fmt: skip
+        "weight",
+        "bias",
+    }
     assert all("lora_" in name or name.startswith("critic.head") for name in before)
     train(models, toy_pairs(8), toy_pairs(3, 90), config, Listener(), checkpoint_dir=tmp_path)
     saved = load_file(checkpoint.latest(tmp_path) / "critic.safetensors")
@@ -165,8 +168,15 @@ def test_dropout_is_off_while_learning(model_folder, reward_folder):
 def test_dropout_in_numbers_and_in_the_config_is_off_too(
     kind, checkpointing, byte_tokenizer, reward_folder, tmp_path
 ):
-    common = {"vocab_size": 258, "hidden_size": 16, "eos_token_id": 1, "pad_token_id": 0,
-              "bos_token_id": None, "num_hidden_layers": 2, "num_attention_heads": 2}  # fmt: skip
+    common = {
+        "vocab_size": 258,
+        "hidden_size": 16,
+        "eos_token_id": 1,
+        "pad_token_id": 0,
+        "bos_token_id": None,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     if kind == "opt":
         wide = {"ffn_dim": 32, "word_embed_proj_dim": 16, "max_position_embeddings": 128}
         model = OPTForCausalLM(OPTConfig(**common, **wide, dropout=0.5))

@@ -16,13 +16,13 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from drpo.encoding import encode, keep_end, same_tokenizer
 from drpo.errors import ModelError, ShapeError
-from drpo.forward import Precision
-from drpo.loading import context_length
-from drpo.reward_model import RewardModel, load_reward_model
-from drpo.scoring import Answer, LearnedScorer
-from drpo.tokens import Vocabulary
+from drpo.modeling.forward_pass import Precision
+from drpo.modeling.model_loading import context_length
+from drpo.modeling.pair_encoding import encode, keep_end, same_tokenizer
+from drpo.modeling.reward_model import RewardModel, load_reward_model
+from drpo.modeling.scorers import Answer, LearnedScorer
+from drpo.modeling.tokenization import Vocabulary
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
 TEXTS = [[5, 9, 200, 31, 7, 1], [40, 41, 1], [99, 100, 101, 102, 103, 104, 105, 1]]
@@ -114,9 +114,14 @@ def encoder():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = BertConfig(
-            vocab_size=258, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-            intermediate_size=32, max_position_embeddings=64, num_labels=1,
-        )  # fmt: skip
+            vocab_size=258,
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=64,
+            num_labels=1,
+        )
         return BertForSequenceClassification(config).eval()
 
 
@@ -168,9 +173,17 @@ def test_ids_too_long_for_the_model_score_like_their_text(byte_tokenizer):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = GPT2Config(
-            vocab_size=258, n_embd=16, n_layer=1, n_head=2, n_positions=16, num_labels=1,
-            pad_token_id=0, bos_token_id=None, eos_token_id=1, initializer_range=0.2,
-        )  # fmt: skip
+            vocab_size=258,
+            n_embd=16,
+            n_layer=1,
+            n_head=2,
+            n_positions=16,
+            num_labels=1,
+            pad_token_id=0,
+            bos_token_id=None,
+            eos_token_id=1,
+            initializer_range=0.2,
+        )
         small = GPT2ForSequenceClassification(config).eval()
     precision = Precision(torch.device("cpu"), torch.float32)
     texts = [("a prompt of its own", " and an answer"), ("b", " c"), ("long " * 9, " " + "x" * 30)]
@@ -201,9 +214,12 @@ def bracketed_tokenizer():
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
         unk_token="[UNK]",
-    )  # fmt: skip
+    )
 
 
 def test_a_long_text_loses_its_beginning_but_not_the_tokens_that_every_text_begins_with(encoder):
@@ -224,10 +240,17 @@ def test_a_long_text_loses_its_beginning_but_not_the_tokens_that_every_text_begi
 @pytest.mark.parametrize("kind", ["Roberta", "MPNet"])
 def test_positions_are_counted_as_the_model_numbers_them(kind):
     settings = {
-        "vocab_size": 99, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "intermediate_size": 32, "max_position_embeddings": 34, "num_labels": 1,
-        "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
-    }  # fmt: skip
+        "vocab_size": 99,
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 34,
+        "num_labels": 1,
+        "pad_token_id": 1,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+    }
     model = getattr(transformers, f"{kind}ForSequenceClassification")(
         getattr(transformers, f"{kind}Config")(**settings)
     ).eval()

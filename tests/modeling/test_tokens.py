@@ -7,9 +7,9 @@ from transformers import PreTrainedTokenizerFast
 
 from drpo.data.pairs import Pair
 from drpo.errors import DataError, ModelError
-from drpo.resets import by_item, draw, place_starts
-from drpo.telling import split_answer
-from drpo.tokens import PromptLimit, Vocabulary, tokenize_answers, tokenize_prompts
+from drpo.modeling.tokenization import PromptLimit, Vocabulary, tokenize_answers, tokenize_prompts
+from drpo.rl.metrics import split_answer
+from drpo.rl.resets import by_item, draw, place_starts
 
 
 def sentencepiece_like():

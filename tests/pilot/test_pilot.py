@@ -4,11 +4,11 @@ import pytest
 from executive_material import add_run
 from runs import small_config
 
-from drpo import pilot
 from drpo.data import load_pairs
-from drpo.data.versions import save_version
+from drpo.data.library.versions import save_version
 from drpo.errors import ConfigError, DataError, RunError
-from drpo.pilot_result import read, scale_cost
+from drpo.pilot import design
+from drpo.pilot.result import read, scale_cost
 
 SETTINGS = {"data": "pairs.jsonl", "policy": "start", "reward_model": "reward", "updates": 10}
 
@@ -18,14 +18,20 @@ def finished(store, one, arm, seed, gains, **more):
     prob = one.reset_prob if arm == "resets" else 0.0
     gold = {} if more.pop("learned_only", False) else {"gold": gains}
     return add_run(
-        store, f"{arm} {seed}", **gold, scores=gains, story=one.story, seed=seed, reset_prob=prob,
+        store,
+        f"{arm} {seed}",
+        **gold,
+        scores=gains,
+        story=one.story,
+        seed=seed,
+        reset_prob=prob,
         **more,
-    )  # fmt: skip
+    )
 
 
 def filled(store, gaps=(1.0, 1.2, 0.8), **more):
     """A pilot whose arms differ by these gaps, seed by seed, over noise they share."""
-    one = pilot.create(store, "ours", SETTINGS)
+    one = design.create(store, "ours", SETTINGS)
     for seed, gap in enumerate(gaps):
         finished(store, one, "resets", seed, [seed + gap], **more)
         finished(store, one, "plain", seed, [float(seed)], **more)
@@ -33,35 +39,35 @@ def filled(store, gaps=(1.0, 1.2, 0.8), **more):
 
 
 def test_a_pilot_is_found_again_as_it_was_left(store):
-    one = pilot.create(store, "  ours ", SETTINGS)
-    changed = pilot.plan(store, one, seeds=(0, 1), reset_prob=0.25)
-    assert pilot.load(store, one.id) == changed
-    assert [known.id for known in pilot.every(store)] == [one.id]
+    one = design.create(store, "  ours ", SETTINGS)
+    changed = design.plan(store, one, seeds=(0, 1), reset_prob=0.25)
+    assert design.load(store, one.id) == changed
+    assert [known.id for known in design.every(store)] == [one.id]
     assert changed.name == "ours"
 
 
 def test_an_unknown_pilot_is_a_sentence(store):
     with pytest.raises(RunError, match="No pilot 'x'"):
-        pilot.load(store, "x")
+        design.load(store, "x")
 
 
 def test_a_setting_out_of_range_is_refused_before_anything_is_kept(store):
     with pytest.raises(ConfigError, match="kl_coef"):
-        pilot.create(store, "ours", {**SETTINGS, "kl_coef": -1})
-    assert pilot.every(store) == []
+        design.create(store, "ours", {**SETTINGS, "kl_coef": -1})
+    assert design.every(store) == []
 
 
 def test_the_arms_differ_in_resets_alone(store):
-    one = pilot.create(store, "ours", SETTINGS)
-    mine, theirs = (one.config(arm, 2).flat() for arm in pilot.ARMS)
+    one = design.create(store, "ours", SETTINGS)
+    mine, theirs = (one.config(arm, 2).flat() for arm in design.ARMS)
     assert {leaf for leaf in mine if mine[leaf] != theirs[leaf]} == {"name", "reset_prob"}
     assert (mine["reset_prob"], theirs["reset_prob"], mine["seed"]) == (0.5, 0.0, 2)
 
 
 def test_the_plain_arm_has_no_resets_later_either(store):
     rising = {**SETTINGS, "reset_schedule": "linear", "reset_prob_final": 0.25}
-    one = pilot.create(store, "ours", rising)
-    mine, theirs = (one.config(arm, 0).reset for arm in pilot.ARMS)
+    one = design.create(store, "ours", rising)
+    mine, theirs = (one.config(arm, 0).reset for arm in design.ARMS)
     assert (mine.reset_schedule, mine.reset_prob_final) == ("linear", 0.25)
     assert (theirs.reset_schedule, theirs.reset_prob) == ("constant", 0.0)
 
@@ -69,20 +75,20 @@ def test_the_plain_arm_has_no_resets_later_either(store):
 def test_launch_queues_both_arms_of_every_seed_once(store, tmp_path, model_folder, reward_folder):
     config = small_config(tmp_path, model_folder("llama"), reward_folder)
     settings = {k: v for k, v in config.flat().items() if k not in ("name", "seed", "reset_prob")}
-    one = pilot.create(store, "ours", settings)
-    queued = pilot.launch(store, one)
+    one = design.create(store, "ours", settings)
+    queued = design.launch(store, one)
     assert len(queued) == 6
     assert {run.story for run in queued} == {f"pilot:{one.id}"}
-    assert pilot.launch(store, one) == []
-    assert [(m.seed, m.arm) for m in pilot.members(store, one)] == [
-        (seed, arm) for seed in (0, 1, 2) for arm in pilot.ARMS
+    assert design.launch(store, one) == []
+    assert [(m.seed, m.arm) for m in design.members(store, one)] == [
+        (seed, arm) for seed in (0, 1, 2) for arm in design.ARMS
     ]
     store.runs.change(queued[0].id, status="interrupted")
-    assert [run.id for run in pilot.launch(store, one)] == [queued[0].id]
+    assert [run.id for run in design.launch(store, one)] == [queued[0].id]
     with pytest.raises(RunError, match="its plan stands"):
-        pilot.plan(store, one, seeds=(0,))
-    pilot.stop(store, one)
-    assert {m.run.status for m in pilot.members(store, one)} == {"stopped"}
+        design.plan(store, one, seeds=(0,))
+    design.stop(store, one)
+    assert {m.run.status for m in design.members(store, one)} == {"stopped"}
 
 
 def test_all_runs_of_a_pilot_learn_from_the_same_version(
@@ -92,24 +98,24 @@ def test_all_runs_of_a_pilot_learn_from_the_same_version(
     pairs = load_pairs(config.data.data).pairs
     save_version(store, pairs, "mine")
     settings = {k: v for k, v in config.flat().items() if k not in ("name", "seed", "reset_prob")}
-    one = pilot.create(store, "ours", {**settings, "data": "mine"})
+    one = design.create(store, "ours", {**settings, "data": "mine"})
     save_version(store, pairs[2:], "mine")  # mended before the launch: this one counts
-    first, *_ = pilot.launch(store, one)
+    first, *_ = design.launch(store, one)
     save_version(store, pairs[4:], "mine")
     store.runs.remove(first.id)
-    (again,) = pilot.launch(store, one)
+    (again,) = design.launch(store, one)
     assert (again.config["run"]["seed"], again.config["data"]["data"]) == (0, "mine:2")
-    data = {member.run.config["data"]["data"] for member in pilot.members(store, one)}
+    data = {member.run.config["data"]["data"] for member in design.members(store, one)}
     assert data == {"mine:2"}
-    assert pilot.load(store, one.id).settings["data"] == "mine:2"
+    assert design.load(store, one.id).settings["data"] == "mine:2"
 
 
 def test_bad_data_queues_nothing(store, tmp_path, model_folder, reward_folder):
     config = small_config(tmp_path, model_folder("llama"), reward_folder)
     settings = {k: v for k, v in config.flat().items() if k not in ("name", "seed", "reset_prob")}
-    one = pilot.create(store, "ours", {**settings, "data": str(tmp_path / "missing.jsonl")})
+    one = design.create(store, "ours", {**settings, "data": str(tmp_path / "missing.jsonl")})
     with pytest.raises(DataError, match="missing"):
-        pilot.launch(store, one)
+        design.launch(store, one)
     assert store.runs.all() == []
 
 
@@ -138,7 +144,7 @@ def test_one_seed_has_an_effect_without_an_interval(store):
 def test_only_pairs_that_finished_count(store):
     one = filled(store)
     finished(store, one, "resets", 7, [9.0])
-    extra = pilot.Pilot(**{**vars_of(one), "seeds": (0, 1, 2, 7)})
+    extra = design.Pilot(**{**vars_of(one), "seeds": (0, 1, 2, 7)})
     broken = finished(store, extra, "plain", 7, [9.0], status="failed")
     assert read(store, extra).seeds == (0, 1, 2)
     store.runs.change(broken.id, status="finished")
@@ -150,7 +156,7 @@ def vars_of(one):
 
 
 def test_nothing_finished_is_no_verdict(store):
-    result = read(store, pilot.create(store, "ours", SETTINGS))
+    result = read(store, design.create(store, "ours", SETTINGS))
     assert result.seeds == ()
     assert result.judge is None
     assert result.effect.t.value is None
@@ -170,13 +176,16 @@ def test_without_gold_the_reward_model_judges_both_arms(store):
 
 def test_a_decision_is_kept_with_its_reasons(store):
     one = filled(store)
-    pilot.decide(store, one, "scale_resets", who="Ada", note="clear", scale={"updates": 100})
-    kept = pilot.load(store, one.id).decision
+    design.decide(store, one, "scale_resets", who="Ada", note="clear", scale={"updates": 100})
+    kept = design.load(store, one.id).decision
     assert (kept.choice, kept.who, kept.note, kept.scale) == (
-        "scale_resets", "Ada", "clear", {"updates": 100},
-    )  # fmt: skip
+        "scale_resets",
+        "Ada",
+        "clear",
+        {"updates": 100},
+    )
     with pytest.raises(RunError, match="decision is one of"):
-        pilot.decide(store, one, "perhaps")
+        design.decide(store, one, "perhaps")
 
 
 def test_scaling_costs_in_proportion_to_episodes_size_and_length(store):
@@ -188,7 +197,7 @@ def test_scaling_costs_in_proportion_to_episodes_size_and_length(store):
 
 
 def test_scaling_spans_the_slowest_and_fastest_run(store):
-    one = pilot.create(store, "ours", SETTINGS)
+    one = design.create(store, "ours", SETTINGS)
     for seed, seconds in enumerate((32.0, 64.0, 128.0)):
         finished(store, one, "resets", seed, [1.0], seconds=seconds)
         finished(store, one, "plain", seed, [0.0])
@@ -197,12 +206,12 @@ def test_scaling_spans_the_slowest_and_fastest_run(store):
 
 
 def test_no_finished_run_gives_no_estimate(store):
-    result = read(store, pilot.create(store, "ours", SETTINGS))
+    result = read(store, design.create(store, "ours", SETTINGS))
     assert scale_cost(result.resets, updates=10, episodes_per_update=64) is None
 
 
 def test_progress_counts_updates_of_all_runs(store):
-    one = pilot.create(store, "ours", SETTINGS)
-    assert pilot.progress(pilot.members(store, one)) == (0, 0)
+    one = design.create(store, "ours", SETTINGS)
+    assert design.progress(design.members(store, one)) == (0, 0)
     finished(store, one, "resets", 0, [1.0])
-    assert pilot.progress(pilot.members(store, one)) == (10, 60)
+    assert design.progress(design.members(store, one)) == (10, 60)

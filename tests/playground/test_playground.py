@@ -16,16 +16,16 @@ import torch
 from alarm_runs import teach
 from toy import Listener, toy_config, toy_pairs
 
-from drpo.dashboard import writing
+from drpo.dashboard.components import playground_session
 from drpo.errors import ConfigError, DataError, RunError
-from drpo.loading import load_causal
-from drpo.models import load_models, load_vocabulary, weights_hash
+from drpo.modeling.model_loading import load_causal
+from drpo.modeling.models import load_models, load_vocabulary, weights_hash
+from drpo.modeling.reward_model import load_reward_model
 from drpo.playground import Playground, Sampling, Source, sources_of
-from drpo.playground.asking import START, socket_note, source_of
-from drpo.playground.writing import Voice, draw, news, write
-from drpo.reward_model import load_reward_model
+from drpo.playground.generation import Voice, draw, news, write
+from drpo.playground.protocol import START, socket_note, source_of
+from drpo.rl.trainer import train
 from drpo.store import Store, run_folder
-from drpo.trainer import train
 
 PROMPT = "1 blue:"
 
@@ -165,9 +165,13 @@ def trained(home, model_folder, reward_folder):
     run = store.runs.create(config)
     listener = Listener()
     train(
-        load_models(config), toy_pairs(20), toy_pairs(6, 100), config, listener,
+        load_models(config),
+        toy_pairs(20),
+        toy_pairs(6, 100),
+        config,
+        listener,
         checkpoint_dir=run_folder(run.id) / "checkpoints",
-    )  # fmt: skip
+    )
     store.runs.change(run.id, status="finished", step=4)
     yield store.runs.get(run.id), listener
     store.close()
@@ -266,8 +270,8 @@ def test_what_was_written_is_kept_whole_with_what_was_asked(trained, home):
     store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
     how = Sampling(temperature=0.7, top_p=0.9, max_tokens=8, seed=3)
     sources = [source_of(run, 0), source_of(run, 4)]
-    one = ended(writing.start(store, sources, PROMPT, " a", how))
-    again = writing.find(store, one.key)
+    one = ended(playground_session.start(store, sources, PROMPT, " a", how))
+    again = playground_session.find(store, one.key)
     assert again.error == one.error == ""
     assert (again.texts, again.sampling, again.sources) == ((PROMPT, " a"), how, one.sources)
     assert [answer.text for answer in again.answers] == [answer.text for answer in one.answers]
@@ -280,15 +284,15 @@ def test_what_was_written_is_kept_whole_with_what_was_asked(trained, home):
 def test_an_answer_that_was_stopped_is_kept_with_the_weights_that_wrote_it(trained, home):
     run, listener = trained
     store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
-    before = {document.key for document in store.documents.all(writing.KIND)}
-    one = writing.start(store, [source_of(run, 4)], PROMPT, "", Sampling(max_tokens=100))
+    before = {document.key for document in store.documents.all(playground_session.KIND)}
+    one = playground_session.start(store, [source_of(run, 4)], PROMPT, "", Sampling(max_tokens=100))
     # A second tab finds it by its key while it goes on.
-    assert writing.find(store, one.key) is one
+    assert playground_session.find(store, one.key) is one
     while not one.answers[0].tokens:
         time.sleep(0.001)
     one.stop()
     ended(one)
-    [document] = [d for d in store.documents.all(writing.KIND) if d.key not in before]
+    [document] = [d for d in store.documents.all(playground_session.KIND) if d.key not in before]
     [answer] = document.body["answers"]
     kept = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
     assert answer["stopped"]

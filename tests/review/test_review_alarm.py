@@ -2,9 +2,9 @@
 
 from review_material import add_run, prefers, two_sources, vote_all
 
-from drpo.monitor.desk import alarms_of, decide
+from drpo.alarms.handler import alarms_of, decide
 from drpo.review import Desk, Source, create_review, results
-from drpo.review.alarm import raise_disagreements
+from drpo.review.disagreement import raise_disagreements
 
 
 def judge(store, sources, wanted, *, items=20):

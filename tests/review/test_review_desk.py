@@ -6,7 +6,7 @@ from review_material import prefers, two_sources, vote_all
 
 from drpo.errors import DataError
 from drpo.review import Desk, create_review
-from drpo.review.desk import first_is_left, reviewer_name
+from drpo.review.session import first_is_left, reviewer_name
 
 
 @pytest.fixture

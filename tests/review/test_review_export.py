@@ -5,9 +5,9 @@ import pytest
 from review_material import prefers, two_sources, vote_all
 
 from drpo.data import Pair, load_pairs
-from drpo.data.versions import save_version
+from drpo.data.library.versions import save_version
+from drpo.data.run_data import trainable
 from drpo.errors import DataError
-from drpo.materials import trainable
 from drpo.review import Desk, create_review, preference_rows, write_preferences
 
 

@@ -5,7 +5,7 @@ from review_material import add_run, two_sources
 
 from drpo.errors import DataError
 from drpo.review import Source, create_review, load_review, reviews
-from drpo.review.plan import answers_of
+from drpo.review.sampling import answers_of
 
 
 def test_a_review_is_drawn_once_and_reads_back_the_same(store):

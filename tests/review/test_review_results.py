@@ -131,8 +131,10 @@ def test_three_checkpoints_are_ranked_in_the_order_people_prefer(store):
     labels = {source.key: source.label for source in sources}
     assert [labels[s.name] for s in found.ranking.scores] == ["best", "tuned", "start"]
     assert [(d.subject.label, d.other.label) for d in found.duels] == [
-        ("tuned", "start"), ("best", "start"), ("best", "tuned"),
-    ]  # fmt: skip
+        ("tuned", "start"),
+        ("best", "start"),
+        ("best", "tuned"),
+    ]
 
 
 def test_slices_split_by_length_and_prompt(store):

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from drpo.advantages import explained_variance, gae
 from drpo.errors import ShapeError
+from drpo.rl.advantages import explained_variance, gae
 
 
 def naive_gae(rewards, values, gamma, lam):
@@ -26,9 +26,12 @@ def test_hand_worked_numbers():
     # with gamma*lam = .5*.5: 1; .5 + .25*1 = .75; 0 + .25*.75 = .1875
     acted = torch.ones(1, 3, dtype=torch.bool)
     advantages, returns = gae(
-        torch.tensor([[0.0, 1.0, 4.0]]), torch.tensor([[1.0, 2.0, 3.0]]), acted,
-        gamma=0.5, lam=0.5,
-    )  # fmt: skip
+        torch.tensor([[0.0, 1.0, 4.0]]),
+        torch.tensor([[1.0, 2.0, 3.0]]),
+        acted,
+        gamma=0.5,
+        lam=0.5,
+    )
     assert advantages.tolist() == [[0.1875, 0.75, 1.0]]
     assert returns.tolist() == [[1.1875, 2.75, 4.0]]
 

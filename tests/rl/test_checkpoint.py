@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 from toy import Listener, toy_config, toy_pairs
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from drpo import checkpoint
 from drpo.errors import CheckpointError
-from drpo.models import load_models
-from drpo.records import Control
-from drpo.trainer import train
+from drpo.modeling.models import load_models
+from drpo.rl import checkpoint
+from drpo.rl.trainer import train
+from drpo.types import Control
 
 PAIRS, HELDOUT = toy_pairs(11), toy_pairs(4, 100)
 

@@ -8,14 +8,15 @@ import torch
 from conftest import make_byte_tokenizer, tiny_model
 from toy import Listener, toy_config, toy_pairs
 
-from drpo.critic import Critic
-from drpo.forward import Precision
-from drpo.models import Models, load_models, settle
-from drpo.ppo import accumulate_gradients, assign_credit, judge, learn, plan_passes
-from drpo.resets import batch_rows, generator_for
-from drpo.rollout import Rollout, Sampling, pack
-from drpo.tokens import Vocabulary
-from drpo.trainer import train
+from drpo.modeling.critic import Critic
+from drpo.modeling.forward_pass import Precision
+from drpo.modeling.models import Models, load_models, settle
+from drpo.modeling.seeding import generator_for
+from drpo.modeling.tokenization import Vocabulary
+from drpo.rl.ppo import accumulate_gradients, assign_credit, judge, learn, plan_passes
+from drpo.rl.resets import batch_rows
+from drpo.rl.rollout import Rollout, Sampling, pack
+from drpo.rl.trainer import train
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
 SAMPLING = Sampling(length=9, temperature=1.0, stops=(1,), pad=0, batch_size=8)
@@ -36,11 +37,16 @@ def tiny_models(kind="llama", seed=0) -> Models:
     for network in (policy, critic):
         settle(network, checkpointing=False)
     return Models(
-        policy=policy, frozen=tiny_model(kind, seed + 2), critic=critic,
-        reward=CountScorer(), learned=None, gold=None,
+        policy=policy,
+        frozen=tiny_model(kind, seed + 2),
+        critic=critic,
+        reward=CountScorer(),
+        learned=None,
+        gold=None,
         vocabulary=Vocabulary.of(make_byte_tokenizer()),
-        precision=Precision(torch.device("cpu")), context=128,
-    )  # fmt: skip
+        precision=Precision(torch.device("cpu")),
+        context=128,
+    )
 
 
 def episodes(generator, contexts=(3, 9, 1, 5, 12, 2, 7, 4), answers=(9, 1, 4, 9, 2, 6, 3, 8)):
@@ -200,9 +206,12 @@ def plain_ppo(models: Models, prompts, asked, updates):
         def logs(model, tokens=tokens, mask=mask, left=left):
             positions = (mask.cumsum(1) - 1).clamp(min=0)
             logits = model(
-                input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False,
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=positions,
+                use_cache=False,
                 logits_to_keep=tokens.shape[1] - left + 1,
-            ).logits[:, :-1]  # fmt: skip
+            ).logits[:, :-1]
             picked = logits.gather(-1, tokens[:, left:, None])[..., 0]
             return picked - logits.logsumexp(-1)
 

@@ -7,10 +7,10 @@ import torch
 from conftest import tiny_model
 from toy import WORDS, toy_config, toy_pairs
 
+from drpo.data.gold_reward import GoldScorer
 from drpo.errors import DataError
-from drpo.evaluation.heldout import HeldOut, distinct, figures, repetition, standard_error
-from drpo.gold import GoldScorer
-from drpo.models import load_models
+from drpo.modeling.models import load_models
+from drpo.rl.heldout import HeldOut, distinct, figures, repetition, standard_error
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +81,15 @@ def test_scores_by_tokens_and_by_text_agree(models, config):
     answers = HeldOut(models, toy_pairs(6), config).draw(models.policy).answers
     readable = [a for a in answers if a.text.isascii() and "\ufffd" not in a.text]
     readable += [
-        replace(a, ids=tuple(models.vocabulary.tokenizer(" red")["input_ids"]) + end, text=" red",
-                finished=bool(end))
-        for a in answers for end in ((1,), ())
-    ]  # fmt: skip
+        replace(
+            a,
+            ids=tuple(models.vocabulary.tokenizer(" red")["input_ids"]) + end,
+            text=" red",
+            finished=bool(end),
+        )
+        for a in answers
+        for end in ((1,), ())
+    ]
     by_text = replace(models.learned, same_tokens=False)
     assert models.learned.same_tokens
     torch.testing.assert_close(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from drpo.errors import ConfigError
-from drpo.kl import exact_kl, kl_per_token
+from drpo.rl.kl import exact_kl, kl_per_token
 
 
 def test_hand_worked():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from drpo.losses import policy_loss, value_loss
+from drpo.rl.losses import policy_loss, value_loss
 
 NAN = math.nan
 

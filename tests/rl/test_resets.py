@@ -6,7 +6,8 @@ import pytest
 from scipy.stats import chisquare
 
 from drpo.errors import DataError
-from drpo.resets import Trajectory, batch_rows, by_item, draw, keep_best, place_starts
+from drpo.modeling.tokenization import Trajectory
+from drpo.rl.resets import batch_rows, by_item, draw, keep_best, place_starts
 
 LENGTH = 6
 """Tokens of the offline answers below, end token included."""
@@ -22,9 +23,12 @@ def starts_of(count, step=0, *, reset_prob=1.0, min_prefix=0, length=LENGTH, see
     rows = trajectories(count, length)
     prompts = [Trajectory(t.item, "prompt", t.prompt) for t in rows]
     return place_starts(
-        prompts, by_item(rows), draw(count, seed, step), reset_prob=reset_prob,
+        prompts,
+        by_item(rows),
+        draw(count, seed, step),
+        reset_prob=reset_prob,
         min_prefix=min_prefix,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("min_prefix", [0, 1])

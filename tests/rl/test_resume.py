@@ -3,8 +3,9 @@
 import pytest
 from runs import small_config, wait_until
 
-from drpo import orders, worker
-from drpo.launcher import Supervisor, start_worker
+from drpo.runs import worker
+from drpo.runs.supervisor import Supervisor, start_worker
+from drpo.system import control
 
 
 @pytest.mark.slow
@@ -12,9 +13,15 @@ def test_a_killed_and_resumed_run_exports_the_straight_runs_bytes(
     store, tmp_path, model_folder, reward_folder
 ):
     made = small_config(
-        tmp_path, model_folder(), reward_folder, updates=20, eval_every=7, checkpoint_every=5,
-        reset_schedule="adaptive", kl_schedule="adaptive",
-    )  # fmt: skip
+        tmp_path,
+        model_folder(),
+        reward_folder,
+        updates=20,
+        eval_every=7,
+        checkpoint_every=5,
+        reset_schedule="adaptive",
+        kl_schedule="adaptive",
+    )
     straight, broken = store.runs.create(made), store.runs.create(made)
     assert worker.execute(straight.id, store) == "finished"
     store.runs.move(broken.id, from_statuses=["queued"], to="running")
@@ -27,7 +34,7 @@ def test_a_killed_and_resumed_run_exports_the_straight_runs_bytes(
     supervisor.tick()
     assert store.runs.get(broken.id).status == "interrupted"
     supervisor.stop()
-    orders.resume(store, broken.id)
+    control.resume(store, broken.id)
     assert worker.execute(broken.id, store) == "finished"
     for run in (straight, broken):
         worker.export(run.id, tmp_path / run.id, store)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from drpo.errors import ShapeError
-from drpo.rewards import last_acted, penalise_unfinished, shape_rewards, whiten
+from drpo.rl.rewards import last_acted, penalise_unfinished, shape_rewards, whiten
 
 ACTED = torch.tensor([[True, True, True], [True, False, False]])
 

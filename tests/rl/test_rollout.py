@@ -5,8 +5,8 @@ import torch
 from conftest import tiny_model
 from scipy.stats import chisquare
 
-from drpo.forward import Precision
-from drpo.rollout import (
+from drpo.modeling.forward_pass import Precision
+from drpo.rl.rollout import (
     Sampling,
     action_logits,
     by_length,
@@ -71,9 +71,7 @@ def test_answers_and_log_probs_are_those_of_a_naive_loop(kind, generator):
 def test_an_answer_does_not_depend_on_its_batch(generator, batch_size):
     model, draws = tiny_model("llama"), noise(generator)
     base = finish(model, CONTEXTS, GIVEN, sampling(), draws, precision=CPU)
-    other = finish(
-        model, CONTEXTS, GIVEN, sampling(batch_size=batch_size), draws, precision=CPU
-    )  # fmt: skip
+    other = finish(model, CONTEXTS, GIVEN, sampling(batch_size=batch_size), draws, precision=CPU)
     assert torch.equal(base.tokens, other.tokens)
     assert torch.equal(base.real, other.real)
 
@@ -86,17 +84,19 @@ def test_padding_on_either_side_changes_no_score(kind):
     logits = action_logits(model, together, CPU)
     for row, (context, answer) in enumerate(zip(CONTEXTS, written, strict=True)):
         alone = action_logits(model, pack([context], [answer], sampling()), CPU)
-        torch.testing.assert_close(
-            logits[row, : len(answer)], alone[0], atol=2e-5, rtol=1e-4
-        )  # fmt: skip
+        torch.testing.assert_close(logits[row, : len(answer)], alone[0], atol=2e-5, rtol=1e-4)
 
 
 def test_greedy_answers_are_those_of_transformers():
     model = tiny_model("llama")
     rollout = finish(
-        model, [CONTEXTS[2]], [0], sampling(temperature=0.0, stops=(1,)),
-        torch.zeros(1, 9, dtype=torch.float64), precision=CPU,
-    )  # fmt: skip
+        model,
+        [CONTEXTS[2]],
+        [0],
+        sampling(temperature=0.0, stops=(1,)),
+        torch.zeros(1, 9, dtype=torch.float64),
+        precision=CPU,
+    )
     expected = model.generate(
         torch.tensor([CONTEXTS[2]]), max_new_tokens=9, do_sample=False, pad_token_id=0
     )
@@ -105,9 +105,13 @@ def test_greedy_answers_are_those_of_transformers():
 
 def test_the_prefix_counts_against_the_length(generator):
     rollout = finish(
-        tiny_model("llama"), CONTEXTS, [8, 0, 7, 3, 5], sampling(stops=(1,)), noise(generator),
+        tiny_model("llama"),
+        CONTEXTS,
+        [8, 0, 7, 3, 5],
+        sampling(stops=(1,)),
+        noise(generator),
         precision=CPU,
-    )  # fmt: skip
+    )
     assert rollout.acted.sum(dim=1).tolist() == [1, 9, 2, 6, 4]
 
 

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import CheckpointError, ConfigError
-from drpo.schedules import (
+from drpo.rl.schedules import (
     KLCoefficient,
     Knob,
     ResetProbability,

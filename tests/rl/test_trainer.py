@@ -6,24 +6,47 @@ import pytest
 import torch
 from toy import Listener, toy_config, toy_pairs
 
-from drpo import checkpoint, trainer
+from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, TrainingDivergedError
-from drpo.gold import GoldScorer
-from drpo.models import load_models
-from drpo.records import Control
-from drpo.trainer import train
+from drpo.modeling.models import load_models
+from drpo.rl import checkpoint, trainer
+from drpo.rl.trainer import train
+from drpo.types import Control
 
 GOLD = GoldScorer({"colour": ("red", "blue", "green", "black")}, strict=False)
 UPDATE_METRICS = {
-    "objective/kl", "objective/entropy", "objective/non_score_reward", "objective/rlhf_reward",
-    "objective/scores", "objective/kl_coef", "policy/approxkl_avg", "policy/clipfrac_avg",
-    "policy/entropy_avg", "loss/policy_avg", "loss/value_avg", "val/clipfrac_avg", "val/ratio",
-    "val/ratio_var", "val/num_eos_tokens", "val/explained_variance", "completions/mean_length",
-    "completions/clipped_ratio", "reset/fraction", "reset/prefix_len_mean", "reset/prob",
-    "objective/scores_reset", "objective/scores_prompt", "objective/kl_reset",
-    "objective/kl_prompt", "objective/gold", "lr", "eps", "episode", "timing_s/update",
-}  # fmt: skip
+    "objective/kl",
+    "objective/entropy",
+    "objective/non_score_reward",
+    "objective/rlhf_reward",
+    "objective/scores",
+    "objective/kl_coef",
+    "policy/approxkl_avg",
+    "policy/clipfrac_avg",
+    "policy/entropy_avg",
+    "loss/policy_avg",
+    "loss/value_avg",
+    "val/clipfrac_avg",
+    "val/ratio",
+    "val/ratio_var",
+    "val/num_eos_tokens",
+    "val/explained_variance",
+    "completions/mean_length",
+    "completions/clipped_ratio",
+    "reset/fraction",
+    "reset/prefix_len_mean",
+    "reset/prob",
+    "objective/scores_reset",
+    "objective/scores_prompt",
+    "objective/kl_reset",
+    "objective/kl_prompt",
+    "objective/gold",
+    "lr",
+    "eps",
+    "episode",
+    "timing_s/update",
+}
 EVAL_METRICS = {
     f"eval/{name}{tail}"
     for name in ("scores", "gold", "kl", "mean_length", "finished", "repetition", "entropy")
@@ -40,9 +63,14 @@ def begin(model_folder, reward_folder, tmp_path):
         config = toy_config(model_folder(), reward_folder, **settings)
         models = load_models(config, gold=GOLD)
         state = train(
-            models, pairs or toy_pairs(20), toy_pairs(6, 100), config, listener,
-            checkpoint_dir=tmp_path / "checkpoints", demonstrations=shown,
-        )  # fmt: skip
+            models,
+            pairs or toy_pairs(20),
+            toy_pairs(6, 100),
+            config,
+            listener,
+            checkpoint_dir=tmp_path / "checkpoints",
+            demonstrations=shown,
+        )
         return state, listener, models
 
     return run
@@ -118,11 +146,18 @@ def test_a_reward_that_can_be_raised_rises(begin, monkeypatch):
         def score(self, answers):
             return torch.tensor([sum(i < 130 for i in a.ids) / len(a.ids) for a in answers])
 
-    monkeypatch.setattr("drpo.models._learned", lambda *_: LowBytes())
+    monkeypatch.setattr("drpo.modeling.models._learned", lambda *_: LowBytes())
     _, listener, _ = begin(
-        updates=20, learning_rate=2e-2, episodes_per_update=16, kl_coef=0.0, reset_prob=0.0,
-        missing_eos_penalty=None, eval_every=20, lr_schedule="constant", checkpoint_every=10,
-    )  # fmt: skip
+        updates=20,
+        learning_rate=2e-2,
+        episodes_per_update=16,
+        kl_coef=0.0,
+        reset_prob=0.0,
+        missing_eos_penalty=None,
+        eval_every=20,
+        lr_schedule="constant",
+        checkpoint_every=10,
+    )
     begun, ended = (listener.told[step]["objective/scores"] for step in (1, 20))
     # 128 tokens a side, so one standard error of the difference is below .07.
     assert ended - begun > 0.3
@@ -187,7 +222,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_checkpoint_kept(
             bad = math.nan if self.calls > 6 else 0.5
             return torch.full((len(answers),), bad)
 
-    monkeypatch.setattr("drpo.models._learned", lambda *_: Broken())
+    monkeypatch.setattr("drpo.modeling.models._learned", lambda *_: Broken())
     with pytest.raises(TrainingDivergedError, match="scores became NaN"):
         begin(updates=10, checkpoint_every=1, missing_eos_penalty=None)
     kept = checkpoint.latest(tmp_path / "checkpoints")
@@ -202,9 +237,12 @@ def test_resets_may_start_in_demonstrations(begin):
     texts = ["one two", "three four"]
     shown = [Pair(f"show {i}:", f" {text}", "", row=i + 1) for i, text in enumerate(texts)]
     _, listener, _ = begin(
-        shown=shown, demonstrations="shown.jsonl", reset_source="demonstrations", reset_prob=1.0,
+        shown=shown,
+        demonstrations="shown.jsonl",
+        reset_source="demonstrations",
+        reset_prob=1.0,
         updates=2,
-    )  # fmt: skip
+    )
     episodes = [s for s in listener.kept if s.kind == "episode"]
     assert {s.prompt for s in episodes} == {"show 0:", "show 1:"}
     assert {s.offline for s in episodes} == {" one two", " three f"}  # cut at 8 tokens

@@ -2,8 +2,8 @@
 
 import pytest
 
-from drpo import demo, preflight, worker
 from drpo.errors import ConfigError
+from drpo.runs import demo, preflight, worker
 
 
 @pytest.mark.parametrize("task", demo.TASKS)

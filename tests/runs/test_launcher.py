@@ -10,19 +10,21 @@ import psutil
 import pytest
 from runs import small_config, wait_until
 
-from drpo import orders, processes, tidy
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
-from drpo.launcher import POLL_SECONDS, Supervisor, free_device
+from drpo.runs import housekeeping
+from drpo.runs.supervisor import POLL_SECONDS, Supervisor, free_device
 from drpo.store import run_folder, workspace
 from drpo.store.schema import Sweep
+from drpo.system import control, processes
 
 
 @pytest.fixture
 def sleeper():
     """A process that stands in for a worker that has hung: it lives and does nothing."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
-                             start_new_session=True)  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
+    )
     yield child
     child.kill()
     child.wait()
@@ -34,9 +36,13 @@ def config(**values):
 
 def as_running(store, run, child, heartbeat):
     store.runs.change(
-        run.id, status="running", pid=child.pid, pid_started=processes.start_time(child.pid),
-        host=processes.hostname(), heartbeat_at=heartbeat,
-    )  # fmt: skip
+        run.id,
+        status="running",
+        pid=child.pid,
+        pid_started=processes.start_time(child.pid),
+        host=processes.hostname(),
+        heartbeat_at=heartbeat,
+    )
 
 
 def test_a_dead_worker_makes_its_run_interrupted(store, sleeper):
@@ -75,7 +81,7 @@ def test_a_step_of_the_clock_takes_no_worker_for_dead(store, sleeper, monkeypatc
     supervisor.tick()
     supervisor.stop()
     assert store.runs.get(run.id).status == "running"
-    assert orders.kill(store, run.id)
+    assert control.kill(store, run.id)
     assert sleeper.wait(timeout=10) == -signal.SIGKILL
 
 
@@ -92,7 +98,7 @@ def test_a_run_in_a_thread_never_takes_its_process_with_it(store, sleeper):
     """The sleeper stands for somebody's notebook, of which the run is one thread."""
     run = store.runs.create(config(executor="thread"))
     as_running(store, run, sleeper, time.time())
-    assert not orders.kill(store, run.id)
+    assert not control.kill(store, run.id)
     assert store.runs.get(run.id).status == "running"
     supervisor = Supervisor(store, silent_seconds=0.1)
     supervisor.tick()
@@ -121,7 +127,9 @@ def test_a_supervisor_that_was_stopped_can_be_started_again(store):
 def test_a_supervisor_without_a_screen_outlives_a_store_that_fails_for_a_moment(store, sleeper):
     run = store.runs.create(config())
     as_running(store, run, sleeper, time.time())
-    alone = subprocess.Popen([sys.executable, "-m", "drpo.headless"], stderr=subprocess.PIPE)
+    alone = subprocess.Popen(
+        [sys.executable, "-m", "drpo.runs.background_supervisor"], stderr=subprocess.PIPE
+    )
     # Read, not asked of the lock: who asks holds it for a moment, and the other would leave.
     held = workspace() / "supervisor.lock"
     deadline = time.monotonic() + 60
@@ -237,7 +245,7 @@ def test_the_number_of_runs_on_the_processor_can_be_set(monkeypatch):
 
 def test_a_queued_run_that_is_stopped_never_starts(store):
     run = store.runs.create(config())
-    assert orders.stop(store, run.id, "ann") == "stopped"
+    assert control.stop(store, run.id, "ann") == "stopped"
     supervisor = Supervisor(store)
     supervisor.tick()
     assert store.runs.get(run.id).status == "stopped"
@@ -247,17 +255,17 @@ def test_a_queued_run_that_is_stopped_never_starts(store):
 def test_orders_to_an_ended_run_are_refused_with_its_status(store):
     run = store.runs.create(config())
     store.runs.change(run.id, status="finished")
-    for order in (orders.stop, orders.pause, orders.resume):
+    for order in (control.stop, control.pause, control.resume):
         with pytest.raises(RunError, match="is finished"):
             order(store, run.id)
     with pytest.raises(RunError, match="is finished"):
-        orders.turn(store, run.id, {"kl_coef": 0.1})
+        control.turn(store, run.id, {"kl_coef": 0.1})
 
 
 def test_a_queued_run_cannot_be_paused(store):
     run = store.runs.create(config())
     with pytest.raises(RunError, match="has not started"):
-        orders.pause(store, run.id)
+        control.pause(store, run.id)
 
 
 @pytest.mark.parametrize("method", ["dpo", "sft", "best_of_n", "rm"])
@@ -265,11 +273,11 @@ def test_a_method_without_updates_only_stops(store, method):
     run = store.runs.create(config(method=method))
     store.runs.change(run.id, status="running")
     with pytest.raises(RunError, match=f"is a {method} run, and only drpo and ppo can pause; stop"):
-        orders.pause(store, run.id)
+        control.pause(store, run.id)
     with pytest.raises(ConfigError, match=f"in a {method} run nothing can be turned"):
-        orders.turn(store, run.id, {"kl_coef": 0.2})
+        control.turn(store, run.id, {"kl_coef": 0.2})
     assert store.commands.pending(run.id) == []
-    orders.stop(store, run.id)
+    control.stop(store, run.id)
     assert [command.kind for command in store.commands.pending(run.id)] == ["stop"]
 
 
@@ -278,10 +286,10 @@ def test_plain_ppo_turns_its_brake_and_no_resets(store):
     store.runs.change(run.id, status="running")
     for knobs in ({"reset_prob": 0.5}, {"reset_prob": 0.5, "kl_coef": 0.2}):
         with pytest.raises(ConfigError, match=r"reset_prob would do nothing .* only kl_coef can"):
-            orders.turn(store, run.id, knobs)
+            control.turn(store, run.id, knobs)
     assert store.commands.pending(run.id) == []
-    orders.turn(store, run.id, {"kl_coef": 0.2})
-    orders.pause(store, run.id)
+    control.turn(store, run.id, {"kl_coef": 0.2})
+    control.pause(store, run.id)
     assert [c.kind for c in store.commands.pending(run.id)] == ["set", "pause"]
 
 
@@ -289,7 +297,7 @@ def test_plain_ppo_turns_its_brake_and_no_resets(store):
 def test_only_the_two_knobs_turn_and_only_within_their_range(store, knobs):
     run = store.runs.create(config())
     with pytest.raises(ConfigError):
-        orders.turn(store, run.id, knobs)
+        control.turn(store, run.id, knobs)
     assert store.commands.pending(run.id) == []
 
 
@@ -297,7 +305,7 @@ def test_a_resumed_run_does_not_hear_what_was_asked_of_the_ended_one(store):
     run = store.runs.create(config())
     store.commands.add(run.id, "stop")
     store.runs.change(run.id, status="interrupted", error="gone")
-    orders.resume(store, run.id)
+    control.resume(store, run.id)
     assert store.commands.pending(run.id) == []
     assert store.runs.get(run.id).status == "queued"
     assert store.runs.get(run.id).error == ""
@@ -306,22 +314,22 @@ def test_a_resumed_run_does_not_hear_what_was_asked_of_the_ended_one(store):
 def test_a_deleted_run_is_not_queued_where_no_supervisor_sees_it(store):
     run = store.runs.create(config())
     store.runs.change(run.id, status="interrupted")
-    tidy.delete(store, run.id)
+    housekeeping.delete(store, run.id)
     with pytest.raises(RunError, match="was deleted"):
-        orders.resume(store, run.id)
+        control.resume(store, run.id)
     assert store.runs.get(run.id).status == "interrupted"
-    tidy.restore(store, run.id)
-    orders.resume(store, run.id)
+    housekeeping.restore(store, run.id)
+    control.resume(store, run.id)
     assert store.runs.get(run.id).status == "queued"
 
 
 def test_a_worker_can_be_ended_at_once(store, sleeper):
     run = store.runs.create(config())
     as_running(store, run, sleeper, time.time())
-    assert orders.kill(store, run.id, "ann")
+    assert control.kill(store, run.id, "ann")
     assert sleeper.wait(timeout=10) == -signal.SIGKILL
     assert store.runs.get(run.id).status == "interrupted"
-    assert not orders.kill(store, run.id)
+    assert not control.kill(store, run.id)
 
 
 def test_a_run_in_a_thread_of_this_process_finishes(store, tmp_path, model_folder, reward_folder):
@@ -348,7 +356,7 @@ def test_a_run_in_a_thread_outlives_its_supervisor(store, tmp_path, model_folder
     second.tick()
     seen = store.runs.get(run.id)
     assert seen.status == "running", seen.error
-    orders.stop(store, run.id)
+    control.stop(store, run.id)
     wait_until(store, run.id, lambda run: run.status == "stopped")
     second.stop()
 

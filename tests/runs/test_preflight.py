@@ -7,10 +7,11 @@ import pytest
 from runs import small_config, write_pairs
 from transformers import AutoTokenizer
 
-from drpo import estimate, preflight, presets
-from drpo.config import RunConfig
+from drpo.config import presets
+from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, DataError, DrpoError, ModelError
-from drpo.model_files import count_tokens, read_card
+from drpo.modeling.model_files import count_tokens, read_card
+from drpo.runs import estimate, preflight
 
 
 @pytest.fixture
@@ -171,11 +172,12 @@ def test_facts_that_the_gold_score_does_not_ask_for_are_named(configure, tmp_pat
     right = {"facts": {"colour": "red"}}
     files = {
         leaf: rows_with(
-            tmp_path / f"my_{leaf}.jsonl", first, **({"facts": {"size": "big"}} if leaf == wrong
-                                                  else right)
+            tmp_path / f"my_{leaf}.jsonl",
+            first,
+            **({"facts": {"size": "big"}} if leaf == wrong else right),
         )
         for leaf, first in (("data", 0), ("heldout", 200))
-    }  # fmt: skip
+    }
     sidecar = {"kind": "facts", "strict": False, "slots": {"colour": ["red", "blue"]}}
     (tmp_path / "my_data.jsonl.gold.json").write_text(json.dumps(sidecar))
     said = r"facts of 1 of the 12 rows .* \(row 3 first\): expected colour, got size"
@@ -321,10 +323,20 @@ def test_presets_are_the_papers_figures(name):
 def test_a_preset_runs_on_a_tiny_model_with_a_slice_of_such_data(configure, tmp_path):
     """The same settings but for model, data and size pass the same checks."""
     small = {
-        name: value for name, value in presets.settings("tldr-pythia-2.8b").items()
-        if name not in ("data", "demonstrations", "policy", "updates", "episodes_per_update",
-                        "max_prompt_length", "response_length", "name")
-    }  # fmt: skip
+        name: value
+        for name, value in presets.settings("tldr-pythia-2.8b").items()
+        if name
+        not in (
+            "data",
+            "demonstrations",
+            "policy",
+            "updates",
+            "episodes_per_update",
+            "max_prompt_length",
+            "response_length",
+            "name",
+        )
+    }
     demonstrations = tmp_path / "demonstrations.jsonl"
     rows = [{"prompt": f"{i} red:", "response": " red"} for i in range(8)]
     demonstrations.write_text("\n".join(map(json.dumps, rows)))

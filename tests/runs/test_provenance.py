@@ -6,8 +6,8 @@ from toy import toy_pairs
 
 import drpo
 from drpo.data.pairset import content_hash
-from drpo.materials import Materials
-from drpo.provenance import data_of, versions
+from drpo.data.run_data import Materials
+from drpo.runs.provenance import data_of, versions
 
 
 def test_versions_are_those_that_are_installed():

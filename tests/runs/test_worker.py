@@ -8,10 +8,11 @@ import torch
 from runs import small_config, wait_until, write_pairs
 from sqlalchemy import text
 
-from drpo import orders, worker
 from drpo.errors import CheckpointError, RunError
-from drpo.recorder import Recorder
+from drpo.runs import worker
+from drpo.runs.store_observer import Recorder
 from drpo.store import run_folder
+from drpo.system import control
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_all_stages_run_in_order_and_are_not_repeated(store, configure):
     weights = run_folder(run.id) / "models" / "reward_model" / "model.safetensors"
     written = weights.stat().st_mtime_ns
     store.runs.change(run.id, status="interrupted")
-    orders.resume(store, run.id)
+    control.resume(store, run.id)
     assert worker.execute(run.id, store) == "finished"
     assert weights.stat().st_mtime_ns == written
     assert len(store.events.since(run.id, kinds=("stage",))) == 2
@@ -88,7 +89,7 @@ def test_dpo_is_measured_like_the_others_and_exported(store, configure, tmp_path
     # The worker dies in the evaluation after it: the stage is not run again, its curves stay.
     learned = len(store.metrics.since(run.id, names=["dpo/loss"]))
     store.runs.change(run.id, status="interrupted")
-    orders.resume(store, run.id)
+    control.resume(store, run.id)
     assert worker.execute(run.id, store) == "finished"
     assert len(store.metrics.since(run.id, names=["dpo/loss"])) == learned > 0
     worker.export(run.id, tmp_path / "out", store)
@@ -184,7 +185,7 @@ def test_a_stop_saves_and_a_resume_finishes(store, configure):
     assert worker.execute(run.id, store) == "stopped"
     assert store.runs.get(run.id).step == 0
     assert [e.who for e in store.events.since(run.id, kinds=("stop",))] == ["ann"]
-    orders.resume(store, run.id)
+    control.resume(store, run.id)
     assert worker.execute(run.id, store) == "finished"
     assert store.runs.get(run.id).step == 4
 
@@ -196,7 +197,7 @@ def test_a_run_has_one_worker_at_a_time(store, configure):
     wait_until(store, run.id, lambda run: run.status == "running")
     with pytest.raises(RunError, match="has a worker already"):
         worker.execute(run.id, store)
-    orders.stop(store, run.id)
+    control.stop(store, run.id)
     thread.join()
     assert store.runs.get(run.id).status == "stopped"
 
@@ -206,12 +207,12 @@ def test_pause_knob_and_resume_are_obeyed_between_updates(store, configure, tmp_
     thread = threading.Thread(target=worker.execute, args=(run.id, store))
     thread.start()
     wait_until(store, run.id, lambda run: run.step >= 1)
-    orders.pause(store, run.id, "ann")
+    control.pause(store, run.id, "ann")
     paused = wait_until(store, run.id, lambda run: run.status == "paused")
-    orders.turn(store, run.id, {"kl_coef": "0.7"}, "bob")
-    orders.resume(store, run.id, "ann")
+    control.turn(store, run.id, {"kl_coef": "0.7"}, "bob")
+    control.resume(store, run.id, "ann")
     wait_until(store, run.id, lambda run: run.status == "running" and run.step > paused.step + 2)
-    orders.stop(store, run.id, "ann")
+    control.stop(store, run.id, "ann")
     thread.join()
     knob = store.events.since(run.id, kinds=("knob",))[0]
     assert (knob.who, knob.payload["new"]) == ("bob", 0.7)
@@ -299,7 +300,7 @@ def test_nothing_to_export_is_said(store, configure, tmp_path):
 
 
 def test_heldout_prompts_do_not_depend_on_the_seed(tmp_path, configure):
-    from drpo.materials import gather
+    from drpo.data.run_data import gather
 
     data = str(write_pairs(tmp_path / "all.jsonl", 40))
     first, second = (
@@ -327,8 +328,11 @@ def test_what_lies_beyond_the_checkpoint_is_no_longer_told(store, configure):
     for mine, theirs in ((5, 0), (15, 0), (5, 15)):
         ends = {"run": f"{run}@{mine}", "against": f"{other}@{theirs}"}
         store.documents.put("comparison", f"{ends['run']}~{ends['against']}~gold", ends)
-        store.documents.put("comparison", f"{ends['against']}~{ends['run']}~gold",
-                            {"run": ends["against"], "against": ends["run"]})  # fmt: skip
+        store.documents.put(
+            "comparison",
+            f"{ends['against']}~{ends['run']}~gold",
+            {"run": ends["against"], "against": ends["run"]},
+        )
     recorder.rewind(10)
     assert "last" not in recorder.summary
     kept = {document.key for document in store.documents.all("evaluation")}

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import screen_material
-from test_dashboard_pages import _nothing_cached, problems, shown, visit
+from screens import _nothing_cached, problems, shown, visit
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.dashboard.report import build
 
 __all__ = ["_nothing_cached"]

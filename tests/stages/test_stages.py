@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 from toy import tuned_adapter
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import DataError, ModelError
-from drpo.loading import load_causal
-from drpo.reward_model import load_reward_model
+from drpo.modeling.model_loading import load_causal
+from drpo.modeling.reward_model import load_reward_model
 from drpo.stages import common, train_dpo, train_reward_model, train_sft
 
 
@@ -51,9 +51,11 @@ def test_sft_learns_the_chosen_answers_and_leaves_a_whole_folder(model_folder, t
     tokenizer = AutoTokenizer.from_pretrained(result.folder)
     ids = tokenizer("c:", return_tensors="pt")
     written = model.generate(
-        input_ids=ids["input_ids"], attention_mask=ids["attention_mask"], do_sample=False,
+        input_ids=ids["input_ids"],
+        attention_mask=ids["attention_mask"],
+        do_sample=False,
         max_new_tokens=4,
-    )  # fmt: skip
+    )
     assert tokenizer.decode(written[0]) == "c: c<end>"
     assert [path.name for path in tmp_path.iterdir()] == ["sft"]
 
@@ -92,14 +94,20 @@ def test_the_language_modelling_loss_keeps_the_network_able_to_write(model_folde
     losses = {}
     for weight in (0.0, 2.0):
         config = settings(
-            model_folder(), rm_epochs=8, rm_learning_rate=5e-3, rm_batch_size=32,
-            rm_pooling="sum", rm_lm_weight=weight,
-        )  # fmt: skip
+            model_folder(),
+            rm_epochs=8,
+            rm_learning_rate=5e-3,
+            rm_batch_size=32,
+            rm_pooling="sum",
+            rm_lm_weight=weight,
+        )
         steps = []
         train_reward_model(
-            config, PAIRS, tmp_path / f"rm-{weight}",
+            config,
+            PAIRS,
+            tmp_path / f"rm-{weight}",
             progress=lambda *call, steps=steps: steps.append(call),
-        )  # fmt: skip
+        )
         # A frozen look from outside: how well the trained body still predicts, by its own output.
         body = load_reward_model(tmp_path / f"rm-{weight}").classifier.base_model
         head = AutoModelForCausalLM.from_pretrained(model_folder()).get_output_embeddings()
@@ -171,9 +179,15 @@ def test_a_stopped_stage_saves_what_it_has(model_folder, tmp_path):
 )
 def test_low_rank_training_leaves_a_plain_folder_that_learned(model_folder, tmp_path, train):
     config = settings(
-        model_folder(), lora_rank=2, sft_epochs=1, dpo_epochs=1, rm_epochs=1,
-        sft_learning_rate=1e-2, dpo_learning_rate=1e-2, rm_learning_rate=1e-2,
-    )  # fmt: skip
+        model_folder(),
+        lora_rank=2,
+        sft_epochs=1,
+        dpo_epochs=1,
+        rm_epochs=1,
+        sft_learning_rate=1e-2,
+        dpo_learning_rate=1e-2,
+        rm_learning_rate=1e-2,
+    )
     result = train(config, PAIRS, tmp_path / "out")
     assert not (result.folder / "adapter_config.json").exists()
     assert weights(result.folder) != weights(model_folder())
@@ -230,14 +244,22 @@ def test_a_batch_taken_in_parts_learns_the_same(model_folder, tmp_path, train):
     trained, steps = [], []
     for size in (16, 4):
         config = settings(
-            model_folder(), sft_epochs=1, dpo_epochs=1, rm_epochs=1, micro_batch_size=size,
-            sft_learning_rate=1e-3, dpo_learning_rate=1e-3, rm_learning_rate=1e-3,
-        )  # fmt: skip
+            model_folder(),
+            sft_epochs=1,
+            dpo_epochs=1,
+            rm_epochs=1,
+            micro_batch_size=size,
+            sft_learning_rate=1e-3,
+            dpo_learning_rate=1e-3,
+            rm_learning_rate=1e-3,
+        )
         told = []
         result = train(
-            config, pairs, tmp_path / str(size),
+            config,
+            pairs,
+            tmp_path / str(size),
             progress=lambda _, done, total, __, told=told: told.append((done, total)),
-        )  # fmt: skip
+        )
         trained.append(load_file(result.folder / "model.safetensors"))
         steps.append(told)
     assert steps[0] == steps[1] == [(1, 2), (2, 2)]

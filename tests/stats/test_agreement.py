@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drpo.evaluation.agreement import krippendorff, self_consistency, side_bias
+from drpo.stats.agreement import krippendorff, self_consistency, side_bias
 
 # Krippendorff 2011, section C: four observers, twelve units, missing values; alpha .743.
 PUBLISHED = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from drpo.errors import DataError
-from drpo.evaluation.bradley_terry import Comparison, bradley_terry
+from drpo.stats.bradley_terry import Comparison, bradley_terry
 
 
 def simulate(rng, strengths, nu, prompts, per_prompt=1):

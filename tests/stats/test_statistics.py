@@ -7,13 +7,7 @@ import pytest
 from scipy import stats
 
 from drpo.errors import DataError
-from drpo.evaluation.statistics import (
-    mean_over_seeds,
-    paired_difference,
-    votes_needed,
-    wilson,
-    win_rate,
-)
+from drpo.stats.intervals import mean_over_seeds, paired_difference, votes_needed, wilson, win_rate
 
 
 def clustered_votes(rng, *, prompts, votes, rate, concentration, ties):

@@ -1,6 +1,6 @@
 import pytest
 
-from drpo.evaluation.texts import RougeL, words
+from drpo.stats.text_overlap import RougeL, words
 
 
 def test_words_are_lower_case_and_japanese_is_split_by_character():

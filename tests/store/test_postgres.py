@@ -12,7 +12,7 @@ from runs import small_config
 from sqlalchemy import create_engine, text
 from test_store import *  # noqa: F403 - the same claims of another database
 
-from drpo import worker
+from drpo.runs import worker
 from drpo.store import Store
 
 INITDB = shutil.which("initdb")
@@ -35,9 +35,12 @@ def server():
 
     def command(*words):
         subprocess.run(
-            list(map(str, words)), check=True, cwd=folder, user=SERVER_USER,
+            list(map(str, words)),
+            check=True,
+            cwd=folder,
+            user=SERVER_USER,
             stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
     data = folder / "data"
     command(INITDB, "-D", data, "-A", "trust", "-U", "drpo", "--no-sync")

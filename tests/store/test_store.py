@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import DataError, RunError
-from drpo.records import Sample
 from drpo.store import Store, run_folder
 from drpo.store.schema import Base, Dataset, Vote
+from drpo.types import Sample
 
 
 def config(**values):
@@ -204,7 +204,7 @@ def test_two_processes_write_at_once_and_nothing_is_lost(store):
 
 def test_reading_the_store_loads_neither_pandas_nor_torch():
     script = (
-        "import sys, drpo.store, drpo.launcher, drpo.orders\n"
+        "import sys, drpo.store, drpo.runs.supervisor, drpo.system.control\n"
         "print(*[name for name in ('torch', 'pandas', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -7,13 +7,13 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
 from drpo.errors import RunError
-from drpo.processes import hostname
 from drpo.store import Store
-from drpo.study import carry, report, tables
-from drpo.study.drawing import curve, figure
+from drpo.study import execute, report, tables
 from drpo.study.plan import Planned, methods, passes, start, strict, tldr, whole
+from drpo.study.svg_curves import curve, figure
+from drpo.system.processes import hostname
 
 
 @pytest.fixture
@@ -166,8 +166,10 @@ def test_the_report_says_from_which_start_annealing_falls_behind(store, tmp_path
         high = finals.get(one.arm, 0.9)
         finish(store, one, [one.start, 0.9 if "annealed" in one.arm else 0.5, high])
     text = report.write(store, planned, tmp_path / "docs").read_text()
-    assert "worse at the end than the better constant arm, beyond its interval, from a start of " \
-        "3 %." in text  # fmt: skip
+    assert (
+        "worse at the end than the better constant arm, beyond its interval, from a start of "
+        "3 %." in text
+    )
     assert "Nowhere is annealing worse over all of training" in text
 
 
@@ -179,20 +181,20 @@ def test_a_study_without_runs_reports_that(store, tmp_path):
 
 def test_queued_runs_are_found_again_and_interrupted_ones_go_on(store, tmp_path):
     planned = whole(["strict"], seeds=1)
-    carry.queue(store, planned, tmp_path)
-    carry.queue(store, planned, tmp_path)
+    execute.queue(store, planned, tmp_path)
+    execute.queue(store, planned, tmp_path)
     assert len(store.runs.all()) == len(planned)
-    first = carry.run_of(store, planned[0])
+    first = execute.run_of(store, planned[0])
     store.runs.change(first.id, status="interrupted")
-    assert carry.standing(store, planned).missing == 1
-    carry.queue(store, planned, tmp_path)
-    assert carry.run_of(store, planned[0]).status == "queued"
+    assert execute.standing(store, planned).missing == 1
+    execute.queue(store, planned, tmp_path)
+    assert execute.run_of(store, planned[0]).status == "queued"
 
 
 def test_a_start_policy_that_cannot_be_made_is_a_sentence(tmp_path):
     impossible = [Planned("start", "x", 0, {}, start=-1.0)]
     with pytest.raises(RunError, match="start--1"):
-        carry.make_starts(impossible, tmp_path, lambda _: None)
+        execute.make_starts(impossible, tmp_path, lambda _: None)
 
 
 @pytest.mark.slow
@@ -200,20 +202,25 @@ def test_a_stopped_study_goes_on_to_its_end_and_its_report(store, tmp_path, monk
     # Threads of one process load models one after the other: transformers is not made for more.
     monkeypatch.setenv("DRPO_CPU_SLOTS", "1")
     quick = {
-        "task": "tldr", "updates": 2, "episodes_per_update": 4, "eval_every": 1,
-        "eval_prompts": 4, "micro_batch_size": 4, "executor": "thread",
-    }  # fmt: skip
+        "task": "tldr",
+        "updates": 2,
+        "episodes_per_update": 4,
+        "eval_every": 1,
+        "eval_prompts": 4,
+        "micro_batch_size": 4,
+        "executor": "thread",
+    }
     planned = [
         Planned("tldr", arm, 0, {**quick, "reset_prob": prob})
         for arm, prob in (("p0", 0.0), ("p0.5", 0.5))
     ]
     said = []
-    at_once = carry.carry_out(store, planned, tmp_path, hours=0, progress=said.append)
+    at_once = execute.carry_out(store, planned, tmp_path, hours=0, progress=said.append)
     assert at_once.finished < 2
     # A worker that died with the machine: the store still says that it runs.
-    lost = carry.run_of(store, planned[1])
+    lost = execute.run_of(store, planned[1])
     store.runs.change(lost.id, status="running", pid=2**22 + 1, pid_started=1.0, host=hostname())
-    done = carry.carry_out(store, planned, tmp_path, hours=1, progress=said.append)
+    done = execute.carry_out(store, planned, tmp_path, hours=1, progress=said.append)
     assert (done.finished, done.failed) == (2, 0)
     found = tables.courses(store, planned)
     assert [len(one.episodes) for one in found] == [3, 3]

@@ -36,8 +36,11 @@ def test_reset_probability_zero_is_in_every_grid_first():
     assert [c["reset_prob"] for c in cells] == [0.0, 0.0, 0.5, 0.5]
     only_kl = plan(axes=(Axis(name="kl_coef", values=(0.1, 0.3)),)).known_cells()
     assert {(c["reset_prob"], c["kl_coef"]) for c in only_kl} == {
-        (0.0, 0.1), (0.0, 0.3), (0.5, 0.1), (0.5, 0.3),
-    }  # fmt: skip
+        (0.0, 0.1),
+        (0.0, 0.3),
+        (0.5, 0.1),
+        (0.5, 0.3),
+    }
 
 
 def test_random_and_tpe_begin_with_the_control():

@@ -107,9 +107,11 @@ def test_a_cell_stopped_between_two_seeds_keeps_its_mean_and_one_that_was_cut_do
 
 def test_two_unlucky_seeds_stop_no_cell_where_seeds_differ_that_much_elsewhere(store):
     split = {
-        (0.0, 0.05): (2.0, 6.0), (0.0, 0.2): (6.0, 2.0), (0.5, 0.05): (2.0, 2.1),
+        (0.0, 0.05): (2.0, 6.0),
+        (0.0, 0.2): (6.0, 2.0),
+        (0.5, 0.05): (2.0, 2.1),
         (0.5, 0.2): (6.0, 6.1),
-    }  # fmt: skip
+    }
     board = at_step_20(store, split)
     assert all(cell.dropped is None for cell in board.cells)
 

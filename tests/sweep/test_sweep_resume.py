@@ -4,7 +4,7 @@ import pytest
 from sweep_material import BASE, GRID, run_through, started
 
 from drpo.data import Pair
-from drpo.data.versions import save_version
+from drpo.data.library.versions import save_version
 from drpo.errors import ConfigError, RunError
 from drpo.sweep import Axis, Board, SweepPlan, advance, create, queue_cell, resume, stop
 
@@ -124,8 +124,9 @@ def test_queueing_a_cell_of_a_stopped_sweep_runs_that_cell_and_nothing_else(stor
     assert {cell.key for cell in board.cells if cell.n} == {wanted.key}
     assert len(board.runs) == 4
     assert (store.runs.get(stopped).status, store.runs.get(lost).status) == (
-        "stopped", "interrupted",
-    )  # fmt: skip
+        "stopped",
+        "interrupted",
+    )
     # Who lets the whole sweep go on then gets all of it.
     resume(store, board.id)
     board = run_through(store, board.id, lambda _v, _s: 5.0)

@@ -5,7 +5,7 @@ import sys
 import psutil
 import pytest
 
-from drpo.tasks import Tasks
+from drpo.system.jobs import Tasks
 
 
 @pytest.fixture

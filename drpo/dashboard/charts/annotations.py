@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drpo.dashboard import event_words
-from drpo.dashboard.look import number
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import event_words, t
+from drpo.dashboard.i18n.format import number
 from drpo.store.schema import EventRow
 
 ROW = 15
@@ -25,9 +24,13 @@ LINE = 80
 TOLD = 6
 """Things told under one pointer; a knob may be turned a hundred times."""
 MEANINGS = {
-    "knob": "ink", "alarm": "alarm", "decision": "ink", "pause": "muted", "resume": "muted",
+    "knob": "ink",
+    "alarm": "alarm",
+    "decision": "ink",
+    "pause": "muted",
+    "resume": "muted",
     "stop": "muted",
-}  # fmt: skip
+}
 """What is marked, and in which colour."""
 
 
@@ -89,11 +92,17 @@ def add_marks(layout: dict[str, Any], marks: list[Mark], until: int) -> None:
     for mark in marks:
         layout["shapes"].append(
             {
-                "type": "line", "x0": mark.step, "x1": mark.step, "xref": "x",
-                "y0": 0, "y1": 1, "yref": "paper", "layer": "below",
+                "type": "line",
+                "x0": mark.step,
+                "x1": mark.step,
+                "xref": "x",
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "layer": "below",
                 "line": {"color": f"@{mark.meaning}", "width": 1},
             }
-        )  # fmt: skip
+        )
         _place(labels, _label(mark, last))
     layout["annotations"] += [_drawn(label, last) for label in labels]
     if labels:
@@ -116,9 +125,10 @@ def _place(labels: list[_Label], label: _Label) -> None:
     """Put a label into the lowest row with room; one that says the same there stands for it too."""
     for row in range(ROWS):
         near = [
-            other for other in labels
+            other
+            for other in labels
             if other.row == row and other.left < label.right and label.left < other.right
-        ]  # fmt: skip
+        ]
         same = next((other for other in near if other.text == label.text), None)
         if same is not None:
             same.told += label.told
@@ -137,11 +147,18 @@ def _drawn(label: _Label, last: int) -> dict[str, Any]:
     return {
         "text": html.escape(label.text, quote=False) + more,
         "hovertext": _hovertext(label.told),
-        "x": label.mark.step, "xref": "x",
-        "xanchor": "right" if at_right else "left", "xshift": 8 if at_right else -3,
-        "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": ROW * label.row - 2,
-        "showarrow": False, "font": {"color": "@ink", "size": 11}, "name": "mark",
-    }  # fmt: skip
+        "x": label.mark.step,
+        "xref": "x",
+        "xanchor": "right" if at_right else "left",
+        "xshift": 8 if at_right else -3,
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "yshift": ROW * label.row - 2,
+        "showarrow": False,
+        "font": {"color": "@ink", "size": 11},
+        "name": "mark",
+    }
 
 
 def _hovertext(told: Sequence[str]) -> str:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from drpo.dashboard import charts
-from drpo.dashboard.charts import Figure, Panel, Source, Trace
-from drpo.dashboard.frames import Series
-from drpo.dashboard.look import DASHES
-from drpo.dashboard.words import t
+from drpo.dashboard.charts import figures
+from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import DASHES
+from drpo.dashboard.state.metric_series import Series
 
 LABEL_WIDTH = 22
 """Letters in one of a label's two lines."""
@@ -49,19 +49,19 @@ def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) ->
             continue
         label, colour = plain(run.label), f"run-{index % 6}"
         told = [source for source in run.sources if len(source.get(name))]
-        traces += charts.band(middle, widened(errors, len(told)), label, colour)
+        traces += figures.band(middle, widened(errors, len(told)), label, colour)
         if len(told) > 1:
             traces += [
-                charts.line(source.get(name), label, colour, width=1, opacity=0.45, legend=False)
+                figures.line(source.get(name), label, colour, width=1, opacity=0.45, legend=False)
                 for source in told
             ]
         traces.append(
-            charts.line(middle, label, colour, width=2.5, dash=DASHES[index % 6], legend=False)
+            figures.line(middle, label, colour, width=2.5, dash=DASHES[index % 6], legend=False)
         )
         ends.append((index, float(middle.values[-1]), label))
     # The lines of one group share their label, and lines of equal uid would be drawn once.
     traces = [{**trace, "uid": f"{place}-{name}"} for place, trace in enumerate(traces)]
-    figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.updates"), legend=False)
+    figure = figures.panels([Panel(title, unit, traces)], x_title=t("charts.updates"), legend=False)
     if traces and any(len(run.sources) > 1 for run in runs):
         # The band of two seeds is so wide that it would flatten the lines it belongs to.
         figure["layout"]["yaxis"]["range"] = _reached(traces, margin=0.35)
@@ -73,7 +73,7 @@ def widened(errors: Series, seeds: int) -> Series:
     """A standard error over few seeds, such that 1.96 of it are Student's 95 % interval."""
     if seeds < 2:
         return errors
-    factor = stats.t.ppf(0.975, seeds - 1) / charts.Z95
+    factor = stats.t.ppf(0.975, seeds - 1) / figures.Z95
     return Series(errors.steps, (factor * errors.values).astype(np.float32))
 
 
@@ -123,11 +123,18 @@ def label_ends(figure: Figure, ends: Sequence[tuple[int, float, str]]) -> None:
     for (index, _, label), y in zip(ends, spread_out(values, LABEL_GAP * reach), strict=True):
         figure["layout"]["annotations"].append(
             {
-                "text": label, "x": 1, "xref": "paper", "xanchor": "left", "xshift": 6, "y": y,
-                "yref": "y", "showarrow": False, "align": "left",
+                "text": label,
+                "x": 1,
+                "xref": "paper",
+                "xanchor": "left",
+                "xshift": 6,
+                "y": y,
+                "yref": "y",
+                "showarrow": False,
+                "align": "left",
                 "font": {"color": f"@run-{index % 6}", "size": 12},
             }
-        )  # fmt: skip
+        )
 
 
 def _reach(figure: Figure) -> float:
@@ -141,10 +148,13 @@ def _reached(traces: Sequence[Trace], margin: float = 0.0) -> list[float]:
 
     With a margin the bands are left out: they may go beyond the figure.
     """
-    numbers = np.concatenate([
-        np.frombuffer(base64.b64decode(trace["y"]["bdata"]), dtype=np.float32)
-        for trace in traces if not (margin and trace.get("fill"))
-    ])  # fmt: skip
+    numbers = np.concatenate(
+        [
+            np.frombuffer(base64.b64decode(trace["y"]["bdata"]), dtype=np.float32)
+            for trace in traces
+            if not (margin and trace.get("fill"))
+        ]
+    )
     low, high = float(numbers.min()), float(numbers.max())
     reach = (high - low) or 1.0
     # What is never negative keeps its axis at 0, whatever a wide band would suggest.

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drpo.dashboard.charts import Figure
-from drpo.dashboard.words import t
+from drpo.dashboard.charts.figures import Figure
+from drpo.dashboard.i18n import t
 
 Series = tuple[str, str, str]
 """Name in the report, words for the legend, meaning of the colour."""
@@ -21,7 +21,11 @@ def histogram(
     middles = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
     traces = [
         {
-            "type": "bar", "x": middles, "y": data[name], "name": words, "uid": name,
+            "type": "bar",
+            "x": middles,
+            "y": data[name],
+            "name": words,
+            "uid": name,
             "marker": {
                 "color": f"@{meaning}/{0.75 if index == 0 else 0}",
                 "line": {"color": f"@{meaning}", "width": 1.5},
@@ -29,7 +33,7 @@ def histogram(
             "hovertemplate": "%{y}",
         }
         for index, (name, words, meaning) in enumerate(series)
-    ]  # fmt: skip
+    ]
     return {"data": traces, "layout": _layout(title, x_title, legend=len(series) > 1)}
 
 
@@ -37,18 +41,38 @@ def _layout(title: str, x_title: str, *, legend: bool, y_title: str = "") -> dic
     axis = {"gridcolor": "@line", "zeroline": False, "tickfont": {"color": "@muted"}}
     return {
         "margin": {"l": 52, "r": 16, "t": 34, "b": 78 if legend else 46},
-        "barmode": "overlay", "bargap": 0.06, "showlegend": legend, "hovermode": "x unified",
+        "barmode": "overlay",
+        "bargap": 0.06,
+        "showlegend": legend,
+        "hovermode": "x unified",
         "hoverlabel": {"bgcolor": "@paper", "bordercolor": "@line", "font": {"color": "@ink"}},
         "legend": {
-            "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container",
-            "yanchor": "bottom", "font": {"color": "@ink"}, "bgcolor": "rgba(0,0,0,0)",
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "font": {"color": "@ink"},
+            "bgcolor": "rgba(0,0,0,0)",
         },
-        "title": {"text": title, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top",
-                  "font": {"color": "@ink", "size": 14}},
+        "title": {
+            "text": title,
+            "x": 0,
+            "xanchor": "left",
+            "y": 0.98,
+            "yanchor": "top",
+            "font": {"color": "@ink", "size": 14},
+        },
         "xaxis": axis | {"title": {"text": x_title, "font": {"color": "@muted", "size": 12}}},
-        "yaxis": axis | {"title": {
-            "text": y_title or t("data.pairs_axis"), "font": {"color": "@muted", "size": 12}}},
-    }  # fmt: skip
+        "yaxis": axis
+        | {
+            "title": {
+                "text": y_title or t("data.pairs_axis"),
+                "font": {"color": "@muted", "size": 12},
+            }
+        },
+    }
 
 
 def answer_lengths(report: Mapping[str, Any]) -> Figure:
@@ -74,21 +98,30 @@ def length_bias(report: Mapping[str, Any]) -> Figure:
     counts = [list(row) for row in zip(*grid["counts"], strict=True)]
     unit = unit_of(report)
     heat = {
-        "type": "heatmap", "uid": "grid", "x": middles, "y": middles,
+        "type": "heatmap",
+        "uid": "grid",
+        "x": middles,
+        "y": middles,
         "z": [[count or None for count in row] for row in counts],
         "colorscale": [[0, "@learned/0.12"], [1, "@learned"]],
         "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"color": "@muted"}},
         "hovertemplate": f"{t('data.bias_hover')}<extra></extra>",
-    }  # fmt: skip
+    }
     diagonal = {
-        "type": "scatter", "mode": "lines", "uid": "diagonal", "x": [edges[0], edges[-1]],
-        "y": [edges[0], edges[-1]], "line": {"color": "@muted", "dash": "dash", "width": 1},
+        "type": "scatter",
+        "mode": "lines",
+        "uid": "diagonal",
+        "x": [edges[0], edges[-1]],
+        "y": [edges[0], edges[-1]],
+        "line": {"color": "@muted", "dash": "dash", "width": 1},
         "hoverinfo": "skip",
-    }  # fmt: skip
+    }
     layout = _layout(
-        t("data.bias"), t("data.rejected_length", unit=unit), legend=False,
+        t("data.bias"),
+        t("data.rejected_length", unit=unit),
+        legend=False,
         y_title=t("data.chosen_length", unit=unit),
-    )  # fmt: skip
+    )
     return {"data": [heat, diagonal], "layout": layout | {"hovermode": "closest"}}
 
 
@@ -127,12 +160,17 @@ def languages(report: Mapping[str, Any]) -> Figure:
     parts = (("prompt", t("data.prompt"), "start"), ("chosen", t("data.chosen"), "learned"))
     traces = [
         {
-            "type": "bar", "orientation": "h", "name": words, "uid": part, "y": names,
+            "type": "bar",
+            "orientation": "h",
+            "name": words,
+            "uid": part,
+            "y": names,
             "x": [found[part].get(name, 0) for name in names],
-            "marker": {"color": f"@{meaning}"}, "hovertemplate": "%{x}",
+            "marker": {"color": f"@{meaning}"},
+            "hovertemplate": "%{x}",
         }
         for part, words, meaning in parts
-    ]  # fmt: skip
+    ]
     layout = _layout(t("data.languages"), t("data.pairs_axis"), legend=True, y_title=" ")
     layout["barmode"], layout["hovermode"] = "group", "y unified"
     layout["margin"]["l"] = 110
@@ -144,12 +182,17 @@ def duplicates(report: Mapping[str, Any]) -> Figure:
     found = report["duplicates"]
     kinds = ("conflicting", "near", "exact")
     trace = {
-        "type": "bar", "orientation": "h", "uid": "duplicates",
-        "y": [t(f"data.dup_{kind}") for kind in kinds], "x": [found[kind] for kind in kinds],
-        "text": [str(found[kind]) for kind in kinds], "textposition": "outside",
-        "cliponaxis": False, "marker": {"color": ["@alarm", "@start", "@start"]},
+        "type": "bar",
+        "orientation": "h",
+        "uid": "duplicates",
+        "y": [t(f"data.dup_{kind}") for kind in kinds],
+        "x": [found[kind] for kind in kinds],
+        "text": [str(found[kind]) for kind in kinds],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "marker": {"color": ["@alarm", "@start", "@start"]},
         "hoverinfo": "skip",
-    }  # fmt: skip
+    }
     layout = _layout(t("data.duplicates"), t("data.rows"), legend=False, y_title=" ")
     layout["margin"] |= {"l": 150, "r": 48}
     layout["xaxis"]["rangemode"] = "tozero"

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tsdownsample import MinMaxLTTBDownsampler
 
-from drpo.dashboard.frames import Series
-from drpo.dashboard.marks import Mark, add_marks
+from drpo.dashboard.charts.annotations import Mark, add_marks
+from drpo.dashboard.state.metric_series import Series
 
 POINTS = 1000
 SHORT = 8
@@ -177,13 +177,18 @@ def panels(
         "hoverlabel": {"bgcolor": "@paper", "bordercolor": "@line", "font": {"color": "@ink"}},
         "showlegend": legend,
         "legend": {
-            "orientation": "h", "x": 0, "xanchor": "left",
-            "y": 0, "yref": "container", "yanchor": "bottom",
-            "font": {"color": "@ink"}, "bgcolor": "rgba(0,0,0,0)",
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "font": {"color": "@ink"},
+            "bgcolor": "rgba(0,0,0,0)",
         },
         "annotations": [],
         "shapes": [],
-    }  # fmt: skip
+    }
     entries = sum(bool(trace.get("showlegend")) for part in parts for trace in part.traces)
     if legend:
         layout["margin"]["b"] = 70 if entries <= 3 else 94
@@ -195,16 +200,25 @@ def panels(
     if until:
         for index in range(len(parts)):
             layout[_axis("xaxis", index)] |= {
-                "range": [-0.01 * until, 1.01 * until], "hoverformat": ",d", "tickformat": ",d",
+                "range": [-0.01 * until, 1.01 * until],
+                "hoverformat": ",d",
+                "tickformat": ",d",
                 **({"dtick": 1} if until < SHORT else {}),
-            }  # fmt: skip
+            }
     layout["annotations"].append(
         {
-            "text": x_title, "x": 1, "xref": "paper", "xanchor": "right", "y": 0, "yref": "paper",
-            "yanchor": "top", "yshift": -22, "showarrow": False,
+            "text": x_title,
+            "x": 1,
+            "xref": "paper",
+            "xanchor": "right",
+            "y": 0,
+            "yref": "paper",
+            "yanchor": "top",
+            "yshift": -22,
+            "showarrow": False,
             "font": {"color": "@muted", "size": 13},
         }
-    )  # fmt: skip
+    )
     add_marks(layout, list(marks), until)
     return {"data": [trace for part in parts for trace in part.traces], "layout": layout}
 
@@ -217,33 +231,56 @@ def _add_panel(
     layout: dict[str, Any], part: Panel, index: int, total: int, domain: tuple[float, float]
 ) -> None:
     lines: dict[str, Any] = {
-        "gridcolor": "@line", "linecolor": "@line", "zerolinecolor": "@line",
-        "tickfont": {"color": "@muted"}, "automargin": False,
-    }  # fmt: skip
+        "gridcolor": "@line",
+        "linecolor": "@line",
+        "zerolinecolor": "@line",
+        "tickfont": {"color": "@muted"},
+        "automargin": False,
+    }
     last = index == total - 1
     layout[_axis("xaxis", index)] = {
-        **lines, "domain": [0, 1], "anchor": _axis("y", index), "showticklabels": last,
-        "showgrid": False, "ticks": "outside" if last else "", "tickcolor": "@line",
-        "hoverformat": ".3~g", "tickformat": "~g", "nticks": 8, "rangemode": "tozero",
+        **lines,
+        "domain": [0, 1],
+        "anchor": _axis("y", index),
+        "showticklabels": last,
+        "showgrid": False,
+        "ticks": "outside" if last else "",
+        "tickcolor": "@line",
+        "hoverformat": ".3~g",
+        "tickformat": "~g",
+        "nticks": 8,
+        "rangemode": "tozero",
         **({"matches": "x"} if index else {}),
-    }  # fmt: skip
+    }
     layout[_axis("yaxis", index)] = {
-        **lines, "domain": list(domain), "anchor": _axis("x", index),
+        **lines,
+        "domain": list(domain),
+        "anchor": _axis("x", index),
         # With more, a log axis labels each of 1 to 9 and these lie over each other.
         "nticks": 3 if part.log else 6,
-        "tickformat": ".3~g", "type": "log" if part.log else "linear",
-        "zeroline": not part.log, "exponentformat": "power",
+        "tickformat": ".3~g",
+        "type": "log" if part.log else "linear",
+        "zeroline": not part.log,
+        "exponentformat": "power",
         **({"range": list(part.range)} if part.range else {}),
         **({"rangemode": "tozero"} if part.zero else {}),
-    }  # fmt: skip
+    }
     layout["annotations"].append(
         {
             "text": f"<b>{part.title}</b>  {part.unit}",
-            "x": 0, "xref": "paper", "xanchor": "left", "xshift": -44,
-            "y": domain[1], "yref": "paper", "yanchor": "bottom", "yshift": 8,
-            "showarrow": False, "font": {"color": "@muted", "size": 13}, "align": "left",
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "xshift": -44,
+            "y": domain[1],
+            "yref": "paper",
+            "yanchor": "bottom",
+            "yshift": 8,
+            "showarrow": False,
+            "font": {"color": "@muted", "size": 13},
+            "align": "left",
         }
-    )  # fmt: skip
+    )
 
 
 def smooth(series: Series, weight: float) -> Series:

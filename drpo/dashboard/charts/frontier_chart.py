@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drpo.dashboard import charts
-from drpo.dashboard.charts import Figure, Panel, Trace
-from drpo.dashboard.compare_charts import Compared, joined, label_ends, plain
-from drpo.dashboard.look import DASHES, number
-from drpo.dashboard.run_charts import together
-from drpo.dashboard.words import t
+from drpo.dashboard.charts import figures
+from drpo.dashboard.charts.compare_charts import Compared, joined, label_ends, plain
+from drpo.dashboard.charts.figures import Figure, Panel, Trace
+from drpo.dashboard.charts.run_charts import together
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import DASHES, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,15 @@ class Point:
 
 
 def frontier(
-    runs: Sequence[Compared], name: str, *, title: str, unit: str, budget: float | None = None,
-    chosen: tuple[str, int] | None = None, same_start: bool = False,
-) -> Figure:  # fmt: skip
+    runs: Sequence[Compared],
+    name: str,
+    *,
+    title: str,
+    unit: str,
+    budget: float | None = None,
+    chosen: tuple[str, int] | None = None,
+    same_start: bool = False,
+) -> Figure:
     """Reward against KL, one point a checkpoint; the start policy is where all lines begin.
 
     Args:
@@ -54,13 +60,14 @@ def frontier(
         if of_seeds:
             last = [points[-1].reward for points in of_seeds]
             ends.append((index, float(np.mean(last)), label))
-    points = [p for run in runs for place in range(len(run.sources))
-              for p in _points(run, place, name)]  # fmt: skip
+    points = [
+        p for run in runs for place in range(len(run.sources)) for p in _points(run, place, name)
+    ]
     ring = [p for p in points if (p.run_id, p.step) == chosen]
     if ring:
         traces.append(_ring(ring[0]))
     traces = [{**trace, "uid": f"{place}"} for place, trace in enumerate(traces)]
-    figure = charts.panels([Panel(title, unit, traces)], x_title=t("charts.kl_axis"), legend=False)
+    figure = figures.panels([Panel(title, unit, traces)], x_title=t("charts.kl_axis"), legend=False)
     figure["layout"]["hovermode"] = "closest"
     if points and same_start:
         _level(figure, float(np.mean([p.reward for p in points if p.step == 0] or [np.nan])))
@@ -99,23 +106,27 @@ def _path(points: Sequence[Point], index: int, label: str, *, light: bool) -> Tr
     """One run from its start policy on; a click on a point says run and step."""
     colour = f"@run-{index % 6}"
     bands = [
-        "" if point.error is None else f" ± {charts.Z95 * point.error:.2g}" for point in points
+        "" if point.error is None else f" ± {figures.Z95 * point.error:.2g}" for point in points
     ]
     return {
-        "type": "scatter", "mode": "lines+markers", "name": label, "showlegend": False,
-        "x": charts.packed([p.kl for p in points]), "y": charts.packed([p.reward for p in points]),
-        "customdata": [
-            [p.step, p.run_id, band] for p, band in zip(points, bands, strict=True)
-        ],
-        "cliponaxis": False, "opacity": 0.55 if light else 1,
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": label,
+        "showlegend": False,
+        "x": figures.packed([p.kl for p in points]),
+        "y": figures.packed([p.reward for p in points]),
+        "customdata": [[p.step, p.run_id, band] for p, band in zip(points, bands, strict=True)],
+        "cliponaxis": False,
+        "opacity": 0.55 if light else 1,
         "line": {"color": colour, "width": 1 if light else 1.5, "dash": DASHES[index % 6]},
         "marker": {
-            "color": colour, "size": 7 if light else 9,
+            "color": colour,
+            "size": 7 if light else 9,
             "symbol": ["diamond-open" if p.step == 0 else "circle" for p in points],
         },
         "hovertemplate": f"{label}, {t('charts.update')} %{{customdata[0]}}: %{{y:.3~g}}"
         f"%{{customdata[2]}}<extra>{t('charts.kl')} %{{x:.3~g}}</extra>",
-    }  # fmt: skip
+    }
 
 
 def _mean_path(run: Compared, name: str, index: int, label: str) -> Trace:
@@ -123,21 +134,35 @@ def _mean_path(run: Compared, name: str, index: int, label: str) -> Trace:
     kl, reward = joined(run, "eval/kl")[0], joined(run, name)[0]
     _, x, y = together(kl, reward)
     return {
-        "type": "scatter", "mode": "lines", "name": label, "showlegend": False,
-        "x": charts.packed(x), "y": charts.packed(y), "cliponaxis": False, "hoverinfo": "skip",
+        "type": "scatter",
+        "mode": "lines",
+        "name": label,
+        "showlegend": False,
+        "x": figures.packed(x),
+        "y": figures.packed(y),
+        "cliponaxis": False,
+        "hoverinfo": "skip",
         "line": {"color": f"@run-{index % 6}", "width": 3, "dash": DASHES[index % 6]},
-    }  # fmt: skip
+    }
 
 
 def _ring(point: Point) -> Trace:
     return {
-        "type": "scatter", "mode": "markers", "showlegend": False, "hoverinfo": "skip",
-        "name": "chosen", "cliponaxis": False,
-        "x": charts.packed([point.kl]), "y": charts.packed([point.reward]),
+        "type": "scatter",
+        "mode": "markers",
+        "showlegend": False,
+        "hoverinfo": "skip",
+        "name": "chosen",
+        "cliponaxis": False,
+        "x": figures.packed([point.kl]),
+        "y": figures.packed([point.reward]),
         "marker": {
-            "size": 18, "symbol": "circle-open", "color": "@ink", "line": {"width": 2.5},
+            "size": 18,
+            "symbol": "circle-open",
+            "color": "@ink",
+            "line": {"width": 2.5},
         },
-    }  # fmt: skip
+    }
 
 
 def _level(figure: Figure, reward: float) -> None:
@@ -146,17 +171,28 @@ def _level(figure: Figure, reward: float) -> None:
         return
     figure["layout"]["shapes"].append(
         {
-            "type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": reward, "y1": reward,
-            "layer": "below", "line": {"color": "@start", "width": 1.5, "dash": "dash"},
+            "type": "line",
+            "x0": 0,
+            "x1": 1,
+            "xref": "paper",
+            "y0": reward,
+            "y1": reward,
+            "layer": "below",
+            "line": {"color": "@start", "width": 1.5, "dash": "dash"},
         }
-    )  # fmt: skip
+    )
     figure["layout"]["annotations"].append(
         {
-            "text": t("charts.start_policy"), "x": 1, "xref": "paper", "xanchor": "right",
-            "y": reward, "yanchor": "top", "showarrow": False,
+            "text": t("charts.start_policy"),
+            "x": 1,
+            "xref": "paper",
+            "xanchor": "right",
+            "y": reward,
+            "yanchor": "top",
+            "showarrow": False,
             "font": {"color": "@start-ink", "size": 12},
         }
-    )  # fmt: skip
+    )
 
 
 def _budget(figure: Figure, budget: float, furthest: float) -> None:
@@ -165,16 +201,28 @@ def _budget(figure: Figure, budget: float, furthest: float) -> None:
     figure["layout"]["xaxis"]["range"] = [-0.03 * reach, 1.06 * reach]
     figure["layout"]["shapes"].append(
         {
-            "type": "line", "x0": budget, "x1": budget, "y0": 0, "y1": 1, "yref": "paper",
-            "layer": "below", "line": {"color": "@kl", "width": 2, "dash": "dot"},
+            "type": "line",
+            "x0": budget,
+            "x1": budget,
+            "y0": 0,
+            "y1": 1,
+            "yref": "paper",
+            "layer": "below",
+            "line": {"color": "@kl", "width": 2, "dash": "dot"},
         }
-    )  # fmt: skip
+    )
     beyond = budget > 0.6 * reach
     figure["layout"]["annotations"].append(
         {
-            "text": t("compare.budget_line", budget=number(budget)), "x": budget, "y": 1,
-            "yref": "paper", "yanchor": "top", "xanchor": "right" if beyond else "left",
-            "xshift": -5 if beyond else 5, "showarrow": False, "bgcolor": "@paper/0.8",
+            "text": t("compare.budget_line", budget=number(budget)),
+            "x": budget,
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "top",
+            "xanchor": "right" if beyond else "left",
+            "xshift": -5 if beyond else 5,
+            "showarrow": False,
+            "bgcolor": "@paper/0.8",
             "font": {"color": "@kl-ink", "size": 12},
         }
-    )  # fmt: skip
+    )

@@ -11,9 +11,9 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.look import COLOURS, read_assets
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import COLOURS, read_assets
 from drpo.dashboard.server import PLOTLY_URL
-from drpo.dashboard.words import t
 
 _CHART = st.components.v2.component(
     "drpo_live_chart",
@@ -26,10 +26,16 @@ _CHART = st.components.v2.component(
 
 
 def live_chart(
-    figure: dict[str, Any], *, key: str, revision: str, alt: str, group: str = "",
-    height: int = 320, on_pick: Callable[[Any], None] | None = None,
-) -> None:  # fmt: skip
-    """Draw a figure of `drpo.dashboard.charts`.
+    figure: dict[str, Any],
+    *,
+    key: str,
+    revision: str,
+    alt: str,
+    group: str = "",
+    height: int = 320,
+    on_pick: Callable[[Any], None] | None = None,
+) -> None:
+    """Draw a figure of `drpo.dashboard.charts.figures`.
 
     Args:
         figure: `data` and `layout`, colours as names of meanings.

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from drpo.dashboard import charts
-from drpo.dashboard.charts import Figure, Panel, Source, Trace
-from drpo.dashboard.marks import Mark
-from drpo.dashboard.run_charts import SPLITS
-from drpo.dashboard.words import has, t
+from drpo.dashboard.charts import figures
+from drpo.dashboard.charts.annotations import Mark
+from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
+from drpo.dashboard.charts.run_charts import SPLITS
+from drpo.dashboard.i18n import has, t
 from drpo.store.series import STAGES
 
 MEANINGS = (
@@ -63,9 +63,13 @@ def meaning_of(name: str) -> str:
 
 
 def metric_chart(
-    run: Source, panel: MetricPanel, *, weight: float = 0.0, log: bool = False,
+    run: Source,
+    panel: MetricPanel,
+    *,
+    weight: float = 0.0,
+    log: bool = False,
     happened: Sequence[Mark] = (),
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Draw one chart of the list of all metrics.
 
     Args:
@@ -76,20 +80,20 @@ def metric_chart(
         happened: What is marked at updates of the policy; a stage before them has no such steps.
     """
     lines = [
-        name for name in panel.members
-        if not (name.endswith("_se") and name[:-3] in panel.members)
-    ]  # fmt: skip
+        name for name in panel.members if not (name.endswith("_se") and name[:-3] in panel.members)
+    ]
     can = all((run.get(name).values > 0).all() for name in lines)
     traces: list[Trace] = []
     for name in lines:
         traces += _traces(run, panel, name, weight, log and can)
     several = len(traces) > 1 and any(trace["showlegend"] for trace in traces)
     remark = f"<br>{t('charts.not_log')}" if log and not can else ""
-    figure = charts.panels(
+    figure = figures.panels(
         [Panel(panel.name, remark, traces, log=log and can)],
         x_title=t("charts.stage_steps" if panel.stage else "charts.updates"),
-        marks=() if panel.stage else happened, legend=several,
-    )  # fmt: skip
+        marks=() if panel.stage else happened,
+        legend=several,
+    )
     if remark:
         figure["layout"]["margin"]["t"] += ROW
     return figure
@@ -101,17 +105,21 @@ def _traces(run: Source, panel: MetricPanel, name: str, weight: float, log: bool
     meaning = SPLITS.get(ending) or meaning_of(name)
     label = t(f"charts.from{ending}") if ending else t("charts.value")
     series, errors = run.get(name), run.get(f"{name}_se")
-    traces = charts.band(series, errors, name, meaning, log=log) if len(errors) else []
+    traces = figures.band(series, errors, name, meaning, log=log) if len(errors) else []
     if weight and len(series) > 1:
         traces.append(
-            charts.line(series, f"{label} ·", meaning, width=1, opacity=0.3, legend=False)
+            figures.line(series, f"{label} ·", meaning, width=1, opacity=0.3, legend=False)
         )
     traces.append(
-        charts.line(
-            charts.smooth(series, weight), label, meaning, legend=bool(ending),
-            width=3 if meaning == "gold" else 2, dash=DASHES.get(meaning, "solid"),
+        figures.line(
+            figures.smooth(series, weight),
+            label,
+            meaning,
+            legend=bool(ending),
+            width=3 if meaning == "gold" else 2,
+            dash=DASHES.get(meaning, "solid"),
         )
-    )  # fmt: skip
+    )
     return traces
 
 

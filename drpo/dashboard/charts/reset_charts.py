@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from drpo.dashboard import charts
-from drpo.dashboard.charts import Figure, Panel
-from drpo.dashboard.words import t
+from drpo.dashboard.charts import figures
+from drpo.dashboard.charts.figures import Figure, Panel
+from drpo.dashboard.i18n import t
 from drpo.store.schema import SampleRow
 
 PARTS = 10
@@ -32,7 +32,7 @@ def heat(table: pd.DataFrame, value: Value) -> Figure:
     """Mean of a value by step and depth; the bare prompt is the lowest row."""
     known = table.dropna(subset=[value])
     if known.empty:
-        return charts.panels([Panel("", "", [])], x_title=t("charts.updates"), legend=False)
+        return figures.panels([Panel("", "", [])], x_title=t("charts.updates"), legend=False)
     width = max(1, -(-int(known["step"].max()) // COLUMNS))
     column = (known["step"] - 1) // width
     grouped = (
@@ -49,16 +49,21 @@ def heat(table: pd.DataFrame, value: Value) -> Figure:
     counts = whole["episodes"].fillna(0).to_numpy(int).reshape(shape)
     meaning = _MEANING[value]
     trace = {
-        "type": "heatmap", "uid": value,
-        "x": [column_name(c, width) for c in span], "y": [depth_name(row) for row in rows],
+        "type": "heatmap",
+        "uid": value,
+        "x": [column_name(c, width) for c in span],
+        "y": [depth_name(row) for row in rows],
         "z": [[None if np.isnan(cell) else float(cell) for cell in row] for row in means],
-        "customdata": counts.tolist(), "hoverongaps": False, "xgap": 1, "ygap": 1,
+        "customdata": counts.tolist(),
+        "hoverongaps": False,
+        "xgap": 1,
+        "ygap": 1,
         "colorscale": [[0, f"@{meaning}/0.15"], [1, f"@{meaning}"]],
         "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"color": "@muted"}},
         "hovertemplate": f"{t('resets.map_hover')}<extra></extra>",
-    }  # fmt: skip
+    }
     panel = Panel(t(f"resets.value_{value}"), t("resets.depth"), [trace])
-    figure = charts.panels([panel], x_title=t("charts.updates"), legend=False)
+    figure = figures.panels([panel], x_title=t("charts.updates"), legend=False)
     figure["layout"]["margin"] |= {"l": 92}
     figure["layout"]["annotations"][0] |= {"xshift": -84}
     figure["layout"]["yaxis"] |= {"type": "category", "tickformat": "", "nticks": len(rows)}
@@ -100,23 +105,35 @@ def spread(episodes: Sequence[SampleRow], value: Value) -> Figure:
     ]
     if value != "kl":
         own = [e for e in resets if getattr(e, f"offline_{value}") is not None]
-        traces.append(_points(
-            [share_given(e) for e in own], [getattr(e, f"offline_{value}") for e in own],
-            t("resets.own"), {"color": "@reset", "size": 9, "symbol": "circle-open"},
-        ))  # fmt: skip
+        traces.append(
+            _points(
+                [share_given(e) for e in own],
+                [getattr(e, f"offline_{value}") for e in own],
+                t("resets.own"),
+                {"color": "@reset", "size": 9, "symbol": "circle-open"},
+            )
+        )
     if prompts:
         mean = float(np.mean([getattr(e, value) for e in prompts]))
-        traces.append({
-            "type": "scatter", "mode": "lines", "x": [-3, 103], "y": [mean, mean],
-            "name": t("resets.prompt_starts"), "uid": "mean", "hoverinfo": "skip",
-            "showlegend": True, "line": {"color": "@start", "dash": "dash", "width": 1.5},
-        })  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": [-3, 103],
+                "y": [mean, mean],
+                "name": t("resets.prompt_starts"),
+                "uid": "mean",
+                "hoverinfo": "skip",
+                "showlegend": True,
+                "line": {"color": "@start", "dash": "dash", "width": 1.5},
+            }
+        )
     titles = {
         "score": (t("charts.learned_reward"), t("charts.unit_score")),
         "gold": (t("charts.gold_reward"), t("charts.unit_score")),
         "kl": (t("charts.kl"), t("charts.unit_kl")),
     }
-    figure = charts.panels([Panel(*titles[value], traces)], x_title=f"{t('resets.depth')} (%)")
+    figure = figures.panels([Panel(*titles[value], traces)], x_title=f"{t('resets.depth')} (%)")
     figure["layout"]["hovermode"] = "closest"
     figure["layout"]["xaxis"] |= {"range": [-3, 103], "rangemode": "normal"}
     return figure
@@ -131,9 +148,15 @@ def share_given(episode: SampleRow) -> float:
 
 def _points(
     x: Sequence[float], y: Sequence[float], name: str, marker: dict[str, Any]
-) -> charts.Trace:
+) -> figures.Trace:
     return {
-        "type": "scatter", "mode": "markers", "x": charts.packed(x), "y": charts.packed(y),
-        "name": name, "uid": name, "marker": marker, "showlegend": True,
+        "type": "scatter",
+        "mode": "markers",
+        "x": figures.packed(x),
+        "y": figures.packed(y),
+        "name": name,
+        "uid": name,
+        "marker": marker,
+        "showlegend": True,
         "hovertemplate": "%{x:.0f} %: %{y:.3~g}",
-    }  # fmt: skip
+    }

@@ -6,10 +6,10 @@ import html
 import textwrap
 from typing import Any
 
-from drpo.dashboard.charts import Panel, panels
-from drpo.dashboard.words import t
-from drpo.evaluation.statistics import Interval
+from drpo.dashboard.charts.figures import Panel, panels
+from drpo.dashboard.i18n import t
 from drpo.review.results import Duel
+from drpo.stats.intervals import Interval
 
 JUDGES = {"human": "by_people", "reward_model": "by_reward_model", "gold": "by_gold"}
 COLOURS = {"human": "gold", "reward_model": "learned", "gold": "muted"}
@@ -33,25 +33,39 @@ def whiskers(duels: tuple[Duel, ...]) -> dict[str, Any]:
     layout["annotations"][0]["xshift"] = -16  # the title: there are no tick labels to clear here
     layout["xaxis"] |= {"range": [-2, 102], "tickvals": [0, 25, 50, 75, 100]}
     layout["yaxis"] |= {
-        "range": [len(duels) - 0.4, -0.75], "showticklabels": False, "showgrid": False,
+        "range": [len(duels) - 0.4, -0.75],
+        "showticklabels": False,
+        "showgrid": False,
         "zeroline": False,
-    }  # fmt: skip
+    }
     layout["shapes"].append(
         {
-            "type": "line", "x0": 50, "x1": 50, "y0": 0, "y1": 1, "yref": "paper",
-            "layer": "below", "line": {"color": "@muted", "width": 1, "dash": "dash"},
+            "type": "line",
+            "x0": 50,
+            "x1": 50,
+            "y0": 0,
+            "y1": 1,
+            "yref": "paper",
+            "layer": "below",
+            "line": {"color": "@muted", "width": 1, "dash": "dash"},
         }
-    )  # fmt: skip
+    )
     for place, duel in enumerate(duels):
         subject, other = _short(duel.subject.label), _short(duel.other.label)
         text = t("review.against", subject=subject, other=other)
         layout["annotations"].append(
             {
-                "text": text, "x": 0, "xref": "paper", "xanchor": "left", "y": place - 0.45,
-                "yref": "y", "showarrow": False, "font": {"color": "@ink", "size": 13},
+                "text": text,
+                "x": 0,
+                "xref": "paper",
+                "xanchor": "left",
+                "y": place - 0.45,
+                "yref": "y",
+                "showarrow": False,
+                "font": {"color": "@ink", "size": 13},
                 "bgcolor": "@paper/0.8",
             }
-        )  # fmt: skip
+        )
     return figure
 
 
@@ -62,17 +76,26 @@ def _marks(judge: str, label: str, known: list[tuple[int, Interval]]) -> dict[st
     lows = [100 * (rate.low or 0.0) for _, rate in known]
     colour = f"@{COLOURS[judge]}"
     return {
-        "type": "scatter", "mode": "markers", "name": label, "uid": judge,
-        "x": values, "y": [place + shift for place, _ in known],
+        "type": "scatter",
+        "mode": "markers",
+        "name": label,
+        "uid": judge,
+        "x": values,
+        "y": [place + shift for place, _ in known],
         "error_x": {
-            "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 6,
+            "type": "data",
+            "symmetric": False,
+            "color": colour,
+            "thickness": 2,
+            "width": 6,
             "array": [high - value for high, value in zip(highs, values, strict=True)],
             "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
         },
         "marker": {"color": colour, "size": 11, "symbol": SYMBOLS[judge]},
-        "showlegend": True, "cliponaxis": False,
+        "showlegend": True,
+        "cliponaxis": False,
         "hovertemplate": f"{label}: %{{x:.0f}} %<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _short(label: str) -> str:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from drpo.dashboard import charts
-from drpo.dashboard.charts import Figure, Panel
-from drpo.dashboard.look import MINUS, number
-from drpo.dashboard.words import t
+from drpo.dashboard.charts import figures
+from drpo.dashboard.charts.figures import Figure, Panel
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import MINUS, number
 from drpo.sweep import Cell
 
 WIDE = 10
@@ -34,9 +34,15 @@ def cell_name(cell: Cell) -> str:
 
 
 def heat(
-    cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str, meaning: str = "muted",
+    cells: Sequence[Cell],
+    x: str,
+    y: str,
+    *,
+    title: str,
+    unit: str,
+    meaning: str = "muted",
     turned: Collection[str] = (),
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Cells as a table in colour: mean, half the interval, seeds; what was not run says so.
 
     Args:
@@ -54,15 +60,23 @@ def heat(
     known = [cell.mean for row in rows for cell in row if cell and cell.mean is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     trace: dict[str, Any] = {
-        "type": "heatmap", "uid": "cells", "x": list(range(len(across))),
-        "y": list(range(len(up))), "z": [[_mean(cell) for cell in row] for row in rows],
+        "type": "heatmap",
+        "uid": "cells",
+        "x": list(range(len(across))),
+        "y": list(range(len(up))),
+        "z": [[_mean(cell) for cell in row] for row in rows],
         # What a click on a cell tells.
         "customdata": [[cell.key if cell else "" for cell in row] for row in rows],
-        "xgap": 3, "ygap": 3, "showscale": False, "hoverinfo": "none", "hoverongaps": False,
+        "xgap": 3,
+        "ygap": 3,
+        "showscale": False,
+        "hoverinfo": "none",
+        "hoverongaps": False,
         "colorscale": [[0, f"@{meaning}/0.08"], [1, f"@{meaning}/0.55"]],
-        "zmin": low, "zmax": high if high > low else low + 1,
-    }  # fmt: skip
-    figure = charts.panels([Panel(title, unit, [trace])], x_title=x, legend=False)
+        "zmin": low,
+        "zmax": high if high > low else low + 1,
+    }
+    figure = figures.panels([Panel(title, unit, [trace])], x_title=x, legend=False)
     layout = figure["layout"]
     layout["hovermode"] = "closest"
     # Places, not values: 0.05 and 0.8 are neighbours, and "1" is not the second of three.
@@ -85,17 +99,25 @@ def heat(
 def _places(values: Sequence[Any]) -> dict[str, Any]:
     """An axis with one place a value."""
     return {
-        "tickvals": list(range(len(values))), "ticktext": [said(value) for value in values],
-        "showticklabels": True, "showgrid": False, "zeroline": False, "fixedrange": True,
+        "tickvals": list(range(len(values))),
+        "ticktext": [said(value) for value in values],
+        "showticklabels": True,
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
         "range": [-0.5, len(values) - 0.5],
-    }  # fmt: skip
+    }
 
 
 def _outline(x: int, y: int, colour: str, width: float) -> dict[str, Any]:
     return {
-        "type": "rect", "x0": x - 0.49, "x1": x + 0.49, "y0": y - 0.48, "y1": y + 0.48,
+        "type": "rect",
+        "x0": x - 0.49,
+        "x1": x + 0.49,
+        "y0": y - 0.48,
+        "y1": y + 0.48,
         "line": {"color": colour, "width": width},
-    }  # fmt: skip
+    }
 
 
 def levels(cells: Sequence[Cell], name: str) -> list[Any]:
@@ -110,13 +132,20 @@ def importance(shares: Mapping[str, float]) -> Figure:
     ordered = sorted(shares.items(), key=lambda pair: pair[1])
     names = [t("sweep.interaction") if n == "interaction" else n for n, _ in ordered]
     trace = {
-        "type": "bar", "orientation": "h", "uid": "importance", "y": names,
-        "x": [100 * share for _, share in ordered], "marker": {"color": "@ink/0.65"},
-        "text": [f"{100 * share:.0f} %" for _, share in ordered], "textposition": "outside",
-        "textfont": {"color": "@ink"}, "cliponaxis": False, "hoverinfo": "skip",
-    }  # fmt: skip
+        "type": "bar",
+        "orientation": "h",
+        "uid": "importance",
+        "y": names,
+        "x": [100 * share for _, share in ordered],
+        "marker": {"color": "@ink/0.65"},
+        "text": [f"{100 * share:.0f} %" for _, share in ordered],
+        "textposition": "outside",
+        "textfont": {"color": "@ink"},
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+    }
     panel = Panel(t("sweep.importance"), "", [trace])
-    figure = charts.panels([panel], x_title=f"{t('sweep.share')} (%)", legend=False)
+    figure = figures.panels([panel], x_title=f"{t('sweep.share')} (%)", legend=False)
     figure["layout"]["yaxis"] |= {"type": "category", "tickformat": "", "automargin": True}
     figure["layout"]["xaxis"] |= {"range": [0, 100]}
     figure["layout"]["margin"] |= {"r": 52}
@@ -126,9 +155,15 @@ def importance(shares: Mapping[str, float]) -> Figure:
 
 
 def points(
-    cells: Sequence[Cell], x: str, y: str, *, title: str, unit: str, meaning: str,
+    cells: Sequence[Cell],
+    x: str,
+    y: str,
+    *,
+    title: str,
+    unit: str,
+    meaning: str,
     turned: Collection[str] = (),
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Drawn cells where their settings lie, coloured by their mean; those without one are rings.
 
     Args:
@@ -144,26 +179,38 @@ def points(
     means = [cell.mean or 0.0 for cell in known]
     best = max(means, default=None)
     scale = {
-        "color": means, "colorscale": [[0, f"@{meaning}/0.1"], [1, f"@{meaning}"]], "size": 16,
+        "color": means,
+        "colorscale": [[0, f"@{meaning}/0.1"], [1, f"@{meaning}"]],
+        "size": 16,
         "line": {"color": "@ink", "width": [3 if mean == best else 1 for mean in means]},
-        "showscale": True, "colorbar": {
-            "thickness": 10, "outlinewidth": 0, "tickfont": {"color": "@muted"}, "nticks": 5,
+        "showscale": True,
+        "colorbar": {
+            "thickness": 10,
+            "outlinewidth": 0,
+            "tickfont": {"color": "@muted"},
+            "nticks": 5,
         },
-    }  # fmt: skip
+    }
     waiting = {"symbol": "circle-open", "color": "@muted", "size": 12}
     open_cells = [cell for cell in cells if cell.mean is None]
     traces = [
         {
-            "type": "scatter", "mode": "markers", "uid": uid, "showlegend": False,
-            "x": [cell.values[x] for cell in members], "y": [cell.values[y] for cell in members],
-            "customdata": [cell.key for cell in members], "cliponaxis": False, "marker": marker,
+            "type": "scatter",
+            "mode": "markers",
+            "uid": uid,
+            "showlegend": False,
+            "x": [cell.values[x] for cell in members],
+            "y": [cell.values[y] for cell in members],
+            "customdata": [cell.key for cell in members],
+            "cliponaxis": False,
+            "marker": marker,
             "hovertext": [f"{cell_name(cell)}<br>{cell_text(cell, turned)}" for cell in members],
             "hovertemplate": "%{hovertext}<extra></extra>",
         }
         for uid, members, marker in (("open", open_cells, waiting), ("known", known, scale))
         if members
-    ]  # fmt: skip
-    figure = charts.panels([Panel(title, unit, traces)], x_title=x, legend=False)
+    ]
+    figure = figures.panels([Panel(title, unit, traces)], x_title=x, legend=False)
     layout = figure["layout"]
     layout["hovermode"] = "closest"
     layout["xaxis"] |= _reach(cells, x) | {"showgrid": True}
@@ -187,8 +234,10 @@ def _reach(cells: Sequence[Cell], name: str) -> dict[str, Any]:
     margin = 0.07 * (max(values) - min(values)) or 0.1
     low, high = min(values) - margin, max(values) + margin
     reach: dict[str, Any] = {
-        "type": "log" if log else "linear", "zeroline": False, "range": [low, high],
-    }  # fmt: skip
+        "type": "log" if log else "linear",
+        "zeroline": False,
+        "range": [low, high],
+    }
     if log:
         ticks = _round_values(10**low, 10**high, log=True)
         reach |= {"tickvals": ticks, "ticktext": [said(tick) for tick in ticks]}
@@ -203,15 +252,19 @@ def parallel(
     means = [cell.mean or 0.0 for cell in shown]
     axes = [_axis(shown, name) for name in names if len(levels(shown, name)) > 1]
     trace = {
-        "type": "parcoords", "uid": "cells",
+        "type": "parcoords",
+        "uid": "cells",
         "dimensions": [*axes, {"label": title, "values": means, "tickformat": ".3~g"}],
         "line": {
-            "color": means, "colorscale": [[0, f"@{meaning}/0.15"], [1, f"@{meaning}"]],
-            "cmin": min(means, default=0), "cmax": max(means, default=1),
+            "color": means,
+            "colorscale": [[0, f"@{meaning}/0.15"], [1, f"@{meaning}"]],
+            "cmin": min(means, default=0),
+            "cmax": max(means, default=1),
         },
-        "labelfont": {"color": "@ink"}, "tickfont": {"color": "@muted"},
+        "labelfont": {"color": "@ink"},
+        "tickfont": {"color": "@muted"},
         "rangefont": {"color": "rgba(0,0,0,0)"},
-    }  # fmt: skip
+    }
     return {
         "data": [trace] if shown and axes else [],
         "layout": {"margin": {"l": 70, "r": 80, "t": 56, "b": 24}, "showlegend": False},
@@ -226,13 +279,17 @@ def _axis(cells: Sequence[Cell], name: str) -> dict[str, Any]:
         ticks = known if len(known) <= FEW else _round_values(min(values), max(values), log=log)
         scale = math.log10 if log else float
         return {
-            "label": name, "values": [scale(v) for v in values],
-            "tickvals": [scale(v) for v in ticks], "ticktext": [said(v) for v in ticks],
-        }  # fmt: skip
+            "label": name,
+            "values": [scale(v) for v in values],
+            "tickvals": [scale(v) for v in ticks],
+            "ticktext": [said(v) for v in ticks],
+        }
     return {
-        "label": name, "values": [known.index(cell.values[name]) for cell in cells],
-        "tickvals": list(range(len(known))), "ticktext": [said(v) for v in known],
-    }  # fmt: skip
+        "label": name,
+        "values": [known.index(cell.values[name]) for cell in cells],
+        "tickvals": list(range(len(known))),
+        "ticktext": [said(v) for v in known],
+    }
 
 
 def _round_values(low: float, high: float, *, log: bool) -> list[float]:
@@ -252,10 +309,17 @@ def _mean(cell: Cell | None) -> float | None:
 def _label(cell: Cell | None, x: int, y: int, turned: Collection[str]) -> dict[str, Any]:
     """The text in a cell; the middle line is the number, the others are small."""
     return {
-        "x": x, "y": y, "xref": "x", "yref": "y", "showarrow": False, "name": "cell",
-        "text": cell_text(cell, turned), "font": {"color": "@ink", "size": 13}, "align": "center",
+        "x": x,
+        "y": y,
+        "xref": "x",
+        "yref": "y",
+        "showarrow": False,
+        "name": "cell",
+        "text": cell_text(cell, turned),
+        "font": {"color": "@ink", "size": 13},
+        "align": "center",
         **({} if cell is not None and cell.mean is not None else {"opacity": 0.75}),
-    }  # fmt: skip
+    }
 
 
 def cell_text(cell: Cell | None, turned: Collection[str] = ()) -> str:

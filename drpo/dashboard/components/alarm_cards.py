@@ -8,18 +8,19 @@ from dataclasses import replace
 
 import streamlit as st
 
-from drpo import orders
-from drpo.dashboard import address, event_words, navigation, services
-from drpo.dashboard.answers import Card, show_answers
-from drpo.dashboard.frames import is_live
-from drpo.dashboard.generations import card
-from drpo.dashboard.notices import notice, show_problem
-from drpo.dashboard.run_controls import visitor
-from drpo.dashboard.words import language, t
+from drpo.alarms.alarms import Choice, Evidence
+from drpo.alarms.handler import Raised, alarms_of, decide
+from drpo.dashboard import navigation
+from drpo.dashboard.components.generations import card
+from drpo.dashboard.components.notices import notice, show_problem
+from drpo.dashboard.components.run_controls import visitor
+from drpo.dashboard.components.sample_cards import Card, show_answers
+from drpo.dashboard.i18n import event_words, language, t
+from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state.metric_series import is_live
 from drpo.errors import DrpoError
-from drpo.monitor.alarms import Choice, Evidence
-from drpo.monitor.desk import Raised, alarms_of, decide
 from drpo.store.schema import Run
+from drpo.system import control
 
 
 def open_alarms(run: Run) -> list[Raised]:
@@ -34,13 +35,16 @@ def call(run: Run) -> None:
         return
     with st.container(key=f"call_{run.id}", gap="xsmall"):
         notice(
-            "warning", ", ".join(_title(one, "") for one in still_open),
+            "warning",
+            ", ".join(_title(one, "") for one in still_open),
             title=f"{run.name} · {t('live.alarms_open', count=len(still_open))}",
-        )  # fmt: skip
+        )
         st.page_link(
-            navigation.path("live"), label=t("live.alarms_look"), icon=":material/monitoring:",
+            navigation.path("live"),
+            label=t("live.alarms_look"),
+            icon=":material/monitoring:",
             query_params={"run": run.id},
-        )  # fmt: skip
+        )
 
 
 def alarms(run: Run, name: str = "") -> None:
@@ -60,10 +64,11 @@ def alarms(run: Run, name: str = "") -> None:
             for one in decided:
                 st.text(
                     t(
-                        "events.decided", alarm=_title(one, name),
+                        "events.decided",
+                        alarm=_title(one, name),
                         choice=event_words.decision(one.decision or {}),
                     )
-                )  # fmt: skip
+                )
 
 
 def _title(one: Raised, name: str) -> str:
@@ -87,9 +92,10 @@ def _card(run: Run, one: Raised, title: str) -> None:
                     continue
                 st.button(
                     t(f"live.choice_{choice.kind}", knob=choice.knob, value=choice.value),
-                    key=f"alarm_{key}_{number}", on_click=_decide,
+                    key=f"alarm_{key}_{number}",
+                    on_click=_decide,
                     args=(run.id, one.event_id, choice, f"alarm_{key}_said"),
-                )  # fmt: skip
+                )
         if problem := st.session_state.pop(f"alarm_{key}_said", None):
             show_problem(problem)
 
@@ -98,9 +104,9 @@ def _is_possible(run: Run, choice: Choice) -> bool:
     """Whether a run can still do what a choice asks for."""
     if choice.kind == "ignore":
         return True
-    if choice.kind == "knob" and choice.knob not in orders.knobs_of(run):
+    if choice.kind == "knob" and choice.knob not in control.knobs_of(run):
         return False
-    return is_live(run) and orders.can_pause(run)
+    return is_live(run) and control.can_pause(run)
 
 
 def _evidence(run: Run, shown: Sequence[Evidence], key: str) -> None:
@@ -109,9 +115,9 @@ def _evidence(run: Run, shown: Sequence[Evidence], key: str) -> None:
         st.caption(t("live.alarm_no_evidence"))
         return
     key = f"evidence_{key}"
-    address.recall_flag(key)
+    url_state.recall_flag(key)
     wanted = st.toggle(t("live.alarm_evidence", count=len(shown)), key=key)
-    address.record(key, "1" if wanted else "")
+    url_state.record(key, "1" if wanted else "")
     if wanted:
         show_answers(evidence_cards(run, shown), key=f"answers_{key}")
 
@@ -141,9 +147,14 @@ def evidence_cards(run: Run, shown: Sequence[Evidence]) -> list[Card]:
 def _decide(run_id: str, event_id: int, choice: Choice, said: str) -> None:
     try:
         decide(
-            services.store(), run_id, event_id, choice.kind, who=visitor(), knob=choice.knob,
+            services.store(),
+            run_id,
+            event_id,
+            choice.kind,
+            who=visitor(),
+            knob=choice.knob,
             value=choice.value,
-        )  # fmt: skip
+        )
     except DrpoError as error:
         # The run may have ended between the drawing of the button and the click.
         st.session_state[said] = error

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from drpo.config import leaves
-from drpo.dashboard.look import number
-from drpo.dashboard.relabel import relabel
-from drpo.dashboard.words import entry, has, language, t
+from drpo.config.run_config import leaves
+from drpo.dashboard.i18n import entry, has, language, t
+from drpo.dashboard.i18n.format import number
+from drpo.dashboard.state.relabel import relabel
 
 LOG_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 LOG_LOWEST, LOG_HIGHEST = 1e-3, 10.0
@@ -67,10 +67,15 @@ def knob(leaf: str, value: float, *, key: str, lowest: float | None = None) -> f
     lowest = float(low or 0) if lowest is None else lowest
     return float(
         st.slider(
-            label(leaf), lowest, float(1 if high is None else high), first,
-            step=0.05, key=key, help=help_of(leaf),
+            label(leaf),
+            lowest,
+            float(1 if high is None else high),
+            first,
+            step=0.05,
+            key=key,
+            help=help_of(leaf),
         )
-    )  # fmt: skip
+    )
 
 
 def log_options(value: float, *, with_zero: bool) -> list[float]:
@@ -95,15 +100,21 @@ def field(leaf: str, value: Any, *, key: str) -> Any:  # noqa: ANN401 - as the s
     kind, optional = kind_of(declared)
     # A field that is folded away keeps what was entered.
     common: dict[str, Any] = {
-        "label": label(leaf), "key": key, "help": help_of(leaf), "persist_state": "page",
-    }  # fmt: skip
+        "label": label(leaf),
+        "key": key,
+        "help": help_of(leaf),
+        "persist_state": "page",
+    }
     if kind is bool:
         return st.toggle(value=bool(value), **common)
     if typing.get_origin(kind) is Literal:
         return _choice(leaf, typing.get_args(kind), value, common)
     if typing.get_origin(kind) is tuple:
-        return tuple(st.multiselect(options=list(value), default=list(value),
-                                    accept_new_options=True, **common))  # fmt: skip
+        return tuple(
+            st.multiselect(
+                options=list(value), default=list(value), accept_new_options=True, **common
+            )
+        )
     if kind in (int, float):
         return _number(declared, kind, value, common, optional=optional)
     text = st.text_input(value=value or "", **common).strip()
@@ -138,10 +149,12 @@ def _choice(leaf: str, options: Sequence[str], value: str, common: dict[str, Any
     relabel(common["key"])
     return str(
         st.selectbox(
-            options=list(options), index=list(options).index(value),
-            format_func=lambda option: names[option], **common,
+            options=list(options),
+            index=list(options).index(value),
+            format_func=lambda option: names[option],
+            **common,
         )
-    )  # fmt: skip
+    )
 
 
 def _option_name(leaf: str, option: str) -> str:
@@ -156,10 +169,12 @@ def _number(
     low, high = bounds(declared)
     if kind is int:
         whole = st.number_input(
-            value=None if value is None else int(value), step=1,
+            value=None if value is None else int(value),
+            step=1,
             min_value=None if low is None else int(low),
-            max_value=None if high is None else int(high), **common,
-        )  # fmt: skip
+            max_value=None if high is None else int(high),
+            **common,
+        )
         return None if whole is None and optional else int(whole or 0)
     entered = st.number_input(
         value=None if value is None else float(value),

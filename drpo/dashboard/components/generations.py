@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from drpo.dashboard import address, services, typed
-from drpo.dashboard.answers import Answer, Card, offline, show_answers, written
-from drpo.dashboard.look import told_apart
-from drpo.dashboard.words import t
+from drpo.dashboard.components.sample_cards import Answer, Card, offline, show_answers, written
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import told_apart
+from drpo.dashboard.state import services, url_fields, url_state
 from drpo.store.schema import Run, SampleRow
 
 KINDS = ("heldout", "episode")
@@ -42,9 +42,9 @@ def generations(
             st.caption(t("live.no_samples"))
             return None
         step = step_slider(steps, _belonging([run.id for run in runs], kind))
-        address.recall_flag("show_data")
+        url_state.recall_flag("show_data")
         with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
-        address.record("show_data", "1" if with_data else "")
+        url_state.record("show_data", "1" if with_data else "")
     st.caption(t(f"live.{kind}_help"))
     rows = [_at(run, step, kind) for run in runs]
     if len(runs) > 1:
@@ -54,7 +54,7 @@ def generations(
         cards = [card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
     else:
         cards = side_by_side(rows, names, with_data)
-    places = typed.page("answers_page", len(cards), PER_PAGE)
+    places = url_fields.page("answers_page", len(cards), PER_PAGE)
     show_answers([cards[place] for place in places], key="answers", max_height=height)
     return step
 
@@ -74,7 +74,7 @@ def step_slider(steps: Sequence[int], belonging: str = "") -> int:
     belonging = belonging or str(st.session_state.get("run"))
     asked = st.query_params.get("step", "")
     chosen_for, following = st.session_state.get(FOLLOW, ("", True))
-    if address.is_news("step", asked):
+    if url_state.is_news("step", asked):
         # A link, the Back button, or a screen that was left and is opened again.
         st.session_state["step"] = asked
         following = asked not in names[:-1]
@@ -91,7 +91,7 @@ def step_slider(steps: Sequence[int], belonging: str = "") -> int:
         st.session_state[FOLLOW] = belonging, st.session_state["step"] == names[-1]
 
     chosen = st.select_slider(t("live.step"), names, key="step", on_change=_chosen, width="stretch")
-    address.record("step", "" if chosen == names[-1] else chosen)
+    url_state.record("step", "" if chosen == names[-1] else chosen)
     return int(chosen)
 
 
@@ -101,7 +101,7 @@ def open_at(run_id: str, step: int) -> None:
     st.session_state["step"] = str(step)
     st.session_state[FOLLOW] = _belonging([run_id], KINDS[0]), False
     # Otherwise what stood in the URL before could pass for news.
-    address.record("step", str(step))
+    url_state.record("step", str(step))
 
 
 def _belonging(run_ids: Sequence[str], kind: str) -> str:
@@ -125,12 +125,15 @@ def side_by_side(
 
 
 def _kind() -> str:
-    address.recall("kind", KINDS, KINDS[0])
+    url_state.recall("kind", KINDS, KINDS[0])
     kind = st.segmented_control(
-        t("live.which"), KINDS, key="kind", required=True,
+        t("live.which"),
+        KINDS,
+        key="kind",
+        required=True,
         format_func=lambda name: t(f"live.kind_{name}"),
-    )  # fmt: skip
-    address.record("kind", str(kind), KINDS[0])
+    )
+    url_state.record("kind", str(kind), KINDS[0])
     return str(kind)
 
 

@@ -1,6 +1,7 @@
 """Why resets work, as a picture that moves: a combination lock learned with resets and without.
 
-The learning itself runs here once, in a table (`drpo.theory`); the browser plays the traces.
+The learning itself runs here once, in a table (`drpo.analysis.lock_demo`); the browser plays the
+traces.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.look import COLOURS, count, read_assets
-from drpo.dashboard.words import t
-from drpo.theory import Lock, learn_lock
+from drpo.analysis.lock_demo import Lock, learn_lock
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import COLOURS, count, read_assets
 
 DIALS, POSITIONS = 8, 4
 ITERATIONS, EPISODES = 36, 32
@@ -32,24 +33,41 @@ def why_resets_work(*, key: str = "lock") -> None:
     """Show the picture with its few sentences."""
     st.write(
         t(
-            "theory.text", dials=DIALS, positions=POSITIONS, odds=count(POSITIONS**DIALS),
+            "theory.text",
+            dials=DIALS,
+            positions=POSITIONS,
+            odds=count(POSITIONS**DIALS),
             episodes=count(ITERATIONS * EPISODES),
         )
-    )  # fmt: skip
+    )
     words = {
         name: t(f"theory.{name}")
         for name in (
-            "with", "without", "opens", "dials", "axis", "alt", "clock", "scrub", "prob",
-            "prob_label", "play", "pause", "again",
+            "with",
+            "without",
+            "opens",
+            "dials",
+            "axis",
+            "alt",
+            "clock",
+            "scrub",
+            "prob",
+            "prob_label",
+            "play",
+            "pause",
+            "again",
         )
-    }  # fmt: skip
+    }
     _LOCK(
         data={
-            "traces": traces(), "chosen": SHOWN_FIRST, "episodes": EPISODES, "words": words,
+            "traces": traces(),
+            "chosen": SHOWN_FIRST,
+            "episodes": EPISODES,
+            "words": words,
             "colours": COLOURS,
         },
         key=key,
-    )  # fmt: skip
+    )
     st.caption(t("theory.limits"))
 
 

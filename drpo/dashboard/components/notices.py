@@ -13,7 +13,7 @@ from typing import Literal, ParamSpec
 
 import streamlit as st
 
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import t
 from drpo.errors import DrpoError
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,11 @@ Kind = Literal["problem", "warning", "note", "done"]
 # Symbols beside the colour: meaning never hangs on colour alone.
 _SYMBOL: dict[Kind, str] = {"problem": "✕", "warning": "!", "note": "i", "done": "✓"}
 _MEANING: dict[Kind, str] = {
-    "problem": "alarm", "warning": "reset", "note": "learned", "done": "gold",
-}  # fmt: skip
+    "problem": "alarm",
+    "warning": "reset",
+    "note": "learned",
+    "done": "gold",
+}
 
 
 def notice(kind: Kind, text: str, *, title: str = "") -> None:

@@ -101,9 +101,14 @@ def start(
     """
     now = time.time()
     generation = Generation(
-        f"{now:.3f}-{secrets.token_hex(2)}", prompt, prefix, sampling,
-        [Written(source.run_id, source.step) for source in sources], now, live=True,
-    )  # fmt: skip
+        f"{now:.3f}-{secrets.token_hex(2)}",
+        prompt,
+        prefix,
+        sampling,
+        [Written(source.run_id, source.step) for source in sources],
+        now,
+        live=True,
+    )
     _GOING_ON[generation.key] = generation
     threading.Thread(
         target=_run, args=(store, generation, sources), name="drpo-playground", daemon=True
@@ -125,9 +130,14 @@ def find(store: Store, key: str) -> Generation | None:
     names = [one.name for one in fields(Written)]
     answers = [Written(**{name: answer[name] for name in names}) for answer in body["answers"]]
     return Generation(
-        key, body["prompt"], body["prefix"], Sampling(**body["sampling"]), answers, body["at"],
+        key,
+        body["prompt"],
+        body["prefix"],
+        Sampling(**body["sampling"]),
+        answers,
+        body["at"],
         body["error"],
-    )  # fmt: skip
+    )
 
 
 def _run(store: Store, generation: Generation, sources: Sequence[Source]) -> None:
@@ -180,13 +190,23 @@ def _keep(store: Store, generation: Generation) -> None:
     """Write the generation down, each answer with the weights that wrote it."""
     answers = [
         {
-            **asdict(one), "text": one.text, "score": (one.end or {}).get("score"),
-            "finished": bool((one.end or {}).get("finished")), "stopped": one.end is None,
+            **asdict(one),
+            "text": one.text,
+            "score": (one.end or {}).get("score"),
+            "finished": bool((one.end or {}).get("finished")),
+            "stopped": one.end is None,
         }
         for one in generation.answers
-    ]  # fmt: skip
+    ]
     store.documents.put(
-        KIND, generation.key,
-        {"prompt": generation.prompt, "prefix": generation.prefix, "at": generation.at,
-         "sampling": asdict(generation.sampling), "error": generation.error, "answers": answers},
-    )  # fmt: skip
+        KIND,
+        generation.key,
+        {
+            "prompt": generation.prompt,
+            "prefix": generation.prefix,
+            "at": generation.at,
+            "sampling": asdict(generation.sampling),
+            "error": generation.error,
+            "answers": answers,
+        },
+    )

@@ -7,7 +7,7 @@ import unicodedata
 
 import streamlit as st
 
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import t
 
 _ROW, _BOX, _GAP = 78, 30, 6
 _WIDTH = 470
@@ -41,11 +41,21 @@ def reset_drawing() -> str:
         'stroke-dasharray="4 4" fill="none"/>',
         f'<text x="{cut_at + 6}" y="11" class="small">{_safe(t("home.draw_cut"))}</text>',
         _row(0, t("home.draw_row_data"), words["data"], ["reset"] * kept + ["start"] * 9),
-        _row(1, t("home.draw_row_reset"), [*words["data"][:kept], *words["reset"]],
-             ["reset"] * kept + ["learned"] * 9, score=t("home.draw_score_reset")),
-        _row(2, t("home.draw_row_prompt"), words["prompt"], ["learned"] * 12,
-             score=t("home.draw_score_prompt")),
-    ]  # fmt: skip
+        _row(
+            1,
+            t("home.draw_row_reset"),
+            [*words["data"][:kept], *words["reset"]],
+            ["reset"] * kept + ["learned"] * 9,
+            score=t("home.draw_score_reset"),
+        ),
+        _row(
+            2,
+            t("home.draw_row_prompt"),
+            words["prompt"],
+            ["learned"] * 12,
+            score=t("home.draw_score_prompt"),
+        ),
+    ]
     return (
         f'<svg viewBox="0 0 {_WIDTH} {3 * _ROW - 10}" role="img" style="width:100%;height:auto" '
         f'aria-label="{_safe(t("home.draw_alt"))}"><style>'
@@ -55,8 +65,8 @@ def reset_drawing() -> str:
         ".reset{fill:var(--drpo-reset);fill-opacity:.28;stroke:var(--drpo-reset)}"
         ".learned{fill:var(--drpo-learned);fill-opacity:.2;stroke:var(--drpo-learned)}"
         ".start{fill:none;stroke:var(--drpo-start);stroke-dasharray:3 3}"
-        f'</style>{"".join(parts)}</svg>'
-    )  # fmt: skip
+        f"</style>{''.join(parts)}</svg>"
+    )
 
 
 def _row(index: int, label: str, words: list[str], kinds: list[str], *, score: str = "") -> str:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from drpo.dashboard import services
-from drpo.dashboard.notices import notice
-from drpo.dashboard.words import t
+from drpo.dashboard.components.notices import notice
+from drpo.dashboard.i18n import t
+from drpo.dashboard.state import services
 from drpo.store.schema import Run
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from drpo import orders
-from drpo.config import RunConfig
-from drpo.dashboard import forms, services
-from drpo.dashboard.charts import Source
-from drpo.dashboard.look import number
-from drpo.dashboard.notices import show_problem
-from drpo.dashboard.words import t
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.charts.figures import Source
+from drpo.dashboard.components import forms
+from drpo.dashboard.components.notices import show_problem
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import number
+from drpo.dashboard.state import services
 from drpo.errors import DrpoError
 from drpo.store import Store
 from drpo.store.schema import Run
+from drpo.system import control
 
 METRICS = {"kl_coef": "objective/kl_coef", "reset_prob": "reset/prob"}
 """What tells a knob's value in the last update."""
@@ -47,17 +48,17 @@ def controls(run: Run, source: Source, *, key: str) -> None:
     """
     store = services.store()
     with st.container(horizontal=True, gap="small", key=f"controls_{key}", width="content"):
-        if run.status == "running" and orders.can_pause(run):
-            _button("pause", "pause", key, run, orders.pause)
+        if run.status == "running" and control.can_pause(run):
+            _button("pause", "pause", key, run, control.pause)
         if run.status == "paused":
-            _button("go_on", "play_arrow", key, run, orders.resume)
+            _button("go_on", "play_arrow", key, run, control.resume)
         if run.status in ("queued", "running", "paused"):
-            _button("stop", "stop", key, run, orders.stop)
-        if run.status in ("running", "paused") and orders.knobs_of(run):
+            _button("stop", "stop", key, run, control.stop)
+        if run.status in ("running", "paused") and control.knobs_of(run):
             with st.popover(t("live.knobs"), icon=":material/tune:", key=f"knobs_{key}"):
                 _knobs(store, run, source, key)
-        if run.status in orders.RESUMABLE and has_checkpoint(run):
-            _button("resume", "resume", key, run, orders.resume)
+        if run.status in control.RESUMABLE and has_checkpoint(run):
+            _button("resume", "resume", key, run, control.resume)
     for said in st.session_state.pop(f"said_{key}", []):
         show_problem(said)
 
@@ -91,7 +92,7 @@ def _ask(key: str, run_id: str, order: Callable[[Store, str, str], object]) -> N
 def _knobs(store: Store, run: Run, source: Source, key: str) -> None:
     st.caption(t("live.knobs_help"))
     settings = RunConfig.from_nested(run.config).flat()
-    names = orders.knobs_of(run)
+    names = control.knobs_of(run)
     for name in names:
         last = source.get(METRICS[name]).last
         now = float(settings[name]) if last is None else round(last, 6)
@@ -137,7 +138,7 @@ def _turn(store: Store, run_id: str, keys: Mapping[str, str]) -> None:
         st.toast(t("live.not_moved"), icon=":material/tune:")
         return
     try:
-        orders.turn(store, run_id, moved, visitor())
+        control.turn(store, run_id, moved, visitor())
     except DrpoError as error:
         show_problem(error)
         return

@@ -9,20 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from drpo.config import leaves
-from drpo.dashboard.charts import Source
-from drpo.dashboard.frames import config_of, is_live
-from drpo.dashboard.look import count, duration, number
-from drpo.dashboard.run_controls import METRICS
-from drpo.dashboard.words import has, t
-from drpo.orders import knobs_of
-from drpo.settings import UPDATING
+from drpo.config.run_config import leaves
+from drpo.config.settings import UPDATING
+from drpo.dashboard.charts.figures import Source
+from drpo.dashboard.components.run_controls import METRICS
+from drpo.dashboard.i18n import has, t
+from drpo.dashboard.i18n.format import count, duration, number
+from drpo.dashboard.state.metric_series import config_of, is_live
 from drpo.store.schema import Run
+from drpo.system.control import knobs_of
 
 _ICONS = {
-    "queued": "hourglass_empty", "running": "play_arrow", "paused": "pause", "finished": "check",
-    "stopped": "stop", "failed": "error", "interrupted": "warning",
-}  # fmt: skip
+    "queued": "hourglass_empty",
+    "running": "play_arrow",
+    "paused": "pause",
+    "finished": "check",
+    "stopped": "stop",
+    "failed": "error",
+    "interrupted": "warning",
+}
 TRAINING = ("training", "evaluation", "paused")
 """Stages in which the run's own updates are what counts."""
 _RECENT = 5

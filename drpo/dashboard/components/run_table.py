@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import alarm_cards, frames, navigation
-from drpo.dashboard.run_status import share_done
-from drpo.dashboard.words import moment, t
+from drpo.dashboard import navigation
+from drpo.dashboard.components import alarm_cards
+from drpo.dashboard.components.run_status import share_done
+from drpo.dashboard.i18n import moment, t
+from drpo.dashboard.state import metric_series
 from drpo.store.schema import Run
 
 OPENED = "opened_run"
@@ -23,9 +25,13 @@ def run_table(runs: Sequence[Run], *, key: str, height: int | None = None) -> No
     if any(open_alarms):
         frame.insert(3, "alarms", [f"▲ {count}" if count else "" for count in open_alarms])
     st.dataframe(
-        frame, hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
+        frame,
+        hide_index=True,
+        key=key,
+        alt=t("runs.alt"),
+        height=height or "auto",
         column_config=_columns(runs, key),
-    )  # fmt: skip
+    )
     _leave()
 
 
@@ -39,14 +45,20 @@ def pick_runs(runs: Sequence[Run], *, key: str, height: int | None = None) -> li
     frame.insert(3, "tags", [list(run.tags) for run in runs])
     column = st.column_config
     event = st.dataframe(
-        frame, hide_index=True, key=key, alt=t("runs.alt"), height=height or "auto",
-        on_select="rerun", selection_mode="multi-row",
-        column_config=_columns(runs, key) | {
+        frame,
+        hide_index=True,
+        key=key,
+        alt=t("runs.alt"),
+        height=height or "auto",
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config=_columns(runs, key)
+        | {
             "name": column.TextColumn(t("runs.name"), width=290),
             "kept": column.TextColumn("", width=90),
             "tags": column.ListColumn(t("runs.tags"), width=140),
         },
-    )  # fmt: skip
+    )
     _leave()
     return [runs[row] for row in event["selection"]["rows"] if row < len(runs)]
 
@@ -57,7 +69,7 @@ def _kept(run: Run) -> str:
 
 
 def _frame(runs: Sequence[Run]) -> pd.DataFrame:
-    table = frames.runs_table(runs)
+    table = metric_series.runs_table(runs)
     return pd.DataFrame(
         {
             "open": [t("runs.open")] * len(table),
@@ -78,8 +90,12 @@ def _columns(runs: Sequence[Run], key: str) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
         "open": st.column_config.ButtonColumn(
-            "", type="tertiary", key=f"{key}_open", on_click=_open,
-            args=(f"{key}_open", [run.id for run in runs]), width="small",
+            "",
+            type="tertiary",
+            key=f"{key}_open",
+            on_click=_open,
+            args=(f"{key}_open", [run.id for run in runs]),
+            width="small",
         ),
         # Wide enough for most names, and narrow enough that the table needs no scrolling.
         "name": st.column_config.TextColumn(t("runs.name"), width=170),
@@ -94,7 +110,7 @@ def _columns(runs: Sequence[Run], key: str) -> dict[str, Any]:
         "reset_prob": number("reset_prob", format="%.2f"),
         "kl_coef": number("kl_coef", format="%.3g"),
         "created": st.column_config.DatetimeColumn(t("runs.created"), format=moment()),
-    }  # fmt: skip
+    }
 
 
 def _open(key: str, ids: Sequence[str]) -> None:

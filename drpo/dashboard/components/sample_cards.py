@@ -12,8 +12,8 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.look import COLOURS, number, read_assets
-from drpo.dashboard.words import t
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import COLOURS, number, read_assets
 from drpo.store.schema import SampleRow
 
 _ANSWERS = st.components.v2.component(

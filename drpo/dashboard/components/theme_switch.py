@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from drpo.dashboard.look import COLOURS, read_assets
+from drpo.dashboard.i18n import language, t
+from drpo.dashboard.i18n.format import COLOURS, read_assets
 from drpo.dashboard.server import PLOTLY_URL
-from drpo.dashboard.words import language, t
 
 _SWITCH = st.components.v2.component(
     "drpo_theme_switch",

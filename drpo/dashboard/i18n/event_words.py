@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from drpo.dashboard.look import number
-from drpo.dashboard.words import has, language, t
-from drpo.monitor.alarms import ALARMS, Alarm, say
+from drpo.alarms.alarms import ALARMS, Alarm, say
+from drpo.dashboard.i18n import has, language, t
+from drpo.dashboard.i18n.format import number
 from drpo.store.schema import EventRow, Run
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from drpo.comparison import Call, Change, Comparison
-from drpo.dashboard.look import MINUS, THIN, count, duration, number
-from drpo.dashboard.words import t
-from drpo.evaluation.statistics import Interval
-from drpo.verdict import Cost, Risk, Verdict
+from drpo.analysis.head_to_head import Call, Change, Comparison
+from drpo.analysis.verdict import Cost, Risk, Verdict
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import MINUS, THIN, count, duration, number
+from drpo.stats.intervals import Interval
 
 SYMBOL: dict[Call | None, str] = {"better": "▲", "worse": "▼", "open": "◆", None: "○"}
 """Beside the colour, so that meaning never hangs on colour alone."""
@@ -48,8 +48,11 @@ def preferred(comparison: Comparison, other: str = "start") -> str:
     rate = comparison.rate
     return t(
         f"verdict.preferred_{other}",
-        rate=percent(rate.value), low=bare(rate.low), high=percent(rate.high), n=count(rate.n),
-    )  # fmt: skip
+        rate=percent(rate.value),
+        low=bare(rate.low),
+        high=percent(rate.high),
+        n=count(rate.n),
+    )
 
 
 def judged_by(verdict: Verdict) -> str:
@@ -65,8 +68,10 @@ def tally(comparison: Comparison) -> str:
     """Wins, ties and losses."""
     return t(
         "verdict.tally",
-        wins=count(comparison.wins), ties=count(comparison.ties), losses=count(comparison.losses),
-    )  # fmt: skip
+        wins=count(comparison.wins),
+        ties=count(comparison.ties),
+        losses=count(comparison.losses),
+    )
 
 
 def still_needed(comparison: Comparison) -> str:
@@ -82,8 +87,9 @@ def warnings(verdict: Verdict) -> list[str]:
     found = []
     main, learned = verdict.main, verdict.reward_model
     if verdict.gamed and main and learned:
-        found.append(t("verdict.gamed", learned=percent(learned.rate.value),
-                       main=percent(main.rate.value)))  # fmt: skip
+        found.append(
+            t("verdict.gamed", learned=percent(learned.rate.value), main=percent(main.rate.value))
+        )
     if main and main.source == "reward_model":
         found.append(t("verdict.may_be_gamed"))
     if main and main.call == "open":
@@ -120,9 +126,11 @@ def cost_told(cost: Cost) -> str:
     if not cost.updates:
         return duration(cost.seconds)
     return t(
-        "verdict.cost", time=duration(cost.seconds), episodes=count(cost.episodes),
+        "verdict.cost",
+        time=duration(cost.seconds),
+        episodes=count(cost.episodes),
         updates=count(cost.updates),
-    )  # fmt: skip
+    )
 
 
 def percent(value: float | None) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from drpo.dashboard.answers import Card
-from drpo.dashboard.charts import Figure
+from drpo.dashboard.charts.figures import Figure
+from drpo.dashboard.components.sample_cards import Card
 
 Weight = Literal["plain", "lead", "note", "warning"]
 

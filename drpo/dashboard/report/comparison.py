@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drpo.comparison import JUDGES
-from drpo.dashboard import compare_charts, frames, frontier_chart
-from drpo.dashboard import verdict_words as say
-from drpo.dashboard.answers import Answer, Card, offline, written
-from drpo.dashboard.compare_charts import Compared
-from drpo.dashboard.frames import Feed
-from drpo.dashboard.look import count, told_apart
+from drpo.analysis.head_to_head import JUDGES
+from drpo.analysis.verdict import Verdict, head_to_head, verdict_of
+from drpo.dashboard.charts import compare_charts, frontier_chart
+from drpo.dashboard.charts.compare_charts import Compared
+from drpo.dashboard.components.sample_cards import Answer, Card, offline, written
+from drpo.dashboard.i18n import language, t
+from drpo.dashboard.i18n import verdict_words as say
+from drpo.dashboard.i18n.format import count, told_apart
 from drpo.dashboard.report import parts
 from drpo.dashboard.report.blocks import Answers, Block, Picture, Report, Section, Table, Text
 from drpo.dashboard.report.single import headline_row
-from drpo.dashboard.words import language, t
+from drpo.dashboard.state import metric_series
+from drpo.dashboard.state.metric_series import Feed
 from drpo.evaluation.frontier import points
 from drpo.store import Store
 from drpo.store.schema import Run
-from drpo.verdict import Verdict, head_to_head, verdict_of
 
 PROMPTS = 4
 FIGURES = (
@@ -57,8 +58,13 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
 
 
 def _verdicts(store: Store, verdicts: Sequence[Verdict], names: Sequence[str]) -> list[Block]:
-    head = [t("report.run"), *(t(f"report.column_{name}") for name in
-            ("call", "rate", "interval", "gain", "kl", "alarms", "time"))]  # fmt: skip
+    head = [
+        t("report.run"),
+        *(
+            t(f"report.column_{name}")
+            for name in ("call", "rate", "interval", "gain", "kl", "alarms", "time")
+        ),
+    ]
     rows = [
         [name, *headline_row(verdict)[1:]] for name, verdict in zip(names, verdicts, strict=True)
     ]
@@ -73,10 +79,14 @@ def _verdicts(store: Store, verdicts: Sequence[Verdict], names: Sequence[str]) -
         duel = next(filter(None, duels), None)  # by the strongest judge that knows both
         if duel is not None:
             told = t(
-                f"report.duel_{duel.source}", one=name, other=names[0],
-                rate=say.percent(duel.rate.value), n=count(duel.rate.n),
-                low=say.bare(duel.rate.low), high=say.percent(duel.rate.high),
-            )  # fmt: skip
+                f"report.duel_{duel.source}",
+                one=name,
+                other=names[0],
+                rate=say.percent(duel.rate.value),
+                n=count(duel.rate.n),
+                low=say.bare(duel.rate.low),
+                high=say.percent(duel.rate.high),
+            )
             blocks.append(Text(told))
     return blocks
 
@@ -89,9 +99,11 @@ def _curves(feeds: Sequence[Feed], names: Sequence[str]) -> list[Block]:
         return [Text(t("report.no_metrics"))]
     heads = [parts.evaluations(feed).head for feed in feeds]
     numbers = Table(
-        [t("report.run"), *max(heads, key=len)], _even(rows), caption=t("report.evaluations"),
+        [t("report.run"), *max(heads, key=len)],
+        _even(rows),
+        caption=t("report.evaluations"),
         folded=True,
-    )  # fmt: skip
+    )
     blocks: list[Block] = []
     for metric, title, unit in FIGURES:
         if any(len(feed.get(metric)) for feed in feeds):
@@ -114,9 +126,11 @@ def _frontier(
     gold = all(len(feed.get("eval/gold")) for feed in feeds)
     title = t("charts.gold_reward" if gold else "charts.learned_reward")
     figure = frontier_chart.frontier(
-        _compared(feeds, names), "eval/gold" if gold else "eval/scores", title=title,
+        _compared(feeds, names),
+        "eval/gold" if gold else "eval/scores",
+        title=title,
         unit=t("charts.unit_score"),
-    )  # fmt: skip
+    )
     if not figure["data"]:
         return []
     by_id = {run.id: name for run, name in zip(runs, names, strict=True)}
@@ -146,11 +160,13 @@ def _answers(store: Store, runs: Sequence[Run], names: Sequence[str]) -> list[Bl
         return [Text(t("report.no_shared_prompts"))]
     cards = [
         Card(
-            f"prompt-{place}", t("report.prompt", number=place), prompt,
+            f"prompt-{place}",
+            t("report.prompt", number=place),
+            prompt,
             [*prompts[prompt], *([from_data[prompt]] if prompt in from_data else [])],
         )
         for place, prompt in enumerate(shared[:PROMPTS], start=1)
-    ]  # fmt: skip
+    ]
     return [Answers(cards)]
 
 
@@ -166,7 +182,7 @@ def _data(store: Store, runs: Sequence[Run]) -> list[Block]:
 
 
 def _differences(runs: Sequence[Run], feeds: Sequence[Feed], names: Sequence[str]) -> list[Block]:
-    table = frames.settings_that_differ(runs, feeds)
+    table = metric_series.settings_that_differ(runs, feeds)
     if table.empty:
         return [Text(t("report.no_difference"))]
     rows = [[str(leaf), *(str(value) for value in table.loc[leaf])] for leaf in table.index]

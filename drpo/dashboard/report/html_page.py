@@ -9,8 +9,9 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from drpo.dashboard.answers import Answer, Card
-from drpo.dashboard.look import COLOURS
+from drpo.dashboard.components.sample_cards import Answer, Card
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import COLOURS
 from drpo.dashboard.report.blocks import (
     Answers,
     Block,
@@ -21,7 +22,6 @@ from drpo.dashboard.report.blocks import (
     Table,
     Text,
 )
-from drpo.dashboard.words import t
 
 HERE = Path(__file__).parent
 POLICY = (

@@ -6,26 +6,27 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from drpo.config import RunConfig, leaves
-from drpo.dashboard import event_words
-from drpo.dashboard.data_report import reason_text
-from drpo.dashboard.frames import Feed
-from drpo.dashboard.look import count, number
+from drpo.alarms.handler import Raised
+from drpo.analysis.verdict import Verdict
+from drpo.config.run_config import RunConfig, leaves
+from drpo.dashboard.components.run_status import updates_of
+from drpo.dashboard.i18n import event_words, language, t
+from drpo.dashboard.i18n.format import count, number
 from drpo.dashboard.report.blocks import Block, Table, Text
-from drpo.dashboard.run_status import updates_of
-from drpo.dashboard.words import language, t
-from drpo.data.versions import find_version
+from drpo.dashboard.screens.data.report_view import reason_text
+from drpo.dashboard.state.metric_series import Feed
+from drpo.data.library.versions import find_version
 from drpo.evaluation.frontier import Point
-from drpo.monitor.desk import Raised
 from drpo.store import Store
 from drpo.store.schema import Dataset, EventRow, Run
-from drpo.verdict import Verdict
 
 MEASURED = (
-    ("eval/scores", "charts.learned_reward"), ("eval/gold", "charts.gold_reward"),
-    ("eval/kl", "charts.kl"), ("eval/mean_length", "charts.length"),
+    ("eval/scores", "charts.learned_reward"),
+    ("eval/gold", "charts.gold_reward"),
+    ("eval/kl", "charts.kl"),
+    ("eval/mean_length", "charts.length"),
     ("eval/finished", "charts.finished"),
-)  # fmt: skip
+)
 TURNED = ("knob", "pause", "resume", "stop", "decision", "error")
 
 
@@ -37,9 +38,14 @@ def when(run: Run) -> str:
     if planned is None:
         return t("report.subtitle_whole", id=run.id, method=method, status=status, time=made)
     return t(
-        "report.subtitle", id=run.id, method=method, status=status, time=made,
-        step=count(run.step), updates=count(planned),
-    )  # fmt: skip
+        "report.subtitle",
+        id=run.id,
+        method=method,
+        status=status,
+        time=made,
+        step=count(run.step),
+        updates=count(planned),
+    )
 
 
 def clock(seconds: float) -> str:
@@ -71,16 +77,22 @@ def _at(feed: Feed, name: str, step: int) -> float | None:
 def frontier_table(known: Iterable[Point], names: dict[str, str] | None = None) -> Table:
     """Reward against KL, one row a checkpoint."""
     head = [
-        *([t("report.run")] if names else []), t("charts.update"), t("charts.kl_axis"),
-        t("charts.learned_reward"), t("charts.gold_reward"),
-    ]  # fmt: skip
+        *([t("report.run")] if names else []),
+        t("charts.update"),
+        t("charts.kl_axis"),
+        t("charts.learned_reward"),
+        t("charts.gold_reward"),
+    ]
     rows = [
         [
-            *([names[point.run_id]] if names else []), count(point.step), number(point.kl),
-            number(point.score), number(point.gold),
+            *([names[point.run_id]] if names else []),
+            count(point.step),
+            number(point.kl),
+            number(point.score),
+            number(point.gold),
         ]
         for point in known
-    ]  # fmt: skip
+    ]
     return Table(head, rows, caption=t("report.frontier_numbers"), folded=True)
 
 
@@ -121,9 +133,10 @@ def version_of(store: Store, run: Run) -> Dataset | None:
     if found is None or found.name != named:
         return found  # named by its id or its number, or a file
     then = [
-        one for one in store.datasets.all()
+        one
+        for one in store.datasets.all()
         if one.name == named and one.created_at <= run.created_at
-    ]  # fmt: skip
+    ]
     return max(then, key=lambda one: one.version, default=None)
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drpo.dashboard import overview_view, run_charts
-from drpo.dashboard import verdict_words as say
-from drpo.dashboard.answers import Card, offline, written
-from drpo.dashboard.frames import Feed
-from drpo.dashboard.look import count, duration, number
-from drpo.dashboard.marks import marks_of
+from drpo.analysis.verdict import Verdict, verdict_of
+from drpo.dashboard.charts import run_charts
+from drpo.dashboard.charts.annotations import marks_of
+from drpo.dashboard.components.run_status import axis_end
+from drpo.dashboard.components.sample_cards import Card, offline, written
+from drpo.dashboard.i18n import LANGUAGES, language, spoken, t
+from drpo.dashboard.i18n import verdict_words as say
+from drpo.dashboard.i18n.format import count, duration, number
 from drpo.dashboard.report import parts
 from drpo.dashboard.report.blocks import Answers, Block, Facts, Picture, Report, Section, Text
-from drpo.dashboard.run_status import axis_end
-from drpo.dashboard.words import LANGUAGES, language, spoken, t
+from drpo.dashboard.screens.overview import view
+from drpo.dashboard.state.metric_series import Feed
 from drpo.evaluation.frontier import overoptimization, points
 from drpo.store import Store
 from drpo.store.schema import Run, SampleRow
-from drpo.verdict import Verdict, verdict_of
 
 PROMPTS = 6
 EPISODES = 4
@@ -55,12 +56,11 @@ def verdict_blocks(verdict: Verdict) -> list[Block]:
                 blocks.append(Text(say.sentence(verdict), "note"))
     if verdict.main is not None:
         blocks.append(Text(f"{say.judged_by(verdict)} {say.tally(verdict.main)}"))
-    cards = overview_view.cards(verdict)
+    cards = view.cards(verdict)
     if cards:
         blocks.append(Facts([(card.label, card.value, card.note) for card in cards]))
     blocks += [
-        Text(text, "warning" if alarm else "plain")
-        for text, alarm in overview_view.risk_lines(verdict)
+        Text(text, "warning" if alarm else "plain") for text, alarm in view.risk_lines(verdict)
     ]
     blocks.append(Text(f"{t('overview.cost')}: {say.cost_told(verdict.cost)}"))
     if verdict.run.error:
@@ -112,8 +112,10 @@ def _answers(store: Store, run: Run) -> list[Block]:
         return [Text(t("report.no_answers"))]
     first = {sample.item: sample for sample in store.samples.at(run.id, steps[0])}
     last = store.samples.at(run.id, steps[-1])[:PROMPTS]
-    cards = [_card(number_, sample, first.get(sample.item), steps) for number_, sample in
-             enumerate(last, start=1)]  # fmt: skip
+    cards = [
+        _card(number_, sample, first.get(sample.item), steps)
+        for number_, sample in enumerate(last, start=1)
+    ]
     return [Text(t("report.answers_help", count=count(len(cards)))), Answers(cards)]
 
 

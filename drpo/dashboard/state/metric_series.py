@@ -17,13 +17,13 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from drpo.config import RunConfig
-from drpo.dashboard import services
-from drpo.dashboard.look import number
-from drpo.dashboard.words import t
-from drpo.orders import knobs_of
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import number
+from drpo.dashboard.state import services
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, EventRow, Run
+from drpo.system.control import knobs_of
 
 FRESH_SECONDS = 0.3
 """Several charts of one tick, and several tabs, share one reading of the store."""
@@ -209,10 +209,15 @@ def turned(knobs: Iterable[Mapping[str, Any]]) -> str:
         knobs: As `Feed.knobs` or the store's `events.knobs` list them.
     """
     return "; ".join(
-        t("compare.turned_at", name=knob["name"], old=number(knob["old"]),
-          new=number(knob["new"]), step=knob["step"])
+        t(
+            "compare.turned_at",
+            name=knob["name"],
+            old=number(knob["old"]),
+            new=number(knob["new"]),
+            step=knob["step"],
+        )
         for knob in knobs
-    )  # fmt: skip
+    )
 
 
 def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed]) -> pd.DataFrame:

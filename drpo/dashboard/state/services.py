@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from drpo.launcher import Supervisor
+from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 
 

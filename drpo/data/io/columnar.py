@@ -17,8 +17,8 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
-from drpo.data.limits import UnreadableError
-from drpo.data.source import Source
+from drpo.data.io.limits import UnreadableError
+from drpo.data.io.source import Source
 
 REASON_CHARS = 300
 
@@ -34,7 +34,7 @@ def columnar_rows(source: Source) -> Iterator[dict[str, Any]]:
             shutil.copyfileobj(stream, unpacked, 1 << 20)
         unpacked.seek(0)
         bounds = (str(source.limits.text_bytes), str(source.limits.decode_bytes))
-        command = [sys.executable, "-m", "drpo.data.decode_columnar", *bounds]
+        command = [sys.executable, "-m", "drpo.data.io.decode_columnar", *bounds]
         environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
         with subprocess.Popen(
             command,

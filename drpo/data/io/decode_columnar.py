@@ -1,4 +1,4 @@
-"""The child process behind `drpo.data.columnar`: standard input to one JSON text a row."""
+"""The child process behind `drpo.data.io.columnar`: standard input to one JSON text a row."""
 
 from __future__ import annotations
 

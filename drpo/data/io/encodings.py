@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 
-from drpo.data.limits import UnreadableError
-from drpo.data.source import CHUNK, Source
+from drpo.data.io.limits import UnreadableError
+from drpo.data.io.source import CHUNK, Source
 
 SHIFT_JIS_SAMPLE = 1 << 20
 

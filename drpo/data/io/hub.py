@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drpo.data.limits import DESK, Limits
-from drpo.data.source import Source
+from drpo.data.io.limits import DESK, Limits
+from drpo.data.io.source import Source
 from drpo.errors import DataError
 
 

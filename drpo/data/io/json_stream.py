@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from drpo.data.limits import Limits, UnreadableError
+from drpo.data.io.limits import Limits, UnreadableError
 
 CHUNK_CHARS = 1 << 16
 SPACES = " \t\r\n\ufeff"

@@ -37,9 +37,7 @@ class Limits:
 DESK = Limits()
 """What the screen and `drpo data check` take."""
 
-STREAM = Limits(
-    file_bytes=20_000 * MEGABYTE, text_bytes=100_000 * MEGABYTE, rows=50_000_000
-)  # fmt: skip
+STREAM = Limits(file_bytes=20_000 * MEGABYTE, text_bytes=100_000 * MEGABYTE, rows=50_000_000)
 """What `drpo data import` takes: rows pass through one by one, so only disk is used."""
 
 RATIO_FROM = 4 * MEGABYTE

@@ -9,11 +9,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from drpo.data.columnar import columnar_rows
-from drpo.data.encodings import Encoding, detect_encoding
-from drpo.data.json_stream import DECODER, JSONPieces, parse_piece
-from drpo.data.limits import UnreadableError
-from drpo.data.source import Source
+from drpo.data.io.columnar import columnar_rows
+from drpo.data.io.encodings import Encoding, detect_encoding
+from drpo.data.io.json_stream import DECODER, JSONPieces, parse_piece
+from drpo.data.io.limits import UnreadableError
+from drpo.data.io.source import Source
 
 Kind = Literal["JSON Lines", "JSON", "CSV", "TSV", "Parquet", "Arrow"]
 DELIMITERS = (",", "\t", ";", "|")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from drpo.data.limits import DESK, RATIO_FROM, Limits, UnreadableError
+from drpo.data.io.limits import DESK, RATIO_FROM, Limits, UnreadableError
 
 Container = Literal["", "gzip", "zip"]
 CHUNK = 1 << 18

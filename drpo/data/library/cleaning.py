@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from drpo.data.checks import compare_rows
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet, content_hash
-from drpo.data.problems import KINDS, Problems
-from drpo.data.similar import normalise
+from drpo.data.quality.checks import compare_rows
+from drpo.data.quality.near_duplicates import normalise
+from drpo.data.quality.problems import KINDS, Problems
 from drpo.errors import DataError
 
 Repeats = Literal["keep", "exact", "near"]
@@ -80,10 +80,17 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
             f"Nothing of {loaded.name} would stay after this; leave out fewer kinds of problem."
         )
     fixed = PairSet(
-        pairs, loaded.name, content_hash(pairs), rows=len(pairs), layout=loaded.layout,
-        format=loaded.format, gold=loaded.gold, source_hash=loaded.source_hash, size=loaded.size,
+        pairs,
+        loaded.name,
+        content_hash(pairs),
+        rows=len(pairs),
+        layout=loaded.layout,
+        format=loaded.format,
+        gold=loaded.gold,
+        source_hash=loaded.source_hash,
+        size=loaded.size,
         agreement=loaded.agreement,
-    )  # fmt: skip
+    )
     account = {
         "source": loaded.name,
         "source_sha256": loaded.source_hash,

@@ -7,8 +7,8 @@ import io
 import json
 from typing import Any
 
+from drpo.data.library.versions import load_version
 from drpo.data.pairs import Pair
-from drpo.data.versions import load_version
 from drpo.errors import DataError
 from drpo.store.schema import Dataset
 
@@ -43,8 +43,10 @@ def neutral(cell: str) -> str:
 
 def _row(pair: Pair) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected,
-    }  # fmt: skip
+        "prompt": pair.prompt,
+        "chosen": pair.chosen,
+        "rejected": pair.rejected,
+    }
     for name in ("facts", "gold_chosen", "gold_rejected", "margin", "evaluation_prompt"):
         value = getattr(pair, name)
         if value is not None:

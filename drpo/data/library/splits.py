@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drpo.data.pairs import Pair
-from drpo.data.similar import near_groups, normalise
+from drpo.data.quality.near_duplicates import near_groups, normalise
 from drpo.errors import DataError
 
 MOST_OF_ALL = 0.5

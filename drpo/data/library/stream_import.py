@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drpo.data.convert import Converter
+from drpo.data.gold_reward import sidecar_of
+from drpo.data.io.readers import detect_format
+from drpo.data.io.source import Source
+from drpo.data.library.versions import save_version
 from drpo.data.loading import Progress, open_rows
 from drpo.data.pairs import Pair
-from drpo.data.problems import Problems
-from drpo.data.readers import detect_format
-from drpo.data.source import Source
-from drpo.data.versions import save_version
+from drpo.data.quality.problems import Problems
+from drpo.data.schema.convert import Converter
 from drpo.errors import DataError
-from drpo.gold import sidecar_of
 from drpo.store import Store
 from drpo.store.schema import Dataset
 
@@ -74,16 +74,21 @@ def import_stream(
             yield pair
 
     recipe: dict[str, Any] = {
-        "source": source.name, "source_sha256": source.sha256(), "layout": layout.as_dict(),
-        "steps": {"repeats": "exact" if deduplicate else "keep"}, "streamed": True,
-    }  # fmt: skip
+        "source": source.name,
+        "source_sha256": source.sha256(),
+        "layout": layout.as_dict(),
+        "steps": {"repeats": "exact" if deduplicate else "keep"},
+        "streamed": True,
+    }
     gold = sidecar_of(path) if path is not None and sidecar_of(path).is_file() else None
 
     def finished() -> dict[str, Any]:
         return {
-            "rows": account.rows, "pairs": account.kept, "never_usable": problems.counts(),
+            "rows": account.rows,
+            "pairs": account.kept,
+            "never_usable": problems.counts(),
             "left_out": {"duplicate": account.repeated},
-        }  # fmt: skip
+        }
 
     return save_version(
         store, pairs(), name, source=source.name, recipe=recipe, gold=gold, finished=finished

@@ -1,4 +1,4 @@
-"""One task on an upload, run by the desk as `python -m drpo.data.job FOLDER`."""
+"""One task on an upload, run by the desk as `python -m drpo.data.library.upload_job FOLDER`."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from drpo.data.desk import source_of
-from drpo.data.fixing import Recipe, fix
-from drpo.data.layout import build_parts
-from drpo.data.limits import AmbiguousError, UnreadableError
+from drpo.data.gold_reward import sidecar_of
+from drpo.data.io.limits import AmbiguousError, UnreadableError
+from drpo.data.library.cleaning import Recipe, fix
+from drpo.data.library.uploads import source_of
+from drpo.data.library.versions import save_version
 from drpo.data.loading import column_names, read_pairs
 from drpo.data.pairset import PairSet
-from drpo.data.report import Settings, build_report
-from drpo.data.versions import save_version
+from drpo.data.quality.report import Settings, build_report
+from drpo.data.schema.column_mapping import build_parts
 from drpo.errors import DrpoError
-from drpo.gold import sidecar_of
 from drpo.store import Store
-from drpo.tasks import TaskFolder, carry_out
+from drpo.system.jobs import TaskFolder, carry_out
 
 
 def read_upload(task: TaskFolder) -> PairSet:
     """Read the pairs of the upload a task belongs to."""
     source, path = source_of(task.folder)
     loaded = read_pairs(
-        source, mapping=build_parts(task.options.get("parts", {})),
-        shape=task.options.get("shape") or None, progress=task.progress,
-    )  # fmt: skip
+        source,
+        mapping=build_parts(task.options.get("parts", {})),
+        shape=task.options.get("shape") or None,
+        progress=task.progress,
+    )
     loaded.columns = column_names(source)
     sidecar = sidecar_of(path)
     loaded.gold = sidecar if sidecar.is_file() else None
@@ -69,15 +71,23 @@ def save(task: TaskFolder) -> dict[str, Any]:
     store = Store()
     try:
         version = save_version(
-            store, fixed.pairs, task.options["name"], source=loaded.name, recipe=account,
-            report=report, gold=fixed.gold,
-        )  # fmt: skip
+            store,
+            fixed.pairs,
+            task.options["name"],
+            source=loaded.name,
+            recipe=account,
+            report=report,
+            gold=fixed.gold,
+        )
     finally:
         store.close()
     return {
-        "id": version.id, "name": version.name, "version": version.version,
-        "rows": version.rows, "left_out": account["left_out"],
-    }  # fmt: skip
+        "id": version.id,
+        "name": version.name,
+        "version": version.version,
+        "rows": version.rows,
+        "left_out": account["left_out"],
+    }
 
 
 def run_task(folder: Path, work: Callable[[TaskFolder], dict[str, Any]]) -> int:

@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from drpo.data.limits import DESK
-from drpo.data.source import Source
+from drpo.data.io.limits import DESK
+from drpo.data.io.source import Source
 from drpo.errors import DataError
 from drpo.store import workspace
-from drpo.tasks import Status, Tasks, read_json, write_json
+from drpo.system.jobs import Status, Tasks, read_json, write_json
 
 Task = Literal["check", "save", "coverage"]
 KEPT_SECONDS = 14 * 24 * 3600
@@ -82,7 +82,11 @@ class Desk:
         if task == "check":
             self.stop(upload, "coverage")
             shutil.rmtree(self._at(upload) / "coverage", ignore_errors=True)
-        module = "drpo.data.coverage" if task == "coverage" else "drpo.data.job"
+        module = (
+            "drpo.data.quality.policy_likelihood"
+            if task == "coverage"
+            else "drpo.data.library.upload_job"
+        )
         self._tasks.start(self._at(upload) / task, module, options)
 
     def stop(self, upload: str, task: Task) -> None:

@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from drpo.data.limits import STREAM
+from drpo.data.gold_reward import sidecar_of
+from drpo.data.io.limits import STREAM
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet, content_hash
 from drpo.errors import DataError
-from drpo.gold import sidecar_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Dataset
 
@@ -94,9 +94,14 @@ def load_version(version: Dataset) -> PairSet:
         )
     gold = sidecar_of(path)
     return PairSet(
-        pairs, shown, version.content_hash, rows=len(pairs), format="saved version", path=path,
+        pairs,
+        shown,
+        version.content_hash,
+        rows=len(pairs),
+        format="saved version",
+        path=path,
         gold=gold if gold.is_file() else None,
-    )  # fmt: skip
+    )
 
 
 def read_saved(path: Path) -> Iterator[Pair]:
@@ -151,10 +156,16 @@ def save_version(
         shutil.rmtree(beside, ignore_errors=True)
         raise
     version = Dataset(
-        id=identity, name=name, version=store.datasets.next_version(name),
-        path=str((folder / FILE).relative_to(workspace())), content_hash=digest, rows=rows,
-        source=source[:MOST_NAME_CHARS], recipe=dict(recipe), report=dict(report or {}),
-    )  # fmt: skip
+        id=identity,
+        name=name,
+        version=store.datasets.next_version(name),
+        path=str((folder / FILE).relative_to(workspace())),
+        content_hash=digest,
+        rows=rows,
+        source=source[:MOST_NAME_CHARS],
+        recipe=dict(recipe),
+        report=dict(report or {}),
+    )
     store.datasets.add(version)
     return version
 

@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from drpo.data.languages import language_of, scripts_differ
-from drpo.data.measure import Measured
 from drpo.data.pairs import Pair
-from drpo.data.problems import Problems
-from drpo.data.similar import near_groups, normalise
-from drpo.data.transcripts import ASSISTANT, HUMAN
+from drpo.data.quality.languages import language_of, scripts_differ
+from drpo.data.quality.near_duplicates import near_groups, normalise
+from drpo.data.quality.problems import Problems
+from drpo.data.quality.token_lengths import Measured
+from drpo.data.schema.dialogues import ASSISTANT, HUMAN
 
 # Tab and line breaks are text; the marks that steer reading direction can hide what is written.
 CONTROL = re.compile(

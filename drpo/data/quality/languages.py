@@ -47,9 +47,17 @@ _WORDS = {
     for language, words in _COMMON.items()
 }
 _WORD = re.compile(r"[^\W\d_]+")
-_NAMES = {"hangul": "Korean", "cyrillic": "Cyrillic script", "arabic": "Arabic script",
-          "hebrew": "Hebrew", "greek": "Greek", "thai": "Thai", "devanagari": "Devanagari script",
-          "han": "Chinese", "kana": "Japanese"}  # fmt: skip
+_NAMES = {
+    "hangul": "Korean",
+    "cyrillic": "Cyrillic script",
+    "arabic": "Arabic script",
+    "hebrew": "Hebrew",
+    "greek": "Greek",
+    "thai": "Thai",
+    "devanagari": "Devanagari script",
+    "han": "Chinese",
+    "kana": "Japanese",
+}
 
 
 def script_of(text: str) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from drpo.data.figures import histogram, summary
-from drpo.data.job import read_upload, report_on, run_task
+from drpo.data.library.upload_job import read_upload, report_on, run_task
 from drpo.data.loading import Progress
 from drpo.data.pairs import Pair
+from drpo.data.quality.summary_stats import histogram, summary
 from drpo.errors import ModelError
-from drpo.tasks import TaskFolder
+from drpo.system.jobs import TaskFolder
 
 MEASURED_PAIRS = 400
 BATCH = 8
@@ -27,7 +27,7 @@ BATCH = 8
 
 def measure_coverage(
     pairs: Sequence[Pair], model: Path, tell: Progress | None = None, *, seed: int = 0
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Measure a sample of pairs.
 
     Args:
@@ -50,9 +50,7 @@ def measure_coverage(
     rng = np.random.default_rng([seed, 2])
     count = min(MEASURED_PAIRS, len(pairs))
     picked = [pairs[index] for index in sorted(rng.permutation(len(pairs))[:count])]
-    texts = [
-        (pair.prompt, answer) for pair in picked for answer in (pair.chosen, pair.rejected)
-    ]  # fmt: skip
+    texts = [(pair.prompt, answer) for pair in picked for answer in (pair.chosen, pair.rejected)]
     means: list[float | None] = []
     for start in range(0, len(texts), BATCH):
         means += _mean_log_likelihood(policy, tokenizer, texts[start : start + BATCH])
@@ -66,11 +64,15 @@ def measure_coverage(
     chosen_means = [row["chosen"] for row in rows]
     rejected_means = [row["rejected"] for row in rows]
     return {
-        "model": model.name, "unit": "nats per token", "measured": len(rows),
-        "too_long": len(picked) - len(rows), "rows": rows,
-        "chosen": summary(chosen_means), "rejected": summary(rejected_means),
+        "model": model.name,
+        "unit": "nats per token",
+        "measured": len(rows),
+        "too_long": len(picked) - len(rows),
+        "rows": rows,
+        "chosen": summary(chosen_means),
+        "rejected": summary(rejected_means),
         "histogram": histogram(chosen=chosen_means, rejected=rejected_means),
-    }  # fmt: skip
+    }
 
 
 def _load(model: Path) -> tuple[Any, Any]:
@@ -103,9 +105,7 @@ def _mean_log_likelihood(
         after = tokenizer(answer, add_special_tokens=False)["input_ids"]
         starts.append(max(1, len(before)))
         rows.append([*before, *after])
-    fitting = [
-        index for index, row in enumerate(rows) if starts[index] < len(row) <= context
-    ]  # fmt: skip
+    fitting = [index for index, row in enumerate(rows) if starts[index] < len(row) <= context]
     found: list[float | None] = [None] * len(texts)
     if not fitting:
         return found

@@ -22,58 +22,116 @@ class Kind:
 
 def _kinds() -> dict[str, Kind]:
     blocked = [
-        ("unparseable", "rows that cannot be read",
-         "Repair or delete these rows; they are left out."),
-        ("wrong_type", "a field is missing or of the wrong type",
-         "Give text (or messages) in each of the fields; these rows are left out."),
-        ("empty_prompt", "empty prompt",
-         "Delete these rows or fill in the prompt; they are left out."),
-        ("empty_answer", "empty answer",
-         "Delete these rows or fill in the answer; they are left out."),
-        ("same_answers", "chosen equals rejected",
-         "Such a row teaches nothing; delete it. These rows are left out."),
-        ("diverges", "the two transcripts part before the last turn",
-         "Both must share every turn but the last answer; these rows are left out."),
-        ("broken_text", "characters that cannot be written (half of a surrogate pair)",
-         "Write the file again from its source as UTF-8; these rows are left out."),
-        ("unknown_label", "a judgement of unknown meaning",
-         "Say what it means with --map first_is=...,second_is=...; these rows are left out."),
-    ]  # fmt: skip
+        (
+            "unparseable",
+            "rows that cannot be read",
+            "Repair or delete these rows; they are left out.",
+        ),
+        (
+            "wrong_type",
+            "a field is missing or of the wrong type",
+            "Give text (or messages) in each of the fields; these rows are left out.",
+        ),
+        (
+            "empty_prompt",
+            "empty prompt",
+            "Delete these rows or fill in the prompt; they are left out.",
+        ),
+        (
+            "empty_answer",
+            "empty answer",
+            "Delete these rows or fill in the answer; they are left out.",
+        ),
+        (
+            "same_answers",
+            "chosen equals rejected",
+            "Such a row teaches nothing; delete it. These rows are left out.",
+        ),
+        (
+            "diverges",
+            "the two transcripts part before the last turn",
+            "Both must share every turn but the last answer; these rows are left out.",
+        ),
+        (
+            "broken_text",
+            "characters that cannot be written (half of a surrogate pair)",
+            "Write the file again from its source as UTF-8; these rows are left out.",
+        ),
+        (
+            "unknown_label",
+            "a judgement of unknown meaning",
+            "Say what it means with --map first_is=...,second_is=...; these rows are left out.",
+        ),
+    ]
     # The limit is the run's, which may stop at such rows or drop them; a pair it is all the same.
     over_limit = Kind(
-        "long_prompt", "blocker", "prompt over the token limit",
-        "Shorten it, raise max_prompt_length, or leave such rows out.", usable=True,
-    )  # fmt: skip
+        "long_prompt",
+        "blocker",
+        "prompt over the token limit",
+        "Shorten it, raise max_prompt_length, or leave such rows out.",
+        usable=True,
+    )
     set_apart = [
-        ("unjudged", "not judged",
-         "Nobody said which answer is better; these rows are set apart."),
-        ("tie", "tie",
-         "Judged equally good; these rows are set apart, not forced either way."),
-        ("no_majority", "annotators disagree without a majority",
-         "Ask one more annotator; these rows are set apart."),
-    ]  # fmt: skip
+        ("unjudged", "not judged", "Nobody said which answer is better; these rows are set apart."),
+        ("tie", "tie", "Judged equally good; these rows are set apart, not forced either way."),
+        (
+            "no_majority",
+            "annotators disagree without a majority",
+            "Ask one more annotator; these rows are set apart.",
+        ),
+    ]
     warned = [
-        ("duplicate", "exact duplicates",
-         "Keep one of each: they count double in training and leak into evaluation."),
-        ("near_duplicate", "near duplicates",
-         "Look at some; keep one of each if they say the same."),
-        ("conflict", "conflicting pairs (A over B and B over A)",
-         "Drop both, or keep what the majority says."),
-        ("role_label", "an answer begins with, or runs on into, another speaker",
-         "The policy would learn to write the other's part; leave such rows out."),
-        ("control_characters", "control characters",
-         "Usually the trace of a broken export; remove them."),
-        ("mixed_language", "prompt and answers in different scripts",
-         "Meant in translation tasks; else leave them out."),
-        ("dropped_characters", "characters the tokenizer drops or does not know",
-         "The model never sees them; choose another model or leave the rows out."),
-        ("long_answer", "answer that does not end within the response length",
-         "Raise response_length, or expect that such answers are never finished."),
-        ("short_answer", "answer with fewer than two tokens, its end counted",
-         "There is no place in it to reset to: its episodes start at the prompt."),
-        ("negative_margin", "chosen scored below rejected",
-         "Check that the two columns were not swapped."),
-    ]  # fmt: skip
+        (
+            "duplicate",
+            "exact duplicates",
+            "Keep one of each: they count double in training and leak into evaluation.",
+        ),
+        (
+            "near_duplicate",
+            "near duplicates",
+            "Look at some; keep one of each if they say the same.",
+        ),
+        (
+            "conflict",
+            "conflicting pairs (A over B and B over A)",
+            "Drop both, or keep what the majority says.",
+        ),
+        (
+            "role_label",
+            "an answer begins with, or runs on into, another speaker",
+            "The policy would learn to write the other's part; leave such rows out.",
+        ),
+        (
+            "control_characters",
+            "control characters",
+            "Usually the trace of a broken export; remove them.",
+        ),
+        (
+            "mixed_language",
+            "prompt and answers in different scripts",
+            "Meant in translation tasks; else leave them out.",
+        ),
+        (
+            "dropped_characters",
+            "characters the tokenizer drops or does not know",
+            "The model never sees them; choose another model or leave the rows out.",
+        ),
+        (
+            "long_answer",
+            "answer that does not end within the response length",
+            "Raise response_length, or expect that such answers are never finished.",
+        ),
+        (
+            "short_answer",
+            "answer with fewer than two tokens, its end counted",
+            "There is no place in it to reset to: its episodes start at the prompt.",
+        ),
+        (
+            "negative_margin",
+            "chosen scored below rejected",
+            "Check that the two columns were not swapped.",
+        ),
+    ]
     kinds = [Kind(code, "blocker", title, todo, usable=False) for code, title, todo in blocked]
     kinds += [over_limit]
     kinds += [Kind(code, "warning", title, todo, usable=False) for code, title, todo in set_apart]

@@ -16,9 +16,11 @@ class Reason(dict[str, Any]):
 
     def __init__(self, code: str, weight: Verdict, sentence: str, **values: float) -> None:
         super().__init__(
-            code=code, weight=weight, values=values,
+            code=code,
+            weight=weight,
+            values=values,
             sentence=sentence.format(**{name: _shown(value) for name, value in values.items()}),
-        )  # fmt: skip
+        )
 
 
 def verdict(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def _about_size(report: Mapping[str, Any]) -> list[Reason]:
                 prompts=prompts,
             )
         )
-    return found  # fmt: skip
+    return found
 
 
 def _about_rows(report: Mapping[str, Any]) -> list[Reason]:
@@ -152,7 +154,7 @@ def _about_rows(report: Mapping[str, Any]) -> list[Reason]:
                 leaked=leaked,
             )
         )
-    return found  # fmt: skip
+    return found
 
 
 def _about_answers(report: Mapping[str, Any]) -> list[Reason]:
@@ -180,10 +182,16 @@ def _about_answers(report: Mapping[str, Any]) -> list[Reason]:
                 median=median,
             )
         ]
-    return [Reason("positions", "fit",
-                   "{positions} places to reset to in {answers} chosen answers (median {median} "
-                   "each).", positions=resets["positions"],
-                   answers=resets["answers"], median=median)]  # fmt: skip
+    return [
+        Reason(
+            "positions",
+            "fit",
+            "{positions} places to reset to in {answers} chosen answers (median {median} each).",
+            positions=resets["positions"],
+            answers=resets["answers"],
+            median=median,
+        )
+    ]
 
 
 def _about_judgement(report: Mapping[str, Any]) -> list[Reason]:
@@ -224,7 +232,7 @@ def _about_judgement(report: Mapping[str, Any]) -> list[Reason]:
                 percent=100 * margin["against"]["share"],
             )
         )
-    return found  # fmt: skip
+    return found
 
 
 def _about_coverage(report: Mapping[str, Any]) -> list[Reason]:
@@ -243,9 +251,14 @@ def _about_coverage(report: Mapping[str, Any]) -> list[Reason]:
                 mean=mean,
             )
         ]
-    return [Reason("covered", "fit",
-                   "The start policy covers the chosen answers ({mean} nats a token).",
-                   mean=mean)]  # fmt: skip
+    return [
+        Reason(
+            "covered",
+            "fit",
+            "The start policy covers the chosen answers ({mean} nats a token).",
+            mean=mean,
+        )
+    ]
 
 
 def _shown(value: float) -> str:

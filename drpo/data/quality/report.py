@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from drpo.data import figures, fitness, reset_material
-from drpo.data.checks import Lengths, check_lengths, compare_rows, read_characters
+from drpo.data.io.source import Source
+from drpo.data.library.splits import divide, prompt_groups
 from drpo.data.loading import Progress, read_pairs
-from drpo.data.measure import Measured, Tokens, Words
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet
-from drpo.data.problems import KINDS, Problems
-from drpo.data.source import Source
-from drpo.data.splits import divide, prompt_groups
+from drpo.data.quality import readiness, reset_positions, summary_stats
+from drpo.data.quality.checks import Lengths, check_lengths, compare_rows, read_characters
+from drpo.data.quality.problems import KINDS, Problems
+from drpo.data.quality.token_lengths import Measured, Tokens, Words
 from drpo.errors import DataError
 
 FORMAT = 1
@@ -98,7 +98,9 @@ def build_report(
     report: dict[str, Any] = {
         "format": FORMAT,
         "file": {
-            "name": loaded.name, "kind": loaded.format, "sha256": loaded.source_hash,
+            "name": loaded.name,
+            "kind": loaded.format,
+            "sha256": loaded.source_hash,
             "bytes": loaded.size,
         },
         "recognised": _recognised(loaded),
@@ -109,23 +111,24 @@ def build_report(
         "warnings": _entries(problems, "warning"),
         "agreement": loaded.agreement,
         "lengths": _length_figures(lengths),
-        "length_bias": figures.length_bias(lengths) if pairs else None,
-        "margins": figures.margins(pairs),
+        "length_bias": summary_stats.length_bias(lengths) if pairs else None,
+        "margins": summary_stats.margins(pairs),
         "duplicates": {
-            "exact": len(alike.exact), "near": len(alike.near),
+            "exact": len(alike.exact),
+            "near": len(alike.near),
             "conflicting": len(alike.conflicts),
             "near_examples": alike.near[:SHOWN_DETAILS],
         },
         "languages": languages,
-        "divergence": figures.divergence(pairs) if pairs else None,
+        "divergence": summary_stats.divergence(pairs) if pairs else None,
         "splits": _splits(pairs, alike.prompt_groups, settings.seed),
-        "resets": reset_material.reset_positions(lengths) if pairs else None,
-        "filters": reset_material.filter_effects(pairs, lengths, coverage),
+        "resets": reset_positions.reset_positions(lengths) if pairs else None,
+        "filters": reset_positions.filter_effects(pairs, lengths, coverage),
         "coverage": dict(coverage) if coverage else None,
         "content_hash": loaded.content_hash,
         "seconds": 0.0,
-    }  # fmt: skip
-    report["verdict"] = fitness.verdict(report)
+    }
+    report["verdict"] = readiness.verdict(report)
     return {name: _writable(value) for name, value in report.items()}
 
 
@@ -153,9 +156,11 @@ def _recognised(loaded: PairSet) -> dict[str, Any] | None:
 def _shown(pair: Pair, most: int) -> dict[str, Any]:
     """A pair's texts, cut where they are furthest from the answer's beginning."""
     return {
-        "row": pair.row, "prompt": pair.prompt[-most:], "chosen": pair.chosen[:most],
+        "row": pair.row,
+        "prompt": pair.prompt[-most:],
+        "chosen": pair.chosen[:most],
         "rejected": pair.rejected[:most],
-    }  # fmt: skip
+    }
 
 
 def _counts(loaded: PairSet, groups: Sequence[int]) -> dict[str, int]:
@@ -179,11 +184,17 @@ def _entries(problems: Problems, severity: str) -> list[dict[str, Any]]:
             continue
         rows = problems.rows(code)
         details = {str(row): problems.detail(code, row) for row in rows[:SHOWN_DETAILS]}
-        entries.append({
-            "kind": code, "title": kind.title, "what_to_do": kind.remedy, "count": count,
-            "rows": rows[:SHOWN_ROWS], "details": {row: d for row, d in details.items() if d},
-            "left_out": not kind.usable,
-        })  # fmt: skip
+        entries.append(
+            {
+                "kind": code,
+                "title": kind.title,
+                "what_to_do": kind.remedy,
+                "count": count,
+                "rows": rows[:SHOWN_ROWS],
+                "details": {row: d for row, d in details.items() if d},
+                "left_out": not kind.usable,
+            }
+        )
     return entries
 
 
@@ -197,20 +208,25 @@ def _lengths(
         measured.append(measure.measure([getattr(pair, name) for pair in pairs]))
     limited = settings.model is not None  # limits are in tokens, which words are not
     return check_lengths(
-        pairs, (measured[0], measured[1], measured[2]), problems, unit=measure.unit,
+        pairs,
+        (measured[0], measured[1], measured[2]),
+        problems,
+        unit=measure.unit,
         max_prompt_length=settings.max_prompt_length if limited else None,
         response_length=settings.response_length if limited else None,
-    )  # fmt: skip
+    )
 
 
 def _length_figures(lengths: Lengths) -> dict[str, Any]:
     return {
         "unit": lengths.unit,
-        "prompt": figures.summary(lengths.prompt),
-        "chosen": figures.summary(lengths.chosen),
-        "rejected": figures.summary(lengths.rejected),
-        "prompt_histogram": figures.histogram(prompt=lengths.prompt),
-        "answer_histogram": figures.histogram(chosen=lengths.chosen, rejected=lengths.rejected),
+        "prompt": summary_stats.summary(lengths.prompt),
+        "chosen": summary_stats.summary(lengths.chosen),
+        "rejected": summary_stats.summary(lengths.rejected),
+        "prompt_histogram": summary_stats.histogram(prompt=lengths.prompt),
+        "answer_histogram": summary_stats.histogram(
+            chosen=lengths.chosen, rejected=lengths.rejected
+        ),
     }
 
 
@@ -220,10 +236,14 @@ def _splits(pairs: Sequence[Pair], near: Sequence[int], seed: int) -> dict[str, 
     except DataError:
         return None
     return {
-        "heldout_fraction": HELDOUT, "seed": seed, "train": len(parts.train),
-        "heldout": len(parts.heldout), "leaked": parts.leaked, "templated": parts.templated,
+        "heldout_fraction": HELDOUT,
+        "seed": seed,
+        "train": len(parts.train),
+        "heldout": len(parts.heldout),
+        "leaked": parts.leaked,
+        "templated": parts.templated,
         "naive_leaked": _naive_leak(near, seed),
-    }  # fmt: skip
+    }
 
 
 def _naive_leak(groups: Sequence[int], seed: int) -> int:

@@ -90,11 +90,12 @@ def _recognised(report: Mapping[str, Any]) -> str:
 def _counts(report: Mapping[str, Any]) -> str:
     counts, parts = report["counts"], report["splits"]
     rows = [
-        ("Rows", counts["rows"]), ("Usable pairs", counts["pairs"]),
+        ("Rows", counts["rows"]),
+        ("Usable pairs", counts["pairs"]),
         ("Prompts", counts["prompts"]),
         ("Prompts that are not nearly the same", counts["distinct_prompts"]),
         ("Set apart (ties, not judged)", counts["set_apart"]),
-    ]  # fmt: skip
+    ]
     if parts:
         rows += [
             ("Held-out pairs", parts["heldout"]),
@@ -156,9 +157,11 @@ def _bars(title: str, data: Mapping[str, Any], names: Sequence[str]) -> str:
         outline = name == "rejected"
         for index, count in enumerate(data[name]):
             height = (HEIGHT - FOOT - 12) * count / top
-            fill = f"fill='none' stroke='{colour}' stroke-width='1.5'" if outline else (
-                f"fill='{colour}' opacity='.75'"
-            )  # fmt: skip
+            fill = (
+                f"fill='none' stroke='{colour}' stroke-width='1.5'"
+                if outline
+                else (f"fill='{colour}' opacity='.75'")
+            )
             shapes.append(
                 f"<rect x='{LEFT + index * step:.1f}' y='{HEIGHT - FOOT - height:.1f}' "
                 f"width='{max(step - 1, 1):.1f}' height='{height:.1f}' {fill}/>"
@@ -166,15 +169,18 @@ def _bars(title: str, data: Mapping[str, Any], names: Sequence[str]) -> str:
     marks = "".join(
         f"<text x='{x}' y='{HEIGHT - 18}' text-anchor='{anchor}'>{value:g}</text>"
         for x, anchor, value in (
-            (LEFT, "start", edges[0]), (WIDTH - LEFT, "end", edges[-1]),
+            (LEFT, "start", edges[0]),
+            (WIDTH - LEFT, "end", edges[-1]),
         )
-    )  # fmt: skip
+    )
     legend = " · ".join(
         f"{name} ({'outline' if name == 'rejected' else 'filled'})" for name in names
     )
-    caption = f"{title}; {legend}; tallest bar {top:,}" if len(names) > 1 else (
-        f"{title}; tallest bar {top:,}"
-    )  # fmt: skip
+    caption = (
+        f"{title}; {legend}; tallest bar {top:,}"
+        if len(names) > 1
+        else (f"{title}; tallest bar {top:,}")
+    )
     return (
         f"<figure><svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{escape(caption)}'>"
         f"{''.join(shapes)}<line x1='{LEFT}' x2='{WIDTH - LEFT}' y1='{HEIGHT - FOOT}' "

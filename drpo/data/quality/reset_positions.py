@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from drpo.data.checks import Lengths
-from drpo.data.figures import histogram, summary
 from drpo.data.pairs import Pair
+from drpo.data.quality.checks import Lengths
+from drpo.data.quality.summary_stats import histogram, summary
 
 KEEP = (0.25, 0.5, 0.75)
 """Shares of the answers that the report shows each filter at."""
@@ -71,13 +71,15 @@ def _effect(values: Sequence[float | None], lengths: Lengths) -> dict[str, Any] 
     kept = []
     for share in KEEP:
         part = known[: max(1, round(share * len(known)))]
-        kept.append({
-            "keep": share,
-            "answers": len(part),
-            "threshold": part[-1][0],
-            "mean_figure": float(np.mean([value for value, _ in part])),
-            "mean_length": float(np.mean([lengths.chosen[index] for _, index in part])),
-        })  # fmt: skip
+        kept.append(
+            {
+                "keep": share,
+                "answers": len(part),
+                "threshold": part[-1][0],
+                "mean_figure": float(np.mean([value for value, _ in part])),
+                "mean_length": float(np.mean([lengths.chosen[index] for _, index in part])),
+            }
+        )
     return {
         "known": len(known),
         "all": {

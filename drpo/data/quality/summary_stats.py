@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from drpo.data.checks import Lengths
 from drpo.data.pairs import Pair
+from drpo.data.quality.checks import Lengths
 
 BINS = 30
 GRID = 24
@@ -23,10 +23,14 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     array = np.asarray(values, dtype=np.float64)
     low, quarter, half, three, high = np.quantile(array, [0, 0.25, 0.5, 0.75, 1])
     return {
-        "mean": float(array.mean()), "min": float(low), "quarter": float(quarter),
-        "median": float(half), "three_quarters": float(three),
-        "p95": float(np.quantile(array, 0.95)), "max": float(high),
-    }  # fmt: skip
+        "mean": float(array.mean()),
+        "min": float(low),
+        "quarter": float(quarter),
+        "median": float(half),
+        "three_quarters": float(three),
+        "p95": float(np.quantile(array, 0.95)),
+        "max": float(high),
+    }
 
 
 def histogram(**series: Sequence[float]) -> dict[str, Any]:
@@ -65,9 +69,11 @@ def share_interval(hits: float, count: int) -> dict[str, float]:
     spread = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
     scale = 1 + Z * Z / count
     return {
-        "share": share, "low": (centre - spread) / scale, "high": (centre + spread) / scale,
+        "share": share,
+        "low": (centre - spread) / scale,
+        "high": (centre + spread) / scale,
         "count": count,
-    }  # fmt: skip
+    }
 
 
 def length_bias(lengths: Lengths) -> dict[str, Any]:
@@ -103,9 +109,11 @@ def margins(pairs: Sequence[Pair]) -> dict[str, Any] | None:
     wrong = sum(value < 0 for value in stated)
     decided = sum(value != 0 for value in stated)
     return {
-        "kind": kind, "summary": summary(stated), "histogram": histogram(margin=stated),
+        "kind": kind,
+        "summary": summary(stated),
+        "histogram": histogram(margin=stated),
         "against": share_interval(wrong, decided),
-    }  # fmt: skip
+    }
 
 
 def divergence(pairs: Sequence[Pair]) -> dict[str, Any]:

@@ -15,10 +15,28 @@ Shape = Literal["explicit", "transcripts", "messages", "answers", "demonstration
 Outcome = Literal["first", "second", "tie", "unjudged"]
 
 SHAPES: tuple[str, ...] = get_args(Shape)
-TIES = frozenset({
-    "tie", "draw", "equal", "same", "both", "neither", "tie (bothbad)", "tie_bothbad", "bothbad",
-    "both_bad", "both bad", "both_good", "both good", "c", "[[c]]", "a=b", "a~=b", "none of them",
-})  # fmt: skip
+TIES = frozenset(
+    {
+        "tie",
+        "draw",
+        "equal",
+        "same",
+        "both",
+        "neither",
+        "tie (bothbad)",
+        "tie_bothbad",
+        "bothbad",
+        "both_bad",
+        "both bad",
+        "both_good",
+        "both good",
+        "c",
+        "[[c]]",
+        "a=b",
+        "a~=b",
+        "none of them",
+    }
+)
 UNJUDGED = frozenset({"", "nan", "none", "null", "n/a", "na", "unjudged", "skip", "skipped", "-"})
 
 
@@ -80,20 +98,36 @@ def code_of(value: Any) -> str:  # noqa: ANN401 - any cell
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return str(int(value)) if value == value and abs(value) < 1e9 and value == int(value) else (
-            "" if value != value else str(value)
-        )  # fmt: skip
+        return (
+            str(int(value))
+            if value == value and abs(value) < 1e9 and value == int(value)
+            else ("" if value != value else str(value))
+        )
     text = str(value)[:80].strip().casefold()
     if text.endswith(".0") and text[:-2].isdigit():
         return text[:-2]
     return "" if text in UNJUDGED else text
 
 
-_TEXT_PARTS = {"prompt", "input", "system", "chosen", "rejected", "first", "second", "margin",
-               "response"}  # fmt: skip
+_TEXT_PARTS = {
+    "prompt",
+    "input",
+    "system",
+    "chosen",
+    "rejected",
+    "first",
+    "second",
+    "margin",
+    "response",
+}
 _LIST_PARTS = {"labels", "scores", "names", "one_hot"}
-_ALIASES = {"label": "labels", "instruction": "prompt", "answer_a": "first", "answer_b": "second",
-            "scored": "scores"}  # fmt: skip
+_ALIASES = {
+    "label": "labels",
+    "instruction": "prompt",
+    "answer_a": "first",
+    "answer_b": "second",
+    "scored": "scores",
+}
 
 
 def parse_map(text: str) -> dict[str, Any]:

@@ -7,23 +7,88 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from drpo.data.layout import code_of, name_words, normal_name
-from drpo.data.limits import AmbiguousError
+from drpo.data.io.limits import AmbiguousError
+from drpo.data.schema.column_mapping import code_of, name_words, normal_name
 
 Content = Literal["text", "number", "messages", "other"]
 
-PROMPT = ("prompt", "instruction", "question", "query", "question_text", "user_input", "context",
-          "history", "post", "user", "human", "input", "user_prompt", "user_query", "problem",
-          "article", "document", "source_text", "message", "text")  # fmt: skip
+PROMPT = (
+    "prompt",
+    "instruction",
+    "question",
+    "query",
+    "question_text",
+    "user_input",
+    "context",
+    "history",
+    "post",
+    "user",
+    "human",
+    "input",
+    "user_prompt",
+    "user_query",
+    "problem",
+    "article",
+    "document",
+    "source_text",
+    "message",
+    "text",
+)
 HISTORY = ("prompt", "conversations", "conversation", "messages", "history", "context")
-ANSWER = {"answer", "response", "output", "completion", "reply", "summary", "generation",
-          "responses", "conversation", "candidate", "continuation", "responce", "ref",
-          "option", "text", "message"}  # fmt: skip
-ASIDE = {"id", "ids", "model", "models", "score", "rating", "source", "reason", "explanation",
-         "tokens", "token", "length", "avg", "metadata", "name", "logprob", "policy", "rationale",
-         "lang", "language", "annotator", "reviewer", "count", "index", "hash"}  # fmt: skip
-SIDES = (("1", "2"), ("0", "1"), ("a", "b"), ("left", "right"), ("first", "second"), ("j", "k"),
-         ("x", "y"))  # fmt: skip
+ANSWER = {
+    "answer",
+    "response",
+    "output",
+    "completion",
+    "reply",
+    "summary",
+    "generation",
+    "responses",
+    "conversation",
+    "candidate",
+    "continuation",
+    "responce",
+    "ref",
+    "option",
+    "text",
+    "message",
+}
+ASIDE = {
+    "id",
+    "ids",
+    "model",
+    "models",
+    "score",
+    "rating",
+    "source",
+    "reason",
+    "explanation",
+    "tokens",
+    "token",
+    "length",
+    "avg",
+    "metadata",
+    "name",
+    "logprob",
+    "policy",
+    "rationale",
+    "lang",
+    "language",
+    "annotator",
+    "reviewer",
+    "count",
+    "index",
+    "hash",
+}
+SIDES = (
+    ("1", "2"),
+    ("0", "1"),
+    ("a", "b"),
+    ("left", "right"),
+    ("first", "second"),
+    ("j", "k"),
+    ("x", "y"),
+)
 MOST_CODES = 24
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from drpo.data.columns import HISTORY, Column, find_prompt, named
-from drpo.data.judgement import judged
-from drpo.data.layout import Layout, Shape, name_words
-from drpo.data.limits import AmbiguousError
+from drpo.data.io.limits import AmbiguousError
+from drpo.data.schema.column_mapping import Layout, Shape, name_words
+from drpo.data.schema.columns import HISTORY, Column, find_prompt, named
+from drpo.data.schema.preference_columns import judged
 from drpo.errors import DataError
 
 REQUIRED: dict[Shape, tuple[str, ...]] = {
@@ -48,10 +48,13 @@ def fill_layout(
     if shape == "answers":
         first, second = columns[filled["first"]], columns[filled["second"]]
         layout = judged(
-            first, second, markers_of(first.name, second.name),
+            first,
+            second,
+            markers_of(first.name, second.name),
             {n: c for n, c in columns.items() if n not in (first.name, second.name)},
-            filled["prompt"], given=parts,
-        )  # fmt: skip
+            filled["prompt"],
+            given=parts,
+        )
         return replace(layout, **filled)
     return Layout(shape, reason="As given by hand.", **filled)
 

@@ -7,13 +7,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from drpo.data.columns import messages_in_text
-from drpo.data.labels import Agreement, majority
-from drpo.data.layout import Layout, Outcome, code_of
+from drpo.data.io.readers import RawRow
 from drpo.data.pairs import Pair
-from drpo.data.problems import Problems
-from drpo.data.readers import RawRow
-from drpo.data.transcripts import (
+from drpo.data.quality.problems import Problems
+from drpo.data.schema.column_mapping import Layout, Outcome, code_of
+from drpo.data.schema.columns import messages_in_text
+from drpo.data.schema.dialogues import (
     ROLE_LABEL,
     Dialogue,
     Message,
@@ -22,6 +21,7 @@ from drpo.data.transcripts import (
     is_transcript,
     read_messages,
 )
+from drpo.data.schema.label_codes import Agreement, majority
 
 QUOTE_CHARS = 40
 

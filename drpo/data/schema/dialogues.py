@@ -12,12 +12,22 @@ TURN = re.compile(r"\n\n(Human|Assistant):")
 ROLE_LABEL = re.compile(r"(?:^|\n)\s*(?:Human|Assistant|User)\s?:")
 
 SPEAKERS = {
-    "system": "system", "developer": "system",
-    "user": "user", "human": "user", "prompter": "user",
-    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant",
-    "chatgpt": "assistant", "bing": "assistant",
-    "tool": "tool", "function": "tool", "observation": "tool", "function_call": "tool",
-}  # fmt: skip
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
+    "function_call": "tool",
+}
 
 
 class Dialogue(NamedTuple):

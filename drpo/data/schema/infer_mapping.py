@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from drpo.data.columns import (
+from drpo.data.io.limits import AmbiguousError, UnreadableError
+from drpo.data.schema.column_mapping import Layout, normal_name
+from drpo.data.schema.columns import (
     ANSWER,
     ASIDE,
     HISTORY,
@@ -20,15 +22,40 @@ from drpo.data.columns import (
     named,
     texts,
 )
-from drpo.data.judgement import STRONG_LABEL, judged
-from drpo.data.layout import Layout, normal_name
-from drpo.data.limits import AmbiguousError, UnreadableError
-from drpo.data.transcripts import is_transcript
+from drpo.data.schema.dialogues import is_transcript
+from drpo.data.schema.preference_columns import STRONG_LABEL, judged
 
-CHOSEN = {"chosen", "preferred", "accepted", "better", "good", "best", "winning", "winner",
-          "positive", "pos", "selected", "favored", "favoured", "liked"}  # fmt: skip
-REJECTED = {"rejected", "dispreferred", "nonpreferred", "unpreferred", "worse", "bad", "worst",
-            "losing", "loser", "negative", "neg", "unselected", "disliked"}  # fmt: skip
+CHOSEN = {
+    "chosen",
+    "preferred",
+    "accepted",
+    "better",
+    "good",
+    "best",
+    "winning",
+    "winner",
+    "positive",
+    "pos",
+    "selected",
+    "favored",
+    "favoured",
+    "liked",
+}
+REJECTED = {
+    "rejected",
+    "dispreferred",
+    "nonpreferred",
+    "unpreferred",
+    "worse",
+    "bad",
+    "worst",
+    "losing",
+    "loser",
+    "negative",
+    "neg",
+    "unselected",
+    "disliked",
+}
 
 Sample = Sequence[Mapping[str, Any]]
 Given = Mapping[str, Any]
@@ -74,10 +101,13 @@ def _told_apart(columns: Mapping[str, Column], sample: Sample, given: Given) -> 
     chosen, rejected = found
     rest = {n: c for n, c in columns.items() if n not in (chosen.name, rejected.name)}
     base = Layout(
-        "explicit", chosen=chosen.name, rejected=rejected.name, scores=_scores_of(rest),
+        "explicit",
+        chosen=chosen.name,
+        rejected=rejected.name,
+        scores=_scores_of(rest),
         margin=named(rest, ("margin", "preference_margin"), ("number",)),
         system=named(rest, ("system", "system_prompt")),
-    )  # fmt: skip
+    )
     pair = f"{chosen.name!r} over {rejected.name!r}"
     if "messages" in (chosen.content, rejected.content):
         history = given.get("prompt") or named(rest, HISTORY, ("messages",)) or named(rest, PROMPT)
@@ -218,6 +248,9 @@ def _demonstrations(columns: Mapping[str, Column], given: Given) -> Layout | Non
     if not response or not prompt:
         return None
     return Layout(
-        "demonstrations", prompt=prompt, input=input_of(rest, prompt), response=response,
+        "demonstrations",
+        prompt=prompt,
+        input=input_of(rest, prompt),
+        response=response,
         reason=f"{prompt!r} with one answer in {response!r}: demonstrations for resets, no pairs.",
-    )  # fmt: skip
+    )

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from drpo.data.layout import TIES, Outcome, name_words, normal_name
-from drpo.data.limits import AmbiguousError
+from drpo.data.io.limits import AmbiguousError
+from drpo.data.schema.column_mapping import TIES, Outcome, name_words, normal_name
 
-NOUNS = ("", "model", "response", "answer", "assistant", "output", "completion", "summary",
-         "candidate", "option", "conversation", "reply")  # fmt: skip
+NOUNS = (
+    "",
+    "model",
+    "response",
+    "answer",
+    "assistant",
+    "output",
+    "completion",
+    "summary",
+    "candidate",
+    "option",
+    "conversation",
+    "reply",
+)
 SIDES = (
     {"a", "first", "left", "1st", "[[a]]", "a>b", "a>>b", "a is better", "x"},
     {"b", "second", "right", "2nd", "[[b]]", "b>a", "b>>a", "a<b", "a<<b", "b is better", "y"},

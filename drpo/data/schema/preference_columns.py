@@ -7,14 +7,28 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from drpo.data.columns import MOST_CODES, SIDES, Column, input_of, marked_pairs
-from drpo.data.labels import decide_codes
-from drpo.data.layout import Layout
-from drpo.data.limits import AmbiguousError
+from drpo.data.io.limits import AmbiguousError
+from drpo.data.schema.column_mapping import Layout
+from drpo.data.schema.columns import MOST_CODES, SIDES, Column, input_of, marked_pairs
+from drpo.data.schema.label_codes import decide_codes
 
-STRONG_LABEL = {"winner", "preferred", "preference", "label", "labels", "choice", "better",
-                "judgment", "judgement", "vote", "annotator", "rater", "annotation", "verdict",
-                "chosen"}  # fmt: skip
+STRONG_LABEL = {
+    "winner",
+    "preferred",
+    "preference",
+    "label",
+    "labels",
+    "choice",
+    "better",
+    "judgment",
+    "judgement",
+    "vote",
+    "annotator",
+    "rater",
+    "annotation",
+    "verdict",
+    "chosen",
+}
 WEAK_LABEL = {"score", "rating", "result", "rank", "judge", "overall"}
 NEVER_LABEL = {"reason", "explanation", "model", "text", "time", "language", "confidence"}
 
@@ -41,9 +55,12 @@ def judged(
         AmbiguousError: Nothing says which is better, or what says so could mean two things.
     """
     base = Layout(
-        "answers", prompt=prompt, first=first.name, second=second.name,
+        "answers",
+        prompt=prompt,
+        first=first.name,
+        second=second.name,
         input=input_of(rest, prompt) if prompt else "",
-    )  # fmt: skip
+    )
     answers = f"{first.name!r} and {second.name!r} are the two answers"
     chosen_by_hand = [rest[name] for name in given.get("labels", ()) if name in rest]
     if given.get("scores"):
@@ -80,10 +97,12 @@ def judged(
 def find_labels(rest: Mapping[str, Column]) -> list[Column]:
     """Return the column, or the annotators' columns, that say which answer is better."""
     few = [
-        c for c in rest.values()
-        if c.content != "messages" and 0 < len(c.codes) <= MOST_CODES
+        c
+        for c in rest.values()
+        if c.content != "messages"
+        and 0 < len(c.codes) <= MOST_CODES
         and not NEVER_LABEL & set(c.words)
-    ]  # fmt: skip
+    ]
     strong = [c for c in few if STRONG_LABEL & set(c.words) and "id" not in c.words]
     strong = strong or [c for c in few if STRONG_LABEL & set(c.words)]
     if len(strong) > 1:

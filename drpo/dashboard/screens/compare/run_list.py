@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from drpo import tidy
-from drpo.dashboard import address, services, typed
-from drpo.dashboard.compare_view import MOST, MOST_RUNS
-from drpo.dashboard.look import count, size, told_apart
-from drpo.dashboard.notices import notice, show_problem
-from drpo.dashboard.run_choice import label
-from drpo.dashboard.run_table import pick_runs
-from drpo.dashboard.words import t
+from drpo.dashboard.components.notices import notice, show_problem
+from drpo.dashboard.components.run_choice import label
+from drpo.dashboard.components.run_table import pick_runs
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import count, size, told_apart
+from drpo.dashboard.screens.compare.view import MOST, MOST_RUNS
+from drpo.dashboard.state import services, url_fields, url_state
 from drpo.errors import DrpoError
+from drpo.runs import housekeeping
 from drpo.store.schema import LIVE_STATUSES, Run
 
 ROUND = "shelf_round"
@@ -40,10 +40,10 @@ def shelf(runs: Sequence[Run]) -> None:
 
 
 def _folded(runs: Sequence[Run]) -> None:
-    address.recall_flag("shelf")
+    url_state.recall_flag("shelf")
     # A table of all runs takes a browser a while, and who compares two seldom needs it.
     folded = st.expander(t("shelf.title", count=count(len(runs))), key="shelf", on_change="rerun")
-    address.record("shelf", "1" if folded.open else "")
+    url_state.record("shelf", "1" if folded.open else "")
     if folded.open:
         with folded:
             _unfolded(runs)
@@ -52,26 +52,27 @@ def _folded(runs: Sequence[Run]) -> None:
 def _unfolded(runs: Sequence[Run]) -> None:
     st.caption(t("shelf.help"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        typed.recall_text("shelf_search")
+        url_fields.recall_text("shelf_search")
         wanted = st.text_input(
             t("shelf.search"), key="shelf_search", type="search", live=True, width=320
         )
-        typed.record_text("shelf_search", wanted)
-        address.recall_flag("archived")
+        url_fields.record_text("shelf_search", wanted)
+        url_state.recall_flag("archived")
         archived = st.toggle(t("shelf.show_archived"), key="archived")
-        address.record("archived", "1" if archived else "")
+        url_state.record("archived", "1" if archived else "")
     shown = [
-        run for run in runs
+        run
+        for run in runs
         if (archived or not run.archived)
         and any(wanted.lower() in text.lower() for text in (run.name, run.id, *run.tags))
-    ]  # fmt: skip
+    ]
     # Above the table, although it is the table that says which are ticked.
     tools = st.container(horizontal=True, gap="small", key="shelf_tools")
     if not shown:
         st.caption(t("shelf.nothing"))
     height = min(38 + 35 * len(shown), 460)
     picked = pick_runs(shown, key=_table_key(shown), height=height) if shown else []
-    most = MOST_RUNS if address.recall_flag("by_seed") else MOST
+    most = MOST_RUNS if url_state.recall_flag("by_seed") else MOST
     _left_out(picked, most)
     with tools:
         _tools(picked, sorted({tag for run in runs for tag in run.tags}), most)
@@ -98,9 +99,13 @@ def _tools(picked: Sequence[Run], tags: Sequence[str], most: int) -> None:
     none = not picked
     live = any(run.status in LIVE_STATUSES for run in picked)
     st.button(
-        t("shelf.compare"), key="shelf_compare", icon=":material/stacked_line_chart:",
-        disabled=none, on_click=_compare, args=(ids[:most],),
-    )  # fmt: skip
+        t("shelf.compare"),
+        key="shelf_compare",
+        icon=":material/stacked_line_chart:",
+        disabled=none,
+        on_click=_compare,
+        args=(ids[:most],),
+    )
     _flag("pinned", "keep", picked)
     only = picked[0] if len(picked) == 1 else None
     with st.popover(
@@ -108,46 +113,64 @@ def _tools(picked: Sequence[Run], tags: Sequence[str], most: int) -> None:
     ):
         if only is not None:
             key = f"name_{only.id}"
-            st.text_input(t("shelf.name"), only.name, max_chars=tidy.LONGEST_NAME, key=key)
-            st.button(t("shelf.save"), key="shelf_rename_save", on_click=_rename,
-                      args=(only.id, key))  # fmt: skip
+            st.text_input(t("shelf.name"), only.name, max_chars=housekeeping.LONGEST_NAME, key=key)
+            st.button(
+                t("shelf.save"), key="shelf_rename_save", on_click=_rename, args=(only.id, key)
+            )
     with st.popover(t("shelf.tags"), icon=":material/label:", disabled=none, key="shelf_tags"):
         if picked:
             _tags(picked, tags)
     _flag("archived", "archive", picked)
     st.button(
-        t("shelf.delete"), key="shelf_delete", icon=":material/delete:", disabled=none or live,
-        help=t("shelf.delete_live") if live else t("shelf.delete_help"), on_click=_delete,
+        t("shelf.delete"),
+        key="shelf_delete",
+        icon=":material/delete:",
+        disabled=none or live,
+        help=t("shelf.delete_live") if live else t("shelf.delete_help"),
+        on_click=_delete,
         args=(ids,),
-    )  # fmt: skip
+    )
 
 
 def _flag(column: str, icon: str, picked: Sequence[Run]) -> None:
     """A button that sets a flag of all ticked runs, or clears it where all have it."""
     on = bool(picked) and all(getattr(run, column) for run in picked)
     st.button(
-        t(f"shelf.un{column}" if on else f"shelf.{column}"), key=f"shelf_{column}",
-        icon=f":material/{icon}:", disabled=not picked, on_click=_each,
-        args=([run.id for run in picked],
-              lambda run_id: services.store().runs.change(run_id, **{column: not on})),
-    )  # fmt: skip
+        t(f"shelf.un{column}" if on else f"shelf.{column}"),
+        key=f"shelf_{column}",
+        icon=f":material/{icon}:",
+        disabled=not picked,
+        on_click=_each,
+        args=(
+            [run.id for run in picked],
+            lambda run_id: services.store().runs.change(run_id, **{column: not on}),
+        ),
+    )
 
 
 def _tags(picked: Sequence[Run], known: Sequence[str]) -> None:
     """One field for the tags of all ticked runs; `known` are those in use."""
     common = [
-        tag for tag in dict.fromkeys(tag for run in picked for tag in run.tags)
+        tag
+        for tag in dict.fromkeys(tag for run in picked for tag in run.tags)
         if all(tag in run.tags for run in picked)
-    ]  # fmt: skip
+    ]
     key = "tags_" + "_".join(run.id for run in picked)
     st.multiselect(
-        t("shelf.tags_of"), known, common, key=key, accept_new_options=True,
-        help=t("shelf.tags_help"), placeholder=t("shelf.tags_new"),
-    )  # fmt: skip
+        t("shelf.tags_of"),
+        known,
+        common,
+        key=key,
+        accept_new_options=True,
+        help=t("shelf.tags_help"),
+        placeholder=t("shelf.tags_new"),
+    )
     st.button(
-        t("shelf.save"), key="shelf_tags_save", on_click=_retag,
+        t("shelf.save"),
+        key="shelf_tags_save",
+        on_click=_retag,
         args=([(run.id, run.tags) for run in picked], common, key),
-    )  # fmt: skip
+    )
 
 
 def _undo(gone: Mapping[str, Run]) -> None:
@@ -159,9 +182,12 @@ def _undo(gone: Mapping[str, Run]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.text(t("shelf.gone", name=gone[run_id].name), width="content")
             st.button(
-                t("shelf.undo"), key=f"undo_{run_id}", icon=":material/undo:", on_click=_each,
-                args=([run_id], lambda run_id: tidy.restore(store, run_id)),
-            )  # fmt: skip
+                t("shelf.undo"),
+                key=f"undo_{run_id}",
+                icon=":material/undo:",
+                on_click=_each,
+                args=([run_id], lambda run_id: housekeeping.restore(store, run_id)),
+            )
 
 
 def _deleted(gone: Mapping[str, Run]) -> None:
@@ -175,18 +201,23 @@ def _deleted(gone: Mapping[str, Run]) -> None:
         run_id = st.selectbox(
             t("shelf.which"), list(gone), key="deleted_run", format_func=lambda key: names[key]
         )
-        st.text(t("shelf.takes", size=size(tidy.bytes_of(run_id))))
+        st.text(t("shelf.takes", size=size(housekeeping.bytes_of(run_id))))
         with st.container(horizontal=True, gap="small"):
             st.button(
-                t("shelf.restore"), key="shelf_restore", icon=":material/undo:", on_click=_each,
-                args=([run_id], lambda run_id: tidy.restore(store, run_id)),
-            )  # fmt: skip
+                t("shelf.restore"),
+                key="shelf_restore",
+                icon=":material/undo:",
+                on_click=_each,
+                args=([run_id], lambda run_id: housekeeping.restore(store, run_id)),
+            )
             with st.popover(t("shelf.erase"), icon=":material/delete_forever:", key="shelf_erase"):
                 notice("warning", t("shelf.erase_sure"))
                 st.button(
-                    t("shelf.erase_now"), key="shelf_erase_now", on_click=_each,
-                    args=([run_id], lambda run_id: tidy.erase(store, run_id)),
-                )  # fmt: skip
+                    t("shelf.erase_now"),
+                    key="shelf_erase_now",
+                    on_click=_each,
+                    args=([run_id], lambda run_id: housekeeping.erase(store, run_id)),
+                )
 
 
 def _compare(ids: Sequence[str]) -> None:
@@ -194,21 +225,29 @@ def _compare(ids: Sequence[str]) -> None:
 
 
 def _rename(run_id: str, key: str) -> None:
-    _each([run_id], lambda run_id: tidy.rename(services.store(), run_id, st.session_state[key]))
+    _each(
+        [run_id],
+        lambda run_id: housekeeping.rename(services.store(), run_id, st.session_state[key]),
+    )
 
 
 def _retag(tags_of: Sequence[tuple[str, list[str]]], common: Sequence[str], key: str) -> None:
     """What was common to the ticked runs is replaced; each keeps the tags that only it had."""
     asked = st.session_state[key]
     before = dict(tags_of)
-    _each(list(before), lambda run_id: tidy.tag(
-        services.store(), run_id, [*(own for own in before[run_id] if own not in common), *asked]
-    ))  # fmt: skip
+    _each(
+        list(before),
+        lambda run_id: housekeeping.tag(
+            services.store(),
+            run_id,
+            [*(own for own in before[run_id] if own not in common), *asked],
+        ),
+    )
 
 
 def _delete(ids: Sequence[str]) -> None:
     def delete(run_id: str) -> None:
-        tidy.delete(services.store(), run_id)
+        housekeeping.delete(services.store(), run_id)
         kept = [known for known in st.session_state.get(DELETED, []) if known != run_id]
         st.session_state[DELETED] = [*kept, run_id]
 

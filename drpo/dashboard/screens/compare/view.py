@@ -9,15 +9,17 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard import address, frontier_chart, navigation, services
-from drpo.dashboard.compare_charts import Compared
-from drpo.dashboard.frames import Feed, config_of
-from drpo.dashboard.generations import generations, open_at
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import number, told_apart
-from drpo.dashboard.metric_charts import metric_title
-from drpo.dashboard.run_choice import label
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.charts import frontier_chart
+from drpo.dashboard.charts.compare_charts import Compared
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.charts.metric_charts import metric_title
+from drpo.dashboard.components.generations import generations, open_at
+from drpo.dashboard.components.run_choice import label
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import number, told_apart
+from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state.metric_series import Feed, config_of
 from drpo.store.schema import Run
 
 MOST = 6
@@ -32,16 +34,20 @@ REWARDS = ("eval/gold", "eval/scores")
 def choose(everything: Sequence[Run]) -> list[Run]:
     """Choose what is compared; archived runs are offered where they are shown, or named already."""
     named = {*st.query_params.get("runs", "").split(","), *st.session_state.get("runs", ())}
-    archived = address.recall_flag("archived")
+    archived = url_state.recall_flag("archived")
     runs = {run.id: run for run in everything if archived or not run.archived or run.id in named}
     names = {run.id: label(run) for run in runs.values()}
-    most = MOST_RUNS if address.recall_flag("by_seed") else MOST
-    address.recall_many("runs", list(runs), list(runs)[:2], most)
+    most = MOST_RUNS if url_state.recall_flag("by_seed") else MOST
+    url_state.recall_many("runs", list(runs), list(runs)[:2], most)
     chosen = st.multiselect(
-        t("compare.runs"), list(runs), key="runs", format_func=lambda run_id: names[run_id],
-        max_selections=most, placeholder=t("compare.choose"),
-    )  # fmt: skip
-    address.record("runs", chosen)
+        t("compare.runs"),
+        list(runs),
+        key="runs",
+        format_func=lambda run_id: names[run_id],
+        max_selections=most,
+        placeholder=t("compare.choose"),
+    )
+    url_state.record("runs", chosen)
     return [runs[run_id] for run_id in chosen]
 
 
@@ -50,20 +56,22 @@ def pick_metric(feeds: Sequence[Feed]) -> str:
     known = sorted({name for feed in feeds for name in feed.series if not name.endswith("_se")})
     first = [name for name in REWARDS if name in known]
     options = [*first, *(name for name in known if name not in first)] or ["eval/scores"]
-    address.recall("metric", options, options[0])
+    url_state.recall("metric", options, options[0])
     chosen = st.selectbox(
-        t("compare.metric"), options, key="metric",
+        t("compare.metric"),
+        options,
+        key="metric",
         format_func=lambda name: metric_title(name)[0],
-    )  # fmt: skip
-    address.record("metric", chosen, options[0])
+    )
+    url_state.record("metric", chosen, options[0])
     return str(chosen)
 
 
 def join_seeds() -> bool:
     """Whether runs that differ in their seed only become one line; in the URL like the rest."""
-    address.recall_flag("by_seed")
+    url_state.recall_flag("by_seed")
     joined = st.toggle(t("compare.by_seed"), key="by_seed", help=t("compare.by_seed_help"))
-    address.record("by_seed", "1" if joined else "")
+    url_state.record("by_seed", "1" if joined else "")
     return joined
 
 
@@ -134,26 +142,41 @@ def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revisi
     with picture:
         live_chart(
             frontier_chart.frontier(
-                lines, metric, title=title, unit=unit, budget=budget, chosen=chosen,
+                lines,
+                metric,
+                title=title,
+                unit=unit,
+                budget=budget,
+                chosen=chosen,
                 same_start=same_start(runs),
             ),
-            key="compare_frontier", revision=revision, height=460,
-            alt=t("compare.frontier_help"), on_pick=_open,
-        )  # fmt: skip
+            key="compare_frontier",
+            revision=revision,
+            height=460,
+            alt=t("compare.frontier_help"),
+            on_pick=_open,
+        )
 
 
 def _budget(
     lines: Sequence[Compared], metric: str, title: str, names: dict[str, str]
 ) -> float | None:
     """Ask how much KL may be spent, and say what is the best that it buys."""
-    address.recall_number("budget")
+    url_state.recall_number("budget")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         budget: float | None = st.number_input(
-            t("compare.budget"), min_value=0.0, value=None, key="budget", format="%g", step=1.0,
-            help=t("compare.budget_help"), placeholder=t("compare.budget_none"), width=240,
-        )  # fmt: skip
+            t("compare.budget"),
+            min_value=0.0,
+            value=None,
+            key="budget",
+            format="%g",
+            step=1.0,
+            help=t("compare.budget_help"),
+            placeholder=t("compare.budget_none"),
+            width=240,
+        )
         budget = budget or None
-        address.record("budget", "" if budget is None else f"{budget:g}")
+        url_state.record("budget", "" if budget is None else f"{budget:g}")
         if budget is None or metric not in REWARDS:
             # Of KL or repetition the highest is not the best.
             return budget
@@ -161,10 +184,17 @@ def _budget(
         if best is None:
             st.text(t("compare.none_within", budget=number(budget)))
         else:
-            st.text(t(
-                "compare.best_within", budget=number(budget), name=names[best.run_id],
-                step=best.step, metric=title, value=number(best.reward), kl=number(best.kl),
-            ))  # fmt: skip
+            st.text(
+                t(
+                    "compare.best_within",
+                    budget=number(budget),
+                    name=names[best.run_id],
+                    step=best.step,
+                    metric=title,
+                    value=number(best.reward),
+                    kl=number(best.kl),
+                )
+            )
     return budget
 
 
@@ -181,12 +211,17 @@ def _answers(runs: Sequence[Run], lines: Sequence[Compared]) -> tuple[str, int] 
         The run and the step that are open, when it is one run.
     """
     by_id = {run.id: run for run in runs}
-    address.recall("of", [EVERY, *by_id], EVERY)
+    url_state.recall("of", [EVERY, *by_id], EVERY)
     names = {run.id: label(run) for run in runs} | {EVERY: t("compare.of_all")}
-    of = str(st.selectbox(
-        t("compare.of"), [EVERY, *by_id], key="of", format_func=lambda name: names[name],
-    ))  # fmt: skip
-    address.record("of", of, EVERY)
+    of = str(
+        st.selectbox(
+            t("compare.of"),
+            [EVERY, *by_id],
+            key="of",
+            format_func=lambda name: names[name],
+        )
+    )
+    url_state.record("of", of, EVERY)
     if of == EVERY:
         shown = [by_id[line.run_ids[0]] for line in lines]
         generations(shown, [run.name for run in shown])
@@ -203,6 +238,8 @@ def _to_episodes(run_id: str, step: int) -> None:
     kept = [known for known in services.store().samples.steps(run_id, "episode") if known <= step]
     if kept:
         st.page_link(
-            navigation.path("resets"), label=t("compare.episodes", step=kept[-1]),
-            icon=":material/restart_alt:", query_params={"run": run_id, "step": str(kept[-1])},
-        )  # fmt: skip
+            navigation.path("resets"),
+            label=t("compare.episodes", step=kept[-1]),
+            icon=":material/restart_alt:",
+            query_params={"run": run_id, "step": str(kept[-1])},
+        )

@@ -6,10 +6,11 @@ from typing import NoReturn
 
 import streamlit as st
 
-from drpo import demo, preflight
-from drpo.config import RunConfig
-from drpo.dashboard import navigation, services
-from drpo.dashboard.words import t
+from drpo.config.run_config import RunConfig
+from drpo.dashboard import navigation
+from drpo.dashboard.i18n import t
+from drpo.dashboard.state import services
+from drpo.runs import demo, preflight
 from drpo.store import Store
 from drpo.store.schema import Run
 

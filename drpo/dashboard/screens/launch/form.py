@@ -10,14 +10,15 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from drpo import demo, estimate
-from drpo.cli.options import command_line
-from drpo.config import RunConfig, groups, leaves
-from drpo.dashboard import address, forms, services
-from drpo.dashboard.look import duration, size
-from drpo.dashboard.run_choice import label, offered
-from drpo.dashboard.words import t
+from drpo.config.command_line import command_line
+from drpo.config.run_config import RunConfig, groups, leaves
+from drpo.dashboard.components import forms
+from drpo.dashboard.components.run_choice import label, offered
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import duration, size
+from drpo.dashboard.state import services, url_state
 from drpo.errors import DrpoError
+from drpo.runs import demo, estimate
 from drpo.store import Store
 
 MATERIAL = ("data", "heldout", "policy", "reward_model")
@@ -89,7 +90,7 @@ def to_url(values: Mapping[str, Any], base: Mapping[str, Any]) -> None:
     for leaf, value in values.items():
         text = value if isinstance(value, str) else json.dumps(value)
         plain = "" if value == base[leaf] else text
-        address.record(leaf, plain)
+        url_state.record(leaf, plain)
 
 
 def material(store: Store) -> dict[str, list[str]]:
@@ -119,10 +120,15 @@ def choose_material(leaf: str, value: str | None, options: list[str], *, key: st
     """A choice among what is known, which also takes a path or a Hub name that is typed in."""
     known = list(dict.fromkeys([*([value] if value else []), *options]))
     chosen = st.selectbox(
-        forms.label(leaf), known, index=known.index(value) if value else None, key=key,
-        format_func=short_name, accept_new_options=True, help=forms.help_of(leaf),
+        forms.label(leaf),
+        known,
+        index=known.index(value) if value else None,
+        key=key,
+        format_func=short_name,
+        accept_new_options=True,
+        help=forms.help_of(leaf),
         placeholder=t(f"launch.choose_{leaf}"),
-    )  # fmt: skip
+    )
     return chosen or None
 
 
@@ -141,9 +147,10 @@ def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
                 chosen[leaf] = forms.knob(leaf, float(values[leaf]), key=f"{key}_{leaf}")
                 st.caption(t(f"launch.ends_{leaf}"))
     main = [
-        leaf for leaf, (_, declared) in leaves().items()
+        leaf
+        for leaf, (_, declared) in leaves().items()
         if forms.is_main(declared) and leaf not in (*MATERIAL, *KNOBS)
-    ]  # fmt: skip
+    ]
     with st.grid(4, min_column_width=200):
         for leaf in main:
             chosen[leaf] = forms.field(leaf, values[leaf], key=f"{key}_{leaf}")
@@ -158,12 +165,14 @@ def other_settings(
         group: [leaf for leaf in model.model_fields if leaf not in chosen and leaf not in MATERIAL]
         for group, model in groups().items()
     }
-    address.recall("more", ["", *folded], "")
+    url_state.recall("more", ["", *folded], "")
     opened = st.pills(
-        t("launch.more"), [group for group, rest in folded.items() if rest], key="more",
+        t("launch.more"),
+        [group for group, rest in folded.items() if rest],
+        key="more",
         format_func=lambda group: t(f"launch.group_{group}"),
-    )  # fmt: skip
-    address.record("more", str(opened or ""))
+    )
+    url_state.record("more", str(opened or ""))
     found: dict[str, Any] = {}
     with st.grid(4, min_column_width=200):
         for group, rest in folded.items():

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from drpo.dashboard import charts
-from drpo.dashboard.charts import Source
-from drpo.dashboard.frames import Series
-from drpo.dashboard.look import COLOURS, read_assets
-from drpo.dashboard.marks import marks_of
-from drpo.dashboard.verdict_words import in_full
-from drpo.dashboard.words import t
+from drpo.analysis.verdict import Verdict
+from drpo.dashboard.charts import figures
+from drpo.dashboard.charts.annotations import marks_of
+from drpo.dashboard.charts.figures import Source
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import COLOURS, read_assets
+from drpo.dashboard.i18n.verdict_words import in_full
+from drpo.dashboard.state.metric_series import Series
 from drpo.store import Store
 from drpo.store.schema import EventRow, Run
-from drpo.verdict import Verdict
 
 PROMPTS = 6
 """Held-out prompts whose answers travel with a replay."""
@@ -45,9 +45,14 @@ _PANELS = (
 
 
 def replay(
-    store: Store, verdict: Verdict, source: Source, events: Sequence[EventRow], *,
-    key: str, stage: bool = False,
-) -> None:  # fmt: skip
+    store: Store,
+    verdict: Verdict,
+    source: Source,
+    events: Sequence[EventRow],
+    *,
+    key: str,
+    stage: bool = False,
+) -> None:
     """Show a run's picture, which plays.
 
     Args:
@@ -62,11 +67,26 @@ def replay(
     words = {
         name: t(f"overview.replay_{name}")
         for name in (
-            "replay", "play", "pause", "again", "scrub", "speed", "speed_label", "next", "full",
-            "clock", "region", "start", "prompt", "answer_at", "answer_start", "empty", "score",
+            "replay",
+            "play",
+            "pause",
+            "again",
+            "scrub",
+            "speed",
+            "speed_label",
+            "next",
+            "full",
+            "clock",
+            "region",
+            "start",
+            "prompt",
+            "answer_at",
+            "answer_start",
+            "empty",
+            "score",
             "gold",
         )
-    }  # fmt: skip
+    }
     _REPLAY(
         data={**data, "words": words, "colours": COLOURS, "stage": stage},
         key=key,
@@ -126,7 +146,7 @@ def _panel(
 
 
 def _line(series: Series, errors: Series | None = None, *, heldout: bool = True) -> dict[str, Any]:
-    drawn = charts.thin(series, POINTS)
+    drawn = figures.thin(series, POINTS)
     spread = None
     if errors is not None and len(errors):
         # An evaluation without an error of its own gets none: the band closes up there.

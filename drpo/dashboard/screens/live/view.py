@@ -12,16 +12,18 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from drpo.dashboard import alarm_cards, event_words, frames, run_charts, services
-from drpo.dashboard.generations import generations
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import number, told_apart
-from drpo.dashboard.marks import marks_of
-from drpo.dashboard.notices import guarded, notice
-from drpo.dashboard.run_controls import controls
-from drpo.dashboard.run_details import details
-from drpo.dashboard.run_status import axis_end, status_line
-from drpo.dashboard.words import t
+from drpo.dashboard.charts import run_charts
+from drpo.dashboard.charts.annotations import marks_of
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.components import alarm_cards
+from drpo.dashboard.components.generations import generations
+from drpo.dashboard.components.notices import guarded, notice
+from drpo.dashboard.components.run_controls import controls
+from drpo.dashboard.components.run_status import axis_end, status_line
+from drpo.dashboard.i18n import event_words, t
+from drpo.dashboard.i18n.format import number, told_apart
+from drpo.dashboard.screens.live.details_view import details
+from drpo.dashboard.state import metric_series, services
 from drpo.store.schema import Run
 
 TICK = 1.0
@@ -54,12 +56,12 @@ def _while_live(run_ids: Sequence[str], draw: Callable[[], None]) -> None:
 
 
 def _any_live(run_ids: Sequence[str]) -> bool:
-    return any(frames.is_live(services.store().runs.get(run_id)) for run_id in run_ids)
+    return any(metric_series.is_live(services.store().runs.get(run_id)) for run_id in run_ids)
 
 
 def _one(run_id: str) -> None:
     run = services.store().runs.get(run_id)
-    feed = frames.feed(run_id)
+    feed = metric_series.feed(run_id)
     sticky("status_bar")
     with st.container(key="status_bar", horizontal=True, vertical_alignment="center"):
         status_line(run, feed)
@@ -76,23 +78,30 @@ def _one(run_id: str) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(
-            run_charts.reward(feed, until=until, happened=marks), key="reward", revision=run_id,
-            alt=t("live.alt_reward", last=number(feed.last("eval/scores"))), group=run_id,
+            run_charts.reward(feed, until=until, happened=marks),
+            key="reward",
+            revision=run_id,
+            alt=t("live.alt_reward", last=number(feed.last("eval/scores"))),
+            group=run_id,
             height=HEIGHT,
-        )  # fmt: skip
+        )
     with right:
         live_chart(
-            run_charts.kl(feed, until=until, happened=marks), key="kl", revision=run_id,
-            alt=t("live.alt_kl", last=number(feed.last("eval/kl"))), group=run_id, height=HEIGHT,
-        )  # fmt: skip
+            run_charts.kl(feed, until=until, happened=marks),
+            key="kl",
+            revision=run_id,
+            alt=t("live.alt_kl", last=number(feed.last("eval/kl"))),
+            group=run_id,
+            height=HEIGHT,
+        )
     generations([run], [run.name])
     details(run, feed)
 
 
 def _two(left: str, right: str) -> None:
     runs = [services.store().runs.get(run_id) for run_id in (left, right)]
-    feeds = [frames.feed(run.id) for run in runs]
-    differing = frames.settings_that_differ(runs, feeds)
+    feeds = [metric_series.feed(run.id) for run in runs]
+    differing = metric_series.settings_that_differ(runs, feeds)
     ranges = (
         run_charts.common_range(feeds, "eval/scores", "objective/scores"),
         run_charts.common_range(feeds, "eval/gold", "objective/gold"),
@@ -116,14 +125,20 @@ def _two(left: str, right: str) -> None:
             until = axis_end(run)
             live_chart(
                 run_charts.reward(feed, until=until, happened=marks, ranges=ranges),
-                key=f"reward_{run.id}", revision=run.id, group="pair", height=HEIGHT,
+                key=f"reward_{run.id}",
+                revision=run.id,
+                group="pair",
+                height=HEIGHT,
                 alt=t("live.alt_reward", last=number(feed.last("eval/scores"))),
-            )  # fmt: skip
+            )
             live_chart(
                 run_charts.kl(feed, until=until, happened=marks, top=top),
-                key=f"kl_{run.id}", revision=run.id, group="pair", height=HEIGHT,
+                key=f"kl_{run.id}",
+                revision=run.id,
+                group="pair",
+                height=HEIGHT,
                 alt=t("live.alt_kl", last=number(feed.last("eval/kl"))),
-            )  # fmt: skip
+            )
     generations(runs, [run.name for run in runs])
 
 
@@ -139,7 +154,7 @@ def heading(name: str, differing: dict[str, str]) -> None:
     )
 
 
-def broke_off(run: Run, feed: frames.Feed) -> None:
+def broke_off(run: Run, feed: metric_series.Feed) -> None:
     """Say why a run did not end as planned, if it did not."""
     why = event_words.trouble(run, feed.events)
     if why:
@@ -151,7 +166,7 @@ def waiting(run: Run) -> None:
     if run.config["run"]["method"] == "rm":
         st.caption(t("live.no_policy"))
         return
-    if not frames.is_live(run):
+    if not metric_series.is_live(run):
         st.caption(t("live.nothing_written"))
         return
     with st.container(border=True, height=160, vertical_alignment="center"):

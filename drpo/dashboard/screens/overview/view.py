@@ -8,21 +8,20 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from drpo.comparison import Comparison
-from drpo.dashboard import verdict_words as say
-from drpo.dashboard.look import count, number
-from drpo.dashboard.notices import notice
-from drpo.dashboard.run_status import updates_of
-from drpo.dashboard.words import LANGUAGES, language, spoken, t
-from drpo.evaluation.statistics import Interval
-from drpo.verdict import Verdict
+from drpo.analysis.head_to_head import Comparison
+from drpo.analysis.verdict import Verdict
+from drpo.dashboard.components.notices import notice
+from drpo.dashboard.components.run_status import updates_of
+from drpo.dashboard.i18n import LANGUAGES, language, spoken, t
+from drpo.dashboard.i18n import verdict_words as say
+from drpo.dashboard.i18n.format import ASSETS, count, number
+from drpo.stats.intervals import Interval
 
-STYLE = f"<style>{(Path(__file__).parent / 'assets' / 'overview.css').read_text('utf-8')}</style>"
+STYLE = f"<style>{(ASSETS / 'overview.css').read_text('utf-8')}</style>"
 
 _CALL_MEANING = {"better": "gold", "worse": "alarm", "open": "start", None: "start"}
 
@@ -117,8 +116,10 @@ def gauge(comparison: Comparison, left: str = "", right: str = "") -> str:
     low, high, value = (100 * (part or 0.0) for part in (rate.low, rate.high, rate.value))
     told = t(
         "overview.gauge_alt",
-        rate=say.percent(rate.value), low=say.percent(rate.low), high=say.percent(rate.high),
-    )  # fmt: skip
+        rate=say.percent(rate.value),
+        low=say.percent(rate.low),
+        high=say.percent(rate.high),
+    )
     return (
         f'<div class="drpo-gauge"><div class="bar" role="img" aria-label="{html.escape(told)}">'
         f'<div class="half"></div><div class="band" style="left:{low:.1f}%;'
@@ -136,10 +137,11 @@ def cards(verdict: Verdict) -> list[Card]:
         rate = verdict.main.rate
         found.append(
             Card(
-                t("overview.number_rate"), say.percent(rate.value),
+                t("overview.number_rate"),
+                say.percent(rate.value),
                 say.between_shares(rate),
             )
-        )  # fmt: skip
+        )
     if verdict.change:
         change = verdict.change
         gold = change.source == "gold"
@@ -155,10 +157,12 @@ def cards(verdict: Verdict) -> list[Card]:
     if verdict.risk.kl is not None:
         found.append(
             Card(
-                t("overview.number_kl"), number(verdict.risk.kl), say.kl_told(verdict.risk),
+                t("overview.number_kl"),
+                number(verdict.risk.kl),
+                say.kl_told(verdict.risk),
                 meaning="alarm" if verdict.risk.over_budget else "kl",
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -218,9 +222,11 @@ def table(verdict: Verdict) -> pd.DataFrame:
     if verdict.change:
         rows.append(_row(t("overview.row_gain"), verdict.change.gain))
     plain = {
-        "row_kl": verdict.risk.kl, "row_alarms": float(len(verdict.risk.alarms)),
-        "row_seconds": verdict.cost.seconds, "row_episodes": float(verdict.cost.episodes),
-    }  # fmt: skip
+        "row_kl": verdict.risk.kl,
+        "row_alarms": float(len(verdict.risk.alarms)),
+        "row_seconds": verdict.cost.seconds,
+        "row_episodes": float(verdict.cost.episodes),
+    }
     rows += [(t(f"overview.{key}"), value, None, None, None) for key, value in plain.items()]
     names = [t(f"overview.col_{name}") for name in ("figure", "value", "low", "high", "n")]
     return pd.DataFrame(rows, columns=names)

@@ -10,15 +10,20 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo import estimate, orders, pilot
-from drpo.dashboard import forms, frames, launch_form, navigation
-from drpo.dashboard.look import count, duration
-from drpo.dashboard.notices import guarded, show_problem
-from drpo.dashboard.relabel import relabel
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.components import forms
+from drpo.dashboard.components.notices import guarded, show_problem
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import count, duration
+from drpo.dashboard.screens.launch import form
+from drpo.dashboard.state import metric_series
+from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
-from drpo.pilot import Member, Pilot
+from drpo.pilot import design
+from drpo.pilot.design import Member, Pilot
+from drpo.runs import estimate
 from drpo.store import Store
+from drpo.system import control
 
 OWN = ("name", "seed", "reset_prob")
 """Settings that a pilot gives its runs itself."""
@@ -29,19 +34,21 @@ TICK = 2.0
 
 def begin(store: Store) -> None:
     """Pilots there are, and the form for a new one."""
-    known = pilot.every(store)
+    known = design.every(store)
     st.subheader(t("pilot.existing"))
     if not known:
         st.write(t("pilot.none_yet"))
     for one in known:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link(
-                navigation.path("pilot"), label=f"{t('pilot.open')} {clock(one.created_at)}",
-                icon=":material/explore:", query_params={"pilot": one.id},
-            )  # fmt: skip
+                navigation.path("pilot"),
+                label=f"{t('pilot.open')} {clock(one.created_at)}",
+                icon=":material/explore:",
+                query_params={"pilot": one.id},
+            )
             st.text(f"{one.name} · {_state(store, one)}")
     st.subheader(t("pilot.begin"))
-    every = launch_form.starting_points(store)
+    every = form.starting_points(store)
     samples = {point: name for point, name in every.items() if point.startswith("sample-")}
     points = samples or every
     relabel("begin_from")
@@ -50,13 +57,16 @@ def begin(store: Store) -> None:
             t("pilot.name"), t("pilot.name_default"), max_chars=60, key="begin_name"
         )
         point = st.selectbox(
-            t("pilot.start"), list(points), format_func=points.__getitem__,
-            help=t("pilot.start_help"), key="begin_from",
-        )  # fmt: skip
+            t("pilot.start"),
+            list(points),
+            format_func=points.__getitem__,
+            help=t("pilot.start_help"),
+            key="begin_from",
+        )
         begun = st.form_submit_button(t("pilot.begin"), type="primary")
     if begun:
         try:
-            made = pilot.create(store, name, shared_settings(launch_form.settings_of(point, store)))
+            made = design.create(store, name, shared_settings(form.settings_of(point, store)))
         except DrpoError as error:
             show_problem(error)
             return
@@ -74,7 +84,7 @@ def shared_settings(values: dict[str, Any]) -> dict[str, Any]:
 def _state(store: Store, one: Pilot) -> str:
     if one.decision.choice:
         return t(f"pilot.choice_{one.decision.choice}")
-    done, total = pilot.progress(pilot.members(store, one))
+    done, total = design.progress(design.members(store, one))
     return (
         t("pilot.progress", done=count(done), total=count(total)) if total else t("pilot.planned")
     )
@@ -87,7 +97,7 @@ def clock(seconds: float) -> str:
 
 def stepper() -> int:
     """The four steps; all can be reached at any time. Returns the present one, from 1."""
-    places = [str(place) for place in range(1, len(pilot.STEPS) + 1)]
+    places = [str(place) for place in range(1, len(design.STEPS) + 1)]
     # The link's name for it is `step`, as Live's is for another kind of step; the widget's is not.
     asked = st.query_params.get("step", "1")
     # Another screen drops the widget's value; the link that led back here still says it.
@@ -96,20 +106,27 @@ def stepper() -> int:
         st.session_state["pilot_step"] = asked
     st.session_state.setdefault("pilot_step", places[0])
     place = st.segmented_control(
-        t("pilot.steps"), places, key="pilot_step", required=True, label_visibility="collapsed",
-        format_func=lambda place: f"{place}. {t(f'pilot.step_{pilot.STEPS[int(place) - 1]}')}",
-    )  # fmt: skip
+        t("pilot.steps"),
+        places,
+        key="pilot_step",
+        required=True,
+        label_visibility="collapsed",
+        format_func=lambda place: f"{place}. {t(f'pilot.step_{design.STEPS[int(place) - 1]}')}",
+    )
     st.session_state["pilot_step_asked"] = st.query_params["step"] = str(place)
     return int(str(place))
 
 
 def next_step(step: int) -> None:
     """The button to what comes after."""
-    if step < len(pilot.STEPS):
+    if step < len(design.STEPS):
         st.button(
-            t("pilot.next", step=t(f"pilot.step_{pilot.STEPS[step]}")), key="next_step",
-            icon=":material/arrow_forward:", on_click=_go_to, args=(str(step + 1),),
-        )  # fmt: skip
+            t("pilot.next", step=t(f"pilot.step_{design.STEPS[step]}")),
+            key="next_step",
+            icon=":material/arrow_forward:",
+            on_click=_go_to,
+            args=(str(step + 1),),
+        )
 
 
 def _go_to(place: str) -> None:
@@ -119,18 +136,18 @@ def _go_to(place: str) -> None:
 def runs(store: Store, one: Pilot) -> None:
     """Step 2: the plan, the button, and how far the runs are."""
     st.write(t("pilot.runs_lead"))
-    planned = pilot.members(store, one)
+    planned = design.members(store, one)
     if not any(member.run for member in planned):
         one = _plan(store, one)
-        planned = pilot.members(store, one)
-    live = any(member.run and frames.is_live(member.run) for member in planned)
+        planned = design.members(store, one)
+    live = any(member.run and metric_series.is_live(member.run) for member in planned)
 
     @st.fragment(run_every=TICK if live else None, key="pilot_runs")
     @guarded
     def tick() -> None:
-        now = pilot.members(store, one)
+        now = design.members(store, one)
         _show_members(now)
-        if live and not any(member.run and frames.is_live(member.run) for member in now):
+        if live and not any(member.run and metric_series.is_live(member.run) for member in now):
             st.rerun()
 
     if any(member.run for member in planned):
@@ -156,17 +173,21 @@ def _plan(store: Store, one: Pilot) -> Pilot:
     with left:
         # At 0 the two arms would be the same runs.
         prob = forms.knob(
-            "reset_prob", max(one.reset_prob, LEAST_RESETS), key=f"{one.id}_reset_prob",
+            "reset_prob",
+            max(one.reset_prob, LEAST_RESETS),
+            key=f"{one.id}_reset_prob",
             lowest=LEAST_RESETS,
-        )  # fmt: skip
+        )
     with right:
         chosen["kl_coef"] = forms.knob("kl_coef", float(values["kl_coef"]), key=f"{one.id}_kl_coef")
     wanted = replace(
-        one, settings={**one.settings, **chosen}, seeds=tuple(range(int(seeds))),
+        one,
+        settings={**one.settings, **chosen},
+        seeds=tuple(range(int(seeds))),
         reset_prob=prob,
-    )  # fmt: skip
+    )
     if wanted != one:
-        one = pilot.plan(
+        one = design.plan(
             store, one, settings=wanted.settings, seeds=wanted.seeds, reset_prob=wanted.reset_prob
         )
     try:
@@ -179,7 +200,7 @@ def _plan(store: Store, one: Pilot) -> Pilot:
 
 
 def _show_members(planned: Sequence[Member]) -> None:
-    done, total = pilot.progress(planned)
+    done, total = design.progress(planned)
     st.progress(
         min(1.0, done / max(1, total)),
         text=t("pilot.progress", done=count(done), total=count(total)),
@@ -210,26 +231,32 @@ def members_table(planned: Sequence[Member]) -> pd.DataFrame:
 
 
 def _orders(store: Store, one: Pilot, planned: Sequence[Member], *, live: bool) -> None:
-    missing = any(member.run is None or member.run.status in orders.RESUMABLE for member in planned)
+    missing = any(
+        member.run is None or member.run.status in control.RESUMABLE for member in planned
+    )
     begun = any(member.run for member in planned)
     with st.container(horizontal=True):
         if missing and st.button(
-            t("pilot.run_rest" if begun else "pilot.run"), key="run_pilot", type="primary",
+            t("pilot.run_rest" if begun else "pilot.run"),
+            key="run_pilot",
+            type="primary",
             icon=":material/rocket_launch:",
-        ):  # fmt: skip
+        ):
             try:
                 with st.spinner(t("pilot.queued")):
-                    pilot.launch(store, one)
+                    design.launch(store, one)
             except DrpoError as error:
                 show_problem(error)
             else:
                 st.rerun()
         if live and st.button(t("pilot.stop"), key="stop_pilot", icon=":material/stop:"):
-            pilot.stop(store, one)
+            design.stop(store, one)
             st.rerun()
-        first = next((m.run for m in planned if m.run and frames.is_live(m.run)), None)
+        first = next((m.run for m in planned if m.run and metric_series.is_live(m.run)), None)
         if first is not None:
             st.page_link(
-                navigation.path("live"), label=t("pilot.watch"), icon=":material/monitoring:",
+                navigation.path("live"),
+                label=t("pilot.watch"),
+                icon=":material/monitoring:",
                 query_params={"run": first.id},
-            )  # fmt: skip
+            )

@@ -11,17 +11,24 @@ from typing import TypeVar
 
 import streamlit as st
 
-from drpo.dashboard import address, services, typed
-from drpo.dashboard.run_choice import label
-from drpo.dashboard.words import t
-from drpo.dashboard.writing import Generation
+from drpo.dashboard.components.playground_session import Generation
+from drpo.dashboard.components.run_choice import label
+from drpo.dashboard.i18n import t
+from drpo.dashboard.state import services, url_fields, url_state
 from drpo.playground import Sampling, Source, sources_of
-from drpo.playground.asking import LONGEST, MOST, START
+from drpo.playground.protocol import LONGEST, MOST, START
 from drpo.store.schema import Run, SampleRow
 
 FIELDS = (
-    "models", "example", "prompt", "prefix", "temperature", "top_p", "max_tokens", "sampling_seed",
-)  # fmt: skip
+    "models",
+    "example",
+    "prompt",
+    "prefix",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "sampling_seed",
+)
 """The fields' keys, and their names in the URL."""
 NEXT = "playground_next"
 """In the session: what a click on a word puts into the fields."""
@@ -65,12 +72,16 @@ def choose_sources(
     mine = [key for key in known if key.rpartition("@")[0] == run_id]
     # The newest checkpoint of a run beside what it started from.
     default = list(dict.fromkeys([mine[-1], mine[0]])) if mine else [first]
-    address.recall_many("models", list(known), shown.sources if shown else default, MOST)
+    url_state.recall_many("models", list(known), shown.sources if shown else default, MOST)
     chosen = st.multiselect(
-        t("playground.sources"), list(known), key="models", max_selections=MOST,
-        format_func=lambda key: known[key][1], placeholder=t("playground.choose"),
-    )  # fmt: skip
-    address.record("models", chosen)
+        t("playground.sources"),
+        list(known),
+        key="models",
+        max_selections=MOST,
+        format_func=lambda key: known[key][1],
+        placeholder=t("playground.choose"),
+    )
+    url_state.record("models", chosen)
     return [known[key][0] for key in chosen]
 
 
@@ -92,7 +103,7 @@ def texts(
     if not sources and "example" in st.session_state:
         # Between one checkpoint and the next; the next one's example takes its place.
         names = list(dict.fromkeys([*names, st.session_state["example"]]))
-    example = address.recall("example", names, first)
+    example = url_state.recall("example", names, first)
     base = examples.get(example, st.session_state.setdefault(_FILLED, ("", "")))
     if "prompt" not in st.session_state or "prefix" not in st.session_state:
         st.session_state[_FILLED] = base
@@ -102,10 +113,14 @@ def texts(
         # An example that was edited before it was asked: the text is the visitor's own.
         st.session_state["example"], base = "own", shown.texts
     example = st.selectbox(
-        t("playground.example"), names, key="example", on_change=_fill, args=(examples,),
+        t("playground.example"),
+        names,
+        key="example",
+        on_change=_fill,
+        args=(examples,),
         format_func=_example_name,
-    )  # fmt: skip
-    address.record("example", example, first)
+    )
+    url_state.record("example", example, first)
     return (
         _text("prompt", base[0], height=140),
         _text("prefix", base[1], height=80, tip=t("playground.prefix_help")),
@@ -113,11 +128,9 @@ def texts(
 
 
 def _text(key: str, base: str, *, height: int, tip: str | None = None) -> str:
-    typed.recall_text(key, base)
-    text = st.text_area(
-        t(f"playground.{key}"), key=key, height=height, max_chars=20_000, help=tip
-    )  # fmt: skip
-    typed.record_text(key, text, base)
+    url_fields.recall_text(key, base)
+    text = st.text_area(t(f"playground.{key}"), key=key, height=height, max_chars=20_000, help=tip)
+    url_fields.record_text(key, text, base)
     return text
 
 
@@ -161,23 +174,38 @@ def sampling(shown: Generation | None) -> Sampling:
     with st.expander(t("playground.sampling")), st.grid(4, min_column_width=170):
         return Sampling(
             temperature=_number(
-                "temperature", t("playground.temperature"), st.slider,
-                0.0, 2.0, usual.temperature, 0.05,
+                "temperature",
+                t("playground.temperature"),
+                st.slider,
+                0.0,
+                2.0,
+                usual.temperature,
+                0.05,
             ),
             top_p=_number("top_p", t("playground.top_p"), st.slider, 0.05, 1.0, usual.top_p, 0.05),
             max_tokens=_number(
-                "max_tokens", t("playground.max_tokens"), st.number_input,
-                1, LONGEST, usual.max_tokens, 1,
+                "max_tokens",
+                t("playground.max_tokens"),
+                st.number_input,
+                1,
+                LONGEST,
+                usual.max_tokens,
+                1,
             ),
             seed=_number(
-                "sampling_seed", t("playground.seed"), st.number_input,
-                0, 2**31 - 1, usual.seed, 1,
+                "sampling_seed",
+                t("playground.seed"),
+                st.number_input,
+                0,
+                2**31 - 1,
+                usual.seed,
+                1,
             ),
-        )  # fmt: skip
+        )
 
 
 def _number(key: str, name: str, widget: Callable[..., T], low: T, high: T, usual: T, step: T) -> T:
-    typed.recall_number(key, low, high, usual)
+    url_fields.recall_number(key, low, high, usual)
     value = widget(name, low, high, step=step, key=key)
-    typed.record_number(key, value, usual)
+    url_fields.record_number(key, value, usual)
     return value

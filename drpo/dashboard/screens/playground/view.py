@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import address, playground_fields, services, writing
-from drpo.dashboard.look import COLOURS, number, read_assets
-from drpo.dashboard.notices import guarded, notice, show_problem
-from drpo.dashboard.words import t
-from drpo.dashboard.writing import KIND, Generation, Written
+from drpo.dashboard.components import playground_session
+from drpo.dashboard.components.notices import guarded, notice, show_problem
+from drpo.dashboard.components.playground_session import KIND, Generation, Written
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import COLOURS, number, read_assets
+from drpo.dashboard.screens.playground import fields
+from drpo.dashboard.state import services, url_state
 from drpo.errors import DrpoError
 from drpo.playground import Sampling, Source
 
@@ -37,12 +39,12 @@ def shown() -> Generation | None:
     asked = st.query_params.get("written", "")
     here: Generation | None = st.session_state.get(SHOWN)
     if asked and (here is None or here.key != asked):
-        here = writing.find(services.store(), asked)
+        here = playground_session.find(services.store(), asked)
         st.session_state[SHOWN] = here
         if here is not None:
-            playground_fields.forget()
+            fields.forget()
     if here is not None:
-        address.record("written", here.key)
+        url_state.record("written", here.key)
     elif asked:
         notice("warning", t("playground.gone"))
     return here
@@ -56,9 +58,12 @@ def write_buttons(
     live = here if here is not None and here.live else None
     with st.container(horizontal=True, gap="small"):
         pressed = st.button(
-            t("playground.write"), type="primary", key="write", icon=":material/edit:",
+            t("playground.write"),
+            type="primary",
+            key="write",
+            icon=":material/edit:",
             disabled=not sources or not prompt,
-        )  # fmt: skip
+        )
         if live:
             st.button(t("playground.stop"), key="stop", icon=":material/stop:", on_click=live.stop)
     if not sources:
@@ -67,12 +72,14 @@ def write_buttons(
         if live:
             live.stop()
         try:
-            begun = writing.start(services.store(), sources, prompt, prefix, how.checked())
+            begun = playground_session.start(
+                services.store(), sources, prompt, prefix, how.checked()
+            )
         except DrpoError as error:
             show_problem(error)
         else:
             st.session_state[SHOWN] = begun
-            address.record("written", begun.key)
+            url_state.record("written", begun.key)
 
 
 def show_generation() -> None:
@@ -85,7 +92,7 @@ def show_generation() -> None:
 
 
 def _show(here: Generation, was_live: bool) -> None:
-    if playground_fields.NEXT in st.session_state or (was_live and not here.live):
+    if fields.NEXT in st.session_state or (was_live and not here.live):
         # The whole page: it reads the clicked word's beginning, or ends the looking.
         st.rerun()
     if here.error:
@@ -94,32 +101,34 @@ def _show(here: Generation, was_live: bool) -> None:
             return
     if here.live:
         st.caption(t("playground.writing" if here.begun else "playground.waiting"))
-    address.recall("shade", COLOUR_BY, COLOUR_BY[0])
+    url_state.recall("shade", COLOUR_BY, COLOUR_BY[0])
     shade = st.segmented_control(
-        t("playground.colour"), COLOUR_BY, key="shade", required=True,
+        t("playground.colour"),
+        COLOUR_BY,
+        key="shade",
+        required=True,
         format_func=lambda name: t(f"playground.colour_{name}"),
-    )  # fmt: skip
-    address.record("shade", str(shade), COLOUR_BY[0])
+    )
+    url_state.record("shade", str(shade), COLOUR_BY[0])
     st.caption(_legend(here, str(shade)))
     names = _names(here)
     _TOKENS(
         data={
             "answers": [_answer(one, str(shade), names, here.live) for one in here.answers],
             "colours": COLOURS,
-            "words": {
-                name: t(f"playground.{name}") for name in ("continue_from", "unfinished")
-            } | {"given": t("answers.from_data")},
+            "words": {name: t(f"playground.{name}") for name in ("continue_from", "unfinished")}
+            | {"given": t("answers.from_data")},
         },
         key="tokens",
         on_cut_change=lambda: _go_on_from(here),
-    )  # fmt: skip
+    )
 
 
 def _names(here: Generation) -> dict[str, str]:
     """What the asked checkpoints are called; a run that was erased since has no name."""
     runs = services.store().runs
     known = [runs.get(one) for one in {one.run for one in here.answers} if runs.exists(one)]
-    return {key: name for key, (_, name) in playground_fields.offered(known).items()}
+    return {key: name for key, (_, name) in fields.offered(known).items()}
 
 
 def _go_on_from(here: Generation) -> None:
@@ -127,7 +136,7 @@ def _go_on_from(here: Generation) -> None:
     cut = st.session_state["tokens"].get("cut")
     if not cut:
         return
-    st.session_state[playground_fields.NEXT] = continued(here, int(cut["at"]), int(cut["index"]))
+    st.session_state[fields.NEXT] = continued(here, int(cut["at"]), int(cut["index"]))
 
 
 def continued(here: Generation, at: int, index: int) -> dict[str, Any]:
@@ -161,8 +170,13 @@ def _answer(one: Written, shade: str, names: dict[str, str], live: bool) -> dict
     end = one.end or {}
     scores = end.get("token_scores") or []
     marks = shades(tokens, scores, shade, end.get("pooling"))
-    figures = [{"label": t("playground.kl_total"), "ink": "kl-ink",
-                "value": number(sum(token["kl"] for token in one.tokens))}]  # fmt: skip
+    figures = [
+        {
+            "label": t("playground.kl_total"),
+            "ink": "kl-ink",
+            "value": number(sum(token["kl"] for token in one.tokens)),
+        }
+    ]
     if end.get("score") is not None:
         figures.insert(
             0, {"label": t("playground.score"), "ink": "learned-ink", "value": number(end["score"])}
@@ -201,9 +215,11 @@ def shades(
 
 def _hover(token: dict[str, Any], scores: Sequence[float], index: int) -> str:
     text = t(
-        "playground.hover", p=number(math.exp(token["log_prob"])),
-        q=number(math.exp(token["start_log_prob"])), kl=number(token["kl"]),
-    )  # fmt: skip
+        "playground.hover",
+        p=number(math.exp(token["log_prob"])),
+        q=number(math.exp(token["start_log_prob"])),
+        kl=number(token["kl"]),
+    )
     if index < len(scores):
         text += "\n" + t("playground.hover_score", score=number(scores[index]))
     return text
@@ -211,10 +227,10 @@ def _hover(token: dict[str, Any], scores: Sequence[float], index: int) -> str:
 
 def earlier() -> None:
     """What was written here before, with the weights that wrote it; unfolded when asked for."""
-    address.recall_flag("earlier")
+    url_state.recall_flag("earlier")
     # Generations carry their tokens: they are read only for somebody who looks at the list.
     folded = st.expander(t("playground.earlier"), key="earlier", on_change="rerun")
-    address.record("earlier", "1" if folded.open else "")
+    url_state.record("earlier", "1" if folded.open else "")
     if folded.open:
         with folded:
             _list_earlier()
@@ -222,8 +238,12 @@ def earlier() -> None:
 
 def _list_earlier() -> None:
     kept = services.store().documents.all(KIND, limit=50)
-    rows = [(document, answer) for document in kept for answer in document.body["answers"]
-            if answer["text"]]  # fmt: skip
+    rows = [
+        (document, answer)
+        for document in kept
+        for answer in document.body["answers"]
+        if answer["text"]
+    ]
     if not rows:
         st.caption(t("playground.earlier_none"))
         return
@@ -242,14 +262,21 @@ def _list_earlier() -> None:
         }
     )
     st.dataframe(
-        table, hide_index=True, key="earlier_table", alt=t("playground.earlier"),
+        table,
+        hide_index=True,
+        key="earlier_table",
+        alt=t("playground.earlier"),
         column_config={
             "open": st.column_config.ButtonColumn(
-                "", type="tertiary", key="open_earlier", on_click=_reopen, width="small",
+                "",
+                type="tertiary",
+                key="open_earlier",
+                on_click=_reopen,
+                width="small",
                 args=([document.key for document, _ in rows],),
             ),
         },
-    )  # fmt: skip
+    )
 
 
 def _ending(answer: dict[str, Any]) -> str:
@@ -260,6 +287,6 @@ def _ending(answer: dict[str, Any]) -> str:
 
 def _reopen(keys: Sequence[str]) -> None:
     """Show a kept generation; what the URL says of the fields is what was asked beside another."""
-    for key in playground_fields.FIELDS:
+    for key in fields.FIELDS:
         st.query_params.pop(key, None)
     st.query_params["written"] = keys[st.session_state["open_earlier"]["row"]]

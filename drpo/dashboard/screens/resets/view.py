@@ -10,11 +10,12 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import address, navigation, services, typed
-from drpo.dashboard.answers import Card, Figure, offline, show_answers, written
-from drpo.dashboard.look import number
-from drpo.dashboard.reset_charts import PARTS, VALUES, Value, depths
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.charts.reset_charts import PARTS, VALUES, Value, depths
+from drpo.dashboard.components.sample_cards import Card, Figure, offline, show_answers, written
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import number
+from drpo.dashboard.state import services, url_fields, url_state
 from drpo.store.schema import SampleRow
 
 PER_PAGE = 8
@@ -42,12 +43,15 @@ def known_values(table: pd.DataFrame, *, on_gold: bool) -> list[Value]:
 
 def choose_value(key: str, known: Sequence[Value]) -> Value:
     """Let the visitor choose what a chart shows; the choice stands in the URL."""
-    address.recall(key, known, known[0])
+    url_state.recall(key, known, known[0])
     value = st.segmented_control(
-        t("resets.which"), known, key=key, required=True,
+        t("resets.which"),
+        known,
+        key=key,
+        required=True,
         format_func=lambda name: t(f"resets.value_{name}"),
-    )  # fmt: skip
-    address.record(key, str(value), known[0])
+    )
+    url_state.record(key, str(value), known[0])
     return cast(Value, value)
 
 
@@ -57,18 +61,24 @@ def figures(episodes: Sequence[SampleRow], known: Sequence[Value]) -> None:
     depth = _mean(resets, "prefix_tokens")
     cards = [
         (
-            t("resets.reset_count"), t("resets.of", count=len(resets), total=len(episodes)),
+            t("resets.reset_count"),
+            t("resets.of", count=len(resets), total=len(episodes)),
             None if depth is None else t("resets.mean_depth", tokens=number(depth)),
         ),
         *((t(f"resets.after_{value}"), *after_reset(episodes, value)) for value in known),
-    ]  # fmt: skip
+    ]
     # Four in a row would cut what each is held against.
     with st.grid(2 if len(cards) == 4 else 3, min_column_width=240):
         for name, value, beside in cards:
             st.metric(
-                name, value, beside, border=True, height="stretch", delta_color="off",
+                name,
+                value,
+                beside,
+                border=True,
+                height="stretch",
+                delta_color="off",
                 delta_arrow="off",
-            )  # fmt: skip
+            )
 
 
 def after_reset(episodes: Sequence[SampleRow], value: Value) -> tuple[str, str | None]:
@@ -78,26 +88,32 @@ def after_reset(episodes: Sequence[SampleRow], value: Value) -> tuple[str, str |
     others = [("prompt", _mean(prompts, value))]
     if value != "kl":
         others.append(("data", _mean(resets, f"offline_{value}")))
-    beside = [t(f"resets.{name}_mean", mean=number(mean)) for name, mean in others
-              if mean is not None]  # fmt: skip
+    beside = [
+        t(f"resets.{name}_mean", mean=number(mean)) for name, mean in others if mean is not None
+    ]
     return number(_mean(resets, value)), " · ".join(beside) or None
 
 
 def chosen_episodes(episodes: Sequence[SampleRow]) -> list[SampleRow]:
     """Let the visitor choose which episodes, in which order; both stand in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        address.recall("from", STARTS, STARTS[0])
+        url_state.recall("from", STARTS, STARTS[0])
         start = st.segmented_control(
-            t("resets.filter"), STARTS, key="from", required=True,
+            t("resets.filter"),
+            STARTS,
+            key="from",
+            required=True,
             format_func=lambda name: t(f"resets.start_{name}"),
-        )  # fmt: skip
-        address.record("from", str(start), STARTS[0])
-        address.recall("order", ORDERS, ORDERS[0])
+        )
+        url_state.record("from", str(start), STARTS[0])
+        url_state.recall("order", ORDERS, ORDERS[0])
         order = st.selectbox(
-            t("resets.order"), ORDERS, key="order",
+            t("resets.order"),
+            ORDERS,
+            key="order",
             format_func=lambda name: t(f"resets.order_{name}"),
-        )  # fmt: skip
-        address.record("order", str(order), ORDERS[0])
+        )
+        url_state.record("order", str(order), ORDERS[0])
     return ordered([e for e in episodes if start in ("all", e.start)], str(order))
 
 
@@ -120,7 +136,7 @@ def ordered(episodes: Sequence[SampleRow], order: str) -> list[SampleRow]:
 
 def cards(episodes: Sequence[SampleRow]) -> None:
     """Show episodes as text, the part from the data marked, beside the data's own answer."""
-    places = typed.page("episodes_page", len(episodes), PER_PAGE)
+    places = url_fields.page("episodes_page", len(episodes), PER_PAGE)
     shown = [_card(place + 1, episodes[place]) for place in places]
     show_answers(shown, key="episodes")
 
@@ -147,22 +163,31 @@ def table(episodes: Sequence[SampleRow], *, on_gold: bool) -> None:
     )
     known = st.column_config.NumberColumn
     st.dataframe(
-        frame, hide_index=True, key="episode_table", alt=t("resets.table"),
+        frame,
+        hide_index=True,
+        key="episode_table",
+        alt=t("resets.table"),
         column_config={
             "open": st.column_config.ButtonColumn(
-                "", type="tertiary", key="open_episode", on_click=_open, width="small",
-                args=([e.id for e in episodes],), help=t("resets.open_help"),
+                "",
+                type="tertiary",
+                key="open_episode",
+                on_click=_open,
+                width="small",
+                args=([e.id for e in episodes],),
+                help=t("resets.open_help"),
             ),
             **{
                 name: known(t(f"resets.col_{name}"), format="%.2f")
-                for name in ("score", "gold", "own", "kl") if name in frame
+                for name in ("score", "gold", "own", "kl")
+                if name in frame
             },
             **{
                 name: st.column_config.Column(t(f"resets.col_{name}"))
                 for name in ("start", "given", "wrote", "answer")
             },
         },
-    )  # fmt: skip
+    )
     opened = st.session_state.pop(OPENED, None)
     if opened:
         st.switch_page(navigation.path("playground"), query_params={"sample": str(opened)})

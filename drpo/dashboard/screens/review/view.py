@@ -9,22 +9,26 @@ import time
 
 import streamlit as st
 
-from drpo.dashboard import address, services
-from drpo.dashboard.answers import Answer, Card, show_answers
-from drpo.dashboard.look import count
-from drpo.dashboard.notices import guarded, notice, show_problem
-from drpo.dashboard.relabel import relabel
-from drpo.dashboard.run_choice import label
-from drpo.dashboard.words import t
+from drpo.dashboard.components.notices import guarded, notice, show_problem
+from drpo.dashboard.components.run_choice import label
+from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import count
+from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.review import BlindItem, Desk, Source, create_review
-from drpo.review.desk import REASONS, Pressed
-from drpo.review.plan import answers_of
+from drpo.review.sampling import answers_of
+from drpo.review.session import REASONS, Pressed
 from drpo.store.schema import Run
 
 SHORTCUTS: dict[Pressed, str] = {
-    "left": "A", "right": "B", "tie": "T", "both_bad": "X", "skip": "S",
-}  # fmt: skip
+    "left": "A",
+    "right": "B",
+    "tie": "T",
+    "both_bad": "X",
+    "skip": "S",
+}
 THUMBS = "<style>.st-key-choices button { min-height: 44px }</style>"
 """Large enough to be hit with a thumb."""
 _SINCE = "review@since"
@@ -38,7 +42,7 @@ def reviewer() -> str:
     name = st.text_input(
         t("review.reviewer"), key="reviewer", max_chars=64, help=t("review.reviewer_help")
     )
-    address.record("reviewer", name)
+    url_state.record("reviewer", name)
     return name.strip()
 
 
@@ -52,9 +56,11 @@ def judge(review_id: str, name: str) -> None:
         show_problem(problem)
     progress = desk.progress()
     told = t(
-        "review.progress", done=count(progress.judged), total=count(progress.total),
+        "review.progress",
+        done=count(progress.judged),
+        total=count(progress.total),
         skipped=count(progress.skipped),
-    )  # fmt: skip
+    )
     st.progress(progress.judged / progress.total, text=told)
     item = desk.next()
     if item is None and (item := desk.skipped()) is not None:
@@ -85,24 +91,36 @@ def _buttons(desk: Desk, item: BlindItem) -> None:
     with st.container(horizontal=True, key="choices"):
         for pressed, shortcut in SHORTCUTS.items():
             st.button(
-                t(f"review.press_{pressed}"), key=f"press_{pressed}", shortcut=shortcut,
-                on_click=_vote, args=(desk, item.item, pressed),
+                t(f"review.press_{pressed}"),
+                key=f"press_{pressed}",
+                shortcut=shortcut,
+                on_click=_vote,
+                args=(desk, item.item, pressed),
                 type="tertiary" if pressed == "skip" else "secondary",
-            )  # fmt: skip
+            )
         _undo(desk)
     relabel("reasons")
     st.pills(
-        t("review.reasons"), REASONS, key="reasons", selection_mode="multi",
+        t("review.reasons"),
+        REASONS,
+        key="reasons",
+        selection_mode="multi",
         format_func=lambda tag: t(f"review.reason_{tag}"),
-    )  # fmt: skip
+    )
     st.caption(t("review.keys"))
 
 
 def _undo(desk: Desk) -> None:
     st.button(
-        t("review.undo"), key="undo", shortcut="U", type="tertiary", icon=":material/undo:",
-        on_click=_take_back, args=(desk,), disabled=desk.progress().left == desk.progress().total,
-    )  # fmt: skip
+        t("review.undo"),
+        key="undo",
+        shortcut="U",
+        type="tertiary",
+        icon=":material/undo:",
+        on_click=_take_back,
+        args=(desk,),
+        disabled=desk.progress().left == desk.progress().total,
+    )
 
 
 def _take_back(desk: Desk) -> None:
@@ -146,9 +164,12 @@ def draw_form(runs: list[Run]) -> str | None:
     st.session_state.setdefault("sources", keys[1::-1])
     relabel("sources")
     chosen = st.multiselect(
-        t("review.sources"), keys, key="sources", help=t("review.sources_help"),
+        t("review.sources"),
+        keys,
+        key="sources",
+        help=t("review.sources_help"),
         format_func=lambda key: options[key].label,
-    )  # fmt: skip
+    )
     sources = [options[key] for key in chosen]
     shared = _shared(sources)
     st.caption(t("review.common", count=count(shared)))

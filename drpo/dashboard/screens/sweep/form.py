@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from drpo import estimate, preflight
-from drpo.config import RunConfig, leaves
-from drpo.dashboard import forms, launch_form, services
-from drpo.dashboard.look import duration
-from drpo.dashboard.notices import show_problem
-from drpo.dashboard.relabel import relabel
-from drpo.dashboard.words import t
+from drpo.config.run_config import RunConfig, leaves
+from drpo.dashboard.components import forms
+from drpo.dashboard.components.notices import show_problem
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import duration
+from drpo.dashboard.screens.launch import form
+from drpo.dashboard.state import services
+from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
+from drpo.runs import estimate, preflight
 from drpo.sweep import Axis, SweepPlan, advance, create
 from drpo.sweep.plan import NOT_AXES, parse_seeds
 
@@ -27,19 +29,24 @@ FIRST = {
 def plan_form() -> str | None:
     """Draw the form; returns the new sweep's id when it was started just now."""
     store = services.store()
-    points = launch_form.starting_points(store)
+    points = form.starting_points(store)
     points.pop("blank", None)
     for key in ("sweep_base", "sweep_kind"):
         relabel(key)
     with st.grid(3, min_column_width=220):
         point = st.selectbox(
-            t("sweep.start_from"), list(points), key="sweep_base",
+            t("sweep.start_from"),
+            list(points),
+            key="sweep_base",
             format_func=lambda point: points[point],
-        )  # fmt: skip
+        )
         kind = st.selectbox(
-            t("sweep.kind"), KINDS, key="sweep_kind", help=t("sweep.kind_help"),
+            t("sweep.kind"),
+            KINDS,
+            key="sweep_kind",
+            help=t("sweep.kind_help"),
             format_func=lambda name: t(f"sweep.kind_{name}"),
-        )  # fmt: skip
+        )
         name = st.text_input(t("sweep.name"), key="sweep_name", max_chars=60)
     if point is None:
         st.caption(t("launch.missing"))
@@ -47,7 +54,7 @@ def plan_form() -> str | None:
     texts = _axes(str(kind))
     seeds, options = _plan_settings(str(kind))
     try:
-        base = RunConfig.of(**launch_form.settings_of(point, store))
+        base = RunConfig.of(**form.settings_of(point, store))
         axes = tuple(Axis.parse(f"{leaf}={text}") for leaf, text in texts.items())
         plan = SweepPlan.of(base, axes=axes, kind=kind, seeds=parse_seeds(seeds), **options)
     except DrpoError as error:
@@ -83,9 +90,11 @@ def _axes(kind: str) -> dict[str, str]:
                 texts[leaf] = text
         relabel("axis_other")
         other = st.selectbox(
-            t("sweep.other"), others, key="axis_other",
+            t("sweep.other"),
+            others,
+            key="axis_other",
             format_func=lambda leaf: forms.label(leaf) if leaf else t("sweep.other_choose"),
-        )  # fmt: skip
+        )
         if other:
             texts[other] = st.text_input(hint, key=f"axis_{kind}_{other}")
     return texts
@@ -104,17 +113,24 @@ def _plan_settings(kind: str) -> tuple[str, dict[str, object]]:
             t("sweep.budget_runs"), 1, None, None, key="sweep_runs", help=t("sweep.budget_help")
         )
         hours = st.number_input(
-            t("sweep.budget_hours"), 0.1, None, None, key="sweep_hours",
+            t("sweep.budget_hours"),
+            0.1,
+            None,
+            None,
+            key="sweep_hours",
             help=t("sweep.budget_help"),
-        )  # fmt: skip
+        )
         together = st.number_input(t("sweep.together"), 1, 64, 2, key="sweep_together")
     early = st.toggle(
         t("sweep.early_stop"), value=True, key="sweep_early", help=t("sweep.early_help")
     )
     return seeds, {
-        "trials": trials, "budget_runs": None if runs is None else int(runs),
-        "budget_hours": hours, "together": int(together), "early_stop": early,
-    }  # fmt: skip
+        "trials": trials,
+        "budget_runs": None if runs is None else int(runs),
+        "budget_hours": hours,
+        "together": int(together),
+        "early_stop": early,
+    }
 
 
 def _size(plan: SweepPlan, base: RunConfig) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
-from drpo.dashboard import address, sweep_charts
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.metric_charts import meaning_of
-from drpo.dashboard.words import t
-from drpo.orders import KNOBS
+from drpo.dashboard.charts import sweep_charts
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.charts.metric_charts import meaning_of
+from drpo.dashboard.i18n import t
+from drpo.dashboard.state import url_state
 from drpo.sweep import Board, Cell, search
+from drpo.system.control import KNOBS
 
 
 def cells(
@@ -52,9 +53,12 @@ def _map(
     meaning = colour(board.metric)
     live_chart(
         sweep_charts.heat(shown, x, y, title=title, unit=unit, meaning=meaning, turned=turned),
-        key="cells", revision=f"{board.id}{x}{y}", height=120 + 92 * rows, on_pick=on_pick,
+        key="cells",
+        revision=f"{board.id}{x}{y}",
+        height=120 + 92 * rows,
+        on_pick=on_pick,
         alt=t("sweep.map_alt" if y else "sweep.map_alt_row", metric=title, x=x, y=y),
-    )  # fmt: skip
+    )
     st.caption(t("sweep.map_help"))
 
 
@@ -74,9 +78,9 @@ def _slice(board: Board, names: Sequence[str]) -> tuple[str, str, list[Cell]]:
 
 
 def _choose(key: str, label: str, options: Sequence[str]) -> str:
-    address.recall(key, options, options[0])
+    url_state.recall(key, options, options[0])
     chosen = str(st.selectbox(label, options, key=key))
-    address.record(key, chosen, options[0])
+    url_state.record(key, chosen, options[0])
     return chosen
 
 
@@ -86,13 +90,22 @@ def _points(
     reset_prob, kl_coef = "reset_prob", "kl_coef"
     st.subheader(t("sweep.points"))
     figure = sweep_charts.points(
-        board.cells, reset_prob, kl_coef, title=title, unit=unit,
-        meaning=colour(board.metric), turned=turned,
-    )  # fmt: skip
+        board.cells,
+        reset_prob,
+        kl_coef,
+        title=title,
+        unit=unit,
+        meaning=colour(board.metric),
+        turned=turned,
+    )
     live_chart(
-        figure, key="points", revision=board.id, height=380, on_pick=on_pick,
+        figure,
+        key="points",
+        revision=board.id,
+        height=380,
+        on_pick=on_pick,
         alt=t("sweep.map_alt", metric=title, x=reset_prob, y=kl_coef),
-    )  # fmt: skip
+    )
     st.caption(t("sweep.points_help"))
 
 
@@ -104,9 +117,12 @@ def importance(board: Board) -> None:
         st.caption(t("sweep.importance_none"))
         return
     live_chart(
-        sweep_charts.importance(shares), key="importance", revision=board.id, height=260,
+        sweep_charts.importance(shares),
+        key="importance",
+        revision=board.id,
+        height=260,
         alt=t("sweep.importance_help"),
-    )  # fmt: skip
+    )
     st.caption(t("sweep.importance_help"))
 
 

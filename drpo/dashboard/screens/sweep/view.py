@@ -9,16 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from drpo import sweep as engine
-from drpo.dashboard import address, frames, navigation, services, sweep_charts, sweep_pictures
-from drpo.dashboard.look import duration, number
-from drpo.dashboard.metric_charts import metric_title
-from drpo.dashboard.notices import guarded, notice, show_problem
-from drpo.dashboard.run_controls import visitor
-from drpo.dashboard.words import t
+from drpo.dashboard import navigation
+from drpo.dashboard.charts import sweep_charts
+from drpo.dashboard.charts.metric_charts import metric_title
+from drpo.dashboard.components.notices import guarded, notice, show_problem
+from drpo.dashboard.components.run_controls import visitor
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import duration, number
+from drpo.dashboard.screens.sweep import panels
+from drpo.dashboard.state import metric_series, services, url_state
 from drpo.errors import DrpoError
-from drpo.evaluation.statistics import paired_difference
+from drpo.stats.intervals import paired_difference
 from drpo.sweep import Board, Cell
-from drpo.sweep.board import ENDED, SweepRun
+from drpo.sweep.results import ENDED, SweepRun
 
 TICK = 2.0
 OPENED = "opened_cell"
@@ -48,13 +51,13 @@ def _show(sweep_id: str, live: bool) -> None:
     else:
         _answer(board, title)
     turned = _turned(board)
-    sweep_pictures.cells(board, title, unit, turned, on_pick=lambda key: _open(board, key))
+    panels.cells(board, title, unit, turned, on_pick=lambda key: _open(board, key))
     _missing(board)
     left, right = st.columns(2, gap="medium")
     with left:
-        sweep_pictures.importance(board)
+        panels.importance(board)
     with right:
-        sweep_pictures.parallel(board, title)
+        panels.parallel(board, title)
     _table(board, turned)
 
 
@@ -67,20 +70,33 @@ def _status(board: Board) -> None:
     status = t(f"sweep.status_{state}", why=why)
     known = sum(cell.planned for cell in board.cells)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.text(t(
-            "sweep.progress", status=status, ended=len(board.runs) - len(live),
-            planned=known, live=len(live), hours=duration(3600 * board.hours),
-        ))  # fmt: skip
+        st.text(
+            t(
+                "sweep.progress",
+                status=status,
+                ended=len(board.runs) - len(live),
+                planned=known,
+                live=len(live),
+                hours=duration(3600 * board.hours),
+            )
+        )
         if board.status == "running":
             st.button(
-                t("sweep.stop"), key="sweep_stop", icon=":material/stop:",
-                help=t("sweep.stop_help"), on_click=_ask, args=("stop", board.id),
-            )  # fmt: skip
+                t("sweep.stop"),
+                key="sweep_stop",
+                icon=":material/stop:",
+                help=t("sweep.stop_help"),
+                on_click=_ask,
+                args=("stop", board.id),
+            )
         if "stopped" in (board.status, board.notes.get("only", {}).get("then")):
             st.button(
-                t("sweep.resume"), key="sweep_resume", icon=":material/resume:",
-                on_click=_ask, args=("resume", board.id),
-            )  # fmt: skip
+                t("sweep.resume"),
+                key="sweep_resume",
+                icon=":material/resume:",
+                on_click=_ask,
+                args=("resume", board.id),
+            )
     for problem in st.session_state.pop("sweep_said", []):
         show_problem(problem)
     if board.only:
@@ -96,15 +112,17 @@ def _paused(runs: Sequence[SweepRun]) -> None:
     notice("warning", "\n".join([t("sweep.paused", count=len(runs)), *(r.name for r in runs)]))
     for run in runs:
         st.page_link(
-            navigation.path("live"), label=t("sweep.paused_open", run=run.id),
-            icon=":material/pause_circle:", query_params={"run": run.id},
-        )  # fmt: skip
+            navigation.path("live"),
+            label=t("sweep.paused_open", run=run.id),
+            icon=":material/pause_circle:",
+            query_params={"run": run.id},
+        )
 
 
 def _turned(board: Board) -> dict[str, str]:
     """What was turned in mid-run, by run; only of runs in which something was."""
     knobs = services.store().events.knobs_of([run.id for run in board.runs])
-    return {run_id: frames.turned(turned) for run_id, turned in knobs.items()}
+    return {run_id: metric_series.turned(turned) for run_id, turned in knobs.items()}
 
 
 def _ask(order: str, sweep_id: str, key: str = "") -> None:
@@ -129,18 +147,30 @@ def _answer(board: Board, title: str) -> None:
         return
     with st.grid(3, min_column_width=220):
         st.metric(
-            t("sweep.best"), " · ".join(map(sweep_charts.said, best.values.values())), border=True,
-            delta=" · ".join(best.values), delta_color="off", delta_arrow="off",
-        )  # fmt: skip
+            t("sweep.best"),
+            " · ".join(map(sweep_charts.said, best.values.values())),
+            border=True,
+            delta=" · ".join(best.values),
+            delta_color="off",
+            delta_arrow="off",
+        )
         st.metric(
-            t("sweep.best_value", metric=title), number(best.mean), border=True,
-            delta=_interval(best.interval, best.n), delta_color="off", delta_arrow="off",
-        )  # fmt: skip
+            t("sweep.best_value", metric=title),
+            number(best.mean),
+            border=True,
+            delta=_interval(best.interval, best.n),
+            delta_color="off",
+            delta_arrow="off",
+        )
         gain, note = against_control(board, best)
         st.metric(
-            t("sweep.against_control"), number(gain, sign=True), border=True, delta=note,
-            delta_color="off", delta_arrow="off",
-        )  # fmt: skip
+            t("sweep.against_control"),
+            number(gain, sign=True),
+            border=True,
+            delta=note,
+            delta_color="off",
+            delta_arrow="off",
+        )
 
 
 def against_control(board: Board, cell: Cell) -> tuple[float | None, str]:
@@ -179,12 +209,15 @@ def _missing(board: Board) -> None:
         for cell in due:
             st.button(
                 t(
-                    "sweep.fill_cell", cell=sweep_charts.cell_name(cell),
+                    "sweep.fill_cell",
+                    cell=sweep_charts.cell_name(cell),
                     state=sweep_charts.state_words(cell),
                 ),
-                key=f"fill_{cell.key}", icon=":material/add:", on_click=_ask,
+                key=f"fill_{cell.key}",
+                icon=":material/add:",
+                on_click=_ask,
                 args=("queue", board.id, cell.key),
-            )  # fmt: skip
+            )
 
 
 def _table(board: Board, turned: Mapping[str, str]) -> None:
@@ -194,19 +227,41 @@ def _table(board: Board, turned: Mapping[str, str]) -> None:
     frame["state"] = [sweep_charts.state_words(cell) for cell in board.cells]
     frame["open"] = [t("sweep.compare")] * len(frame)
     frame["turned"] = [
-        "; ".join(f"{t('sweep.seed', seed=run.seed)}: {turned[run.id]}"
-                  for run in cell.runs if run.id in turned)
+        "; ".join(
+            f"{t('sweep.seed', seed=run.seed)}: {turned[run.id]}"
+            for run in cell.runs
+            if run.id in turned
+        )
         for cell in board.cells
-    ]  # fmt: skip
+    ]
     number_column = st.column_config.NumberColumn
     st.dataframe(
-        frame[["open", *names, "state", "seeds", "mean", "low", "high", "control",
-               *(["turned"] if turned else [])]],
-        hide_index=True, key="cells_table", alt=t("sweep.table"), placeholder="–",
+        frame[
+            [
+                "open",
+                *names,
+                "state",
+                "seeds",
+                "mean",
+                "low",
+                "high",
+                "control",
+                *(["turned"] if turned else []),
+            ]
+        ],
+        hide_index=True,
+        key="cells_table",
+        alt=t("sweep.table"),
+        placeholder="–",
         column_config={
             "open": st.column_config.ButtonColumn(
-                "", type="tertiary", key="open_cell", on_click=_open_row, args=(board,),
-                help=t("sweep.compare_help"), width="small",
+                "",
+                type="tertiary",
+                key="open_cell",
+                on_click=_open_row,
+                args=(board,),
+                help=t("sweep.compare_help"),
+                width="small",
             ),
             "state": st.column_config.TextColumn(t("sweep.col_state")),
             "seeds": number_column(t("sweep.col_seeds")),
@@ -215,18 +270,24 @@ def _table(board: Board, turned: Mapping[str, str]) -> None:
             # Of a learning rate three digits count, wherever they stand.
             **{
                 name: number_column(name, format="%.3g")
-                for name in names if pd.api.types.is_numeric_dtype(frame[name])
+                for name in names
+                if pd.api.types.is_numeric_dtype(frame[name])
             },
             **{
                 name: number_column(t(f"sweep.col_{name}"), format="%.3f")
                 for name in ("mean", "low", "high")
             },
         },
-    )  # fmt: skip
+    )
     st.download_button(
-        t("sweep.download"), lambda: _csv(board), f"{board.id}.csv", "text/csv",
-        icon=":material/download:", on_click="ignore", key="sweep_csv",
-    )  # fmt: skip
+        t("sweep.download"),
+        lambda: _csv(board),
+        f"{board.id}.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key="sweep_csv",
+    )
 
 
 def _open(board: Board, key: str) -> None:
@@ -256,10 +317,10 @@ def choose(sweeps: Sequence[tuple[str, str]]) -> str:
     names = dict(sweeps)
     # The browser's way back from Compare loses the link's sweep, but not what was looked at last.
     last = st.session_state.get(LAST)
-    address.recall("sweep", list(names), last if last in names else next(iter(names)))
+    url_state.recall("sweep", list(names), last if last in names else next(iter(names)))
     chosen = st.selectbox(
         t("sweep.choose"), list(names), key="sweep", format_func=lambda key: names[key]
     )
-    address.record("sweep", str(chosen))
+    url_state.record("sweep", str(chosen))
     st.session_state[LAST] = str(chosen)
     return str(chosen)

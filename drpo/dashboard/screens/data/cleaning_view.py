@@ -7,13 +7,15 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from drpo.dashboard import data_upload, launch_form, look, services, starters
-from drpo.dashboard.notices import notice, show_problem
-from drpo.dashboard.relabel import relabel
-from drpo.dashboard.words import t
-from drpo.data.fixing import BY_ROW, Contradictions, Repeats
-from drpo.data.layout import SHAPES
-from drpo.data.versions import check_name
+from drpo.dashboard.components.notices import notice, show_problem
+from drpo.dashboard.i18n import format, t
+from drpo.dashboard.screens.data import upload_view
+from drpo.dashboard.screens.launch import actions, form
+from drpo.dashboard.state import services
+from drpo.dashboard.state.relabel import relabel
+from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
+from drpo.data.library.versions import check_name
+from drpo.data.schema.column_mapping import SHAPES
 from drpo.errors import DrpoError
 
 PARTS = ("prompt", "chosen", "rejected", "first", "second")
@@ -23,33 +25,42 @@ CODES = ("first_is", "second_is", "tie_is")
 def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
     """Let a person say which column is what, and read the file again so."""
     layout = (report.get("recognised") or {}).get("layout", {})
-    columns = report.get("columns") or data_upload.desk().columns(upload)
-    asked = data_upload.desk().report_options(upload)
+    columns = report.get("columns") or upload_view.desk().columns(upload)
+    asked = upload_view.desk().report_options(upload)
     shapes = ["", *SHAPES]
     st.write(t("data.mapping_lead"))
     relabel("map_shape")
     with st.form("data_mapping", border=False):
         shape = st.selectbox(
-            t("data.mapping_shape"), shapes, key="map_shape",
+            t("data.mapping_shape"),
+            shapes,
+            key="map_shape",
             # The form is not drawn while the file is read again, and forgets what it said.
             index=shapes.index(asked.get("shape") or ""),
             format_func=lambda name: t(f"data.shape_{name}") if name else t("data.mapping_auto"),
-        )  # fmt: skip
+        )
         chosen: dict[str, str] = {}
         with st.grid(3, min_column_width=220):
             for part in PARTS:
                 known = layout.get(part, "")
                 options = list(dict.fromkeys([*([known] if known else []), *columns]))
-                chosen[part] = st.selectbox(
-                    t(f"data.mapping_{part}"), options, key=f"map_{part}",
-                    index=options.index(known) if known else None,
-                    placeholder=t("data.mapping_auto"),
-                ) or ""  # fmt: skip
+                chosen[part] = (
+                    st.selectbox(
+                        t(f"data.mapping_{part}"),
+                        options,
+                        key=f"map_{part}",
+                        index=options.index(known) if known else None,
+                        placeholder=t("data.mapping_auto"),
+                    )
+                    or ""
+                )
             labels = st.multiselect(
-                t("data.mapping_labels"), columns, key="map_labels",
+                t("data.mapping_labels"),
+                columns,
+                key="map_labels",
                 default=[name for name in layout.get("labels", ()) if name in columns],
                 placeholder=t("data.mapping_auto"),
-            )  # fmt: skip
+            )
             for code in CODES:
                 chosen[code] = st.text_input(t(f"data.mapping_{code}"), key=f"map_{code}").strip()
         if st.form_submit_button(t("data.mapping_apply"), key="map_apply"):
@@ -60,28 +71,32 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
                 if value and value != layout.get(part)
             }
             parts = {**asked.get("parts", {}), **changed}
-            data_upload.start(upload, "check", {**asked, "parts": parts, "shape": shape})
+            upload_view.start(upload, "check", {**asked, "parts": parts, "shape": shape})
 
 
 def model_form(upload: str) -> None:
     """Count in a model's tokens, or measure how likely it finds the answers."""
-    models = launch_form.material(services.store())["policy"]
-    asked = data_upload.desk().report_options(upload)
+    models = form.material(services.store())["policy"]
+    asked = upload_view.desk().report_options(upload)
     known = list(dict.fromkeys([*([asked["model"]] if asked.get("model") else []), *models]))
     model = st.selectbox(
-        t("data.model"), known, key="data_model", accept_new_options=True,
+        t("data.model"),
+        known,
+        key="data_model",
+        accept_new_options=True,
         index=known.index(asked["model"]) if asked.get("model") else None,
-        help=t("data.model_help"), placeholder=t("data.model_choose"),
-        format_func=launch_form.short_name,
-    )  # fmt: skip
+        help=t("data.model_help"),
+        placeholder=t("data.model_choose"),
+        format_func=form.short_name,
+    )
     with st.container(horizontal=True):
         counted = st.button(t("data.count_tokens"), key="data_count", disabled=not model)
         measured = st.button(t("data.measure"), key="data_measure", disabled=not model)
     options = {**asked, "model": model, "max_prompt_length": 512, "response_length": 53}
     if counted:
-        data_upload.start(upload, "check", options)
+        upload_view.start(upload, "check", options)
     if measured:
-        data_upload.start(upload, "coverage", options)
+        upload_view.start(upload, "coverage", options)
 
 
 def save_form(upload: str, report: Mapping[str, Any]) -> None:
@@ -92,19 +107,26 @@ def save_form(upload: str, report: Mapping[str, Any]) -> None:
         relabel(key)
     with st.form("data_save", border=False):
         exclude = st.multiselect(
-            t("data.exclude"), [kind for kind in BY_ROW if kind in counts], key="save_exclude",
-            format_func=lambda kind: f"{t(f'data.kind_{kind}')} ({look.count(counts[kind])})",
+            t("data.exclude"),
+            [kind for kind in BY_ROW if kind in counts],
+            key="save_exclude",
+            format_func=lambda kind: f"{t(f'data.kind_{kind}')} ({format.count(counts[kind])})",
             placeholder=t("data.exclude_none"),
-        )  # fmt: skip
+        )
         with st.grid(2, min_column_width=260):
             repeats = st.selectbox(
-                t("data.repeats"), get_args(Repeats), index=1, key="save_repeats",
+                t("data.repeats"),
+                get_args(Repeats),
+                index=1,
+                key="save_repeats",
                 format_func=lambda how: t(f"data.repeats_{how}"),
-            )  # fmt: skip
+            )
             conflicts = st.selectbox(
-                t("data.conflicts"), get_args(Contradictions), key="save_conflicts",
+                t("data.conflicts"),
+                get_args(Contradictions),
+                key="save_conflicts",
                 format_func=lambda how: t(f"data.conflicts_{how}"),
-            )  # fmt: skip
+            )
         name = st.text_input(
             t("data.name"), value=_suggested(report["file"]["name"]), key="save_name", max_chars=120
         )
@@ -115,11 +137,13 @@ def save_form(upload: str, report: Mapping[str, Any]) -> None:
                 show_problem(error)
             else:
                 recipe = {
-                    "exclude": list(exclude), "contradictions": conflicts, "repeats": repeats,
-                }  # fmt: skip
+                    "exclude": list(exclude),
+                    "contradictions": conflicts,
+                    "repeats": repeats,
+                }
                 # With the model and limits of the report that named these problems.
-                options = data_upload.desk().report_options(upload)
-                data_upload.start(upload, "save", {**options, "recipe": recipe, "name": name})
+                options = upload_view.desk().report_options(upload)
+                upload_view.start(upload, "save", {**options, "recipe": recipe, "name": name})
 
 
 def _suggested(name: str) -> str:
@@ -130,8 +154,15 @@ def _suggested(name: str) -> str:
 
 def show_saved(upload: str) -> None:
     """Say what the last save made, and offer to launch with it."""
-    saved = data_upload.desk().result(upload, "save")
-    notice("done", t("data.saved", name=saved["name"], version=saved["version"],
-                     rows=look.count(saved["rows"])))  # fmt: skip
+    saved = upload_view.desk().result(upload, "save")
+    notice(
+        "done",
+        t(
+            "data.saved",
+            name=saved["name"],
+            version=saved["version"],
+            rows=format.count(saved["rows"]),
+        ),
+    )
     if st.button(t("data.launch"), key="data_launch", icon=":material/rocket_launch:"):
-        starters.launch_form_with(f"{saved['name']}:{saved['version']}")
+        actions.launch_form_with(f"{saved['name']}:{saved['version']}")

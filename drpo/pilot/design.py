@@ -18,13 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from drpo import orders, preflight
-from drpo.config import RunConfig
+from drpo.config.run_config import RunConfig
+from drpo.config.settings import NO_RESETS
 from drpo.errors import RunError
-from drpo.settings import NO_RESETS
+from drpo.runs import preflight
 from drpo.store import Store
 from drpo.store.runs import SOURCES
 from drpo.store.schema import LIVE_STATUSES, Run
+from drpo.system import control
 
 KIND = "pilot"
 """The kind of its documents in the store."""
@@ -181,8 +182,8 @@ def launch(store: Store, pilot: Pilot) -> list[Run]:
         if member.run is None:
             config = pinned.config(member.arm, member.seed)
             queued.append(store.runs.create(config, story=pilot.story))
-        elif member.run.status in orders.RESUMABLE:
-            orders.resume(store, member.run.id, "pilot")
+        elif member.run.status in control.RESUMABLE:
+            control.resume(store, member.run.id, "pilot")
             queued.append(store.runs.get(member.run.id))
     return queued
 
@@ -201,7 +202,7 @@ def stop(store: Store, pilot: Pilot) -> None:
     """Ask all live runs of a pilot to save and stop."""
     for member in members(store, pilot):
         if member.run is not None and member.run.status in LIVE_STATUSES:
-            orders.stop(store, member.run.id, "pilot")
+            control.stop(store, member.run.id, "pilot")
 
 
 def progress(planned: Sequence[Member]) -> tuple[int, int]:

@@ -8,30 +8,34 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo import pilot
-from drpo.dashboard import data_report, forms, launch_form, navigation, overview_view
-from drpo.dashboard.look import count, number
-from drpo.dashboard.notices import show_problem
-from drpo.dashboard.overview_view import Card
-from drpo.dashboard.words import t
-from drpo.data.report import Settings, check_source
-from drpo.data.source import Source, file_of
-from drpo.data.versions import find_version
+from drpo.dashboard import navigation
+from drpo.dashboard.components import forms
+from drpo.dashboard.components.notices import show_problem
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import count, number
+from drpo.dashboard.screens.data import report_view
+from drpo.dashboard.screens.launch import form
+from drpo.dashboard.screens.overview import view
+from drpo.dashboard.screens.overview.view import Card
+from drpo.data.io.source import Source, file_of
+from drpo.data.library.versions import find_version
+from drpo.data.quality.report import Settings, check_source
 from drpo.errors import DrpoError
-from drpo.pilot import Pilot
+from drpo.pilot import design
+from drpo.pilot.design import Pilot
 from drpo.store import Store
 
 
 def data(store: Store, one: Pilot) -> None:
     """Step 1: which pairs and models, and what is in the pairs."""
     st.write(t("pilot.data_lead"))
-    fixed = any(member.run for member in pilot.members(store, one))
-    known = launch_form.material(store)
+    fixed = any(member.run for member in design.members(store, one))
+    known = form.material(store)
     if fixed:
         st.caption(t("pilot.data_fixed"))
         values = {
-            forms.label(leaf): launch_form.short_name(str(one.settings[leaf]))
-            for leaf in launch_form.MATERIAL
+            forms.label(leaf): form.short_name(str(one.settings[leaf]))
+            for leaf in form.MATERIAL
             if one.settings.get(leaf)
         }
         st.dataframe(pd.DataFrame([values]), hide_index=True)
@@ -49,19 +53,19 @@ def data(store: Store, one: Pilot) -> None:
 def _choose(store: Store, one: Pilot, known: dict[str, list[str]]) -> Pilot:
     chosen: dict[str, Any] = {}
     with st.grid(2, min_column_width=280):
-        for leaf in launch_form.MATERIAL:
+        for leaf in form.MATERIAL:
             value, key = one.settings.get(leaf), f"{one.id}_{leaf}"
             if leaf == "heldout":
                 # A held-out file belongs to its data: other pairs set their own prompts apart. A
                 # field keeps what it holds, so each data set has a held-out field of its own.
                 value = value if chosen["data"] == one.settings["data"] else None
                 key = f"{key}_{chosen['data']}"
-            chosen[leaf] = launch_form.choose_material(leaf, value, known[leaf], key=key)
+            chosen[leaf] = form.choose_material(leaf, value, known[leaf], key=key)
     if not chosen["data"] or not chosen["policy"]:
         return one
     if all(one.settings.get(leaf) == value for leaf, value in chosen.items()):
         return one
-    return pilot.plan(store, one, settings={**one.settings, **chosen})
+    return design.plan(store, one, settings={**one.settings, **chosen})
 
 
 def _report_of(store: Store, one: Pilot) -> dict[str, Any] | None:
@@ -76,9 +80,11 @@ def _report_of(store: Store, one: Pilot) -> dict[str, Any] | None:
     with st.spinner(t("pilot.checking")):
         try:
             return _checked(
-                named, path.stat().st_mtime, str(one.settings["policy"]),
+                named,
+                path.stat().st_mtime,
+                str(one.settings["policy"]),
                 int(one.settings["response_length"]),
-            )  # fmt: skip
+            )
         except DrpoError as error:
             show_problem(error)
             return None
@@ -93,26 +99,30 @@ def _checked(path: str, _changed: float, policy: str, response_length: int) -> d
 
 
 def _show_report(report: dict[str, Any]) -> None:
-    data_report.show_verdict(report)
+    report_view.show_verdict(report)
     counts, resets = report["counts"], report["resets"] or {}
     cards = [
         Card(t("pilot.pairs"), count(counts["pairs"]), ""),
         Card(t("pilot.prompts"), count(counts["prompts"]), ""),
         Card(
-            t("pilot.problems"), count(len(report["blockers"]) + len(report["warnings"])),
-            t("pilot.problems_help"), meaning="alarm" if report["blockers"] else "",
+            t("pilot.problems"),
+            count(len(report["blockers"]) + len(report["warnings"])),
+            t("pilot.problems_help"),
+            meaning="alarm" if report["blockers"] else "",
         ),
-    ]  # fmt: skip
+    ]
     if resets:
         per = resets["positions"] / max(1, resets["answers"])
         unit = t("pilot.unit_tokens" if resets["unit"] == "tokens" else "pilot.unit_words")
         cards.append(
             Card(
-                t("pilot.starts"), count(resets["positions"]),
-                t("pilot.starts_help", per=number(per), unit=unit), meaning="reset",
+                t("pilot.starts"),
+                count(resets["positions"]),
+                t("pilot.starts_help", per=number(per), unit=unit),
+                meaning="reset",
             )
-        )  # fmt: skip
-    overview_view.numbers(cards)
+        )
+    view.numbers(cards)
     if report["blockers"] or report["warnings"]:
         with st.expander(t("pilot.problems")):
-            data_report.show_problems(report)
+            report_view.show_problems(report)

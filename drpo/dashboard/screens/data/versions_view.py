@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import look, services, starters
-from drpo.dashboard.notices import notice, show_problem
-from drpo.dashboard.words import moment, t
-from drpo.data.export import FORMATS, export_version
-from drpo.data.versions import compare_versions, delete_version
+from drpo.dashboard.components.notices import notice, show_problem
+from drpo.dashboard.i18n import format, moment, t
+from drpo.dashboard.screens.launch import actions
+from drpo.dashboard.state import services
+from drpo.data.library.export import FORMATS, export_version
+from drpo.data.library.versions import compare_versions, delete_version
 from drpo.errors import DrpoError
 from drpo.store.schema import Dataset
 
@@ -39,24 +40,32 @@ def show_versions() -> None:
 def _table(every: Sequence[Dataset]) -> list[Dataset]:
     rows = [
         {
-            "name": version.name, "version": version.version, "rows": version.rows,
-            "hash": version.content_hash[:12], "source": version.source,
+            "name": version.name,
+            "version": version.version,
+            "rows": version.rows,
+            "hash": version.content_hash[:12],
+            "source": version.source,
             "created": pd.Timestamp(version.created_at, unit="s", tz="UTC"),
         }
         for version in every
-    ]  # fmt: skip
+    ]
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     event = st.dataframe(
-        pd.DataFrame(rows), hide_index=True, alt=t("data.versions_alt"), key=_table_key(every),
-        on_select="rerun", selection_mode="multi-row",
+        pd.DataFrame(rows),
+        hide_index=True,
+        alt=t("data.versions_alt"),
+        key=_table_key(every),
+        on_select="rerun",
+        selection_mode="multi-row",
         column_config={
             "name": text(t("data.name"), width="medium"),
             "version": number(t("data.version"), width="small"),
             "rows": number(t("data.pairs")),
-            "hash": text(t("data.hash")), "source": text(t("data.source")),
+            "hash": text(t("data.hash")),
+            "source": text(t("data.source")),
             "created": st.column_config.DatetimeColumn(t("data.created"), format=moment()),
         },
-    )  # fmt: skip
+    )
     return [every[index] for index in event["selection"]["rows"] if index < len(every)]
 
 
@@ -71,11 +80,15 @@ def _actions(version: Dataset) -> None:
         st.text(f"{version.name}:{version.version}", width="content")
         form = st.selectbox(t("data.format"), FORMATS, key="data_format", width=160)
         st.download_button(
-            t("data.download"), data=lambda: export_version(version, form), key="data_download",
-            file_name=f"pairs-{version.id}.{form}", on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
+            t("data.download"),
+            data=lambda: export_version(version, form),
+            key="data_download",
+            file_name=f"pairs-{version.id}.{form}",
+            on_click="ignore",
+            icon=":material/download:",
+        )
         if st.button(t("data.launch"), key="version_launch"):
-            starters.launch_form_with(f"{version.name}:{version.version}")
+            actions.launch_form_with(f"{version.name}:{version.version}")
         with st.popover(t("data.delete")):
             if st.button(t("data.delete_sure"), key="data_delete"):
                 _delete(version)
@@ -102,8 +115,15 @@ def _compare(first: Dataset, second: Dataset) -> None:
     if found["same_content"]:
         notice("note", t("data.compare_same"))
         return
-    notice("note", t(
-        "data.compared", shared=look.count(found["shared_pairs"]),
-        first=look.count(found["only_first"]), second=look.count(found["only_second"]),
-        swapped=look.count(found["swapped_pairs"]), prompts=look.count(found["shared_prompts"]),
-    ), title=f"{first.name} {first.version} / {second.name} {second.version}")  # fmt: skip
+    notice(
+        "note",
+        t(
+            "data.compared",
+            shared=format.count(found["shared_pairs"]),
+            first=format.count(found["only_first"]),
+            second=format.count(found["only_second"]),
+            swapped=format.count(found["swapped_pairs"]),
+            prompts=format.count(found["shared_prompts"]),
+        ),
+        title=f"{first.name} {first.version} / {second.name} {second.version}",
+    )

@@ -6,15 +6,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import screen_material
-from test_dashboard_charts import Run, coloured
-from test_dashboard_pages import _nothing_cached, problems, visit
-from test_links import notices
+from screens import _nothing_cached, notices, problems, visit
+from series import Run, coloured
 
-from drpo import tidy
-from drpo.dashboard import compare_charts, frontier_chart
-from drpo.dashboard.compare_charts import Compared
-from drpo.dashboard.compare_view import compared, joint_name
-from drpo.dashboard.frames import Feed
+from drpo.dashboard.charts import compare_charts, frontier_chart
+from drpo.dashboard.charts.compare_charts import Compared
+from drpo.dashboard.screens.compare.view import compared, joint_name
+from drpo.dashboard.state.metric_series import Feed
+from drpo.runs import housekeeping
 
 __all__ = ["_nothing_cached"]
 
@@ -26,10 +25,14 @@ def run_with(gold, kl, se=None):
     return Run(**series)
 
 
-TWO = Compared("both", [
-    run_with([(0, 1.0), (5, 2.0), (10, 3.0)], [(0, 0.0), (5, 1.0), (10, 2.0)], [(5, 0.1)]),
-    run_with([(0, 1.0), (5, 4.0), (10, 5.0)], [(0, 0.0), (5, 3.0), (10, 4.0)]),
-], ["a", "b"])  # fmt: skip
+TWO = Compared(
+    "both",
+    [
+        run_with([(0, 1.0), (5, 2.0), (10, 3.0)], [(0, 0.0), (5, 1.0), (10, 2.0)], [(5, 0.1)]),
+        run_with([(0, 1.0), (5, 4.0), (10, 5.0)], [(0, 0.0), (5, 3.0), (10, 4.0)]),
+    ],
+    ["a", "b"],
+)
 ONE = Compared("single", [run_with([(0, 1.0), (5, 2.5)], [(0, 0.0), (5, 1.5)])], ["c"])
 
 
@@ -73,8 +76,15 @@ def test_the_frontier_has_one_point_a_checkpoint_that_names_run_and_step():
     figure = frontier_chart.frontier([TWO, ONE], "eval/gold", **NAMED)
     told = [point for trace in figure["data"] for point in trace.get("customdata", ())]
     assert [point[:2] for point in told] == [
-        [0, "a"], [5, "a"], [10, "a"], [0, "b"], [5, "b"], [10, "b"], [0, "c"], [5, "c"],
-    ]  # fmt: skip
+        [0, "a"],
+        [5, "a"],
+        [10, "a"],
+        [0, "b"],
+        [5, "b"],
+        [10, "b"],
+        [0, "c"],
+        [5, "c"],
+    ]
     assert [point[2] for point in told] == ["", " ± 0.2", *[""] * 6]
     assert len({trace["uid"] for trace in figure["data"]}) == len(figure["data"])
     go.Figure(coloured(figure))
@@ -177,8 +187,9 @@ def test_what_was_turned_and_when_is_among_the_differences(store):
     [table] = [frame.value for frame in app.dataframe if "seed" in frame.value.index]
     assert list(table.index) == ["seed", "turned in mid-run"]
     assert list(table.loc["turned in mid-run"]) == [
-        "–", "kl_coef 0.20 → 0.90 at update 6; kl_coef 0.20 → 0.20 at update 8",
-    ]  # fmt: skip
+        "–",
+        "kl_coef 0.20 → 0.90 at update 6; kl_coef 0.20 → 0.20 at update 8",
+    ]
 
 
 def test_what_is_looked_for_among_all_runs_stands_in_the_address(store):
@@ -312,8 +323,8 @@ def test_a_ticked_run_is_renamed(store):
 
 def test_tags_of_several_runs_change_together_and_keep_what_only_one_had(store):
     one, two = add(store, "one"), add(store, "two")
-    tidy.tag(store, one.id, ["common", "own"])
-    tidy.tag(store, two.id, ["common"])
+    housekeeping.tag(store, one.id, ["common", "own"])
+    housekeeping.tag(store, two.id, ["common"])
     app = tick(visit("compare", shelf="1"), 0, 1)
     [field] = [field for field in app.multiselect if (field.key or "").startswith("tags_")]
     assert field.value == ["common"]
@@ -349,7 +360,7 @@ def test_a_deleted_run_is_gone_at_once_and_undo_brings_it_back(store):
 
 def test_a_deleted_run_can_be_erased_after_a_second_question(store):
     run = add(store, "mine")
-    tidy.delete(store, run.id)
+    housekeeping.delete(store, run.id)
     app = visit("compare")
     assert app.selectbox(key="deleted_run").value == run.id
     app.button(key="shelf_erase_now").click().run()

@@ -11,27 +11,32 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import data_charts, look
-from drpo.dashboard.answers import Answer, Card, show_answers
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.notices import Kind, notice
-from drpo.dashboard.words import t
-from drpo.data.html import render_html
+from drpo.dashboard.charts import data_charts
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.components.notices import Kind, notice
+from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
+from drpo.dashboard.i18n import format, t
+from drpo.data.quality.report_html import render_html
 
 SHOWN_ROWS = 30
 _DETAILS = {
     kind: re.compile(pattern)
     for kind, pattern in {
-        "like": r"like row (?P<row>\d+)", "row": r"row (?P<row>\d+)",
-        "tokens": r"(?P<count>\d+) tokens", "words": r"(?P<count>\d+) words",
-        "margin": r"margin (?P<margin>\S+)", "part": r"(?P<what>'.*') in (?P<part>\w+)",
+        "like": r"like row (?P<row>\d+)",
+        "row": r"row (?P<row>\d+)",
+        "tokens": r"(?P<count>\d+) tokens",
+        "words": r"(?P<count>\d+) words",
+        "margin": r"margin (?P<margin>\S+)",
+        "part": r"(?P<what>'.*') in (?P<part>\w+)",
         "character": r"(?P<what>U.\w+) in (?P<part>\w+), character (?P<place>\d+)",
     }.items()
-}  # fmt: skip
+}
 """A report is a file, in English, and may be older than this screen; these are its phrases."""
 _LEVELS: dict[str, tuple[str, Kind]] = {
-    "fit": ("fit", "done"), "fit with care": ("care", "warning"), "not fit": ("not", "problem"),
-}  # fmt: skip
+    "fit": ("fit", "done"),
+    "fit with care": ("care", "warning"),
+    "not fit": ("not", "problem"),
+}
 
 
 def show_verdict(report: Mapping[str, Any]) -> None:
@@ -48,17 +53,17 @@ def reason_text(reason: Mapping[str, Any]) -> str:
 
 
 def _figure(value: float) -> str:
-    return look.count(int(value)) if value == int(value) else look.number(value)
+    return format.count(int(value)) if value == int(value) else format.number(value)
 
 
 def show_counts(report: Mapping[str, Any]) -> None:
     """Show the four figures that matter first."""
     counts = report["counts"]
     with st.grid(4, min_column_width=140):
-        st.metric(t("data.rows"), look.count(counts["rows"]))
-        st.metric(t("data.pairs"), look.count(counts["pairs"]))
-        st.metric(t("data.prompts"), look.count(counts["prompts"]))
-        st.metric(t("data.apart"), look.count(counts["set_apart"]), help=t("data.apart_help"))
+        st.metric(t("data.rows"), format.count(counts["rows"]))
+        st.metric(t("data.pairs"), format.count(counts["pairs"]))
+        st.metric(t("data.prompts"), format.count(counts["prompts"]))
+        st.metric(t("data.apart"), format.count(counts["set_apart"]), help=t("data.apart_help"))
 
 
 def show_problems(report: Mapping[str, Any]) -> None:
@@ -91,7 +96,7 @@ def _problem(entry: Mapping[str, Any]) -> str:
     ]
     more = " …" if entry["count"] > SHOWN_ROWS else ""
     kind = entry["kind"]
-    count = t("data.affected", count=look.count(entry["count"]))
+    count = t("data.affected", count=format.count(entry["count"]))
     return (
         '<div style="padding:.6rem 0;border-bottom:1px solid var(--drpo-line);'
         'line-height:1.5;overflow-wrap:anywhere">'
@@ -108,23 +113,34 @@ def show_pictures(report: Mapping[str, Any]) -> None:
         st.caption(t("data.no_warnings"))
         return
     wins = report["length_bias"]["longer_wins"]
-    st.write(t(
-        "data.bias_said", share=look.share(wins["share"]), low=look.share(wins["low"]),
-        high=look.share(wins["high"]), count=look.count(wins["count"]),
-    ))  # fmt: skip
+    st.write(
+        t(
+            "data.bias_said",
+            share=format.share(wins["share"]),
+            low=format.share(wins["low"]),
+            high=format.share(wins["high"]),
+            count=format.count(wins["count"]),
+        )
+    )
     if report["agreement"]:
         agreement = report["agreement"]
-        st.write(t(
-            "data.agreement_said", unanimous=look.share(agreement["unanimous"]),
-            rows=look.count(int(agreement["rows"])),
-            alpha=look.number(agreement["krippendorff_alpha"]),
-        ))  # fmt: skip
+        st.write(
+            t(
+                "data.agreement_said",
+                unanimous=format.share(agreement["unanimous"]),
+                rows=format.count(int(agreement["rows"])),
+                alpha=format.number(agreement["krippendorff_alpha"]),
+            )
+        )
     drawn: list[tuple[str, Callable[[Mapping[str, Any]], Any]]] = [
-        ("lengths", data_charts.answer_lengths), ("bias", data_charts.length_bias),
-        ("prompts", data_charts.prompt_lengths), ("margins", data_charts.margins),
-        ("duplicates", data_charts.duplicates), ("languages", data_charts.languages),
+        ("lengths", data_charts.answer_lengths),
+        ("bias", data_charts.length_bias),
+        ("prompts", data_charts.prompt_lengths),
+        ("margins", data_charts.margins),
+        ("duplicates", data_charts.duplicates),
+        ("languages", data_charts.languages),
         ("divergence", data_charts.divergence),
-    ]  # fmt: skip
+    ]
     with st.grid(2, min_column_width=300):
         for name, draw in drawn:
             _chart(name, draw(report), report)
@@ -134,9 +150,12 @@ def _chart(name: str, figure: dict[str, Any] | None, report: Mapping[str, Any]) 
     if figure is not None:
         title = figure["layout"]["title"]["text"]
         live_chart(
-            figure, key=f"data_{name}", revision=report["content_hash"],
-            alt=t("data.chart_alt", title=title), height=300,
-        )  # fmt: skip
+            figure,
+            key=f"data_{name}",
+            revision=report["content_hash"],
+            alt=t("data.chart_alt", title=title),
+            height=300,
+        )
 
 
 def show_resets(report: Mapping[str, Any]) -> None:
@@ -146,29 +165,41 @@ def show_resets(report: Mapping[str, Any]) -> None:
         st.caption(t("data.reason_no_pairs"))
         return
     st.subheader(t("data.positions"))
-    st.write(t(
-        "data.positions_said", positions=look.count(resets["positions"]),
-        answers=look.count(resets["answers"]), unit=data_charts.unit_of(report),
-        median=look.count(round(resets["per_answer"]["median"])),
-    ))  # fmt: skip
+    st.write(
+        t(
+            "data.positions_said",
+            positions=format.count(resets["positions"]),
+            answers=format.count(resets["answers"]),
+            unit=data_charts.unit_of(report),
+            median=format.count(round(resets["per_answer"]["median"])),
+        )
+    )
     st.subheader(t("data.filters"), help=t("data.filters_help"))
     _filters(report["filters"])
     if report.get("coverage"):
         found = report["coverage"]
-        st.write(t(
-            "data.coverage_said", chosen=look.number(found["chosen"].get("mean")),
-            rejected=look.number(found["rejected"].get("mean")),
-            measured=look.count(found["measured"]), too_long=look.count(found["too_long"]),
-        ))  # fmt: skip
+        st.write(
+            t(
+                "data.coverage_said",
+                chosen=format.number(found["chosen"].get("mean")),
+                rejected=format.number(found["rejected"].get("mean")),
+                measured=format.count(found["measured"]),
+                too_long=format.count(found["too_long"]),
+            )
+        )
         _chart("coverage", data_charts.coverage(report), report)
     st.subheader(t("data.split"))
     parts = report["splits"]
     if parts:
-        st.write(t(
-            "data.split_said", train=look.count(parts["train"]),
-            heldout=look.count(parts["heldout"]), leaked=look.count(parts["leaked"]),
-            naive=look.count(parts["naive_leaked"]),
-        ))  # fmt: skip
+        st.write(
+            t(
+                "data.split_said",
+                train=format.count(parts["train"]),
+                heldout=format.count(parts["heldout"]),
+                leaked=format.count(parts["leaked"]),
+                naive=format.count(parts["naive_leaked"]),
+            )
+        )
         if parts["templated"]:
             st.caption(t("data.templated"))
     else:
@@ -180,22 +211,28 @@ def _filters(filters: Mapping[str, Any]) -> None:
     if known:
         rows = [
             {
-                "filter": t(f"data.filter_{name}"), "keep": look.share(part["keep"]),
-                "answers": part["answers"], "threshold": look.number(part["threshold"]),
-                "length": look.number(part["mean_length"]),
+                "filter": t(f"data.filter_{name}"),
+                "keep": format.share(part["keep"]),
+                "answers": part["answers"],
+                "threshold": format.number(part["threshold"]),
+                "length": format.number(part["mean_length"]),
             }
             for name, found in known.items()
             for part in found["kept"]
-        ]  # fmt: skip
+        ]
         text = st.column_config.TextColumn
         st.dataframe(
-            pd.DataFrame(rows), hide_index=True, alt=t("data.filters_alt"),
+            pd.DataFrame(rows),
+            hide_index=True,
+            alt=t("data.filters_alt"),
             column_config={
-                "filter": text("reset_filter"), "keep": text(t("data.keep")),
+                "filter": text("reset_filter"),
+                "keep": text(t("data.keep")),
                 "answers": st.column_config.NumberColumn(t("data.answers")),
-                "threshold": text(t("data.threshold")), "length": text(t("data.mean_length")),
+                "threshold": text(t("data.threshold")),
+                "length": text(t("data.mean_length")),
             },
-        )  # fmt: skip
+        )
     unknown = [t(f"data.filter_{name}") for name in filters if name not in known]
     if unknown:
         st.caption(t("data.filter_unknown", names=", ".join(unknown)))
@@ -216,45 +253,51 @@ def show_examples(report: Mapping[str, Any]) -> None:
     with st.expander(t("data.recognised")):
         st.text(known["reason"])
         st.dataframe(
-            pd.DataFrame(parts, columns=["part", "column"]), hide_index=True,
+            pd.DataFrame(parts, columns=["part", "column"]),
+            hide_index=True,
             alt=t("data.recognised"),
             column_config={
                 "part": st.column_config.TextColumn(t("data.part")),
                 "column": st.column_config.TextColumn(t("data.column")),
             },
-        )  # fmt: skip
+        )
     st.subheader(t("data.examples"))
     show_answers([_card(row) for row in known["examples"]], key="data_examples")
     if report["preview"]:
         st.subheader(t("data.preview"))
         st.dataframe(
-            pd.DataFrame(report["preview"]), hide_index=True, alt=t("data.preview"),
+            pd.DataFrame(report["preview"]),
+            hide_index=True,
+            alt=t("data.preview"),
             column_config={
                 "row": st.column_config.NumberColumn(t("data.row", row=""), width="small"),
                 "prompt": st.column_config.TextColumn(t("data.prompt"), width="large"),
                 "chosen": st.column_config.TextColumn(t("data.chosen"), width="large"),
                 "rejected": st.column_config.TextColumn(t("data.rejected"), width="large"),
             },
-        )  # fmt: skip
+        )
 
 
 def _column(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{code} = {outcome}" for code, outcome in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(
-        value, str
-    ) else str(value)  # fmt: skip
+    return (
+        ", ".join(map(str, value))
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else str(value)
+    )
 
 
 def _card(row: Mapping[str, Any]) -> Card:
     answers = [
         Answer(
-            id=f"{row['row']}{part}", title=t("data.chosen" if part == "chosen" else
-                                              "data.rejected"),
-            response=row[part], from_data=True,
+            id=f"{row['row']}{part}",
+            title=t("data.chosen" if part == "chosen" else "data.rejected"),
+            response=row[part],
+            from_data=True,
         )
         for part in ("chosen", "rejected")
-    ]  # fmt: skip
+    ]
     title = t("data.row", row=row["row"])
     return Card(id=str(row["row"]), title=title, prompt=row["prompt"], answers=answers)
 
@@ -263,10 +306,18 @@ def offer_downloads(report: Mapping[str, Any]) -> None:
     """Give the report away as a file."""
     with st.container(horizontal=True):
         st.download_button(
-            t("data.html"), data=lambda: render_html(report).encode(), key="data_html",
-            file_name="data-report.html", mime="text/html", on_click="ignore",
-        )  # fmt: skip
+            t("data.html"),
+            data=lambda: render_html(report).encode(),
+            key="data_html",
+            file_name="data-report.html",
+            mime="text/html",
+            on_click="ignore",
+        )
         st.download_button(
-            t("data.json"), data=lambda: json.dumps(report, indent=2).encode(), key="data_json",
-            file_name="data-report.json", mime="application/json", on_click="ignore",
-        )  # fmt: skip
+            t("data.json"),
+            data=lambda: json.dumps(report, indent=2).encode(),
+            key="data_json",
+            file_name="data-report.json",
+            mime="application/json",
+            on_click="ignore",
+        )

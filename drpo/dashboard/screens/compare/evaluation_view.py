@@ -10,22 +10,24 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import charts, compare_charts, compare_view, frames, look, services
-from drpo.dashboard.charts import Figure, Panel, Trace
-from drpo.dashboard.compare_charts import Compared
-from drpo.dashboard.frames import Feed
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import DASHES, number, told_apart
-from drpo.dashboard.notices import guarded, notice
-from drpo.dashboard.run_charts import together
-from drpo.dashboard.verdict_words import bare
-from drpo.dashboard.words import t
+from drpo.dashboard.charts import compare_charts, figures
+from drpo.dashboard.charts.compare_charts import Compared
+from drpo.dashboard.charts.figures import Figure, Panel, Trace
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.charts.run_charts import together
+from drpo.dashboard.components.notices import guarded, notice
+from drpo.dashboard.i18n import format, t
+from drpo.dashboard.i18n.format import DASHES, number, told_apart
+from drpo.dashboard.i18n.verdict_words import bare
+from drpo.dashboard.screens.compare import view
+from drpo.dashboard.state import metric_series, services
+from drpo.dashboard.state.metric_series import Feed
 from drpo.evaluation.frontier import overoptimization
-from drpo.evaluation.kept import comparison_of, evaluation_of, standing_step
-from drpo.playground.asking import sources_of
+from drpo.evaluation.storage import comparison_of, evaluation_of, standing_step
+from drpo.playground.protocol import sources_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Run
-from drpo.tasks import Tasks
+from drpo.system.jobs import Tasks
 
 FIGURES = ("gold", "scores", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
 SHARES = ("finished", "distinct_2", "repetition")
@@ -43,7 +45,7 @@ def evaluation(runs: Sequence[Run]) -> None:
     """The results known of some runs, and the button that gets them."""
     st.subheader(t("evaluation.title"))
     st.caption(t("evaluation.help"))
-    over = [run for run in runs if not frames.is_live(run) and step_of(run) is not None]
+    over = [run for run in runs if not metric_series.is_live(run) and step_of(run) is not None]
     if not over:
         st.caption(t("evaluation.unfinished"))
         return
@@ -98,8 +100,9 @@ def table(known: Mapping[str, Document], names: Mapping[str, str]) -> pd.DataFra
         columns[start] = _figures(body["start"])
         rates = {
             _rate_title(rate): _interval(rate)
-            for rate in body["win_rates"] if rate["value"] is not None
-        }  # fmt: skip
+            for rate in body["win_rates"]
+            if rate["value"] is not None
+        }
         # A run may be called what the start policy's column is.
         label = f"{name} · {run_id[-6:]}" if name in columns else name
         columns[label] = {**_figures(body["figures"]), **rates}
@@ -116,11 +119,18 @@ def duels(store: Store, known: Mapping[str, Document], names: Mapping[str, str])
             for judge in judges:
                 body = comparison_of(store, subject, other, judge)
                 if body and body["value"] is not None:
-                    said.append(t(
-                        "evaluation.duel", run=subject_name, other=other_name, n=body["n"],
-                        value=bare(body["value"]), low=bare(body["low"]), high=bare(body["high"]),
-                        judge=_judge(judge),
-                    ))  # fmt: skip
+                    said.append(
+                        t(
+                            "evaluation.duel",
+                            run=subject_name,
+                            other=other_name,
+                            n=body["n"],
+                            value=bare(body["value"]),
+                            low=bare(body["low"]),
+                            high=bare(body["high"]),
+                            judge=_judge(judge),
+                        )
+                    )
     return said
 
 
@@ -128,16 +138,19 @@ def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: s
     """True against learned score, and where the one turned down; nothing without a true score."""
     # As Compare's other charts, by the switch above them.
     joined = bool(st.session_state.get("by_seed"))
-    lines = compare_view.lines_of(runs, feeds, by_seed=joined)[: compare_view.MOST]
+    lines = view.lines_of(runs, feeds, by_seed=joined)[: view.MOST]
     figure = true_against_learned(lines)
     if not figure["data"]:
         return
     st.subheader(t("evaluation.over_title"))
     st.caption(t("evaluation.over_help"))
     live_chart(
-        figure, key="over_optimisation", revision=revision, height=400,
+        figure,
+        key="over_optimisation",
+        revision=revision,
+        height=400,
         alt=t("evaluation.over_help"),
-    )  # fmt: skip
+    )
     names = _names(runs)
     for run, feed in zip(runs, feeds, strict=True):
         _, kl, gold = together(feed.get("eval/kl"), feed.get("eval/gold"))
@@ -169,23 +182,31 @@ def true_against_learned(lines: Sequence[Compared]) -> Figure:
         label, colour = compare_charts.plain(run.label), f"@run-{index % 6}"
         traces.append(
             {
-                "type": "scatter", "mode": "lines+markers", "name": label, "showlegend": False,
-                "uid": str(index), "x": charts.packed(x), "y": charts.packed(y),
-                "customdata": steps.tolist(), "cliponaxis": False,
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": label,
+                "showlegend": False,
+                "uid": str(index),
+                "x": figures.packed(x),
+                "y": figures.packed(y),
+                "customdata": steps.tolist(),
+                "cliponaxis": False,
                 "line": {"color": colour, "width": 1.5, "dash": DASHES[index % 6]},
                 "marker": {
-                    "color": colour, "size": 8,
+                    "color": colour,
+                    "size": 8,
                     "symbol": ["diamond-open" if step == 0 else "circle" for step in steps],
                 },
                 "hovertemplate": f"{label}, {t('charts.update')} %{{customdata}}: %{{y:.3~g}}"
                 f"<extra>{t('charts.learned_reward')} %{{x:.3~g}}</extra>",
             }
-        )  # fmt: skip
+        )
         ends.append((index, float(y[-1]), label))
-    figure = charts.panels(
+    figure = figures.panels(
         [Panel(t("charts.gold_reward"), t("charts.unit_score"), traces)],
-        x_title=t("charts.learned_reward"), legend=False,
-    )  # fmt: skip
+        x_title=t("charts.learned_reward"),
+        legend=False,
+    )
     figure["layout"]["hovermode"] = "closest"
     compare_charts.label_ends(figure, ends)
     return figure
@@ -203,9 +224,11 @@ def _watch(runs: Sequence[Run], *, again: bool) -> bool:
     if status.state == "failed":
         notice("problem", status.error or t("evaluation.bug"))
     if st.button(
-        t("evaluation.again" if again else "evaluation.go"), key="evaluate",
-        type="secondary" if again else "primary", icon=":material/rule:",
-    ):  # fmt: skip
+        t("evaluation.again" if again else "evaluation.go"),
+        key="evaluate",
+        type="secondary" if again else "primary",
+        icon=":material/rule:",
+    ):
         folder.parent.mkdir(parents=True, exist_ok=True)
         asked = [f"{run.id}@{step_of(run)}" for run in runs]
         _tasks().start(folder, "drpo.evaluation.job", {"runs": asked})
@@ -222,11 +245,16 @@ def _progress(folder: Path) -> None:
     loading = not status.stage or status.stage.startswith("loading")
     begun = status.stage == "start policy"
     stage = t(f"evaluation.stage_{'loading' if loading else 'start' if begun else 'answers'}")
-    passed = look.duration(status.seconds)
+    passed = format.duration(status.seconds)
     words = t("evaluation.told_open", stage=stage, time=passed)
     if status.total:
-        words = t("evaluation.told", stage=stage, done=look.count(status.done),
-                  total=look.count(status.total), time=passed)  # fmt: skip
+        words = t(
+            "evaluation.told",
+            stage=stage,
+            done=format.count(status.done),
+            total=format.count(status.total),
+            time=passed,
+        )
     st.progress(status.done / status.total if status.total else 0.0, text=words)
     if st.button(t("evaluation.stop"), key="evaluation_stop", icon=":material/stop:"):
         _tasks().stop(folder)

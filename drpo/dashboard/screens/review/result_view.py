@@ -11,17 +11,18 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import review_charts, services
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import MINUS, count, number, share
-from drpo.dashboard.notices import notice, show_problem
-from drpo.dashboard.relabel import relabel
-from drpo.dashboard.words import t
+from drpo.dashboard.charts import review_charts
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.components.notices import notice, show_problem
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n.format import MINUS, count, number, share
+from drpo.dashboard.state import services
+from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
-from drpo.evaluation.statistics import Interval
 from drpo.review import Results, Review, preference_rows, results, write_preferences
-from drpo.review.alarm import raise_disagreements
+from drpo.review.disagreement import raise_disagreements
 from drpo.review.results import Duel, slices
+from drpo.stats.intervals import Interval
 
 
 def result(review: Review) -> None:
@@ -35,9 +36,12 @@ def result(review: Review) -> None:
     for duel in found.duels:
         _sentences(duel)
     live_chart(
-        review_charts.whiskers(found.duels), key="review_rates", revision=review.id,
-        height=150 + 96 * len(found.duels), alt=t("review.chart_alt"),
-    )  # fmt: skip
+        review_charts.whiskers(found.duels),
+        key="review_rates",
+        revision=review.id,
+        height=150 + 96 * len(found.duels),
+        alt=t("review.chart_alt"),
+    )
     if found.identical:
         st.caption(t("review.identical", count=count(found.identical)))
     if len(review.sources) > 2:
@@ -94,10 +98,14 @@ def said(duel: Duel) -> str:
     if duel.human.value is None:
         return t("review.against", subject=duel.subject.label, other=duel.other.label)
     return t(
-        "review.said", subject=duel.subject.label, other=duel.other.label,
-        rate=share(duel.human.value), n=count(duel.votes), low=share(duel.human.low),
+        "review.said",
+        subject=duel.subject.label,
+        other=duel.other.label,
+        rate=share(duel.human.value),
+        n=count(duel.votes),
+        low=share(duel.human.low),
         high=share(duel.human.high),
-    )  # fmt: skip
+    )
 
 
 def needed(duel: Duel) -> str:
@@ -116,9 +124,11 @@ def agreement_told(found: Results) -> str:
     if agreement.status == "known":
         alpha = agreement.alpha
         return t(
-            "review.agreement", alpha=number(alpha.value), low=number(alpha.low),
+            "review.agreement",
+            alpha=number(alpha.value),
+            low=number(alpha.low),
             high=number(alpha.high),
-        )  # fmt: skip
+        )
     if agreement.status == "no_overlap":
         return t("review.agreement_no_overlap")
     return t("review.agreement_no_variation")
@@ -136,11 +146,15 @@ def reviewers_table(found: Results) -> pd.DataFrame:
     """One row for each person."""
     rows = [
         (
-            person.name, person.judged, person.skipped, _percent(person.consistency.same.value),
-            _percent(person.bias.left.value), person.seconds,
+            person.name,
+            person.judged,
+            person.skipped,
+            _percent(person.consistency.same.value),
+            _percent(person.bias.left.value),
+            person.seconds,
         )
         for person in found.reviewers
-    ]  # fmt: skip
+    ]
     columns = ("name", "votes", "skipped", "same", "left", "seconds")
     return pd.DataFrame(rows, columns=[t(f"review.col_{name}") for name in columns])
 
@@ -161,9 +175,15 @@ def table(frame: pd.DataFrame, key: str, review: Review) -> None:
     """Show a table and let it be downloaded."""
     st.dataframe(frame, hide_index=True, key=key, alt=key)
     st.download_button(
-        "CSV", frame.to_csv(index=False).encode(), f"{review.id}-{key}.csv", "text/csv",
-        key=f"{key}_csv", on_click="ignore", icon=":material/download:", type="tertiary",
-    )  # fmt: skip
+        "CSV",
+        frame.to_csv(index=False).encode(),
+        f"{review.id}-{key}.csv",
+        "text/csv",
+        key=f"{key}_csv",
+        on_click="ignore",
+        icon=":material/download:",
+        type="tertiary",
+    )
 
 
 def _slices(review: Review) -> None:
@@ -190,14 +210,22 @@ def _take_along(review: Review) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for suffix in (".jsonl", ".parquet"):
             st.download_button(
-                suffix[1:].upper(), _file(rows, suffix), f"{review.id}{suffix}",
-                key=f"votes{suffix}", on_click="ignore", icon=":material/download:",
-            )  # fmt: skip
+                suffix[1:].upper(),
+                _file(rows, suffix),
+                f"{review.id}{suffix}",
+                key=f"votes{suffix}",
+                on_click="ignore",
+                icon=":material/download:",
+            )
         whole = json.dumps(results(services.store(), review.id).to_dict(), ensure_ascii=False)
         st.download_button(
-            "JSON", whole.encode(), f"{review.id}-result.json", key="result_json",
-            on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
+            "JSON",
+            whole.encode(),
+            f"{review.id}-result.json",
+            key="result_json",
+            on_click="ignore",
+            icon=":material/download:",
+        )
     with st.form("save_votes", border=False):
         name = st.text_input(t("review.save_as"), value=review.name, max_chars=100)
         if st.form_submit_button(t("review.save")):
@@ -205,14 +233,17 @@ def _take_along(review: Review) -> None:
 
 
 def _save(rows: list[dict[str, Any]], name: str, review: Review) -> None:
-    from drpo.data.versions import save_version
+    from drpo.data.library.versions import save_version
 
     try:
         pairs = _pairs(rows)
         version = save_version(
-            services.store(), pairs, name, source=f"{review.id}.jsonl",
+            services.store(),
+            pairs,
+            name,
+            source=f"{review.id}.jsonl",
             recipe={"review": review.id, "votes": len(rows), "evaluation_prompts": True},
-        )  # fmt: skip
+        )
     except DrpoError as error:
         show_problem(error)
         return

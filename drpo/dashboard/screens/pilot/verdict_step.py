@@ -8,22 +8,25 @@ import json
 import pandas as pd
 import streamlit as st
 
-from drpo import pilot
-from drpo.comparison import Comparison
-from drpo.config import RunConfig
-from drpo.dashboard import compare_charts, frames, navigation, overview_view
-from drpo.dashboard import verdict_words as say
-from drpo.dashboard.compare_charts import Compared
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import count, duration, number
-from drpo.dashboard.notices import notice, show_problem
-from drpo.dashboard.pilot_view import clock
-from drpo.dashboard.relabel import relabel
-from drpo.dashboard.words import t
+from drpo.analysis.head_to_head import Comparison
+from drpo.config.run_config import RunConfig
+from drpo.dashboard import navigation
+from drpo.dashboard.charts import compare_charts
+from drpo.dashboard.charts.compare_charts import Compared
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.components.notices import notice, show_problem
+from drpo.dashboard.i18n import t
+from drpo.dashboard.i18n import verdict_words as say
+from drpo.dashboard.i18n.format import count, duration, number
+from drpo.dashboard.screens.overview import view
+from drpo.dashboard.screens.pilot.view import clock
+from drpo.dashboard.state import metric_series
+from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
-from drpo.evaluation.statistics import Interval, PairedDifference, mean_over_seeds
-from drpo.pilot import ARMS, CHOICES, Pilot
-from drpo.pilot_result import ArmResult, PilotResult, read, scale_cost
+from drpo.pilot import design
+from drpo.pilot.design import ARMS, CHOICES, Pilot
+from drpo.pilot.result import ArmResult, PilotResult, read, scale_cost
+from drpo.stats.intervals import Interval, PairedDifference, mean_over_seeds
 from drpo.store import Store
 
 _MEANING = {"better": "gold", "worse": "alarm", "open": "start"}
@@ -49,14 +52,20 @@ def verdict(store: Store, one: Pilot) -> None:
     st.dataframe(table, hide_index=True)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            t("pilot.download"), table.to_csv(index=False).encode(), f"pilot-{one.id}.csv",
-            "text/csv", on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
+            t("pilot.download"),
+            table.to_csv(index=False).encode(),
+            f"pilot-{one.id}.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
         ids = [run.id for arm in (result.resets, result.plain) for run in arm.runs][:6]
         st.page_link(
-            navigation.path("report"), label=t("pilot.report"), icon=":material/description:",
+            navigation.path("report"),
+            label=t("pilot.report"),
+            icon=":material/description:",
             query_params={"runs": ",".join(ids)},
-        )  # fmt: skip
+        )
 
 
 def _hero(result: PilotResult) -> None:
@@ -70,9 +79,9 @@ def _hero(result: PilotResult) -> None:
         told = say.preferred(result.head_to_head, "plain")
         parts += [
             f'<p class="by">{html.escape(told)}</p>',
-            overview_view.gauge(result.head_to_head, t("pilot.arm_plain"), t("pilot.arm_resets")),
+            view.gauge(result.head_to_head, t("pilot.arm_plain"), t("pilot.arm_resets")),
         ]
-    overview_view.draw_hero(meaning, parts)
+    view.draw_hero(meaning, parts)
 
 
 def effect_sentence(result: PilotResult) -> str:
@@ -80,9 +89,11 @@ def effect_sentence(result: PilotResult) -> str:
     effect = result.effect.t
     ranged = say.between(effect, sign=True)
     return t(
-        f"pilot.effect_{result.judge}", gain=number(effect.value, sign=True),
-        n=count(len(result.seeds)), range=ranged,
-    )  # fmt: skip
+        f"pilot.effect_{result.judge}",
+        gain=number(effect.value, sign=True),
+        n=count(len(result.seeds)),
+        range=ranged,
+    )
 
 
 def cautions(result: PilotResult) -> list[str]:
@@ -101,17 +112,22 @@ def _curves(one: Pilot, result: PilotResult) -> None:
     metric = "eval/gold" if result.judge == "gold" else "eval/scores"
     title = t("charts.gold_reward" if result.judge == "gold" else "charts.learned_reward")
     lines = [
-        Compared(t(f"pilot.arm_{arm}"), [frames.feed(run.id) for run in of_arm(result, arm).runs])
+        Compared(
+            t(f"pilot.arm_{arm}"), [metric_series.feed(run.id) for run in of_arm(result, arm).runs]
+        )
         for arm in ARMS
     ]
     st.caption(t("pilot.curves"))
     live_chart(
         compare_charts.over_steps(lines, metric, title=title, unit=t("charts.unit_score")),
-        key="pilot_curves", revision=one.id, alt=t("pilot.curves_alt"), height=360,
-    )  # fmt: skip
+        key="pilot_curves",
+        revision=one.id,
+        alt=t("pilot.curves_alt"),
+        height=360,
+    )
 
 
-def of_arm(result: PilotResult, arm: pilot.Arm) -> ArmResult:
+def of_arm(result: PilotResult, arm: design.Arm) -> ArmResult:
     """One arm's side of the result."""
     return result.resets if arm == "resets" else result.plain
 
@@ -195,22 +211,27 @@ def decision(store: Store, one: Pilot) -> None:
         notice("done", f"{told}{by}\n{made.note}".strip())
     relabel(f"{one.id}_choice")
     choice = st.radio(
-        t("pilot.choice"), CHOICES, key=f"{one.id}_choice",
+        t("pilot.choice"),
+        CHOICES,
+        key=f"{one.id}_choice",
         index=CHOICES.index(made.choice) if made.choice else None,
         format_func=lambda name: t(f"pilot.choice_{name}"),
-    )  # fmt: skip
+    )
     scale = _scale(one, result, plain=choice == "scale_plain")
     note = st.text_area(
-        t("pilot.note"), made.note, key=f"{one.id}_note", max_chars=1000,
+        t("pilot.note"),
+        made.note,
+        key=f"{one.id}_note",
+        max_chars=1000,
         placeholder=t("pilot.note_placeholder"),
-    )  # fmt: skip
+    )
     who = st.text_input(t("pilot.who"), made.who, key=f"{one.id}_who", max_chars=60)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(t("pilot.decide"), type="primary", key="decide", icon=":material/gavel:"):
             if choice is None:
                 notice("warning", t("pilot.choose_first"))
             else:
-                pilot.decide(store, one, choice, who=who, note=note, scale=scale)
+                design.decide(store, one, choice, who=who, note=note, scale=scale)
                 st.rerun()
         _what_now(one)
 
@@ -219,46 +240,62 @@ def _scale(one: Pilot, result: PilotResult, *, plain: bool) -> dict[str, float]:
     made, pilots = one.decision.scale, one.settings
     with st.grid(3, min_column_width=200):
         updates = st.number_input(
-            t("pilot.scale_updates"), 1, 1_000_000,
+            t("pilot.scale_updates"),
+            1,
+            1_000_000,
             int(made.get("updates", 10 * pilots["updates"])),
             key=f"{one.id}_scale_updates",
-        )  # fmt: skip
+        )
         episodes = st.number_input(
-            t("pilot.scale_episodes"), 1, 100_000,
+            t("pilot.scale_episodes"),
+            1,
+            100_000,
             int(made.get("episodes_per_update", pilots["episodes_per_update"])),
             key=f"{one.id}_scale_episodes",
-        )  # fmt: skip
+        )
         seeds = st.number_input(
             t("pilot.scale_seeds"), 1, 100, int(made.get("seeds", 1)), key=f"{one.id}_scale_seeds"
         )
         model = st.number_input(
-            t("pilot.scale_model"), 0.1, 1e6, float(made.get("model_times", 1.0)),
+            t("pilot.scale_model"),
+            0.1,
+            1e6,
+            float(made.get("model_times", 1.0)),
             key=f"{one.id}_scale_model",
-        )  # fmt: skip
+        )
         length = st.number_input(
-            t("pilot.scale_length"), 0.1, 100.0, float(made.get("length_times", 1.0)),
+            t("pilot.scale_length"),
+            0.1,
+            100.0,
+            float(made.get("length_times", 1.0)),
             key=f"{one.id}_scale_length",
-        )  # fmt: skip
+        )
     cost = scale_cost(
-        result.plain if plain else result.resets, updates=int(updates),
-        episodes_per_update=int(episodes), seeds=int(seeds), model_times=float(model),
+        result.plain if plain else result.resets,
+        updates=int(updates),
+        episodes_per_update=int(episodes),
+        seeds=int(seeds),
+        model_times=float(model),
         length_times=float(length),
-    )  # fmt: skip
+    )
     if cost is None:
         st.caption(t("pilot.no_speed"))
     else:
         ranged = t(
-            "pilot.scale_range", low=duration(cost.low), high=duration(cost.high),
+            "pilot.scale_range",
+            low=duration(cost.low),
+            high=duration(cost.high),
             episodes=count(cost.episodes),
-        )  # fmt: skip
-        overview_view.numbers(
-            [overview_view.Card(t("pilot.scale_cost"), duration(cost.seconds), ranged)]
         )
+        view.numbers([view.Card(t("pilot.scale_cost"), duration(cost.seconds), ranged)])
         st.caption(t("pilot.scale_help"))
     return {
-        "updates": float(updates), "episodes_per_update": float(episodes), "seeds": float(seeds),
-        "model_times": float(model), "length_times": float(length),
-    }  # fmt: skip
+        "updates": float(updates),
+        "episodes_per_update": float(episodes),
+        "seeds": float(seeds),
+        "model_times": float(model),
+        "length_times": float(length),
+    }
 
 
 def _what_now(one: Pilot) -> None:
@@ -266,14 +303,16 @@ def _what_now(one: Pilot) -> None:
     if one.decision.choice not in ("scale_resets", "scale_plain"):
         return
     try:
-        plan = pilot.scaled(one)
+        plan = design.scaled(one)
     except DrpoError as error:
         show_problem(error)
         return
     st.page_link(
-        navigation.path("launch"), label=t("pilot.to_launch"), icon=":material/rocket_launch:",
+        navigation.path("launch"),
+        label=t("pilot.to_launch"),
+        icon=":material/rocket_launch:",
         query_params=launch_link(plan),
-    )  # fmt: skip
+    )
 
 
 def launch_link(plan: RunConfig) -> dict[str, str]:

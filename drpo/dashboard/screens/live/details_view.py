@@ -13,18 +13,20 @@ import pandas as pd
 import psutil
 import streamlit as st
 
-from drpo import processes
-from drpo.dashboard import address, event_words, metric_charts, metric_view, run_charts, services
-from drpo.dashboard.charts import Figure
-from drpo.dashboard.frames import Feed, config_of, turned
-from drpo.dashboard.live_chart import live_chart
-from drpo.dashboard.look import share, size
-from drpo.dashboard.marks import marks_of
-from drpo.dashboard.run_status import axis_end
-from drpo.dashboard.words import t
+from drpo.dashboard.charts import metric_charts, run_charts
+from drpo.dashboard.charts.annotations import marks_of
+from drpo.dashboard.charts.figures import Figure
+from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.components.run_status import axis_end
+from drpo.dashboard.i18n import event_words, t
+from drpo.dashboard.i18n.format import share, size
+from drpo.dashboard.screens.live import metrics_view
+from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state.metric_series import Feed, config_of, turned
 from drpo.store import run_folder
 from drpo.store.schema import Run
 from drpo.store.series import STAGES
+from drpo.system import processes
 
 LOG_BYTES = 16_000
 FRESH_SECONDS = 3.0
@@ -35,16 +37,28 @@ HEIGHT = 420
 def details(run: Run, feed: Feed) -> None:
     """Show one of the details; which one is in the URL."""
     views: dict[str, Callable[[Run, Feed], None]] = {
-        "path": _path, "resets": _resets, "lengths": _lengths, "losses": _losses, "all": _all,
-        "events": _events, "log": _log, "machine": _machine, "config": _config,
-    }  # fmt: skip
+        "path": _path,
+        "resets": _resets,
+        "lengths": _lengths,
+        "losses": _losses,
+        "all": _all,
+        "events": _events,
+        "log": _log,
+        "machine": _machine,
+        "config": _config,
+    }
     st.subheader(t("live.details"))
-    address.recall("view", list(views), "path")
+    url_state.recall("view", list(views), "path")
     chosen = st.segmented_control(
-        t("live.view"), list(views), key="view", required=True, label_visibility="collapsed",
-        format_func=lambda name: t(f"live.view_{name}"), wrap=True,
-    )  # fmt: skip
-    address.record("view", str(chosen), "path")
+        t("live.view"),
+        list(views),
+        key="view",
+        required=True,
+        label_visibility="collapsed",
+        format_func=lambda name: t(f"live.view_{name}"),
+        wrap=True,
+    )
+    url_state.record("view", str(chosen), "path")
     views[str(chosen)](run, feed)
 
 
@@ -54,9 +68,13 @@ def _chart(figure: Figure, name: str, run: Run, *, help_key: str, linked: bool =
         st.caption(t("live.not_yet"))
         return
     live_chart(
-        figure, key=f"detail_{name}", revision=run.id, alt=t(help_key), height=HEIGHT,
+        figure,
+        key=f"detail_{name}",
+        revision=run.id,
+        alt=t(help_key),
+        height=HEIGHT,
         group=run.id if linked else "",
-    )  # fmt: skip
+    )
 
 
 def _path(run: Run, feed: Feed) -> None:
@@ -79,11 +97,12 @@ def _losses(run: Run, feed: Feed) -> None:
 
 
 def _all(run: Run, feed: Feed) -> None:
-    wanted, weight, log = metric_view.choices()
+    wanted, weight, log = metrics_view.choices()
     panels = [
-        panel for panel in metric_charts.metric_panels(feed.series)
+        panel
+        for panel in metric_charts.metric_panels(feed.series)
         if any(wanted.lower() in name.lower() for name in panel.members)
-    ]  # fmt: skip
+    ]
     if not panels:
         st.caption(t("live.no_metric"))
     marks = marks_of(feed.events)
@@ -95,15 +114,22 @@ def _all(run: Run, feed: Feed) -> None:
                 live_chart(
                     metric_charts.metric_chart(feed, panel, weight=weight, log=log, happened=marks),
                     # Only charts of the same steps zoom together.
-                    key=f"metric_{panel.name}", revision=run.id, group=run.id + panel.stage,
+                    key=f"metric_{panel.name}",
+                    revision=run.id,
+                    group=run.id + panel.stage,
                     height=230,
                     alt=f"{panel.name}. {metric_charts.metric_label(panel.name)}",
-                )  # fmt: skip
+                )
                 st.caption(metric_charts.metric_label(panel.name))
     st.download_button(
-        t("live.download_metrics"), lambda: _csv(feed), f"{run.id}-metrics.csv", "text/csv",
-        icon=":material/download:", on_click="ignore", key="metrics_csv",
-    )  # fmt: skip
+        t("live.download_metrics"),
+        lambda: _csv(feed),
+        f"{run.id}-metrics.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key="metrics_csv",
+    )
 
 
 def _csv(feed: Feed) -> str:
@@ -160,15 +186,18 @@ def _machine(run: Run, feed: Feed) -> None:
         st.metric(t("live.memory"), f"{size(memory.used)} / {size(memory.total)}", border=True)
         st.metric(t("live.disk"), t("live.free", amount=size(disk.free)), border=True)
         st.metric(
-            t("live.speed"), "–" if speed is None else f"{speed:.1f}", border=True,
+            t("live.speed"),
+            "–" if speed is None else f"{speed:.1f}",
+            border=True,
             help=t("live.speed_help"),
-        )  # fmt: skip
+        )
         for gpu in graphics:
             st.metric(t("details.gpu", name=gpu.index), share(gpu.use), border=True)
             st.metric(
-                t("details.gpu_memory", name=gpu.index), border=True,
+                t("details.gpu_memory", name=gpu.index),
+                border=True,
                 value="–" if math.isnan(gpu.used) else f"{size(gpu.used)} / {size(gpu.total)}",
-            )  # fmt: skip
+            )
     if not graphics:
         st.caption(t("details.no_gpu"))
     st.caption(t("live.device", device=run.device or "–", pid=run.pid or "–"))
@@ -204,9 +233,14 @@ def _config(run: Run, feed: Feed) -> None:
     if by_hand:
         st.caption(t("details.turned", what=by_hand))
     st.download_button(
-        t("live.download_config"), lambda: record_of(run), f"{run.id}-config.json",
-        "application/json", icon=":material/download:", on_click="ignore", key="config_json",
-    )  # fmt: skip
+        t("live.download_config"),
+        lambda: record_of(run),
+        f"{run.id}-config.json",
+        "application/json",
+        icon=":material/download:",
+        on_click="ignore",
+        key="config_json",
+    )
 
 
 def record_of(run: Run) -> str:

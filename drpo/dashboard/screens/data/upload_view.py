@@ -8,15 +8,25 @@ from typing import Any
 
 import streamlit as st
 
-from drpo import demo
-from drpo.dashboard import look
-from drpo.dashboard.notices import guarded, notice, show_problem
-from drpo.dashboard.words import t
-from drpo.data.desk import Desk, Task
+from drpo.dashboard.components.notices import guarded, notice, show_problem
+from drpo.dashboard.i18n import format, t
+from drpo.data.library.uploads import Desk, Task
 from drpo.errors import DrpoError
+from drpo.runs import demo
 
-ENDINGS = ["jsonl", "ndjson", "json", "csv", "tsv", "txt", "parquet", "arrow", "feather", "gz",
-           "zip"]  # fmt: skip
+ENDINGS = [
+    "jsonl",
+    "ndjson",
+    "json",
+    "csv",
+    "tsv",
+    "txt",
+    "parquet",
+    "arrow",
+    "feather",
+    "gz",
+    "zip",
+]
 UPLOAD = "upload"
 """The upload's id in the URL."""
 
@@ -41,15 +51,21 @@ def choose_file() -> None:
     with st.grid(2, min_column_width=300):
         with st.container():
             brought = st.file_uploader(
-                t("data.upload"), type=ENDINGS, key="data_file", help=t("data.upload_help"),
+                t("data.upload"),
+                type=ENDINGS,
+                key="data_file",
+                help=t("data.upload_help"),
                 max_upload_size=50,
-            )  # fmt: skip
+            )
         with st.container():
             files = sample_files()
             chosen = st.selectbox(
-                t("data.sample"), list(files), index=None, key="data_sample",
+                t("data.sample"),
+                list(files),
+                index=None,
+                key="data_sample",
                 placeholder=t("data.sample_choose"),
-            )  # fmt: skip
+            )
             if st.button(t("data.sample_take"), key="data_take", disabled=chosen is None):
                 _take(lambda: desk().add_file(files[str(chosen)]))
     if brought is not None and st.session_state.get("data_taken") != brought.file_id:
@@ -114,14 +130,18 @@ def _progress(upload: str, task: Task) -> None:
         st.rerun()
     stage = t(f"data.stage_{status.stage or 'start'}")
     if status.total:
-        words = t("data.told", stage=stage, done=look.count(status.done),
-                  total=look.count(status.total))  # fmt: skip
+        words = t(
+            "data.told",
+            stage=stage,
+            done=format.count(status.done),
+            total=format.count(status.total),
+        )
     elif status.done:
-        words = t("data.told_open", stage=stage, done=look.count(status.done))
+        words = t("data.told_open", stage=stage, done=format.count(status.done))
     else:
         words = stage
     share = min(1.0, status.done / status.total) if status.total else 0.0
-    st.progress(share, text=f"{words} · {t('data.elapsed', time=look.duration(status.seconds))}")
+    st.progress(share, text=f"{words} · {t('data.elapsed', time=format.duration(status.seconds))}")
     if st.button(t("data.stop"), key=f"stop_{task}", icon=":material/stop:"):
         desk().stop(upload, task)
         st.rerun()

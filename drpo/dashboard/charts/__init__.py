@@ -1,0 +1,1 @@
+"""Tables to plotly figures; one module a screen's charts, `figures` what they share."""

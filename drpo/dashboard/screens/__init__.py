@@ -1,0 +1,1 @@
+"""What each screen shows, one folder a screen; the files in `pages/` call these."""

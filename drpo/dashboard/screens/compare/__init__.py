@@ -1,0 +1,1 @@
+"""Compare: runs against runs, their evaluations, and the list of all runs."""

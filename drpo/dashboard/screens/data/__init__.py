@@ -1,0 +1,1 @@
+"""Data: upload, report, cleaning, versions."""

@@ -1,0 +1,1 @@
+"""Launch: the form, and what starts a run."""

@@ -1,0 +1,1 @@
+"""Live: one run as it goes, its details, all its metrics, and its replay."""

@@ -1,0 +1,1 @@
+"""Pilot: from a file to a decision in guided steps."""

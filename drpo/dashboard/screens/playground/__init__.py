@@ -1,0 +1,1 @@
+"""Playground: checkpoints side by side on any prompt."""

@@ -1,0 +1,1 @@
+"""Resets: where episodes started, and what that brought."""

@@ -1,0 +1,1 @@
+"""Review: blind votes and their result."""

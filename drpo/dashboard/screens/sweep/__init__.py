@@ -1,0 +1,1 @@
+"""Sweep: many runs from one plan."""

@@ -1,0 +1,1 @@
+"""What a screen remembers: its address, services that visitors share, series of the store."""

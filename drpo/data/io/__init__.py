@@ -1,0 +1,1 @@
+"""A file or a Hub name to rows, within limits."""

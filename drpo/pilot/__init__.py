@@ -1,0 +1,1 @@
+"""A pilot: a small study of somebody's own data, planned, run and judged."""

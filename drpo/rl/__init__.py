@@ -1,0 +1,1 @@
+"""The DR-PO loop and its arithmetic."""

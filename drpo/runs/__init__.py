@@ -1,0 +1,1 @@
+"""A run's life: preflight, queue, supervisor, worker, pipeline, housekeeping."""

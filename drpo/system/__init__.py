@@ -1,0 +1,1 @@
+"""Processes, background jobs, and what a person may ask of a run."""

@@ -1,0 +1,49 @@
+"""Screens as a visitor without a browser sees them."""
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parents[1]
+MAIN = ROOT / "drpo" / "dashboard" / "main.py"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_cached():
+    """A page keeps its store; each test has one of its own."""
+    st.cache_resource.clear()
+    yield
+    st.cache_resource.clear()
+
+
+def visit(name, /, **query):
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    if name != "home":
+        app.switch_page(str(ROOT / "pages" / f"{name}.py"))
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+    return app
+
+
+def shown(app):
+    """All text on the screen."""
+    kinds = ("title", "subheader", "markdown", "caption", "text", "code")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+
+def problems(app):
+    """What the screen says went wrong; its own sentences, never an exception's box."""
+    assert not app.exception
+    boxes = [element.proto.body for element in app.get("html")]
+    return [box for box in boxes if 'role="alert"' in box]
+
+
+def notices(app):
+    """What the screen says quietly."""
+    return [box for box in (one.proto.body for one in app.get("html")) if 'role="status"' in box]
