@@ -7,10 +7,10 @@ from drpo.dashboard.charts import compare_charts
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.charts.metric_charts import metric_title
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.compare import evaluation_view, view
 from drpo.dashboard.screens.compare.run_list import DELETED, shelf
 from drpo.dashboard.state import metric_series, services
+from drpo.i18n import t
 
 store = services.store()
 everything = store.runs.all(limit=500, archived=True)

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.data import cleaning_view, report_view, upload_view, versions_view
+from drpo.i18n import t
 
 st.title(t("data.title"))
 st.write(t("data.lead"))

@@ -7,9 +7,9 @@ from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.lock_demo import why_resets_work
 from drpo.dashboard.components.reset_diagram import show_reset_drawing
 from drpo.dashboard.components.run_table import run_table
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.launch import actions
 from drpo.dashboard.state import services
+from drpo.i18n import t
 from drpo.runs import demo
 
 store = services.store()

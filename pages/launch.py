@@ -5,10 +5,10 @@ import streamlit as st
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.components.notices import show_problem
 from drpo.dashboard.components.run_choice import asked_for
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.launch import actions, form
 from drpo.dashboard.state import services, url_state
 from drpo.errors import DrpoError
+from drpo.i18n import t
 
 store = services.store()
 st.title(t("launch.title"))

@@ -4,9 +4,9 @@ import streamlit as st
 
 from drpo.dashboard import navigation
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.live.view import follow, pair
 from drpo.dashboard.state import metric_series, services, url_state
+from drpo.i18n import t
 
 store = services.store()
 st.title(t("live.title"))

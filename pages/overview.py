@@ -6,10 +6,10 @@ from drpo.analysis import verdict as verdicts
 from drpo.dashboard import navigation
 from drpo.dashboard.components.lock_demo import why_resets_work
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.live.replay import replay
 from drpo.dashboard.screens.overview import view
 from drpo.dashboard.state import metric_series, services, url_state
+from drpo.i18n import t
 
 store = services.store()
 presenting = st.query_params.get("present") == "1"

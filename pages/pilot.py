@@ -4,9 +4,9 @@ import streamlit as st
 
 from drpo.dashboard import navigation
 from drpo.dashboard.components.notices import notice
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.pilot import data_step, verdict_step, view
 from drpo.dashboard.state import services
+from drpo.i18n import t
 from drpo.pilot import design
 
 store = services.store()

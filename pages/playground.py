@@ -4,9 +4,9 @@ import streamlit as st
 
 from drpo.dashboard import navigation
 from drpo.dashboard.components.run_choice import asked_for, offered
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.playground import fields, view
 from drpo.dashboard.state import services
+from drpo.i18n import t
 
 st.title(t("playground.title"))
 st.write(t("playground.lead"))

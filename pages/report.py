@@ -9,9 +9,9 @@ from drpo.analysis import verdict as verdicts
 from drpo.dashboard import navigation, report
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.i18n import LANGUAGES, language, t
 from drpo.dashboard.screens.overview import view
 from drpo.dashboard.state import metric_series, services, url_state
+from drpo.i18n import LANGUAGES, language, t
 
 store = services.store()
 st.title(t("report.title"))

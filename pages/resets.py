@@ -7,9 +7,9 @@ from drpo.dashboard.charts import reset_charts
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.components.generations import step_slider
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.resets import view
 from drpo.dashboard.state import services, url_state
+from drpo.i18n import t
 
 store = services.store()
 st.title(t("resets.title"))

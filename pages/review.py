@@ -4,10 +4,10 @@ import streamlit as st
 
 from drpo.dashboard import navigation
 from drpo.dashboard.components.run_choice import asked_for, offered
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.review.result_view import result
 from drpo.dashboard.screens.review.view import draw_form, judge, reviewer, sources_of
 from drpo.dashboard.state import services, url_state
+from drpo.i18n import t
 from drpo.review import reviews
 
 VIEWS = ("judge", "result", "new")

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from drpo.dashboard.i18n import t
 from drpo.dashboard.screens.sweep import form, view
 from drpo.dashboard.state import services
+from drpo.i18n import t
 
 store = services.store()
 sweeps = [(sweep.id, f"{sweep.name} · {sweep.id[-4:]}") for sweep in store.sweeps.all()]

@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 
-from drpo.dashboard.i18n import format
+from drpo.dashboard.charts import palette
 from drpo.dashboard.state.metric_series import EMPTY, Series
 
 
@@ -30,7 +30,7 @@ def coloured(figure):
     if isinstance(figure, list | tuple):
         return [coloured(value) for value in figure]
     if isinstance(figure, str) and figure.startswith("@"):
-        return format.COLOURS["light"].get(figure[1:].split("/")[0], figure)
+        return palette.COLOURS["light"].get(figure[1:].split("/")[0], figure)
     return figure
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from drpo.analysis.head_to_head import Call, Change, Comparison
 from drpo.analysis.verdict import Cost, Risk, Verdict
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import MINUS, THIN, count, duration, number
+from drpo.i18n import t
+from drpo.i18n.format import MINUS, THIN, count, duration, number
 from drpo.stats.intervals import Interval
 
 SYMBOL: dict[Call | None, str] = {"better": "▲", "worse": "▼", "open": "◆", None: "○"}

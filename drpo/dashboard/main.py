@@ -10,8 +10,9 @@ import streamlit as st
 from drpo.dashboard import navigation
 from drpo.dashboard.components import theme_switch
 from drpo.dashboard.components.notices import show_problem
-from drpo.dashboard.i18n import LANGUAGE_KEY, LANGUAGES, browser_language, language, spoken, t
 from drpo.dashboard.state import url_state
+from drpo.dashboard.state.language import LANGUAGE_KEY, browser_language
+from drpo.i18n import LANGUAGES, language, spoken, t
 
 # An icon of our own: Streamlit would fetch a named one from the network for the browser's tab.
 ICON = str(Path(__file__).parent / "assets" / "icon.svg")

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from drpo.dashboard.i18n import t
+from drpo.i18n import t
 
 PAGES = Path(__file__).parent.parent.parent / "pages"
 

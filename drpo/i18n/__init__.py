@@ -1,35 +1,38 @@
-"""Every sentence on the screen, in English and Japanese, side by side.
+"""Every sentence that a person is shown, in English and Japanese, side by side.
 
-One TOML file an area, so that several people can add words without meeting: the key `live.title`
-is the table `[title]` of `live.toml`, with an entry `en` and an entry `ja`. `{name}` in a text is
-filled by `t("live.title", name=...)`; `{n:vote|votes}` is filled with the number and the noun that
-goes with it. `tests/test_words.py` finds keys that are used but missing,
-written but unused, or that lack a language or a placeholder.
+What is stored are codes and values; the sentence is made here when it is shown: on a screen, in a
+report, on the command line. One TOML file an area, so that several people can add words without
+meeting: the key `live.title` is the table `[title]` of `live.toml`, with an entry `en` and an entry
+`ja`. `{name}` in a text is filled by `t("live.title", name=...)`; `{n:vote|votes}` is filled with
+the number and the noun that goes with it. `tests/i18n/test_words.py` finds keys that are used but
+missing, written but unused, or that lack a language or a placeholder.
 
 Values may come from anywhere, so a text that holds one goes to a text sink (`st.text`, `st.code`),
 never to Markdown, unless the value is a number or another key's text.
+
+The language is the one named in the call, else the one `spoken` now, else that of the dashboard's
+visitor, else that of the process: `DRPO_LANG`, by default the locale's.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal, cast
-
-import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from typing import Any, Literal
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
-LANGUAGE_KEY = "lang"
-"""The language switch's key, in the session and in the URL."""
+LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+"""Where a terminal says its language; the first that is set counts, as in POSIX."""
 
 _SPOKEN: ContextVar[Language | None] = ContextVar("spoken", default=None)
+_visitors_language: Callable[[], Language | None] | None = None
 
 
 class _Counting(Formatter):
@@ -83,26 +86,25 @@ def spoken(lang: Language) -> Iterator[None]:
 
 
 def language() -> Language:
-    """The visitor's language; English where there is no visitor (reports, tests)."""
-    chosen = _SPOKEN.get()
-    if chosen is not None:
-        return chosen
-    if get_script_run_ctx(suppress_warning=True) is None:
-        return "en"
-    # On a visit's first run the switch has not been drawn yet, but the URL may already say.
-    asked = st.session_state.get(LANGUAGE_KEY) or st.query_params.get(LANGUAGE_KEY)
-    return cast("Language", asked if asked in LANGUAGES else browser_language())
+    """The language that is spoken here and now."""
+    spoken_here = _SPOKEN.get()
+    if spoken_here is None and _visitors_language is not None:
+        spoken_here = _visitors_language()
+    return spoken_here or process_language()
 
 
-def browser_language() -> Language:
-    """The language the visitor's browser asks for, if it is one of ours."""
-    asked = (st.context.locale or "en").partition("-")[0]
-    return "ja" if asked == "ja" else "en"
+def ask_visitor_by(find: Callable[[], Language | None]) -> None:
+    """Say how a visitor's language is found; None from it means that nobody visits."""
+    global _visitors_language
+    _visitors_language = find
 
 
-def moment() -> str:
-    """How a table writes a moment: Streamlit says "5 minutes ago" in English only."""
-    return "distance" if language() == "en" else "YYYY-MM-DD HH:mm"
+def process_language() -> Language:
+    """The language of this process: `DRPO_LANG`, else the locale's; English unless Japanese."""
+    asked = os.environ.get("DRPO_LANG") or next(
+        filter(None, map(os.environ.get, LOCALE_VARIABLES)), ""
+    )
+    return "ja" if asked.lower().startswith("ja") else "en"
 
 
 def areas() -> dict[str, dict[str, dict[str, str]]]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drpo.alarms.alarms import ALARMS, Alarm, say
-from drpo.dashboard.i18n import has, language, t
-from drpo.dashboard.i18n.format import number
+from drpo.i18n import has, language, t
+from drpo.i18n.format import number
 from drpo.store.schema import EventRow, Run
 
 

@@ -6,9 +6,9 @@ from executive_material import PROMPTS, add_run
 from drpo.alarms.alarms import Alarm
 from drpo.analysis.head_to_head import call_of, compare, pooled
 from drpo.analysis.verdict import head_to_head, scores_at, verdict_of
+from drpo.analysis.verdict_words import cost_told
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.i18n.format import duration
-from drpo.dashboard.i18n.verdict_words import cost_told
+from drpo.i18n.format import duration
 from drpo.review import Desk, Source, create_review
 from drpo.stats.intervals import Interval
 from drpo.store.schema import Vote

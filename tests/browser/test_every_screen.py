@@ -25,7 +25,7 @@ from browser.looking import (
     wait_until_said,
     wear,
 )
-from drpo.dashboard.i18n import t
+from drpo.i18n import t
 from drpo.runs import demo
 from drpo.store import Store
 from drpo.system import processes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import screen_material
 
-from drpo.dashboard.i18n import t
+from drpo.i18n import t
 
 pytestmark = pytest.mark.browser
 

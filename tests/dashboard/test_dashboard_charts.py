@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from series import Run, as_series, numbers
 
-from drpo.dashboard.charts import compare_charts, figures, metric_charts, run_charts
+from drpo.dashboard.charts import compare_charts, figures, metric_charts, palette, run_charts
 from drpo.dashboard.charts.annotations import Mark, marks_of
 from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.charts.figures import Panel
-from drpo.dashboard.i18n import format
 from drpo.dashboard.state.metric_series import EMPTY, Series
+from drpo.i18n import format
 from drpo.store.schema import EventRow
 
 
@@ -183,7 +183,7 @@ def test_a_run_name_cannot_become_markup_in_a_chart():
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("meaning", ["learned", "gold", "reset", "start", "kl", "alarm"])
 def test_text_in_a_meaning_passes_wcag_aa(theme, meaning):
-    colours = format.COLOURS[theme]
+    colours = palette.COLOURS[theme]
     assert contrast(colours[f"{meaning}-ink"], colours["paper"]) >= 4.5
     assert contrast(colours["muted"], colours["paper"]) >= 4.5
 

@@ -4,8 +4,8 @@ import pytest
 
 from drpo.config.run_config import RunConfig, leaves
 from drpo.dashboard.components import forms
-from drpo.dashboard.i18n import areas
 from drpo.dashboard.screens.launch import form
+from drpo.i18n import areas
 
 
 @pytest.mark.parametrize("leaf", sorted(leaves()))

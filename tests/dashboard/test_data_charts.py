@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from data_material import report_on, rows
 
-from drpo.dashboard import i18n
+from drpo import i18n
 from drpo.dashboard.charts import data_charts
 from drpo.data.quality import readiness
 from drpo.data.quality.problems import KINDS

@@ -8,7 +8,7 @@ from drpo.alarms.handler import alarms_of, decide, write_down
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.annotations import ROWS, Mark, add_marks, marks_of
 from drpo.dashboard.charts.figures import Panel
-from drpo.dashboard.i18n import spoken
+from drpo.i18n import spoken
 from drpo.store.schema import EventRow
 
 NOON = 1_795_435_200.0  # 2026-11-23 12:00 UTC

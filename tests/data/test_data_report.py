@@ -6,7 +6,6 @@ import pytest
 from data_material import THINGS, report_on, rows
 from transformers import PreTrainedTokenizerFast
 
-from drpo.dashboard.i18n import spoken
 from drpo.dashboard.screens.data.report_view import row_detail
 from drpo.data.io.source import Source
 from drpo.data.pairs import Pair
@@ -17,6 +16,7 @@ from drpo.data.quality.report_text import report_lines
 from drpo.data.quality.summary_stats import histogram, share_interval
 from drpo.data.quality.token_lengths import Tokens, Words
 from drpo.errors import DataError, ModelError
+from drpo.i18n import spoken
 from drpo.modeling.tokenization import Vocabulary
 
 

@@ -12,11 +12,11 @@ from screens import problems, shown, visit
 from toy import WORDS, toy_config
 
 from drpo.cli import main
-from drpo.dashboard.i18n.format import number
 from drpo.dashboard.screens.compare import evaluation_view
 from drpo.errors import DataError, RunError
 from drpo.evaluation.evaluate import Terms, evaluate
 from drpo.evaluation.policies import contestant
+from drpo.i18n.format import number
 from drpo.review import Source, create_review
 from drpo.runs import worker
 from drpo.store import Store

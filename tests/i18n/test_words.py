@@ -7,10 +7,10 @@ from string import Formatter
 
 import pytest
 
-from drpo.dashboard import i18n
+from drpo import i18n
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [*(ROOT / "pages").glob("*.py"), *(ROOT / "drpo" / "dashboard").rglob("*.py")]
+SOURCES = [*(ROOT / "pages").glob("*.py"), *(ROOT / "drpo").rglob("*.py")]
 # Their keys are the names of settings and metrics; other tests compare those sets.
 USED_BY_NAME = ("settings.", "metrics.")
 

@@ -7,7 +7,8 @@ import pytest
 from drpo.alarms.alarms import Alarm
 from drpo.alarms.handler import alarms_of, decide, write_down
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.i18n import event_words, spoken
+from drpo.i18n import spoken
+from drpo.runs import event_words
 from drpo.runs.store_observer import Recorder
 from drpo.runs.supervisor import Supervisor
 from drpo.store import Store

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drpo.dashboard.i18n import event_words, t
-from drpo.dashboard.i18n.format import number
+from drpo.i18n import t
+from drpo.i18n.format import number
+from drpo.runs import event_words
 from drpo.store.schema import EventRow
 
 ROW = 15

@@ -13,9 +13,9 @@ from scipy import stats
 
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import DASHES
+from drpo.dashboard.charts.palette import DASHES
 from drpo.dashboard.state.metric_series import Series
+from drpo.i18n import t
 
 LABEL_WIDTH = 22
 """Letters in one of a label's two lines."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drpo.dashboard.charts.figures import Figure
-from drpo.dashboard.i18n import t
+from drpo.i18n import t
 
 Series = tuple[str, str, str]
 """Name in the report, words for the legend, meaning of the colour."""

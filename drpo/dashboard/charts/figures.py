@@ -70,7 +70,7 @@ def line(
     Args:
         series: Steps and values.
         name: What the legend and the hover box call it.
-        meaning: A colour of `look.COLOURS`.
+        meaning: A colour of `palette.COLOURS`.
         width: Pixels.
         dash: Plotly's dash style.
         opacity: Below 1 for values without an interval.
@@ -107,7 +107,7 @@ def band(
         series: The middle.
         errors: Its standard errors.
         name: The line's name.
-        meaning: A colour of `look.COLOURS`.
+        meaning: A colour of `palette.COLOURS`.
         axis: Number of the panel's axes, "" for the first.
         log: Whether it lies on a log axis; all of `series` must then be above 0.
     """

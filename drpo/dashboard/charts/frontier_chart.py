@@ -10,9 +10,10 @@ import numpy as np
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.compare_charts import Compared, joined, label_ends, plain
 from drpo.dashboard.charts.figures import Figure, Panel, Trace
+from drpo.dashboard.charts.palette import DASHES
 from drpo.dashboard.charts.run_charts import together
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import DASHES, number
+from drpo.i18n import t
+from drpo.i18n.format import number
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import COLOURS, read_assets
+from drpo.dashboard.assets import read_assets
+from drpo.dashboard.charts.palette import COLOURS
 from drpo.dashboard.server import PLOTLY_URL
+from drpo.i18n import t
 
 _CHART = st.components.v2.component(
     "drpo_live_chart",

@@ -10,7 +10,7 @@ from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.annotations import Mark
 from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
 from drpo.dashboard.charts.run_charts import SPLITS
-from drpo.dashboard.i18n import has, t
+from drpo.i18n import has, t
 from drpo.store.series import STAGES
 
 MEANINGS = (
@@ -20,7 +20,7 @@ MEANINGS = (
     ("scores|rlhf_reward", "learned"),
     ("^completions/|^eval/(mean_length|finished|distinct|repetition|identical)", "learned"),
 )
-"""What is in a metric's name, and which colour of `look.COLOURS` that means; the first one counts.
+"""What is in a metric's name, and which colour of the palette that means; the first one counts.
 All else is drawn in ink, which means nothing."""
 DASHES = {"start": "dash", "kl": "dot"}
 ROW = 16

@@ -10,7 +10,7 @@ import pandas as pd
 
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.figures import Figure, Panel
-from drpo.dashboard.i18n import t
+from drpo.i18n import t
 from drpo.store.schema import SampleRow
 
 PARTS = 10

@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from drpo.dashboard.charts.figures import Panel, panels
-from drpo.dashboard.i18n import t
+from drpo.i18n import t
 from drpo.review.results import Duel
 from drpo.stats.intervals import Interval
 

@@ -12,8 +12,8 @@ import numpy as np
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.annotations import Mark
 from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
-from drpo.dashboard.i18n import t
 from drpo.dashboard.state.metric_series import Series
+from drpo.i18n import t
 
 SPLITS = {"_reset": "reset", "_prompt": "start"}
 """Endings of metrics that are split by where episodes started, and the colour of each."""

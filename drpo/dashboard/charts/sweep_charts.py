@@ -8,8 +8,8 @@ from typing import Any
 
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.figures import Figure, Panel
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import MINUS, number
+from drpo.i18n import t
+from drpo.i18n.format import MINUS, number
 from drpo.sweep import Cell
 
 WIDE = 10

@@ -15,10 +15,11 @@ from drpo.dashboard.components.generations import card
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
 from drpo.dashboard.components.sample_cards import Card, show_answers
-from drpo.dashboard.i18n import event_words, language, t
 from drpo.dashboard.state import services, url_state
 from drpo.dashboard.state.metric_series import is_live
 from drpo.errors import DrpoError
+from drpo.i18n import language, t
+from drpo.runs import event_words
 from drpo.store.schema import Run
 from drpo.system import control
 

@@ -11,9 +11,9 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from drpo.config.run_config import leaves
-from drpo.dashboard.i18n import entry, has, language, t
-from drpo.dashboard.i18n.format import number
 from drpo.dashboard.state.relabel import relabel
+from drpo.i18n import entry, has, language, t
+from drpo.i18n.format import number
 
 LOG_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 LOG_LOWEST, LOG_HIGHEST = 1e-3, 10.0

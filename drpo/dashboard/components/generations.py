@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from drpo.dashboard.components.sample_cards import Answer, Card, offline, show_answers, written
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import told_apart
 from drpo.dashboard.state import services, url_fields, url_state
+from drpo.i18n import t
+from drpo.i18n.format import told_apart
 from drpo.store.schema import Run, SampleRow
 
 KINDS = ("heldout", "episode")

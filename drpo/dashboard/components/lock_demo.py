@@ -11,8 +11,10 @@ from typing import Any
 import streamlit as st
 
 from drpo.analysis.lock_demo import Lock, learn_lock
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import COLOURS, count, read_assets
+from drpo.dashboard.assets import read_assets
+from drpo.dashboard.charts.palette import COLOURS
+from drpo.i18n import t
+from drpo.i18n.format import count
 
 DIALS, POSITIONS = 8, 4
 ITERATIONS, EPISODES = 36, 32

@@ -13,8 +13,8 @@ from typing import Literal, ParamSpec
 
 import streamlit as st
 
-from drpo.dashboard.i18n import t
 from drpo.errors import DrpoError
+from drpo.i18n import t
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ import unicodedata
 
 import streamlit as st
 
-from drpo.dashboard.i18n import t
+from drpo.i18n import t
 
 _ROW, _BOX, _GAP = 78, 30, 6
 _WIDTH = 470

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from drpo.dashboard.components.notices import notice
-from drpo.dashboard.i18n import t
 from drpo.dashboard.state import services
+from drpo.i18n import t
 from drpo.store.schema import Run
 
 

@@ -11,10 +11,10 @@ from drpo.config.run_config import RunConfig
 from drpo.dashboard.charts.figures import Source
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import show_problem
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import number
 from drpo.dashboard.state import services
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import number
 from drpo.store import Store
 from drpo.store.schema import Run
 from drpo.system import control

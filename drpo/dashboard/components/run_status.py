@@ -13,9 +13,9 @@ from drpo.config.run_config import leaves
 from drpo.config.settings import UPDATING
 from drpo.dashboard.charts.figures import Source
 from drpo.dashboard.components.run_controls import METRICS
-from drpo.dashboard.i18n import has, t
-from drpo.dashboard.i18n.format import count, duration, number
 from drpo.dashboard.state.metric_series import config_of, is_live
+from drpo.i18n import has, t
+from drpo.i18n.format import count, duration, number
 from drpo.store.schema import Run
 from drpo.system.control import knobs_of
 

@@ -11,8 +11,9 @@ import streamlit as st
 from drpo.dashboard import navigation
 from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.run_status import share_done
-from drpo.dashboard.i18n import moment, t
 from drpo.dashboard.state import metric_series
+from drpo.dashboard.state.language import moment
+from drpo.i18n import t
 from drpo.store.schema import Run
 
 OPENED = "opened_run"

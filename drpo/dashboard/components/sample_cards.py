@@ -12,8 +12,10 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import COLOURS, number, read_assets
+from drpo.dashboard.assets import read_assets
+from drpo.dashboard.charts.palette import COLOURS
+from drpo.i18n import t
+from drpo.i18n.format import number
 from drpo.store.schema import SampleRow
 
 _ANSWERS = st.components.v2.component(

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from drpo.dashboard.i18n import language, t
-from drpo.dashboard.i18n.format import COLOURS, read_assets
+from drpo.dashboard.assets import read_assets
+from drpo.dashboard.charts.palette import COLOURS
 from drpo.dashboard.server import PLOTLY_URL
+from drpo.i18n import language, t
 
 _SWITCH = st.components.v2.component(
     "drpo_theme_switch",

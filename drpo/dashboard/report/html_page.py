@@ -9,9 +9,8 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from drpo.dashboard.charts.palette import COLOURS
 from drpo.dashboard.components.sample_cards import Answer, Card
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import COLOURS
 from drpo.dashboard.report.blocks import (
     Answers,
     Block,
@@ -22,6 +21,7 @@ from drpo.dashboard.report.blocks import (
     Table,
     Text,
 )
+from drpo.i18n import t
 
 HERE = Path(__file__).parent
 POLICY = (

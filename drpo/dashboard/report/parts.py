@@ -10,13 +10,14 @@ from drpo.alarms.handler import Raised
 from drpo.analysis.verdict import Verdict
 from drpo.config.run_config import RunConfig, leaves
 from drpo.dashboard.components.run_status import updates_of
-from drpo.dashboard.i18n import event_words, language, t
-from drpo.dashboard.i18n.format import count, number
 from drpo.dashboard.report.blocks import Block, Table, Text
 from drpo.dashboard.screens.data.report_view import reason_text
 from drpo.dashboard.state.metric_series import Feed
 from drpo.data.library.versions import find_version
 from drpo.evaluation.frontier import Point
+from drpo.i18n import language, t
+from drpo.i18n.format import count, number
+from drpo.runs import event_words
 from drpo.store import Store
 from drpo.store.schema import Dataset, EventRow, Run
 

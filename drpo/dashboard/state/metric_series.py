@@ -18,9 +18,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import number
 from drpo.dashboard.state import services
+from drpo.i18n import t
+from drpo.i18n.format import number
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, EventRow, Run
 from drpo.system.control import knobs_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from drpo.dashboard.i18n import language
+from drpo.i18n import language
 
 
 def relabel(key: str) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 import streamlit as st
 
-from drpo.dashboard.i18n import t
 from drpo.dashboard.state.relabel import relabel
+from drpo.i18n import t
 
 
 def recall(key: str, options: Collection[str], default: str) -> str:

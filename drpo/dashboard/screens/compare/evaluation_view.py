@@ -10,20 +10,21 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from drpo.analysis.verdict_words import bare
 from drpo.dashboard.charts import compare_charts, figures
 from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.charts.figures import Figure, Panel, Trace
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.charts.palette import DASHES
 from drpo.dashboard.charts.run_charts import together
 from drpo.dashboard.components.notices import guarded, notice
-from drpo.dashboard.i18n import format, t
-from drpo.dashboard.i18n.format import DASHES, number, told_apart
-from drpo.dashboard.i18n.verdict_words import bare
 from drpo.dashboard.screens.compare import view
 from drpo.dashboard.state import metric_series, services
 from drpo.dashboard.state.metric_series import Feed
 from drpo.evaluation.frontier import overoptimization
 from drpo.evaluation.storage import comparison_of, evaluation_of, standing_step
+from drpo.i18n import format, t
+from drpo.i18n.format import number, told_apart
 from drpo.playground.protocol import sources_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Run

@@ -13,11 +13,11 @@ import streamlit as st
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.components.run_table import pick_runs
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import count, size, told_apart
 from drpo.dashboard.screens.compare.view import MOST, MOST_RUNS
 from drpo.dashboard.state import services, url_fields, url_state
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import count, size, told_apart
 from drpo.runs import housekeeping
 from drpo.store.schema import LIVE_STATUSES, Run
 

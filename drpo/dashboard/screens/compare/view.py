@@ -16,10 +16,10 @@ from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.charts.metric_charts import metric_title
 from drpo.dashboard.components.generations import generations, open_at
 from drpo.dashboard.components.run_choice import label
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import number, told_apart
 from drpo.dashboard.state import services, url_state
 from drpo.dashboard.state.metric_series import Feed, config_of
+from drpo.i18n import t
+from drpo.i18n.format import number, told_apart
 from drpo.store.schema import Run
 
 MOST = 6

@@ -8,7 +8,6 @@ from typing import Any, get_args
 import streamlit as st
 
 from drpo.dashboard.components.notices import notice, show_problem
-from drpo.dashboard.i18n import format, t
 from drpo.dashboard.screens.data import upload_view
 from drpo.dashboard.screens.launch import actions, form
 from drpo.dashboard.state import services
@@ -17,6 +16,7 @@ from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
 from drpo.data.library.versions import check_name
 from drpo.data.schema.column_mapping import SHAPES
 from drpo.errors import DrpoError
+from drpo.i18n import format, t
 
 PARTS = ("prompt", "chosen", "rejected", "first", "second")
 CODES = ("first_is", "second_is", "tie_is")

@@ -15,8 +15,8 @@ from drpo.dashboard.charts import data_charts
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.components.notices import Kind, notice
 from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
-from drpo.dashboard.i18n import format, t
 from drpo.data.quality.report_html import render_html
+from drpo.i18n import format, t
 
 SHOWN_ROWS = 30
 _DETAILS = {

@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 
 from drpo.dashboard.components.notices import guarded, notice, show_problem
-from drpo.dashboard.i18n import format, t
 from drpo.data.library.uploads import Desk, Task
 from drpo.errors import DrpoError
+from drpo.i18n import format, t
 from drpo.runs import demo
 
 ENDINGS = [

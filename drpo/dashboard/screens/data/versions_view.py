@@ -10,12 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from drpo.dashboard.components.notices import notice, show_problem
-from drpo.dashboard.i18n import format, moment, t
 from drpo.dashboard.screens.launch import actions
 from drpo.dashboard.state import services
+from drpo.dashboard.state.language import moment
 from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.versions import compare_versions, delete_version
 from drpo.errors import DrpoError
+from drpo.i18n import format, t
 from drpo.store.schema import Dataset
 
 

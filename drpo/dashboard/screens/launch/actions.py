@@ -8,8 +8,8 @@ import streamlit as st
 
 from drpo.config.run_config import RunConfig
 from drpo.dashboard import navigation
-from drpo.dashboard.i18n import t
 from drpo.dashboard.state import services
+from drpo.i18n import t
 from drpo.runs import demo, preflight
 from drpo.store import Store
 from drpo.store.schema import Run

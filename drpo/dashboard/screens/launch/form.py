@@ -14,10 +14,10 @@ from drpo.config.command_line import command_line
 from drpo.config.run_config import RunConfig, groups, leaves
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.run_choice import label, offered
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import duration, size
 from drpo.dashboard.state import services, url_state
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import duration, size
 from drpo.runs import demo, estimate
 from drpo.store import Store
 

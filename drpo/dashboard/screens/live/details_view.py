@@ -18,11 +18,12 @@ from drpo.dashboard.charts.annotations import marks_of
 from drpo.dashboard.charts.figures import Figure
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.components.run_status import axis_end
-from drpo.dashboard.i18n import event_words, t
-from drpo.dashboard.i18n.format import share, size
 from drpo.dashboard.screens.live import metrics_view
 from drpo.dashboard.state import services, url_state
 from drpo.dashboard.state.metric_series import Feed, config_of, turned
+from drpo.i18n import t
+from drpo.i18n.format import share, size
+from drpo.runs import event_words
 from drpo.store import run_folder
 from drpo.store.schema import Run
 from drpo.store.series import STAGES

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from drpo.dashboard.i18n import t
 from drpo.dashboard.state import url_fields, url_state
+from drpo.i18n import t
 
 SMOOTHEST = 0.95
 

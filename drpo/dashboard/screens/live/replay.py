@@ -14,13 +14,14 @@ import numpy as np
 import streamlit as st
 
 from drpo.analysis.verdict import Verdict
+from drpo.analysis.verdict_words import in_full
+from drpo.dashboard.assets import read_assets
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.annotations import marks_of
 from drpo.dashboard.charts.figures import Source
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import COLOURS, read_assets
-from drpo.dashboard.i18n.verdict_words import in_full
+from drpo.dashboard.charts.palette import COLOURS
 from drpo.dashboard.state.metric_series import Series
+from drpo.i18n import t
 from drpo.store import Store
 from drpo.store.schema import EventRow, Run
 

@@ -20,10 +20,11 @@ from drpo.dashboard.components.generations import generations
 from drpo.dashboard.components.notices import guarded, notice
 from drpo.dashboard.components.run_controls import controls
 from drpo.dashboard.components.run_status import axis_end, status_line
-from drpo.dashboard.i18n import event_words, t
-from drpo.dashboard.i18n.format import number, told_apart
 from drpo.dashboard.screens.live.details_view import details
 from drpo.dashboard.state import metric_series, services
+from drpo.i18n import t
+from drpo.i18n.format import number, told_apart
+from drpo.runs import event_words
 from drpo.store.schema import Run
 
 TICK = 1.0

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from drpo.analysis import verdict_words as say
 from drpo.analysis.head_to_head import Comparison
 from drpo.analysis.verdict import Verdict
+from drpo.dashboard.assets import ASSETS
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_status import updates_of
-from drpo.dashboard.i18n import LANGUAGES, language, spoken, t
-from drpo.dashboard.i18n import verdict_words as say
-from drpo.dashboard.i18n.format import ASSETS, count, number
+from drpo.i18n import LANGUAGES, language, spoken, t
+from drpo.i18n.format import count, number
 from drpo.stats.intervals import Interval
 
 STYLE = f"<style>{(ASSETS / 'overview.css').read_text('utf-8')}</style>"
@@ -87,7 +88,7 @@ def draw_hero(meaning: str, parts: Sequence[str]) -> None:
     """Draw paragraphs large beside a bar in the colour of what they mean.
 
     Args:
-        meaning: A colour of `look.COLOURS`.
+        meaning: A colour of `palette.COLOURS`.
         parts: HTML, already escaped.
     """
     # The caller has escaped the parts; the colour is a name of ours.

@@ -11,8 +11,6 @@ import streamlit as st
 from drpo.dashboard import navigation
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import show_problem
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import count, number
 from drpo.dashboard.screens.data import report_view
 from drpo.dashboard.screens.launch import form
 from drpo.dashboard.screens.overview import view
@@ -21,6 +19,8 @@ from drpo.data.io.source import Source, file_of
 from drpo.data.library.versions import find_version
 from drpo.data.quality.report import Settings, check_source
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import count, number
 from drpo.pilot import design
 from drpo.pilot.design import Pilot
 from drpo.store import Store

@@ -8,6 +8,7 @@ import json
 import pandas as pd
 import streamlit as st
 
+from drpo.analysis import verdict_words as say
 from drpo.analysis.head_to_head import Comparison
 from drpo.config.run_config import RunConfig
 from drpo.dashboard import navigation
@@ -15,14 +16,13 @@ from drpo.dashboard.charts import compare_charts
 from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.components.notices import notice, show_problem
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n import verdict_words as say
-from drpo.dashboard.i18n.format import count, duration, number
 from drpo.dashboard.screens.overview import view
 from drpo.dashboard.screens.pilot.view import clock
 from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import count, duration, number
 from drpo.pilot import design
 from drpo.pilot.design import ARMS, CHOICES, Pilot
 from drpo.pilot.result import ArmResult, PilotResult, read, scale_cost

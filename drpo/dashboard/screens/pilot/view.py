@@ -13,12 +13,12 @@ import streamlit as st
 from drpo.dashboard import navigation
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import guarded, show_problem
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import count, duration
 from drpo.dashboard.screens.launch import form
 from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import count, duration
 from drpo.pilot import design
 from drpo.pilot.design import Member, Pilot
 from drpo.runs import estimate

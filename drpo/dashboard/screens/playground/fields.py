@@ -13,8 +13,8 @@ import streamlit as st
 
 from drpo.dashboard.components.playground_session import Generation
 from drpo.dashboard.components.run_choice import label
-from drpo.dashboard.i18n import t
 from drpo.dashboard.state import services, url_fields, url_state
+from drpo.i18n import t
 from drpo.playground import Sampling, Source, sources_of
 from drpo.playground.protocol import LONGEST, MOST, START
 from drpo.store.schema import Run, SampleRow

@@ -11,14 +11,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from drpo.dashboard.assets import read_assets
+from drpo.dashboard.charts.palette import COLOURS
 from drpo.dashboard.components import playground_session
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.playground_session import KIND, Generation, Written
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import COLOURS, number, read_assets
 from drpo.dashboard.screens.playground import fields
 from drpo.dashboard.state import services, url_state
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import number
 from drpo.playground import Sampling, Source
 
 TICK = 0.4

@@ -13,9 +13,9 @@ import streamlit as st
 from drpo.dashboard import navigation
 from drpo.dashboard.charts.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard.components.sample_cards import Card, Figure, offline, show_answers, written
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import number
 from drpo.dashboard.state import services, url_fields, url_state
+from drpo.i18n import t
+from drpo.i18n.format import number
 from drpo.store.schema import SampleRow
 
 PER_PAGE = 8

@@ -14,11 +14,11 @@ import streamlit as st
 from drpo.dashboard.charts import review_charts
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.components.notices import notice, show_problem
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import MINUS, count, number, share
 from drpo.dashboard.state import services
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import MINUS, count, number, share
 from drpo.review import Results, Review, preference_rows, results, write_preferences
 from drpo.review.disagreement import raise_disagreements
 from drpo.review.results import Duel, slices

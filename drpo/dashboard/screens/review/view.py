@@ -12,11 +12,11 @@ import streamlit as st
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import count
 from drpo.dashboard.state import services, url_state
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import count
 from drpo.review import BlindItem, Desk, Source, create_review
 from drpo.review.sampling import answers_of
 from drpo.review.session import REASONS, Pressed

@@ -7,12 +7,12 @@ import streamlit as st
 from drpo.config.run_config import RunConfig, leaves
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import show_problem
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import duration
 from drpo.dashboard.screens.launch import form
 from drpo.dashboard.state import services
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import duration
 from drpo.runs import estimate, preflight
 from drpo.sweep import Axis, SweepPlan, advance, create
 from drpo.sweep.plan import NOT_AXES, parse_seeds

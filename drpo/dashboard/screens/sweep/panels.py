@@ -9,8 +9,8 @@ import streamlit as st
 from drpo.dashboard.charts import sweep_charts
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.charts.metric_charts import meaning_of
-from drpo.dashboard.i18n import t
 from drpo.dashboard.state import url_state
+from drpo.i18n import t
 from drpo.sweep import Board, Cell, search
 from drpo.system.control import KNOBS
 

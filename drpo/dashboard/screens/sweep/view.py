@@ -14,11 +14,11 @@ from drpo.dashboard.charts import sweep_charts
 from drpo.dashboard.charts.metric_charts import metric_title
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
-from drpo.dashboard.i18n import t
-from drpo.dashboard.i18n.format import duration, number
 from drpo.dashboard.screens.sweep import panels
 from drpo.dashboard.state import metric_series, services, url_state
 from drpo.errors import DrpoError
+from drpo.i18n import t
+from drpo.i18n.format import duration, number
 from drpo.stats.intervals import paired_difference
 from drpo.sweep import Board, Cell
 from drpo.sweep.results import ENDED, SweepRun

@@ -1,0 +1,10 @@
+"""Style sheets, scripts and the icon that pages are made with."""
+
+from pathlib import Path
+
+ASSETS = Path(__file__).parent
+
+
+def read_assets(*names: str) -> str:
+    """The text of some of our assets, one after the other: what comes first is shared."""
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
