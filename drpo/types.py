@@ -1,5 +1,7 @@
 """What training tells the outside: plain records without tensors."""
 
+# ruff: noqa: ARG002 - what a listener does by default uses nothing it is told
+
 from __future__ import annotations
 
 import math
@@ -60,22 +62,30 @@ class Control:
 
 @runtime_checkable
 class Observer(Protocol):
-    """Who listens to training. The worker's writes to the store; a test's keeps lists."""
+    """Who listens to training. The worker's writes to the store; a notebook's keeps lists.
+
+    A subclass overrides what it cares for; the rest does nothing.
+    """
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Say how far a stage is; called often, must be cheap."""
+        """Say how far a stage is, 0 of 0 where that is unknown; called often, must be cheap."""
+        return
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Take the metrics of one update (or, under `eval/`, of one evaluation)."""
+        return
 
     def samples(self, samples: Sequence[Sample]) -> None:
         """Take answers worth keeping."""
+        return
 
     def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
         """Take something that happened: a knob turned, an alarm, a checkpoint, a stage's end."""
+        return
 
     def control(self, step: int) -> Control:
         """Return what people asked for; called between two updates. Never blocks."""
+        return Control()
 
 
 def known(score: float) -> float | None:

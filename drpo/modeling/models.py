@@ -117,6 +117,7 @@ def load_models(
     policy: str | Path | None = None,
     reward_model: str | Path | None = None,
     gold: GoldScorer | None = None,
+    reward: Scorer | None = None,
 ) -> Models:
     """Load everything for training.
 
@@ -125,6 +126,7 @@ def load_models(
         policy: Start policy instead of the config's, for instance one tuned by an earlier stage.
         reward_model: Reward model instead of the config's.
         gold: The data's gold score, where it has one.
+        reward: What the policy is trained to raise, in place of `reward_source`.
 
     Raises:
         ModelError: A folder lacks weights or an end token, or has none that can be read.
@@ -161,7 +163,8 @@ def load_models(
         frozen = frozen.to(precision.device).eval()
 
     gold_scores = None if gold is None else GoldScores(gold)
-    reward = gold_scores if config.models.reward_source == "gold" else learned
+    if reward is None:
+        reward = gold_scores if config.models.reward_source == "gold" else learned
     if reward is None:
         raise ConfigError(
             f"reward_source is {config.models.reward_source!r}, but there is no such reward: "

@@ -3,6 +3,8 @@
 A stage that is finished leaves its folder and a file with its figures in `models/`; a resumed run
 finds them and goes on. A stage that was stopped leaves nothing and begins anew. TRL is loaded only
 by runs that train such a stage: it costs seconds before the first point of a chart.
+
+The pipeline knows no store: whoever carries a run out hands its data in and listens.
 """
 
 from __future__ import annotations
@@ -16,21 +18,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from transformers.utils.logging import disable_progress_bar
 
-from drpo.alarms.handler import AlarmDesk
 from drpo.config.run_config import RunConfig
 from drpo.config.settings import UPDATING
-from drpo.data.run_data import Materials, gather
+from drpo.data.run_data import Materials
 from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
 from drpo.modeling.models import Models, load_models
 from drpo.rl import checkpoint, trainer
 from drpo.runs import provenance
-from drpo.runs.store_observer import Recorder
+from drpo.runs.run_observer import RunObserver
 
 if TYPE_CHECKING:
     from drpo.data.pairs import Pair
+    from drpo.modeling.scorers import Scorer
     from drpo.stages import StageResult
 
 RM_PAIRS = 256
@@ -46,7 +47,7 @@ class Stage:
     """How one stage is run, and where it leaves its model."""
 
     folder: Path
-    recorder: Recorder
+    observer: RunObserver
 
     def once(self, name: str, metric_prefix: str, train: Callable[..., StageResult]) -> str:
         """Run a stage unless it is finished already, and return its model's folder.
@@ -62,14 +63,14 @@ class Stage:
             return str(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         label = name.replace("_", " ")
-        self.recorder.progress(label, 0, 0)
-        self.recorder.begin_stage(metric_prefix)
+        self.observer.progress(label, 0, 0)
+        self.observer.begin_stage(metric_prefix)
 
         def progress(_stage: str, done: int, total: int, values: dict[str, float]) -> None:
-            self.recorder.progress(label, done, total)
-            self.recorder.stage_metrics(metric_prefix, done, values)
+            self.observer.progress(label, done, total)
+            self.observer.stage_metrics(metric_prefix, done, values)
 
-        result = train(out=out, progress=progress, should_stop=self.recorder.should_stop)
+        result = train(out=out, progress=progress, should_stop=self.observer.should_stop)
         # TRL's trainers refer to themselves in a circle, so the stage's models would stay where
         # they are until Python looks for circles; a GPU that is full does not make it look.
         gc.collect()
@@ -82,18 +83,37 @@ class Stage:
         partial.replace(figures)
         said = ", ".join(f"{key} {value:.3g}" for key, value in result.metrics.items())
         told = {"stage": name, "figures": dict(result.metrics)}
-        self.recorder.event(0, "stage", f"{label} trained: {said}", told)
-        self.recorder.note(**{name: result.metrics})
+        self.observer.event(0, "stage", f"{label} trained: {said}", told)
+        self.observer.note(**{name: result.metrics})
         return str(out)
 
 
-def carry_out(config: RunConfig, folder: Path, recorder: Recorder) -> bool:
+@dataclass(frozen=True)
+class Rewards:
+    """What judges answers."""
+
+    model: str | None
+    """Folder or name of a reward model."""
+    given: Scorer | None = None
+    """The caller's own: trained on in place of the settings' reward."""
+
+
+def carry_out(
+    config: RunConfig,
+    materials: Materials,
+    folder: Path,
+    observer: RunObserver,
+    *,
+    reward: Scorer | None = None,
+) -> bool:
     """Run all stages of a run, from where it stands.
 
     Args:
         config: The run's settings, the device as the supervisor gave it.
+        materials: The run's data.
         folder: The run's folder.
-        recorder: Hears everything and says what people asked for.
+        observer: Hears everything and says what people asked for.
+        reward: What the policy is trained to raise, in place of the settings' reward.
 
     Returns:
         Whether it was stopped before its end.
@@ -101,17 +121,14 @@ def carry_out(config: RunConfig, folder: Path, recorder: Recorder) -> bool:
     Raises:
         DrpoError: Data, models or settings do not allow it.
     """
-    recorder.progress("data", 0, 0)
-    disable_progress_bar()  # worker.log is read by people
-    materials = gather(config, recorder.store)
-    recorder.note(versions=provenance.versions(), data=provenance.data_of(materials))
-    stage = Stage(folder, recorder)
+    observer.note(versions=provenance.versions(), data=provenance.data_of(materials))
+    stage = Stage(folder, observer)
     try:
-        if recorder.should_stop():
+        if observer.should_stop():
             return True
         start = _start_policy(config, materials, stage)
-        reward = _reward_model(config, materials, stage, start)
-        return _method(config, materials, stage, start, reward)
+        rewards = Rewards(_reward_model(config, materials, stage, start, reward), reward)
+        return _method(config, materials, stage, start, rewards)
     except _StopAskedError:
         return True
 
@@ -130,11 +147,14 @@ def _start_policy(config: RunConfig, materials: Materials, stage: Stage) -> str:
     return stage.once("sft", "sft", train)
 
 
-def _reward_model(config: RunConfig, materials: Materials, stage: Stage, start: str) -> str | None:
+def _reward_model(
+    config: RunConfig, materials: Materials, stage: Stage, start: str, given: Scorer | None
+) -> str | None:
     """The reward model, ready or trained here; every method is measured by it."""
     if config.models.reward_model is not None:
         return config.models.reward_model
-    if config.models.reward_source == "gold" and config.run.method != "rm":
+    other = given is not None or config.models.reward_source == "gold"
+    if other and config.run.method != "rm":
         return None
 
     from drpo.stages import train_reward_model
@@ -152,14 +172,14 @@ def _reward_model(config: RunConfig, materials: Materials, stage: Stage, start: 
 
 
 def _method(
-    config: RunConfig, materials: Materials, stage: Stage, start: str, reward: str | None
+    config: RunConfig, materials: Materials, stage: Stage, start: str, rewards: Rewards
 ) -> bool:
-    method, recorder = config.run.method, stage.recorder
+    method, observer = config.run.method, stage.observer
     if method == "rm":
         return False
     if method in UPDATING:
-        return _train_policy(config, materials, stage, start, reward)
-    recorder.rewind(-1)
+        return _train_policy(config, materials, stage, start, rewards)
+    observer.rewind(-1)
     if method == "dpo":
         from drpo.stages import train_dpo
 
@@ -175,27 +195,27 @@ def _method(
         trained = stage.once("dpo", "dpo", train)
     else:
         trained = start
-    recorder.progress("evaluation", 0, 0)
+    observer.progress("evaluation", 0, 0)
     # SFT is measured against the policy it began with, the others against the policy given to them.
     origin = config.models.policy if method == "sft" else start
     plain = config.replace(lora_rank=0)
-    models = load_models(plain, policy=origin, reward_model=reward, gold=materials.gold)
-    _measure_reward_model(models, materials.heldout, recorder)
+    models = _load_models(plain, origin, rewards, materials)
+    _measure_reward_model(models, materials.heldout, observer)
     if method == "best_of_n":
-        baselines.best_of_n(models, materials.heldout, config, recorder)
+        baselines.best_of_n(models, materials.heldout, config, observer)
     else:
-        baselines.compare(models, trained, materials.heldout, config, recorder)
+        baselines.compare(models, trained, materials.heldout, config, observer)
     return False
 
 
 def _train_policy(
-    config: RunConfig, materials: Materials, stage: Stage, start: str, reward: str | None
+    config: RunConfig, materials: Materials, stage: Stage, start: str, rewards: Rewards
 ) -> bool:
     """DR-PO, or PPO when resets are off."""
-    recorder, directory = stage.recorder, stage.folder / "checkpoints"
-    recorder.progress("loading models", 0, 0)
+    observer, directory = stage.observer, stage.folder / "checkpoints"
+    observer.progress("loading models", 0, 0)
     config = config.replace(reset_prob=config.effective_reset_prob())
-    models = load_models(config, policy=start, reward_model=reward, gold=materials.gold)
+    models = _load_models(config, start, rewards, materials)
     newest = checkpoint.latest(directory)
     state = None if newest is None else checkpoint.load(newest, models, config)
     step = -1 if state is None else state.step
@@ -204,16 +224,16 @@ def _train_policy(
     if state is not None:
         total = config.ppo.updates
         standing = {"kl_coef": state.kl.at(step, total), "reset_prob": state.reset.at(step, total)}
-    recorder.rewind(step, standing)
-    recorder.desk = AlarmDesk(recorder.store, recorder.run_id, config.alarms, resume_step=step)
+    observer.rewind(step, standing)
+    observer.watch(config.alarms, step)
     if state is None:
-        _measure_reward_model(models, materials.heldout, recorder)
+        _measure_reward_model(models, materials.heldout, observer)
     state = trainer.train(
         models,
         materials.train,
         materials.heldout,
         config,
-        recorder,
+        observer,
         checkpoint_dir=directory,
         state=state,
         demonstrations=materials.demonstrations,
@@ -221,14 +241,24 @@ def _train_policy(
     return state.step < config.ppo.updates
 
 
-def _measure_reward_model(models: Models, heldout: list[Pair], recorder: Recorder) -> None:
+def _load_models(config: RunConfig, policy: str, rewards: Rewards, materials: Materials) -> Models:
+    return load_models(
+        config,
+        policy=policy,
+        reward_model=rewards.model,
+        gold=materials.gold,
+        reward=rewards.given,
+    )
+
+
+def _measure_reward_model(models: Models, heldout: list[Pair], observer: RunObserver) -> None:
     """Say how often the reward model prefers the answer people preferred."""
     if models.learned is None:
         return
     pairs = heldout[:RM_PAIRS]
-    recorder.progress("reward model accuracy", 0, len(pairs))
+    observer.progress("reward model accuracy", 0, len(pairs))
     accuracy, error = baselines.accuracy_of(models.learned, pairs, models)
-    recorder.metrics(0, {"eval/rm_accuracy": accuracy, "eval/rm_accuracy_se": error})
+    observer.metrics(0, {"eval/rm_accuracy": accuracy, "eval/rm_accuracy_se": error})
 
 
 def export(config: RunConfig, folder: Path, out: Path) -> int | None:

@@ -6,17 +6,16 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import drpo
 from drpo.data.pairset import content_hash
 from drpo.data.run_data import Materials
 
-PACKAGES = ("torch", "transformers", "trl", "peft", "tokenizers", "datasets")
-"""Those whose version can change what is learned."""
+PACKAGES = ("drpo", "torch", "transformers", "trl", "peft", "tokenizers", "datasets")
+"""Those whose version can change what is learned: the code itself, and what it stands on."""
 
 
 def versions() -> dict[str, str]:
-    """Versions of the code, of Python, and of the libraries that training stands on."""
-    found = {"drpo": drpo.__version__, "python": platform.python_version()}
+    """Versions of Python, of the code, and of the libraries that training stands on."""
+    found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)

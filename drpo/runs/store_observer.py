@@ -1,6 +1,6 @@
 """What a running run writes to the store, and what it hears from there.
 
-Training talks to a `Recorder` as to any `drpo.types.Observer`. Nothing the recorder writes may
+The pipeline talks to a `Recorder` as to any `RunObserver`. Nothing the recorder writes may
 break training: a failed write is logged and counted, and training goes on without that point.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drpo.alarms.handler import AlarmDesk
+from drpo.config.settings import AlarmSettings
 from drpo.store import Store
 from drpo.store.schema import Command, EventRow
 from drpo.types import Control, Sample, finite
@@ -54,7 +55,7 @@ class Recorder:
         self.run_id = run_id
         self.stop_asked = stop_asked or threading.Event()
         self.desk: AlarmDesk | None = None
-        """Watches the policy's training; the pipeline sets it when that begins."""
+        """Watches the policy's training, from `watch` on."""
         self.lost_writes = 0
         self.paused = False
         run = store.runs.get(run_id)
@@ -125,6 +126,10 @@ class Recorder:
             # that are gone.
             del self.summary["last"]
         self.store.runs.change(self.run_id, step=self.step)
+
+    def watch(self, limits: AlarmSettings, resume_step: int) -> None:
+        """Look out for alarms from now on, with what was remembered at the checkpoint."""
+        self.desk = AlarmDesk(self.store, self.run_id, limits, resume_step=resume_step)
 
     # What training tells.
 

@@ -103,9 +103,14 @@ def _outcome(run: Run, folder: Path, recorder: Recorder) -> tuple[str, str]:
         (folder / "config.json").write_text(config.to_json(), encoding="utf-8")
         threads = _fix_threads(folder)
         log.info("run %s with %d threads", run.id, threads)
+        from transformers.utils.logging import disable_progress_bar
+
+        from drpo.data.run_data import gather
         from drpo.runs import pipeline
 
-        stopped = pipeline.carry_out(config, folder, recorder)
+        disable_progress_bar()  # worker.log is read by people
+        recorder.progress("data", 0, 0)
+        stopped = pipeline.carry_out(config, gather(config, recorder.store), folder, recorder)
     except DrpoError as error:
         log.info("%s", traceback.format_exc())
         return "failed", str(error)

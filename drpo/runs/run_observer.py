@@ -1,0 +1,42 @@
+"""Who listens to a whole run: the store's observer in a worker, one in memory in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from drpo.config.settings import AlarmSettings
+from drpo.types import Observer
+
+
+class RunObserver(Observer, Protocol):
+    """An `Observer` that also hears the stages around the policy's training."""
+
+    def should_stop(self) -> bool:
+        """Say whether somebody asked to stop; called often inside a stage, must be cheap."""
+        ...
+
+    def begin_stage(self, prefix: str) -> None:
+        """Forget what an earlier attempt at a stage said: everything named `prefix/...`."""
+        ...
+
+    def stage_metrics(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
+        """Take figures of a stage, by the stage's own steps, to be named `prefix/...`."""
+        ...
+
+    def note(self, **figures: Any) -> None:  # noqa: ANN401 - any JSON
+        """Keep something about the run as a whole: versions, data, a finished stage's figures."""
+        ...
+
+    def rewind(self, step: int, standing: Mapping[str, float] | None = None) -> None:
+        """Forget what lies after the checkpoint that the run goes on from.
+
+        Args:
+            step: Updates done at the checkpoint; -1 where the method begins anew.
+            standing: The values that stand in it of settings that change while a run goes on.
+        """
+        ...
+
+    def watch(self, limits: AlarmSettings, resume_step: int) -> None:
+        """Look out for alarms from now on: the policy's training begins."""
+        ...
