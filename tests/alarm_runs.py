@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from toy import WORDS, Listener, toy_config, toy_pairs
+from toy import WORDS, RecordingObserver, toy_config, toy_pairs
 
 from drpo.alarms import Alarm, Monitor
 from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
 from drpo.modeling.models import load_models
-from drpo.modeling.scorers import Answer
+from drpo.modeling.scorers import Completion
 from drpo.rl.trainer import train
 from drpo.types import Control, Sample
 
@@ -29,14 +29,14 @@ GOLD = GoldScorer({"colour": WORDS}, strict=False)
 class Rule:
     """A reward made of one function of the answer's text."""
 
-    of: Callable[[Answer], float]
+    of: Callable[[Completion], float]
 
-    def score(self, answers: Sequence[Answer]) -> torch.Tensor:
+    def score(self, answers: Sequence[Completion]) -> torch.Tensor:
         return torch.tensor([float(self.of(answer)) for answer in answers])
 
 
 @dataclass
-class Watched(Listener):
+class Watched(RecordingObserver):
     """Hears a run as the worker's recorder does, and asks the monitor between two updates."""
 
     monitor: Monitor | None = None
@@ -73,7 +73,7 @@ def watch(
     reward: Path,
     folder: Path,
     *,
-    rule: Callable[[Answer], float] | None = None,
+    rule: Callable[[Completion], float] | None = None,
     pairs: list[Pair] | None = None,
     **settings: Any,
 ) -> Watched:

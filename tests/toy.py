@@ -1,4 +1,4 @@
-"""A toy task that trains in seconds, and an observer that keeps what it hears."""
+"""A toy task that trains in seconds, and an observer that keeps all it is given."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def toy_config(policy: Path, reward: Path, **settings: Any) -> RunConfig:
 
 
 @dataclass
-class Listener:
-    """Keeps everything; `orders` says what it asks for at a step."""
+class RecordingObserver:
+    """Keeps everything; `controls` holds what it asks for at a step."""
 
-    orders: dict[int, Control] = field(default_factory=dict)
-    told: dict[int, dict[str, float]] = field(default_factory=dict)
-    kept: list[Sample] = field(default_factory=list)
+    controls: dict[int, Control] = field(default_factory=dict)
+    metrics_at: dict[int, dict[str, float]] = field(default_factory=dict)
+    kept_samples: list[Sample] = field(default_factory=list)
     events: list[tuple[int, str, Mapping[str, Any]]] = field(default_factory=list)
     stages: list[str] = field(default_factory=list)
 
@@ -67,17 +67,17 @@ class Listener:
         self.stages.append(stage)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        self.told.setdefault(step, {}).update(values)
+        self.metrics_at.setdefault(step, {}).update(values)
 
     def samples(self, samples: Sequence[Sample]) -> None:
-        self.kept += samples
+        self.kept_samples += samples
 
     def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
         assert message
         self.events.append((step, kind, payload))
 
     def control(self, step: int) -> Control:
-        return self.orders.pop(step, Control())
+        return self.controls.pop(step, Control())
 
 
 def tuned_adapter(folder: Path, base: Path) -> Path:

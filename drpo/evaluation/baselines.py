@@ -13,9 +13,9 @@ from drpo.data.pairs import Pair
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
 from drpo.modeling.pair_encoding import keep_end
-from drpo.modeling.scorers import Answer, Scorer
+from drpo.modeling.scorers import Completion, Scorer
 from drpo.modeling.seeding import generator_for
-from drpo.rl.heldout import Drawn, HeldOut, figures, standard_error
+from drpo.rl.heldout import HeldOut, MeasuredCompletions, figures, standard_error
 from drpo.types import Observer
 
 
@@ -68,7 +68,9 @@ def best_of_n(
     observer.samples(held.samples(best, 1, weights))
 
 
-def draw_best(held: HeldOut, n: int, first: Drawn, tick: Callable[[int], None]) -> Drawn:
+def draw_best(
+    held: HeldOut, n: int, first: MeasuredCompletions, tick: Callable[[int], None]
+) -> MeasuredCompletions:
     """Keep the best of n answers of the present policy to each held-out prompt.
 
     Args:
@@ -93,7 +95,7 @@ def draw_best(held: HeldOut, n: int, first: Drawn, tick: Callable[[int], None]) 
     return best_of(drawn)
 
 
-def best_of(drawn: Sequence[Drawn]) -> Drawn:
+def best_of(drawn: Sequence[MeasuredCompletions]) -> MeasuredCompletions:
     """Keep each prompt's answer with the highest score; the earlier one of equals."""
     scores = torch.stack([one.scores for one in drawn])
     winner = scores.argmax(dim=0).tolist()
@@ -102,8 +104,8 @@ def best_of(drawn: Sequence[Drawn]) -> Drawn:
     def pick(name: str) -> torch.Tensor:
         return torch.stack([getattr(drawn[winner[row]], name)[row] for row in rows])
 
-    return Drawn(
-        answers=[drawn[winner[row]].answers[row] for row in rows],
+    return MeasuredCompletions(
+        completions=[drawn[winner[row]].completions[row] for row in rows],
         scores=pick("scores"),
         gold=pick("gold"),
         kl=pick("kl"),
@@ -119,14 +121,14 @@ def accuracy_of(scorer: Scorer, pairs: Sequence[Pair], models: Models) -> tuple[
     scores = []
     for texts in ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs]):
         tails = vocabulary.answers(prompts, texts, models.context or 10**9)
-        answers = []
+        completions = []
         for head, tail, prompt, text in zip(heads, tails, prompts, texts, strict=True):
             row = ([*head, *tail], len(head))
             ids, start = keep_end(row, models.context, vocabulary.tokenizer)
-            answers.append(
-                Answer(tuple(ids[:start]), tuple(ids[start:]), prompt, text, finished=True)
+            completions.append(
+                Completion(tuple(ids[:start]), tuple(ids[start:]), prompt, text, finished=True)
             )
-        scores.append(scorer.score(answers))
+        scores.append(scorer.score(completions))
     difference = scores[0] - scores[1]
     right = (difference > 0).float() + 0.5 * (difference == 0).float()
     return float(right.mean()), standard_error(right)

@@ -30,9 +30,9 @@ from drpo.evaluation.results import Duel, Evaluated, Evaluation, Row, keep_duels
 from drpo.evaluation.winrate import WinRate, play
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models, load_models
-from drpo.modeling.scorers import Answer as Scored
-from drpo.rl.batches import gold_of, offline_answer
-from drpo.rl.heldout import Drawn, HeldOut, figures, standard_error
+from drpo.modeling.scorers import Completion
+from drpo.rl.batches import gold_of, offline_completion
+from drpo.rl.heldout import HeldOut, MeasuredCompletions, figures, standard_error
 from drpo.stats.text_overlap import RougeL
 from drpo.store import Store
 from drpo.types import known
@@ -162,16 +162,18 @@ def _evaluate_one(
 
 
 def _draw(
-    models: Models, held: HeldOut, one: Contestant, start: Drawn, progress: Progress
-) -> Drawn:
+    models: Models, held: HeldOut, one: Contestant, start: MeasuredCompletions, progress: Progress
+) -> MeasuredCompletions:
     """Answers under the evaluation's noise; best-of-n draws further ones from noise of its own."""
     if one.draws == 1:
         return held.draw(models.policy, tick=lambda done, total: progress(one.key, done, total))
     return draw_best(held, one.draws, start, lambda done: progress(one.key, done, one.draws))
 
 
-def _rows(models: Models, held: HeldOut, drawn: Drawn, start: Drawn) -> list[Row]:
-    offline = [offline_answer(models, held.pairs[t.item], t) for t in held.offline]
+def _rows(
+    models: Models, held: HeldOut, drawn: MeasuredCompletions, start: MeasuredCompletions
+) -> list[Row]:
+    offline = [offline_completion(models.vocabulary, held.pairs[t.item], t) for t in held.offline]
     # Without a reward model the scores are the gold ones, and no learned score is known.
     learned = models.learned is not None
     chosen = _answers(
@@ -181,19 +183,23 @@ def _rows(models: Models, held: HeldOut, drawn: Drawn, start: Drawn) -> list[Row
         learned=learned,
     )
     policy, before = (
-        _answers(one.answers, one.scores.tolist(), one.gold.tolist(), learned=learned)
+        _answers(one.completions, one.scores.tolist(), one.gold.tolist(), learned=learned)
         for one in (drawn, start)
     )
     return [
-        Row(held.pairs[trajectory.item].prompt, trajectory.item, mine, theirs, reference, kl)
-        for trajectory, mine, theirs, reference, kl in zip(
+        Row(held.pairs[prompt.item].prompt, prompt.item, mine, theirs, reference, kl)
+        for prompt, mine, theirs, reference, kl in zip(
             held.prompts, policy, before, chosen, drawn.kl.tolist(), strict=True
         )
     ]
 
 
 def _answers(
-    answers: Sequence[Scored], scores: Sequence[float], gold: Sequence[float], *, learned: bool
+    completions: Sequence[Completion],
+    scores: Sequence[float],
+    gold: Sequence[float],
+    *,
+    learned: bool,
 ) -> list[Answer]:
     return [
         Answer(
@@ -202,11 +208,11 @@ def _answers(
             known(score) if learned else None,
             known(true),
         )
-        for answer, score, true in zip(answers, scores, gold, strict=True)
+        for answer, score, true in zip(completions, scores, gold, strict=True)
     ]
 
 
-def _figures(drawn: Drawn, rows: Sequence[Row]) -> dict[str, float]:
+def _figures(drawn: MeasuredCompletions, rows: Sequence[Row]) -> dict[str, float]:
     values = {name.removeprefix("eval/"): value for name, value in figures(drawn).items()}
     rouge = RougeL()
     overlap = torch.tensor([rouge(row.policy.text, row.chosen.text) for row in rows])

@@ -18,8 +18,8 @@ from drpo.modeling.reward_model import RewardModel
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer, reset prefix included, as tokens and as text."""
+class Completion:
+    """All that follows a prompt, reset prefix included, as tokens and as text."""
 
     prompt_ids: tuple[int, ...]
     ids: tuple[int, ...]
@@ -32,9 +32,9 @@ class Answer:
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Anything that gives each answer one number."""
+    """Anything that gives each completion one number."""
 
-    def score(self, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:
+    def score(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
         """Return one score an answer, float32, on the CPU."""
         ...
 
@@ -48,25 +48,25 @@ class LearnedScorer:
     precision: Precision
     batch_size: int
 
-    def score(self, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:
+    def score(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
         """Return the reward model's score of each answer."""
         if self.same_tokens:
-            return self._by_ids(answers)
+            return self._by_ids(completions)
         scores = self.model.score_texts(
-            [a.prompt for a in answers],
-            [a.text for a in answers],
+            [a.prompt for a in completions],
+            [a.text for a in completions],
             self.batch_size,
-            [a.finished for a in answers],
+            [a.finished for a in completions],
         )
         return torch.tensor(scores)
 
-    def _by_ids(self, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:
+    def _by_ids(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
         model, tokenizer = self.model, self.model.tokenizer
         assert tokenizer is not None, "two models that share a tokenizer have one"
         limit = context_length(model.classifier)
         rows = [
             keep_end(([*a.prompt_ids, *a.ids], len(a.prompt_ids)), limit, tokenizer)
-            for a in answers
+            for a in completions
         ]
         order = sorted(range(len(rows)), key=lambda i: (len(rows[i][0]), i))
         scores = torch.zeros(len(rows))
@@ -86,8 +86,8 @@ class GoldScores:
 
     gold: GoldScorer
 
-    def score(self, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:
+    def score(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
         """Return the true score of each answer, NaN where its row states no facts."""
         return torch.tensor(
-            [float("nan") if a.facts is None else self.gold(a.text, a.facts) for a in answers]
+            [float("nan") if a.facts is None else self.gold(a.text, a.facts) for a in completions]
         )

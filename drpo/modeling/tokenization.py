@@ -11,18 +11,18 @@ from typing import Any, Literal
 from drpo.data.pairs import Pair
 from drpo.errors import DataError, ModelError
 
-Source = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
+AnswerOrigin = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
 _BLOCK = 1000
 """Texts handed to the tokenizer at once: fast, and bounded in memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trajectory:
+class TokenizedPair:
     """A prompt with an offline answer to it, in tokens."""
 
     item: int
     """Index of the pair, or of the demonstration, that it came from."""
-    source: Source
+    origin: AnswerOrigin
     prompt: tuple[int, ...]
     answer: tuple[int, ...] = ()
     """Its end token included, unless the answer was cut at the length limit."""
@@ -141,7 +141,7 @@ class PromptLimit:
 
 def tokenize_prompts(
     vocabulary: Vocabulary, pairs: Sequence[Pair], limit: PromptLimit
-) -> list[Trajectory]:
+) -> list[TokenizedPair]:
     """Tokenize every prompt; long ones are an error or left out, as the limit says.
 
     Raises:
@@ -156,7 +156,7 @@ def tokenize_prompts(
                 f"The prompt of row {pair.row} holds no token; expected text. Remove the row."
             )
         if len(ids) <= limit.tokens:
-            kept.append(Trajectory(item, "prompt", ids))
+            kept.append(TokenizedPair(item, "prompt", ids))
         elif not limit.drop:
             raise DataError(
                 f"The prompt of row {pair.row} is {len(ids)} tokens long, but at most "
@@ -174,15 +174,15 @@ def tokenize_prompts(
 def tokenize_answers(
     vocabulary: Vocabulary,
     pairs: Sequence[Pair],
-    prompts: Sequence[Trajectory],
-    source: Source,
+    prompts: Sequence[TokenizedPair],
+    origin: AnswerOrigin,
     limit: int,
-) -> list[Trajectory]:
+) -> list[TokenizedPair]:
     """Tokenize the chosen or rejected answer of every prompt that was kept."""
     rows = [pairs[p.item] for p in prompts]
-    texts = [pair.rejected if source == "rejected" else pair.chosen for pair in rows]
+    texts = [pair.rejected if origin == "rejected" else pair.chosen for pair in rows]
     answers = vocabulary.answers([pair.prompt for pair in rows], texts, limit)
     return [
-        Trajectory(prompt.item, source, prompt.prompt, answer)
+        TokenizedPair(prompt.item, origin, prompt.prompt, answer)
         for prompt, answer in zip(prompts, answers, strict=True)
     ]

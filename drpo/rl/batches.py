@@ -13,12 +13,13 @@ from drpo.config.run_config import RunConfig, check_filter
 from drpo.data.pairs import Pair
 from drpo.errors import DataError
 from drpo.modeling.models import Models
-from drpo.modeling.scorers import Answer, Scorer
+from drpo.modeling.scorers import Completion, Scorer
 from drpo.modeling.seeding import generator_for
 from drpo.modeling.tokenization import (
+    AnswerOrigin,
     PromptLimit,
-    Source,
-    Trajectory,
+    TokenizedPair,
+    Vocabulary,
     tokenize_answers,
     tokenize_prompts,
 )
@@ -56,12 +57,12 @@ class Episodes:
     config: RunConfig
     pairs: Sequence[Pair]
     demonstrations: Sequence[Pair]
-    prompts: list[Trajectory]
-    offline: dict[int, list[Trajectory]]
+    prompts: list[TokenizedPair]
+    offline: dict[int, list[TokenizedPair]]
     """Answers each row may be reset into."""
-    pool: list[Trajectory]
+    pool: list[TokenizedPair]
     """Answers for rows that have none of their own."""
-    _known: dict[tuple[Source, int], tuple[float, float]] = field(default_factory=dict)
+    _known: dict[tuple[AnswerOrigin, int], tuple[float, float]] = field(default_factory=dict)
 
     def starts(self, step: int, reset_prob: float) -> list[Start]:
         """Return where each episode of an update starts; the same for the same step."""
@@ -82,7 +83,7 @@ class Episodes:
         resets = wants_reset(draws, reset_prob)
         rolled = roll_in(self.models, self.config, prompts, resets, step)
         # Each episode rolls in for itself, so the place in the batch stands in for the row.
-        placed = [Trajectory(i, p.source, p.prompt) for i, p in enumerate(prompts)]
+        placed = [TokenizedPair(i, p.origin, p.prompt) for i, p in enumerate(prompts)]
         starts = place_starts(
             placed,
             rolled,
@@ -91,56 +92,78 @@ class Episodes:
             min_prefix=self.config.reset.reset_min_prefix,
         )
         return [
-            Start(Trajectory(p.item, t.source, t.prompt, t.answer), start.reset, start.prefix)
+            Start(TokenizedPair(p.item, t.origin, t.prompt, t.answer), start.reset, start.prefix)
             for p, start in zip(prompts, starts, strict=True)
-            for t in (start.trajectory,)
+            for t in (start.pair,)
         ]
 
-    def pair(self, trajectory: Trajectory) -> Pair:
-        """Return the row that a trajectory came from."""
-        rows = self.demonstrations if trajectory.source == "demonstration" else self.pairs
-        return rows[trajectory.item]
+    def row_of(self, pair: TokenizedPair) -> Pair:
+        """Return the text row that a tokenized pair came from."""
+        rows = self.demonstrations if pair.origin == "demonstration" else self.pairs
+        return rows[pair.item]
 
-    def answers(self, starts: Sequence[Start], rollout: Rollout) -> list[Answer]:
-        """Return the whole answers, prefix included, as scorers read them."""
-        vocabulary = self.models.vocabulary
-        acted, actions = rollout.acted.sum(dim=1).tolist(), rollout.actions.tolist()
-        answers = []
-        for row, (start, finished) in enumerate(
-            zip(starts, rollout.finished.tolist(), strict=True)
-        ):
-            ids = (*start.given, *actions[row][: acted[row]])
-            pair, prompt = self.pair(start.trajectory), start.trajectory.prompt
-            text = vocabulary.continuation(prompt, ids)
-            answers.append(Answer(prompt, ids, pair.prompt, text, finished, pair.facts))
-        return answers
+    def completions(self, starts: Sequence[Start], rollout: Rollout) -> list[Completion]:
+        """Return the whole completions, reset prefix included, as scorers read them."""
+        return [
+            completion_of(
+                self.models.vocabulary,
+                self.row_of(start.pair),
+                start.pair.prompt,
+                (*start.given, *written),
+                finished=finished,
+            )
+            for start, written, finished in zip(
+                starts, written_ids(rollout), rollout.finished.tolist(), strict=True
+            )
+        ]
 
-    def offline_scores(self, trajectories: Sequence[Trajectory]) -> list[tuple[float, float]]:
+    def offline_scores(self, pairs: Sequence[TokenizedPair]) -> list[tuple[float, float]]:
         """Return (score, gold) of offline answers, NaN where unknown; each is scored once."""
-        unique = {(t.source, t.item): t for t in trajectories if t.source != "rollin"}
+        unique = {(t.origin, t.item): t for t in pairs if t.origin != "rollin"}
         new = [t for key, t in unique.items() if key not in self._known]
         if new:
-            scores = self.models.reward.score([self._whole(t) for t in new])
-            golds = gold_of(self.models.gold, [self._whole(t) for t in new])
+            completions = [self._offline_completion(t) for t in new]
+            scores = self.models.reward.score(completions)
+            golds = gold_of(self.models.gold, completions)
             for t, score, gold in zip(new, scores.tolist(), golds.tolist(), strict=True):
-                self._known[t.source, t.item] = (score, gold)
+                self._known[t.origin, t.item] = (score, gold)
         unknown = (float("nan"), float("nan"))
-        return [self._known.get((t.source, t.item), unknown) for t in trajectories]
+        return [self._known.get((t.origin, t.item), unknown) for t in pairs]
 
-    def _whole(self, trajectory: Trajectory) -> Answer:
-        return offline_answer(self.models, self.pair(trajectory), trajectory)
-
-
-def offline_answer(models: Models, pair: Pair, trajectory: Trajectory) -> Answer:
-    """Return an offline answer as scorers read answers."""
-    finished = bool(trajectory.answer) and trajectory.answer[-1] in models.vocabulary.stops
-    text = models.vocabulary.continuation(trajectory.prompt, trajectory.answer)
-    return Answer(trajectory.prompt, trajectory.answer, pair.prompt, text, finished, pair.facts)
+    def _offline_completion(self, pair: TokenizedPair) -> Completion:
+        return offline_completion(self.models.vocabulary, self.row_of(pair), pair)
 
 
-def gold_of(gold: Scorer | None, answers: Sequence[Answer]) -> Float[Tensor, " batch"]:
+def completion_of(
+    vocabulary: Vocabulary,
+    row: Pair,
+    prompt_ids: tuple[int, ...],
+    ids: tuple[int, ...],
+    *,
+    finished: bool,
+) -> Completion:
+    """Put the text of a row and the tokens that answer it together, as scorers read them."""
+    text = vocabulary.continuation(prompt_ids, ids)
+    return Completion(prompt_ids, ids, row.prompt, text, finished, row.facts)
+
+
+def offline_completion(vocabulary: Vocabulary, row: Pair, pair: TokenizedPair) -> Completion:
+    """Return an offline answer as scorers read completions."""
+    finished = bool(pair.answer) and pair.answer[-1] in vocabulary.stops
+    return completion_of(vocabulary, row, pair.prompt, pair.answer, finished=finished)
+
+
+def written_ids(rollout: Rollout) -> list[tuple[int, ...]]:
+    """Return the tokens the policy chose in each episode, without padding."""
+    lengths, actions = rollout.acted.sum(dim=1).tolist(), rollout.actions.tolist()
+    return [tuple(row[:length]) for row, length in zip(actions, lengths, strict=True)]
+
+
+def gold_of(gold: Scorer | None, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
     """Return gold scores, NaN where there are none."""
-    return torch.full((len(answers),), float("nan")) if gold is None else gold.score(answers)
+    if gold is None:
+        return torch.full((len(completions),), float("nan"))
+    return gold.score(completions)
 
 
 def prepare_episodes(
@@ -172,9 +195,9 @@ def prepare_episodes(
     if source == "demonstrations":
         rows = tokenize_prompts(models.vocabulary, demonstrations, limit)
         found = tokenize_answers(models.vocabulary, demonstrations, rows, "chosen", length)
-        answers = [Trajectory(t.item, "demonstration", t.prompt, t.answer) for t in found]
+        answers = [TokenizedPair(t.item, "demonstration", t.prompt, t.answer) for t in found]
     else:
-        kinds: list[Source] = ["chosen"] if source == "chosen" else ["chosen", "rejected"]
+        kinds: list[AnswerOrigin] = ["chosen"] if source == "chosen" else ["chosen", "rejected"]
         answers = [
             answer
             for kind in kinds
@@ -200,7 +223,7 @@ def prepare_episodes(
 
 
 def _filter_values(
-    episodes: Episodes, answers: Sequence[Trajectory], observer: Observer
+    episodes: Episodes, answers: Sequence[TokenizedPair], observer: Observer
 ) -> list[float]:
     """Return what the reset filter ranks offline answers by."""
     kind, block = episodes.config.reset.reset_filter, 256
@@ -217,30 +240,32 @@ def _filter_values(
     return values
 
 
-def _margins(episodes: Episodes, answers: Sequence[Trajectory]) -> list[float]:
-    """Return by how much each answer beats the other one of its pair: as judged, else as scored."""
+def _margins(episodes: Episodes, answers: Sequence[TokenizedPair]) -> list[float]:
+    """Return by how much each answer beats the other one of its pair: as rated, else as scored."""
     chosen, rejected = (
         [score for score, _ in episodes.offline_scores(_of_kind(episodes, answers, kind))]
         for kind in ("chosen", "rejected")
     )
     margins = []
     for answer, better, worse in zip(answers, chosen, rejected, strict=True):
-        judged = episodes.pair(answer).margin
-        margin = better - worse if judged is None else judged
-        margins.append(-margin if answer.source == "rejected" else margin)
+        rated = episodes.row_of(answer).margin
+        margin = better - worse if rated is None else rated
+        margins.append(-margin if answer.origin == "rejected" else margin)
     return margins
 
 
-def _of_kind(episodes: Episodes, answers: Sequence[Trajectory], kind: Source) -> list[Trajectory]:
+def _of_kind(
+    episodes: Episodes, answers: Sequence[TokenizedPair], kind: AnswerOrigin
+) -> list[TokenizedPair]:
     """Return the chosen, or the rejected, answer of each answer's pair."""
-    prompts = [Trajectory(a.item, "prompt", a.prompt) for a in answers]
+    prompts = [TokenizedPair(a.item, "prompt", a.prompt) for a in answers]
     length = episodes.config.sampling.response_length
     vocabulary = episodes.models.vocabulary
     return tokenize_answers(vocabulary, episodes.pairs, prompts, kind, length)
 
 
 @torch.no_grad()
-def coverage(models: Models, config: RunConfig, answers: Sequence[Trajectory]) -> list[float]:
+def coverage(models: Models, config: RunConfig, answers: Sequence[TokenizedPair]) -> list[float]:
     """Return each answer's mean log-likelihood per token under the start policy, nats.
 
     An answer that the start policy would hardly write leads into states that it hardly visits.
@@ -262,10 +287,10 @@ def coverage(models: Models, config: RunConfig, answers: Sequence[Trajectory]) -
 def roll_in(
     models: Models,
     config: RunConfig,
-    prompts: Sequence[Trajectory],
+    prompts: Sequence[TokenizedPair],
     resets: Sequence[bool],
     step: int,
-) -> dict[int, list[Trajectory]]:
+) -> dict[int, list[TokenizedPair]]:
     """Let the start policy write the answers that episodes are reset into, by place in the batch.
 
     Source: arXiv:2404.08495, Remark 5.1: without offline answers, roll in with the start policy.
@@ -281,8 +306,7 @@ def roll_in(
         rollout = finish(
             start, contexts, [0] * len(places), sampling, noise[places], precision=models.precision
         )
-    lengths, actions = rollout.acted.sum(dim=1).tolist(), rollout.actions.tolist()
     return {
-        place: [Trajectory(place, "rollin", prompts[place].prompt, tuple(actions[row][:length]))]
-        for row, (place, length) in enumerate(zip(places, lengths, strict=True))
+        place: [TokenizedPair(place, "rollin", prompts[place].prompt, written)]
+        for place, written in zip(places, written_ids(rollout), strict=True)
     }

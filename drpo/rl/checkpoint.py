@@ -153,8 +153,8 @@ def latest(directory: Path) -> Path | None:
 def forget_after(directory: Path, step: int) -> None:
     """Remove what was kept beyond the checkpoint that a run goes on from.
 
-    Those policies belong to updates that are done again, perhaps with other knobs; left behind, one
-    of them would be taken for the run's newest.
+    Those policies belong to updates that are done again, perhaps with other settings; left behind,
+    one of them would be taken for the run's newest.
 
     Args:
         directory: The run's `checkpoints`.

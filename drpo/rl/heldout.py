@@ -19,10 +19,17 @@ from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.errors import DataError
 from drpo.modeling.models import Models
-from drpo.modeling.scorers import Answer
+from drpo.modeling.scorers import Completion
 from drpo.modeling.seeding import generator_for
-from drpo.modeling.tokenization import Trajectory, tokenize_answers, tokenize_prompts
-from drpo.rl.batches import gold_of, offline_answer, prompt_limit, sampling_of
+from drpo.modeling.tokenization import TokenizedPair, tokenize_answers, tokenize_prompts
+from drpo.rl.batches import (
+    completion_of,
+    gold_of,
+    offline_completion,
+    prompt_limit,
+    sampling_of,
+    written_ids,
+)
 from drpo.rl.kl import exact_kl
 from drpo.rl.rollout import Rollout, action_logits, by_length, entropy_of, finish
 from drpo.types import Sample, known
@@ -31,10 +38,10 @@ Tick = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class MeasuredCompletions:
     """The answers of one evaluation with everything measured about each of them."""
 
-    answers: list[Answer]
+    completions: list[Completion]
     scores: Float[Tensor, " batch"]
     gold: Float[Tensor, " batch"]
     kl: Float[Tensor, " batch"]
@@ -82,10 +89,12 @@ class HeldOut:
         Returns:
             Metrics under `eval/`, standard errors as `_se`; and samples for the first prompts.
         """
-        drawn = self.draw(self.models.policy, tick=tick)
-        return figures(drawn), self.samples(drawn, step, weights)
+        measured = self.draw(self.models.policy, tick=tick)
+        return figures(measured), self.samples(measured, step, weights)
 
-    def draw(self, policy: nn.Module, *, tick: Tick = lambda _done, _total: None) -> Drawn:
+    def draw(
+        self, policy: nn.Module, *, tick: Tick = lambda _done, _total: None
+    ) -> MeasuredCompletions:
         """Let any policy with this tokenizer answer the prompts under the fixed noise."""
         total = len(self.prompts)
         rollout = finish(
@@ -97,38 +106,42 @@ class HeldOut:
             precision=self.models.precision,
             tick=lambda done: tick(done, total),
         )
-        lengths, actions = rollout.acted.sum(dim=1).tolist(), rollout.actions.tolist()
-        written = [tuple(row[:length]) for row, length in zip(actions, lengths, strict=True)]
-        answers = [
-            self._answer(prompt, ids, finished)
-            for prompt, ids, finished in zip(
-                self.prompts, written, rollout.finished.tolist(), strict=True
+        completions = [
+            completion_of(
+                self.models.vocabulary,
+                self.pairs[prompt.item],
+                prompt.prompt,
+                written,
+                finished=finished,
+            )
+            for prompt, written, finished in zip(
+                self.prompts, written_ids(rollout), rollout.finished.tolist(), strict=True
             )
         ]
-        return self._measure(policy, rollout, answers)
+        return self._measure(policy, rollout, completions)
 
-    def samples(self, drawn: Drawn, step: int, weights: str) -> list[Sample]:
+    def samples(self, measured: MeasuredCompletions, step: int, weights: str) -> list[Sample]:
         """Return the answers to the first prompts for reading, beside the chosen ones."""
         scores, gold = self._score_offline()
         kept = []
-        for i in range(min(self.config.evaluation.sample_prompts, len(drawn.answers))):
-            answer, offline = drawn.answers[i], self.offline[i]
-            whole = self._offline_answer(offline)
+        for i in range(min(self.config.evaluation.sample_prompts, len(measured.completions))):
+            completion, offline = measured.completions[i], self.offline[i]
+            whole = self._offline_completion(offline)
             kept.append(
                 Sample(
                     step=step,
                     kind="heldout",
                     item=offline.item,
                     start="prompt",
-                    prompt=answer.prompt,
-                    response=answer.text,
+                    prompt=completion.prompt,
+                    response=completion.text,
                     offline=whole.text,
                     offline_tokens=len(offline.answer),
-                    response_tokens=len(answer.ids),
-                    finished=answer.finished,
-                    score=known(float(drawn.scores[i])),
-                    gold=known(float(drawn.gold[i])),
-                    kl=known(float(drawn.kl[i])),
+                    response_tokens=len(completion.ids),
+                    finished=completion.finished,
+                    score=known(float(measured.scores[i])),
+                    gold=known(float(measured.gold[i])),
+                    kl=known(float(measured.kl[i])),
                     offline_score=known(scores[i]),
                     offline_gold=known(gold[i]),
                     weights=weights,
@@ -137,11 +150,13 @@ class HeldOut:
         return kept
 
     @torch.no_grad()
-    def _measure(self, policy: nn.Module, rollout: Rollout, answers: list[Answer]) -> Drawn:
+    def _measure(
+        self, policy: nn.Module, rollout: Rollout, completions: list[Completion]
+    ) -> MeasuredCompletions:
         temperature = self.sampling.temperature or 1.0
-        kl, entropy = torch.zeros(len(answers)), torch.zeros(len(answers))
+        kl, entropy = torch.zeros(len(completions)), torch.zeros(len(completions))
         size, precision = self.sampling.batch_size, self.models.precision
-        for rows in by_length(rollout, range(len(answers)), size):
+        for rows in by_length(rollout, range(len(completions)), size):
             part = rollout.select(rows)
             logits = action_logits(policy, part, precision) / temperature
             with self.models.start_policy() as start:
@@ -151,50 +166,46 @@ class HeldOut:
             kl[rows] = per_token.sum(dim=1).cpu()
             spread = torch.where(part.acted, entropy_of(logits, 1.0), 0.0)
             entropy[rows] = (spread.sum(dim=1) / counts).cpu()
-        scores = self.models.reward.score(answers)
-        return Drawn(answers, scores, gold_of(self.models.gold, answers), kl, entropy)
+        scores = self.models.reward.score(completions)
+        gold = gold_of(self.models.gold, completions)
+        return MeasuredCompletions(completions, scores, gold, kl, entropy)
 
-    def _answer(self, prompt: Trajectory, ids: tuple[int, ...], finished: bool) -> Answer:
-        pair = self.pairs[prompt.item]
-        text = self.models.vocabulary.continuation(prompt.prompt, ids)
-        return Answer(prompt.prompt, ids, pair.prompt, text, finished, pair.facts)
-
-    def _offline_answer(self, trajectory: Trajectory) -> Answer:
-        return offline_answer(self.models, self.pairs[trajectory.item], trajectory)
+    def _offline_completion(self, pair: TokenizedPair) -> Completion:
+        return offline_completion(self.models.vocabulary, self.pairs[pair.item], pair)
 
     def _score_offline(self) -> tuple[list[float], list[float]]:
         if self._offline_scores is None:
             count = min(self.config.evaluation.sample_prompts, len(self.offline))
-            wholes = [self._offline_answer(t) for t in self.offline[:count]]
+            wholes = [self._offline_completion(t) for t in self.offline[:count]]
             scores = self.models.reward.score(wholes).tolist()
             self._offline_scores = (scores, gold_of(self.models.gold, wholes).tolist())
         return self._offline_scores
 
 
-def figures(drawn: Drawn) -> dict[str, float]:
+def figures(measured: MeasuredCompletions) -> dict[str, float]:
     """Return the means of an evaluation, with standard errors over prompts.
 
     Scores are averaged over the answers that have one: without facts a row has no gold score.
     """
-    lengths = torch.tensor([float(len(a.ids)) for a in drawn.answers])
-    finished = torch.tensor([float(a.finished) for a in drawn.answers])
-    repeated = torch.tensor([repetition(a.ids) for a in drawn.answers])
-    texts = [a.text for a in drawn.answers]
+    lengths = torch.tensor([float(len(a.ids)) for a in measured.completions])
+    finished = torch.tensor([float(a.finished) for a in measured.completions])
+    repeated = torch.tensor([repetition(a.ids) for a in measured.completions])
+    texts = [a.text for a in measured.completions]
     values: dict[str, float] = {}
     for name, column in (
-        ("scores", drawn.scores[~drawn.scores.isnan()]),
-        ("gold", drawn.gold[~drawn.gold.isnan()]),
-        ("kl", drawn.kl),
+        ("scores", measured.scores[~measured.scores.isnan()]),
+        ("gold", measured.gold[~measured.gold.isnan()]),
+        ("kl", measured.kl),
         ("mean_length", lengths),
         ("finished", finished),
         ("repetition", repeated),
-        ("entropy", drawn.entropy),
+        ("entropy", measured.entropy),
     ):
         if len(column):
             values[f"eval/{name}"] = float(column.mean())
             values[f"eval/{name}_se"] = standard_error(column)
-    values["eval/distinct_1"] = distinct(1, [a.ids for a in drawn.answers])
-    values["eval/distinct_2"] = distinct(2, [a.ids for a in drawn.answers])
+    values["eval/distinct_1"] = distinct(1, [a.ids for a in measured.completions])
+    values["eval/distinct_2"] = distinct(2, [a.ids for a in measured.completions])
     values["eval/identical"] = max(texts.count(text) for text in set(texts)) / len(texts)
     values["eval/prompts"] = float(len(texts))
     return values

@@ -30,7 +30,8 @@ def policy_loss(
         cliprange: The ratio may gain until it leaves [1 - cliprange, 1 + cliprange].
 
     Returns:
-        The loss sum, and sums for the metrics: approxkl, clipped, ratio, ratio_squared.
+        The loss sum, and sums for the metrics: approxkl, clipped, ratio_excess (ratio - 1) and
+        ratio_excess_squared.
 
     Source: Schulman et al. 2017, arXiv:1707.06347, equation 7.
     """

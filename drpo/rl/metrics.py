@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from drpo.modeling.scorers import Answer
+from drpo.modeling.scorers import Completion
 from drpo.rl.advantages import explained_variance
 from drpo.rl.batches import Episodes
 from drpo.rl.checkpoint import TrainState
-from drpo.rl.ppo import Credit, Judged
+from drpo.rl.ppo import Credit, OldPolicyStats
 from drpo.rl.resets import Start
 from drpo.rl.rollout import Rollout
 from drpo.types import Sample, known
@@ -38,12 +38,12 @@ class Update:
     """Everything that one update drew, measured and learned."""
 
     starts: list[Start]
-    answers: list[Answer]
+    completions: list[Completion]
     rollout: Rollout
     scores: Float[Tensor, " batch"]
     """As trained on: unfinished answers carry the penalty."""
     gold: Float[Tensor, " batch"]
-    judged: Judged
+    old: OldPolicyStats
     credit: Credit
     learned: dict[str, float]
     kl_coef: float
@@ -61,13 +61,13 @@ class Update:
     @property
     def kl(self) -> Float[Tensor, " batch"]:
         """KL of each episode over what the policy wrote: the very tensor that was trained on."""
-        return self.judged.kl.sum(dim=1).cpu()
+        return self.old.kl.sum(dim=1).cpu()
 
 
 def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[str, float]:
     """Return an update's metrics; those that it cannot know are left out."""
     acted, kl, resets = update.rollout.acted, update.kl, update.resets
-    lengths = torch.tensor([float(len(a.ids)) for a in update.answers])
+    lengths = torch.tensor([float(len(a.ids)) for a in update.completions])
     finished = update.rollout.finished.float().cpu()
     tokens = acted.sum()
     cost = -update.kl_coef * kl
@@ -76,14 +76,14 @@ def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[st
     values = {
         "objective/scores": float(update.scores.mean()),
         "objective/kl": float(kl.mean()),
-        "objective/entropy": float(-update.judged.log_probs.sum(dim=1).mean()),
+        "objective/entropy": float(-update.old.log_probs.sum(dim=1).mean()),
         "objective/non_score_reward": float(cost.mean()),
         "objective/rlhf_reward": float((update.scores + cost).mean()),
         "objective/kl_coef": update.kl_coef,
-        "policy/entropy_avg": float(update.judged.entropy.sum() / tokens),
+        "policy/entropy_avg": float(update.old.entropy.sum() / tokens),
         "val/num_eos_tokens": float(finished.sum()),
         "val/explained_variance": explained_variance(
-            update.judged.values, update.credit.returns, acted
+            update.old.values, update.credit.returns, acted
         ),
         "completions/mean_length": float(lengths.mean()),
         "completions/clipped_ratio": float(1 - finished.mean()),
@@ -120,28 +120,28 @@ def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:
     """Return every episode of an update as text: where it began, and what the policy wrote."""
     vocabulary = episodes.models.vocabulary
     chosen = update.rollout.acted.sum(dim=1).tolist()
-    offline = episodes.offline_scores([s.trajectory for s in update.starts if s.reset])
+    offline = episodes.offline_scores([s.pair for s in update.starts if s.reset])
     offline_scores = iter(offline)
     samples = []
-    for i, (start, answer) in enumerate(zip(update.starts, update.answers, strict=True)):
+    for i, (start, completion) in enumerate(zip(update.starts, update.completions, strict=True)):
         score, gold = next(offline_scores) if start.reset else (float("nan"), float("nan"))
-        trajectory = start.trajectory
-        given = vocabulary.continuation(trajectory.prompt, start.given)
-        prefix, response = split_answer(answer.text, given)
+        pair = start.pair
+        given = vocabulary.continuation(pair.prompt, start.given)
+        prefix, response = split_answer(completion.text, given)
         samples.append(
             Sample(
                 step=step,
                 kind="episode",
-                item=trajectory.item,
+                item=pair.item,
                 start="reset" if start.reset else "prompt",
-                prompt=answer.prompt,
+                prompt=completion.prompt,
                 prefix=prefix,
                 response=response,
-                offline=vocabulary.continuation(trajectory.prompt, trajectory.answer),
+                offline=vocabulary.continuation(pair.prompt, pair.answer),
                 prefix_tokens=start.prefix,
-                offline_tokens=len(trajectory.answer),
+                offline_tokens=len(pair.answer),
                 response_tokens=chosen[i],
-                finished=answer.finished,
+                finished=completion.finished,
                 score=known(float(update.scores[i])),
                 gold=known(float(update.gold[i])),
                 kl=known(float(update.kl[i])),

@@ -27,13 +27,13 @@ from drpo.rl.rollout import (
     log_probs_of,
 )
 
-Plan = list[list[list[list[int]]]]
-"""Rows by pass, minibatch and micro-batch."""
+Epochs = list[list[list[list[int]]]]
+"""Rows by PPO epoch, minibatch and micro-batch."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What the networks thought of the episodes when they were drawn; 0 where nobody acted."""
+class OldPolicyStats:
+    """The networks' outputs on the episodes before this update's first step; 0 where not acted."""
 
     log_probs: Float[Tensor, "batch time"]
     kl: Float[Tensor, "batch time"]
@@ -51,37 +51,39 @@ class Credit:
     returns: Float[Tensor, "batch time"]
 
 
-def plan_passes(rollout: Rollout, config: RunConfig, step: int) -> Plan:
-    """Split the episodes into minibatches for every pass, and those into micro-batches.
+def split_minibatches(rollout: Rollout, config: RunConfig, step: int) -> Epochs:
+    """Split the episodes into minibatches for every PPO epoch, and those into micro-batches.
 
-    The first pass's micro-batches also serve to score the episodes: the same rectangle goes
+    The first epoch's micro-batches also serve for `old_policy_stats`: the same rectangle goes
     through the same arithmetic twice, so the first ratio is exactly 1.
     """
     rows, parts = rollout.tokens.shape[0], config.ppo.num_mini_batches
     generator = generator_for(config.run.seed, step, "minibatches")
-    plan: Plan = []
+    epochs: Epochs = []
     for _ in range(config.ppo.num_ppo_epochs):
         order = torch.randperm(rows, generator=generator).tolist()
         size = math.ceil(rows / parts)
-        plan.append(
+        epochs.append(
             [
                 list(by_length(rollout, order[begin : begin + size], config.ppo.micro_batch_size))
                 for begin in range(0, rows, size)
             ]
         )
-    return plan
+    return epochs
 
 
 @torch.no_grad()
-def judge(models: Models, rollout: Rollout, plan: Plan, config: RunConfig) -> Judged:
-    """Score every chosen token under policy, start policy and critic, chunk by chunk.
+def old_policy_stats(
+    models: Models, rollout: Rollout, epochs: Epochs, config: RunConfig
+) -> OldPolicyStats:
+    """Run every chosen token through policy, start policy and critic, one micro-batch at a time.
 
     Raises:
         TrainingDivergedError: A log-probability or value is not finite.
     """
     shape, device = rollout.acted.shape, rollout.tokens.device
     log_probs, reference, values, entropy = (torch.zeros(shape, device=device) for _ in range(4))
-    chunks = [rows for minibatch in plan[0] for rows in minibatch]
+    chunks = [rows for minibatch in epochs[0] for rows in minibatch]
     temperature = config.sampling.temperature
     for rows in chunks:
         part = rollout.select(rows)
@@ -103,12 +105,12 @@ def judge(models: Models, rollout: Rollout, plan: Plan, config: RunConfig) -> Ju
     for name, tensor in (("log-probabilities", log_probs), ("values", values)):
         _check_finite(name, tensor)
     kl = kl_per_token(log_probs, reference, rollout.acted, estimator=config.kl.kl_estimator)
-    return Judged(log_probs, kl, values, entropy)
+    return OldPolicyStats(log_probs, kl, values, entropy)
 
 
 def assign_credit(
     scores: Float[Tensor, " batch"],
-    judged: Judged,
+    old: OldPolicyStats,
     rollout: Rollout,
     config: RunConfig,
     kl_coef: float,
@@ -120,11 +122,11 @@ def assign_credit(
     """
     _check_finite("scores", scores)
     acted = rollout.acted
-    rewards = shape_rewards(scores, judged.kl, acted, kl_coef)
+    rewards = shape_rewards(scores, old.kl, acted, kl_coef)
     if config.ppo.whiten_rewards:
         rewards = whiten(rewards, acted, shift_mean=False)
     advantages, returns = gae(
-        rewards, judged.values, acted, gamma=config.ppo.gamma, lam=config.ppo.lam
+        rewards, old.values, acted, gamma=config.ppo.gamma, lam=config.ppo.lam
     )
     return Credit(rewards, whiten(advantages, acted, shift_mean=True), returns)
 
@@ -133,9 +135,9 @@ def learn(
     models: Models,
     optimizer: torch.optim.Optimizer,
     rollout: Rollout,
-    judged: Judged,
+    old: OldPolicyStats,
     credit: Credit,
-    plan: Plan,
+    epochs: Epochs,
     config: RunConfig,
 ) -> dict[str, float]:
     """Take every optimiser step of one update.
@@ -148,9 +150,9 @@ def learn(
     """
     totals: dict[str, float] = {}
     with models.learning():
-        for minibatch in [part for epoch in plan for part in epoch]:
+        for minibatch in [part for epoch in epochs for part in epoch]:
             optimizer.zero_grad(set_to_none=True)
-            sums = accumulate_gradients(models, rollout, judged, credit, minibatch, config)
+            sums = accumulate_gradients(models, rollout, old, credit, minibatch, config)
             clip_gradients(models, config.ppo.max_grad_norm)
             optimizer.step()
             for name, value in sums.items():
@@ -162,7 +164,7 @@ def learn(
 def accumulate_gradients(
     models: Models,
     rollout: Rollout,
-    judged: Judged,
+    old: OldPolicyStats,
     credit: Credit,
     minibatch: Sequence[list[int]],
     config: RunConfig,
@@ -182,14 +184,14 @@ def accumulate_gradients(
         logits = action_logits(models.policy, part, models.precision)
         policy_sum, policy_sums = policy_loss(
             log_probs_of(logits, part.actions, temperature),
-            judged.log_probs[place],
+            old.log_probs[place],
             credit.advantages[place],
             part.acted,
             cliprange=ppo.cliprange,
         )
         value_sum, value_sums = value_loss(
             action_values(models.critic, part, models.precision),
-            judged.values[place],
+            old.values[place],
             credit.returns[place],
             part.acted,
             cliprange_value=ppo.cliprange_value,

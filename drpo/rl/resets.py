@@ -18,14 +18,14 @@ from torch import Tensor
 
 from drpo.errors import DataError
 from drpo.modeling.seeding import generator_for
-from drpo.modeling.tokenization import Trajectory
+from drpo.modeling.tokenization import TokenizedPair
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """Where one episode begins."""
 
-    trajectory: Trajectory
+    pair: TokenizedPair
     reset: bool
     """Whether the draw was a reset; its prefix may still be empty when `min_prefix` is 0."""
     prefix: int = 0
@@ -34,12 +34,12 @@ class Start:
     @property
     def given(self) -> tuple[int, ...]:
         """The tokens taken from the offline answer."""
-        return self.trajectory.answer[: self.prefix]
+        return self.pair.answer[: self.prefix]
 
     @property
     def context(self) -> tuple[int, ...]:
         """All tokens that stand before the policy's first choice."""
-        return self.trajectory.prompt + self.given
+        return self.pair.prompt + self.given
 
 
 def draw(episodes: int, seed: int, step: int) -> Float[Tensor, "episodes draws"]:
@@ -58,13 +58,13 @@ def wants_reset(draws: Float[Tensor, "episodes draws"], reset_prob: float) -> li
 
 
 def place_starts(
-    prompts: Sequence[Trajectory],
-    offline: Mapping[int, Sequence[Trajectory]],
+    prompts: Sequence[TokenizedPair],
+    offline: Mapping[int, Sequence[TokenizedPair]],
     draws: Float[Tensor, "episodes draws"],
     *,
     reset_prob: float,
     min_prefix: int,
-    pool: Sequence[Trajectory] = (),
+    pool: Sequence[TokenizedPair] = (),
 ) -> list[Start]:
     """Decide where each episode starts.
 
@@ -94,11 +94,11 @@ def place_starts(
     return starts
 
 
-def _start_in(trajectory: Trajectory, depth: float, min_prefix: int) -> Start:
-    length = len(trajectory.answer)
+def _start_in(pair: TokenizedPair, depth: float, min_prefix: int) -> Start:
+    length = len(pair.answer)
     if length < 2:
-        return Start(trajectory, reset=False)
-    return Start(trajectory, reset=True, prefix=min_prefix + int(depth * (length - min_prefix)))
+        return Start(pair, reset=False)
+    return Start(pair, reset=True, prefix=min_prefix + int(depth * (length - min_prefix)))
 
 
 def batch_rows(rows: int, episodes: int, seed: int, step: int) -> list[int]:
@@ -118,22 +118,22 @@ def batch_rows(rows: int, episodes: int, seed: int, step: int) -> list[int]:
 
 
 def keep_best(
-    trajectories: Sequence[Trajectory], values: Sequence[float], keep: float
-) -> list[Trajectory]:
+    pairs: Sequence[TokenizedPair], values: Sequence[float], keep: float
+) -> list[TokenizedPair]:
     """Return the share `keep` of offline answers with the highest values, in their order.
 
     The value is the reward margin, the score, or the per-token log-likelihood under the start
     policy, as the reset filter says. Among equals the earlier row stays. At least one is kept.
     """
-    count = max(1, round(keep * len(trajectories)))
-    ranked = sorted(range(len(trajectories)), key=lambda i: -values[i])
+    count = max(1, round(keep * len(pairs)))
+    ranked = sorted(range(len(pairs)), key=lambda i: -values[i])
     kept = set(ranked[:count])
-    return [t for i, t in enumerate(trajectories) if i in kept]
+    return [t for i, t in enumerate(pairs) if i in kept]
 
 
-def by_item(trajectories: Sequence[Trajectory]) -> dict[int, list[Trajectory]]:
+def by_item(pairs: Sequence[TokenizedPair]) -> dict[int, list[TokenizedPair]]:
     """Group offline answers by the pair they belong to."""
-    groups: dict[int, list[Trajectory]] = {}
-    for trajectory in trajectories:
-        groups.setdefault(trajectory.item, []).append(trajectory)
+    groups: dict[int, list[TokenizedPair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.item, []).append(pair)
     return groups

@@ -1,8 +1,8 @@
 """The settings that move while a run goes on: reset probability, KL coefficient, step size.
 
-A `Knob` follows its schedule from an anchor. A person who turns it in mid-run moves the anchor: a
-constant stays at the new value, a falling schedule falls from there, an adaptive one goes on from
-there. Everything a knob knows is in `state()`, so a resumed run goes on with the turned knobs.
+A `ScheduledValue` follows its schedule from an anchor. A person who changes it in mid-run moves the
+anchor: a constant stays at the new value, a falling schedule falls from there, an adaptive one goes
+on from there. All of it is in `state()`, so a resumed run goes on with the changed values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LAST_PROMPT_STARTS = 0.9
 
 
 @dataclass
-class Knob:
+class ScheduledValue:
     """One setting with its schedule; `at(step, total)` is its value for an update."""
 
     schedule: Schedule
@@ -40,7 +40,7 @@ class Knob:
             way = (1 - math.cos(math.pi * way)) / 2
         return self.anchor_value + (self.final - self.anchor_value) * way
 
-    def turn(self, step: int, value: float) -> None:
+    def change(self, step: int, value: float) -> None:
         """Take a person's new value, from update `step` on."""
         self.anchor_step, self.anchor_value = step, value
 
@@ -61,7 +61,7 @@ class Knob:
 
 
 @dataclass
-class KLCoefficient(Knob):
+class KLCoefficient(ScheduledValue):
     """The KL brake. Adaptive: a log-space proportional controller towards `target`.
 
     Source: Ziegler et al. 2019, arXiv:1909.08593, section 2.2, with the horizon form of their code:
@@ -82,7 +82,7 @@ class KLCoefficient(Knob):
 
 
 @dataclass
-class ResetProbability(Knob):
+class ResetProbability(ScheduledValue):
     """How often episodes start part-way through an answer.
 
     Adaptive annealing. A reset start is easier than the bare prompt, so it scores higher; that gap
@@ -114,9 +114,9 @@ class ResetProbability(Knob):
         self.prompt_mean = _running(self.prompt_mean, prompt_score)
         self.largest_gap = max(self.largest_gap, self._gap() or 0.0)
 
-    def turn(self, step: int, value: float) -> None:
+    def change(self, step: int, value: float) -> None:
         """Take a person's new value; an adaptive one counts as the gap it now has."""
-        super().turn(step, value)
+        super().change(step, value)
         self.largest_gap = max(self._gap() or 0.0, 0.0)
 
     def _gap(self) -> float | None:

@@ -23,14 +23,14 @@ from drpo.rl.batches import Episodes, gold_of, prepare_episodes, sampling_of
 from drpo.rl.checkpoint import TrainState
 from drpo.rl.heldout import HeldOut
 from drpo.rl.metrics import Clock, Update, metrics_of, samples_of
-from drpo.rl.ppo import assign_credit, judge, learn, plan_passes
+from drpo.rl.ppo import assign_credit, learn, old_policy_stats, split_minibatches
 from drpo.rl.rewards import penalise_unfinished
 from drpo.rl.rollout import finish
-from drpo.rl.schedules import Knob, learning_rate
+from drpo.rl.schedules import ScheduledValue, learning_rate
 from drpo.types import Control, Observer
 
 _POLL_SECONDS = 0.5
-"""How often a paused run looks for a command."""
+"""How often a paused run asks whether to go on."""
 
 
 def train(
@@ -73,7 +73,7 @@ def train(
         _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
 
     for step in range(state.step, config.ppo.updates):
-        if not _obey(models, state, config, observer, checkpoint_dir):
+        if not _apply_control(models, state, config, observer, checkpoint_dir):
             break
         observer.progress("training", step, config.ppo.updates)
         update = _one_update(models, episodes, state, config, step)
@@ -123,28 +123,28 @@ def _one_update(
     weights = models.weights_hash()
     clock.lap("rollout")
 
-    # 3. Judge whole answers, prefix included; measure KL where the policy acted.
-    answers = episodes.answers(starts, rollout)
-    scores = models.reward.score(answers).to(models.precision.device)
+    # 3. Score whole answers, prefix included; measure KL where the policy acted.
+    completions = episodes.completions(starts, rollout)
+    scores = models.reward.score(completions).to(models.precision.device)
     scores = penalise_unfinished(scores, rollout.finished, config.sampling.missing_eos_penalty)
-    plan = plan_passes(rollout, config, step)
-    judged = judge(models, rollout, plan, config)
+    epochs = split_minibatches(rollout, config, step)
+    old = old_policy_stats(models, rollout, epochs, config)
     clock.lap("scoring")
 
     # 4. Assign credit, and learn.
-    credit = assign_credit(scores, judged, rollout, config, kl_coef)
+    credit = assign_credit(scores, old, rollout, config, kl_coef)
     for group in state.optimizer.param_groups:
         group["lr"] = lr
-    learned = learn(models, state.optimizer, rollout, judged, credit, plan, config)
+    learned = learn(models, state.optimizer, rollout, old, credit, epochs, config)
     clock.lap("learning")
 
     return Update(
         starts=starts,
-        answers=answers,
+        completions=completions,
         rollout=rollout,
         scores=scores.cpu(),
-        gold=gold_of(models.gold, answers),
-        judged=judged,
+        gold=gold_of(models.gold, completions),
+        old=old,
         credit=credit,
         learned=learned,
         kl_coef=kl_coef,
@@ -186,31 +186,33 @@ def _evaluate(
     observer.progress("training", state.step, config.ppo.updates)
 
 
-def _obey(
+def _apply_control(
     models: Models, state: TrainState, config: RunConfig, observer: Observer, directory: Path
 ) -> bool:
     """Do what people asked for since the last update; False means to stop."""
     control = observer.control(state.step)
-    _turn_knobs(state, config, observer, control)
+    _change_settings(state, config, observer, control)
     if control.pause and not control.stop:
         _save(models, state, observer, directory)
     while control.pause and not control.stop:
         observer.progress("paused", state.step, config.ppo.updates)
         time.sleep(_POLL_SECONDS)
         control = observer.control(state.step)
-        _turn_knobs(state, config, observer, control)
+        _change_settings(state, config, observer, control)
     return not control.stop
 
 
-def _turn_knobs(state: TrainState, config: RunConfig, observer: Observer, control: Control) -> None:
-    knobs: dict[str, Knob] = {"kl_coef": state.kl, "reset_prob": state.reset}
+def _change_settings(
+    state: TrainState, config: RunConfig, observer: Observer, control: Control
+) -> None:
+    live: dict[str, ScheduledValue] = {"kl_coef": state.kl, "reset_prob": state.reset}
     # Checked as at launch: out of range is the same sentence here and there.
-    config.replace(**{name: control.settings[name] for name in knobs if name in control.settings})
-    for name, knob in knobs.items():
+    config.replace(**{name: control.settings[name] for name in live if name in control.settings})
+    for name, scheduled in live.items():
         if name not in control.settings:
             continue
-        old, new = knob.at(state.step, config.ppo.updates), float(control.settings[name])
-        knob.turn(state.step, new)
+        old, new = scheduled.at(state.step, config.ppo.updates), float(control.settings[name])
+        scheduled.change(state.step, new)
         observer.event(
             state.step,
             "knob",

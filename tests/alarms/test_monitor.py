@@ -171,7 +171,7 @@ HEALTHY = [
 def test_a_healthy_run_raises_no_alarm(policy, reward_folder, tmp_path, settings):
     run = watch(policy, reward_folder, tmp_path, **settings)
     assert run.names == set()
-    assert run.told[12]["eval/gold"] > 0.75
+    assert run.metrics_at[12]["eval/gold"] > 0.75
 
 
 def test_the_alarm_before_the_budget_comes_before_the_one_over_it(hacked):
@@ -187,14 +187,14 @@ def test_repeated_alarms_fold_into_one(hacked):
 
 
 def test_an_alarm_links_the_answers_that_show_it(hacked):
-    kept = {(s.step, s.kind, s.item, s.start): s for s in hacked.kept}
+    kept = {(s.step, s.kind, s.item, s.start): s for s in hacked.kept_samples}
     alarm = next(one for one in hacked.alarms if one.name == "unfinished")
     shown = [kept[e.step, e.kind, e.item, e.start] for e in alarm.evidence]
     assert shown
     assert not any(sample.finished for sample in shown)
     alarm = next(one for one in hacked.alarms if one.name == "reward_hacking")
     worst = [kept[e.step, e.kind, e.item, e.start] for e in alarm.evidence]
-    others = [s for s in hacked.kept if s.step == alarm.first_step and s.kind == "heldout"]
+    others = [s for s in hacked.kept_samples if s.step == alarm.first_step and s.kind == "heldout"]
     assert min(s.score for s in worst) > sum(s.score for s in others) / len(others)
 
 
@@ -208,7 +208,7 @@ def test_the_policy_that_fell_into_one_answer_is_shown_with_it(one_answer):
     alarm = next(one for one in one_answer.alarms if one.name == "identical_answers")
     texts = {
         s.response
-        for s in one_answer.kept
+        for s in one_answer.kept_samples
         for e in alarm.evidence
         if (s.step, s.kind, s.item, s.start) == (e.step, e.kind, e.item, e.start)
     }
@@ -246,12 +246,12 @@ def test_people_who_disagree_are_told_with_their_share(outvoted):
 
 def test_the_monitor_goes_on_after_a_resume_as_if_nothing_had_happened(hacked):
     def by_step(samples):
-        return {s: [one for one in samples if one.step == s] for s in hacked.told}
+        return {s: [one for one in samples if one.step == s] for s in hacked.metrics_at}
 
-    kept = by_step(hacked.kept)
+    kept = by_step(hacked.kept_samples)
     monitor, raised = Monitor(CONFIG.alarms), []
-    for step in sorted(hacked.told):
-        raised += monitor.update(step, hacked.told[step], kept[step])
+    for step in sorted(hacked.metrics_at):
+        raised += monitor.update(step, hacked.metrics_at[step], kept[step])
         state = json.loads(json.dumps(monitor.to_state()))
         monitor = Monitor(CONFIG.alarms, state)
     assert raised == hacked.alarms

@@ -9,7 +9,7 @@ from conftest import tiny_model
 from peft import PeftModel
 from safetensors.torch import load_file
 from tokenizers import processors
-from toy import Listener, toy_config, toy_pairs, tuned_adapter
+from toy import RecordingObserver, toy_config, toy_pairs, tuned_adapter
 from transformers import AutoTokenizer, FalconConfig, FalconForCausalLM, OPTConfig, OPTForCausalLM
 
 from drpo.data.gold_reward import GoldScorer
@@ -62,7 +62,14 @@ def test_the_start_policy_does_not_move_with_training(model_folder, reward_folde
         models = load_models(config)
         before = start_logits(models)
         folder = tmp_path / str(rank)
-        train(models, toy_pairs(8), toy_pairs(3, 90), config, Listener(), checkpoint_dir=folder)
+        train(
+            models,
+            toy_pairs(8),
+            toy_pairs(3, 90),
+            config,
+            RecordingObserver(),
+            checkpoint_dir=folder,
+        )
         assert torch.equal(start_logits(models), before)
         assert not torch.equal(some_logits(models.policy, models.precision), before)
 
@@ -100,7 +107,7 @@ def test_a_policy_tuned_on_a_tuned_one_is_exported_whole(model_folder, reward_fo
         toy_pairs(8),
         toy_pairs(3, 90),
         config,
-        Listener(),
+        RecordingObserver(),
         checkpoint_dir=run / "checkpoints",
     )
     exported = load_causal(checkpoint.export(run, tmp_path / "out"))
@@ -121,7 +128,9 @@ def test_with_lora_adapters_and_the_critic_head_are_trained_and_saved(
         "bias",
     }
     assert all("lora_" in name or name.startswith("critic.head") for name in before)
-    train(models, toy_pairs(8), toy_pairs(3, 90), config, Listener(), checkpoint_dir=tmp_path)
+    train(
+        models, toy_pairs(8), toy_pairs(3, 90), config, RecordingObserver(), checkpoint_dir=tmp_path
+    )
     saved = load_file(checkpoint.latest(tmp_path) / "critic.safetensors")
     for part in ("weight", "bias"):
         name = f"head.{part}"
@@ -247,18 +256,25 @@ def test_recomputing_activations_changes_no_gradient(model_folder, reward_folder
         )
         models = load_models(config)
         folder = tmp_path / str(checkpointing)
-        train(models, toy_pairs(8), toy_pairs(3, 90), config, Listener(), checkpoint_dir=folder)
+        train(
+            models,
+            toy_pairs(8),
+            toy_pairs(3, 90),
+            config,
+            RecordingObserver(),
+            checkpoint_dir=folder,
+        )
         weights.append(torch.cat([w.flatten() for w in models.trained().values()]))
     torch.testing.assert_close(weights[0], weights[1], atol=1e-6, rtol=1e-5)
 
 
 def test_half_precision_keeps_trained_weights_whole(model_folder, reward_folder, tmp_path):
     config = toy_config(model_folder(), reward_folder, dtype="bfloat16", updates=1)
-    models, listener = load_models(config), Listener()
+    models, listener = load_models(config), RecordingObserver()
     assert {w.dtype for w in models.trained().values()} == {torch.float32}
     train(models, toy_pairs(8), toy_pairs(3, 90), config, listener, checkpoint_dir=tmp_path)
-    assert listener.told[0]["eval/kl"] == 0.0
-    assert listener.told[1]["objective/kl"] == 0.0
+    assert listener.metrics_at[0]["eval/kl"] == 0.0
+    assert listener.metrics_at[1]["objective/kl"] == 0.0
 
 
 def test_the_gold_score_can_be_the_reward(model_folder, reward_folder):
@@ -331,7 +347,7 @@ def test_a_prompt_longer_than_the_context_names_its_row(model_folder, reward_fol
             model_folder(), reward_folder, max_prompt_length=512, updates=1, **settings
         )
         models = load_models(config)
-        arguments = (models, pairs, toy_pairs(2, 90), config, Listener())
+        arguments = (models, pairs, toy_pairs(2, 90), config, RecordingObserver())
         if settings:
             assert train(*arguments, checkpoint_dir=tmp_path).step == 1
             continue

@@ -21,7 +21,7 @@ from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_loading import context_length
 from drpo.modeling.pair_encoding import encode, keep_end, same_tokenizer
 from drpo.modeling.reward_model import RewardModel, load_reward_model
-from drpo.modeling.scorers import Answer, LearnedScorer
+from drpo.modeling.scorers import Completion, LearnedScorer
 from drpo.modeling.tokenization import Vocabulary
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
@@ -191,7 +191,7 @@ def test_ids_too_long_for_the_model_score_like_their_text(byte_tokenizer):
     prompts, responses = zip(*texts, strict=True)
     tails = vocabulary.answers(prompts, responses, 99)
     answers = [
-        Answer(head, tail, prompt, response, finished=True)
+        Completion(head, tail, prompt, response, finished=True)
         for head, tail, prompt, response in zip(
             vocabulary.prompts(prompts), tails, prompts, responses, strict=True
         )

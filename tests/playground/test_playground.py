@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from alarm_runs import teach
-from toy import Listener, toy_config, toy_pairs
+from toy import RecordingObserver, toy_config, toy_pairs
 
 from drpo.dashboard.components import playground_session
 from drpo.errors import ConfigError, DataError, RunError
@@ -163,7 +163,7 @@ def trained(home, model_folder, reward_folder):
     store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
     config = toy_config(model_folder(), reward_folder, learning_rate=1e-2)
     run = store.runs.create(config)
-    listener = Listener()
+    listener = RecordingObserver()
     train(
         load_models(config),
         toy_pairs(20),
@@ -202,7 +202,7 @@ def test_two_checkpoints_answer_at_once_and_say_which_weights_wrote(trained, pla
     told = list(playground.ask([first, last], PROMPT, SHORT))
     assert told[-1] == {"kind": "done"}
     hashes = {line["at"]: line["weights"] for line in told if line["kind"] == "weights"}
-    kept = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
+    kept = {s.step: s.weights for s in listener.kept_samples if s.kind == "heldout"}
     assert hashes == {0: kept[0], 1: kept[4]}
     # First of all: an answer that is broken off at its first token has its hash.
     assert [line["kind"] for line in told][:2] == ["weights", "weights"]
@@ -245,7 +245,7 @@ def test_a_checkpoint_that_was_written_anew_answers_with_its_new_weights(
     run, listener = trained
     first, last = source_of(run, 0), source_of(run, 4)
     folder = tmp_path / "policy"
-    kept = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
+    kept = {s.step: s.weights for s in listener.kept_samples if s.kind == "heldout"}
     answered = []
     for source in (first, last):
         # As a resumed run does: the same folder, other weights.
@@ -294,7 +294,7 @@ def test_an_answer_that_was_stopped_is_kept_with_the_weights_that_wrote_it(train
     ended(one)
     [document] = [d for d in store.documents.all(playground_session.KIND) if d.key not in before]
     [answer] = document.body["answers"]
-    kept = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
+    kept = {s.step: s.weights for s in listener.kept_samples if s.kind == "heldout"}
     assert answer["stopped"]
     assert answer["weights"] == kept[4]
     assert answer["text"] == one.answers[0].text

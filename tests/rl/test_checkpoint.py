@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy import Listener, toy_config, toy_pairs
+from toy import RecordingObserver, toy_config, toy_pairs
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from drpo.errors import CheckpointError
@@ -18,12 +18,18 @@ from drpo.types import Control
 PAIRS, HELDOUT = toy_pairs(11), toy_pairs(4, 100)
 
 
-def carry_out(config, folder, listener=None, *, resume=False):
+def run_updates(config, folder, listener=None, *, resume=False):
     models = load_models(config)
     newest = checkpoint.latest(folder) if resume else None
     state = checkpoint.load(newest, models, config) if newest else None
     state = train(
-        models, PAIRS, HELDOUT, config, listener or Listener(), checkpoint_dir=folder, state=state
+        models,
+        PAIRS,
+        HELDOUT,
+        config,
+        listener or RecordingObserver(),
+        checkpoint_dir=folder,
+        state=state,
     )
     return models, state
 
@@ -54,39 +60,39 @@ def test_a_split_run_equals_a_straight_one_bit_for_bit(
 ):
     config = toy_config(model_folder(), reward_folder, **settings)
     straight, split = tmp_path / "straight", tmp_path / "split"
-    first, second, whole = Listener(), Listener(), Listener()
-    carry_out(config, straight, whole)
-    first.orders = {3: Control(stop=True)}
-    _, stopped = carry_out(config, split, first)
+    first, second, whole = RecordingObserver(), RecordingObserver(), RecordingObserver()
+    run_updates(config, straight, whole)
+    first.controls = {3: Control(stop=True)}
+    _, stopped = run_updates(config, split, first)
     assert stopped.step == 3
-    carry_out(config, split, second, resume=True)
+    run_updates(config, split, second, resume=True)
     assert_same_checkpoint(checkpoint.latest(straight), checkpoint.latest(split))
-    timeless = {k: v for k, v in whole.told[4].items() if "timing" not in k and k != "eps"}
+    timeless = {k: v for k, v in whole.metrics_at[4].items() if "timing" not in k and k != "eps"}
     for name, value in timeless.items():
-        assert second.told[4][name] == value or value != value, name
-    assert sorted(second.told) == [4]
-    drawn = [s for s in whole.kept if s.step == 4]
-    assert [s for s in second.kept if s.step == 4] == drawn
+        assert second.metrics_at[4][name] == value or value != value, name
+    assert sorted(second.metrics_at) == [4]
+    drawn = [s for s in whole.kept_samples if s.step == 4]
+    assert [s for s in second.kept_samples if s.step == 4] == drawn
 
 
-def test_a_knob_turned_before_the_stop_holds_after_the_resume(
+def test_a_setting_changed_before_the_stop_holds_after_the_resume(
     model_folder, reward_folder, tmp_path
 ):
     config = toy_config(model_folder(), reward_folder, updates=5)
-    turned = Control(settings={"kl_coef": 0.7, "reset_prob": 1.0})
+    change = Control(settings={"kl_coef": 0.7, "reset_prob": 1.0})
     straight, split = tmp_path / "straight", tmp_path / "split"
-    carry_out(config, straight, Listener(orders={1: turned}))
-    carry_out(config, split, Listener(orders={1: turned, 3: Control(stop=True)}))
-    again = Listener()
-    carry_out(config, split, again, resume=True)
-    assert again.told[4]["objective/kl_coef"] == 0.7
-    assert again.told[4]["reset/fraction"] == 1.0
+    run_updates(config, straight, RecordingObserver(controls={1: change}))
+    run_updates(config, split, RecordingObserver(controls={1: change, 3: Control(stop=True)}))
+    again = RecordingObserver()
+    run_updates(config, split, again, resume=True)
+    assert again.metrics_at[4]["objective/kl_coef"] == 0.7
+    assert again.metrics_at[4]["reset/fraction"] == 1.0
     assert_same_checkpoint(checkpoint.latest(straight), checkpoint.latest(split))
 
 
 def test_the_optimiser_comes_back_whole(model_folder, reward_folder, tmp_path):
     config = toy_config(model_folder(), reward_folder, updates=2)
-    models, state = carry_out(config, tmp_path)
+    models, state = run_updates(config, tmp_path)
     fresh = load_models(config)
     loaded = checkpoint.load(checkpoint.latest(tmp_path), fresh, config)
     ours, theirs = models.trained(), fresh.trained()
@@ -100,7 +106,7 @@ def test_two_full_checkpoints_are_kept_and_small_policies_of_every_evaluation(
     model_folder, reward_folder, tmp_path
 ):
     config = toy_config(model_folder(), reward_folder, updates=7, eval_every=3, checkpoint_every=2)
-    carry_out(config, tmp_path)
+    run_updates(config, tmp_path)
     full = [f.name for f in sorted(tmp_path.iterdir()) if (f / "state.json").is_file()]
     assert full == ["step-000006", "step-000007"]
     assert list(checkpoint.policies(tmp_path)) == [0, 2, 3, 4, 6, 7]
@@ -111,7 +117,7 @@ def test_large_policies_are_kept_only_where_they_can_be_resumed(
     model_folder, reward_folder, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(checkpoint, "SNAPSHOT_LIMIT", 100)
-    carry_out(toy_config(model_folder(), reward_folder, updates=5), tmp_path)
+    run_updates(toy_config(model_folder(), reward_folder, updates=5), tmp_path)
     assert list(checkpoint.policies(tmp_path)) == [4, 5]
 
 
@@ -119,7 +125,7 @@ def test_policies_beyond_the_checkpoint_go_when_a_run_goes_on_from_it(
     model_folder, reward_folder, tmp_path
 ):
     config = toy_config(model_folder(), reward_folder)
-    carry_out(config, tmp_path)
+    run_updates(config, tmp_path)
     for stray in (5, 1000000):
         shutil.copytree(tmp_path / "step-000002" / "policy", tmp_path / f"step-{stray:06d}/policy")
     checkpoint.forget_after(tmp_path, 4)
@@ -130,7 +136,7 @@ def test_policies_beyond_the_checkpoint_go_when_a_run_goes_on_from_it(
 
 def test_a_half_written_checkpoint_is_not_seen(model_folder, reward_folder, tmp_path):
     config = toy_config(model_folder(), reward_folder)
-    carry_out(config, tmp_path)
+    run_updates(config, tmp_path)
     good = checkpoint.latest(tmp_path)
     shutil.copytree(good, tmp_path / ".step-000009.part")
     broken = shutil.copytree(good, tmp_path / "step-000008")
@@ -141,7 +147,7 @@ def test_a_half_written_checkpoint_is_not_seen(model_folder, reward_folder, tmp_
 
 
 def test_a_checkpoint_is_found_whose_replacement_was_cut_off(model_folder, reward_folder, tmp_path):
-    carry_out(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
+    run_updates(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
     good = checkpoint.latest(tmp_path)
     # The old folder is out of the way, the new one has not got its name yet.
     shutil.copytree(good, tmp_path / f".{good.name}.part")
@@ -150,7 +156,7 @@ def test_a_checkpoint_is_found_whose_replacement_was_cut_off(model_folder, rewar
 
 
 def test_a_checkpoint_of_other_models_is_refused(model_folder, reward_folder, tmp_path):
-    carry_out(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
+    run_updates(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
     other = toy_config(model_folder("gpt2"), reward_folder)
     with pytest.raises(CheckpointError, match="does not hold this run's policy"):
         checkpoint.load(checkpoint.latest(tmp_path), load_models(other), other)
@@ -158,7 +164,7 @@ def test_a_checkpoint_of_other_models_is_refused(model_folder, reward_folder, tm
 
 def test_a_checkpoint_of_another_format_is_refused(model_folder, reward_folder, tmp_path):
     config = toy_config(model_folder(), reward_folder, updates=1)
-    carry_out(config, tmp_path)
+    run_updates(config, tmp_path)
     path = checkpoint.latest(tmp_path) / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
     with pytest.raises(CheckpointError, match="another format"):
@@ -166,7 +172,7 @@ def test_a_checkpoint_of_another_format_is_refused(model_folder, reward_folder, 
 
 
 def test_nothing_is_pickled(model_folder, reward_folder, tmp_path):
-    carry_out(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
+    run_updates(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
     kinds = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
     assert kinds <= {".json", ".safetensors", ".jinja", ".txt"}
 
@@ -186,18 +192,18 @@ def test_the_exported_folder_writes_what_the_run_s_last_sample_says(
     config = toy_config(
         model_folder(), reward_folder, lora_rank=rank, eval_temperature=0.0, learning_rate=1e-2
     )
-    listener = Listener()
-    carry_out(config, tmp_path / "run" / "checkpoints", listener)
+    listener = RecordingObserver()
+    run_updates(config, tmp_path / "run" / "checkpoints", listener)
     out = checkpoint.export(tmp_path / "run", tmp_path / "out")
     assert not (out / "adapter_config.json").exists()
-    last = [s for s in listener.kept if s.kind == "heldout" and s.step == 4]
+    last = [s for s in listener.kept_samples if s.kind == "heldout" and s.step == 4]
     assert len(last) == 2
     for sample in last:
         assert greedy(out, sample.prompt) == sample.response
 
 
 def test_export_says_what_is_kept_and_spoils_nothing(model_folder, reward_folder, tmp_path):
-    carry_out(
+    run_updates(
         toy_config(model_folder(), reward_folder, updates=2), tmp_path / "run" / "checkpoints"
     )
     with pytest.raises(CheckpointError, match="kept steps: 0, 2"):

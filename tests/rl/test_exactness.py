@@ -6,14 +6,20 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import make_byte_tokenizer, tiny_model
-from toy import Listener, toy_config, toy_pairs
+from toy import RecordingObserver, toy_config, toy_pairs
 
 from drpo.modeling.critic import Critic
 from drpo.modeling.forward_pass import Precision
 from drpo.modeling.models import Models, load_models, settle
 from drpo.modeling.seeding import generator_for
 from drpo.modeling.tokenization import Vocabulary
-from drpo.rl.ppo import accumulate_gradients, assign_credit, judge, learn, plan_passes
+from drpo.rl.ppo import (
+    accumulate_gradients,
+    assign_credit,
+    learn,
+    old_policy_stats,
+    split_minibatches,
+)
 from drpo.rl.resets import batch_rows
 from drpo.rl.rollout import Rollout, Sampling, pack
 from drpo.rl.trainer import train
@@ -67,10 +73,10 @@ def config(**settings):
 
 
 def prepared(models: Models, rollout: Rollout, asked):
-    plan = plan_passes(rollout, asked, 0)
-    judged = judge(models, rollout, plan, asked)
+    epochs = split_minibatches(rollout, asked, 0)
+    old = old_policy_stats(models, rollout, epochs, asked)
     scores = torch.linspace(-1, 1, len(rollout.tokens))
-    return plan, judged, assign_credit(scores, judged, rollout, asked, 0.1)
+    return epochs, old, assign_credit(scores, old, rollout, asked, 0.1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,28 +90,28 @@ def test_the_first_ratio_is_exactly_one(kind, chunk, generator):
         {"contexts": (4,) * 8},  # on the right only
     ):
         rollout = episodes(generator, **shape)
-        plan, judged, credit = prepared(models, rollout, asked)
+        epochs, old, credit = prepared(models, rollout, asked)
         frozen = torch.optim.SGD(models.trained().values(), lr=0.0)
-        told = learn(models, frozen, rollout, judged, credit, plan, asked)
-        assert told["val/ratio"] == 1.0
-        assert told["val/ratio_var"] == 0.0
-        assert told["policy/approxkl_avg"] == 0.0
-        assert told["policy/clipfrac_avg"] == told["val/clipfrac_avg"] == 0.0
+        metrics = learn(models, frozen, rollout, old, credit, epochs, asked)
+        assert metrics["val/ratio"] == 1.0
+        assert metrics["val/ratio_var"] == 0.0
+        assert metrics["policy/approxkl_avg"] == 0.0
+        assert metrics["policy/clipfrac_avg"] == metrics["val/clipfrac_avg"] == 0.0
 
 
 def test_the_first_ratio_is_exactly_one_in_every_minibatch(generator):
     asked = config(micro_batch_size=3, num_ppo_epochs=1, num_mini_batches=4)
     models, rollout = tiny_models(), episodes(generator)
-    plan, judged, credit = prepared(models, rollout, asked)
-    assert len(plan[0]) == 4
+    epochs, old, credit = prepared(models, rollout, asked)
+    assert len(epochs[0]) == 4
     frozen = torch.optim.SGD(models.trained().values(), lr=0.0)
-    assert learn(models, frozen, rollout, judged, credit, plan, asked)["val/ratio"] == 1.0
+    assert learn(models, frozen, rollout, old, credit, epochs, asked)["val/ratio"] == 1.0
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_prefix_padding_and_what_follows_the_end_get_exactly_no_gradient(kind, generator):
     models, rollout, asked = tiny_models(kind), episodes(generator), config(micro_batch_size=8)
-    plan, judged, credit = prepared(models, rollout, asked)
+    epochs, old, credit = prepared(models, rollout, asked)
     seen: dict[str, torch.Tensor] = {}
 
     def keep(name):
@@ -120,10 +126,10 @@ def test_prefix_padding_and_what_follows_the_end_get_exactly_no_gradient(kind, g
         head.register_forward_hook(keep("logits")),
         models.critic.head.register_forward_hook(keep("values")),
     ]
-    accumulate_gradients(models, rollout, judged, credit, plan[0][0], asked)
+    accumulate_gradients(models, rollout, old, credit, epochs[0][0], asked)
     for hook in hooks:
         hook.remove()
-    acted = rollout.select(plan[0][0][0]).acted
+    acted = rollout.select(epochs[0][0][0]).acted
     for name, output in seen.items():
         gradient = output.grad.abs().sum(-1)
         # One column more than chosen tokens, and none of a prompt or prefix, enters the loss.
@@ -136,29 +142,29 @@ def test_prefix_padding_and_what_follows_the_end_get_exactly_no_gradient(kind, g
 def test_what_stands_in_masked_places_changes_nothing(generator):
     """KL, GAE and whitening see the chosen tokens only: junk after the end leaves no trace."""
     models, rollout, asked = tiny_models(), episodes(generator), config(whiten_rewards=True)
-    _, judged, credit = prepared(models, rollout, asked)
+    _, old, credit = prepared(models, rollout, asked)
     scores = torch.linspace(-1, 1, 8)
     junk = torch.where(rollout.acted, 0.0, math.nan)
     spoiled = replace(
-        judged, log_probs=judged.log_probs + junk, kl=judged.kl + junk, values=judged.values + junk
+        old, log_probs=old.log_probs + junk, kl=old.kl + junk, values=old.values + junk
     )
     again = assign_credit(scores, spoiled, rollout, asked, 0.1)
     for name in ("rewards", "advantages", "returns"):
         assert torch.equal(getattr(again, name), getattr(credit, name)), name
-    assert (judged.kl[~rollout.acted] == 0).all()
+    assert (old.kl[~rollout.acted] == 0).all()
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 5])
 def test_the_gradient_is_the_same_for_every_micro_batch_split(chunk, generator):
     models, rollout = tiny_models(), episodes(generator)
     whole = config(micro_batch_size=8)
-    _, judged, credit = prepared(models, rollout, whole)
+    _, old, credit = prepared(models, rollout, whole)
 
     def gradient(asked):
         for weight in models.trained().values():
             weight.grad = None
-        split = plan_passes(rollout, asked, 0)[0][0]
-        accumulate_gradients(models, rollout, judged, credit, split, asked)
+        split = split_minibatches(rollout, asked, 0)[0][0]
+        accumulate_gradients(models, rollout, old, credit, split, asked)
         return {name: weight.grad.clone() for name, weight in models.trained().items()}
 
     expected = gradient(whole)
@@ -171,8 +177,8 @@ def test_every_chosen_token_weighs_the_same(generator):
     """The minibatch loss is the mean over tokens, not over rows or chunks."""
     models, rollout = tiny_models(), episodes(generator)
     asked = config(micro_batch_size=2)
-    plan, judged, credit = prepared(models, rollout, asked)
-    sums = accumulate_gradients(models, rollout, judged, credit, plan[0][0], asked)
+    epochs, old, credit = prepared(models, rollout, asked)
+    sums = accumulate_gradients(models, rollout, old, credit, epochs[0][0], asked)
     assert sums["tokens"] == 9 + 1 + 4 + 9 + 2 + 6 + 3 + 8
     # On the first pass the ratio is 1, so the loss is minus the mean advantage: zero, whitened.
     assert sums["policy_loss"] / sums["tokens"] == pytest.approx(0.0, abs=1e-6)
@@ -285,11 +291,11 @@ def test_without_resets_it_is_plain_ppo_bit_for_bit(method, byte_tokenizer, tmp_
     for models in (ours, theirs):
         with torch.no_grad():  # end tokens must be drawn now and then
             models.policy.lm_head.weight[1] *= 4.0
-    listener = Listener()
+    listener = RecordingObserver()
     train(ours, pairs, pairs, asked, listener, checkpoint_dir=tmp_path)
     prompts = [byte_tokenizer(pair.prompt)["input_ids"] for pair in pairs]
     plain = plain_ppo(theirs, prompts, asked, updates=3)
-    assert sum(listener.told[step]["val/num_eos_tokens"] for step in (1, 2, 3)) > 0
+    assert sum(listener.metrics_at[step]["val/num_eos_tokens"] for step in (1, 2, 3)) > 0
     begun = tiny_model("llama").state_dict()
     for (name, ours_now), theirs_now in zip(
         ours.policy.state_dict().items(), plain.state_dict().values(), strict=True
@@ -303,14 +309,14 @@ def test_the_logged_kl_is_the_trained_kl(tmp_path, model_folder, reward_folder):
         asked = toy_config(
             model_folder(), reward_folder, kl_estimator=estimator, learning_rate=1e-2, kl_coef=0.3
         )
-        listener = Listener()
+        listener = RecordingObserver()
         models = load_models(asked)
         folder = tmp_path / estimator
         train(models, toy_pairs(12), toy_pairs(6, 90), asked, listener, checkpoint_dir=folder)
-        told = listener.told[4]
-        assert told["objective/kl"] != 0
-        cost = -0.3 * told["objective/kl"]
-        assert told["objective/non_score_reward"] == pytest.approx(cost, rel=1e-5)
-        kept = [s.kl for s in listener.kept if s.kind == "episode" and s.step == 4]
-        assert sum(kept) / len(kept) == pytest.approx(told["objective/kl"], rel=1e-4)
-        assert told["objective/rlhf_reward"] == pytest.approx(told["objective/scores"] + cost)
+        metrics = listener.metrics_at[4]
+        assert metrics["objective/kl"] != 0
+        cost = -0.3 * metrics["objective/kl"]
+        assert metrics["objective/non_score_reward"] == pytest.approx(cost, rel=1e-5)
+        kept = [s.kl for s in listener.kept_samples if s.kind == "episode" and s.step == 4]
+        assert sum(kept) / len(kept) == pytest.approx(metrics["objective/kl"], rel=1e-4)
+        assert metrics["objective/rlhf_reward"] == pytest.approx(metrics["objective/scores"] + cost)

@@ -24,9 +24,9 @@ def config(model_folder, reward_folder):
 
 
 def test_the_start_policy_has_departed_from_itself_by_nothing(models, config):
-    told, _ = HeldOut(models, toy_pairs(6), config).evaluate(0)
-    assert told["eval/kl"] == told["eval/kl_se"] == 0.0
-    assert told["eval/prompts"] == 6
+    metrics, _ = HeldOut(models, toy_pairs(6), config).evaluate(0)
+    assert metrics["eval/kl"] == metrics["eval/kl_se"] == 0.0
+    assert metrics["eval/prompts"] == 6
 
 
 def test_kl_of_another_policy_is_positive_on_every_prompt(models, config):
@@ -39,7 +39,7 @@ def test_every_run_sees_the_same_prompts_and_noise(models, config):
     other = HeldOut(models, toy_pairs(9), config.replace(seed=5, reset_prob=0.0))
     assert torch.equal(one.noise, other.noise)
     assert one.prompts == other.prompts
-    assert one.draw(models.policy).answers == other.draw(models.policy).answers
+    assert one.draw(models.policy).completions == other.draw(models.policy).completions
     moved = HeldOut(models, toy_pairs(9), config.replace(eval_seed=1))
     assert not torch.equal(moved.noise, one.noise)
 
@@ -78,7 +78,7 @@ def test_samples_show_prompt_answer_and_the_chosen_one(models, config):
 
 
 def test_scores_by_tokens_and_by_text_agree(models, config):
-    answers = HeldOut(models, toy_pairs(6), config).draw(models.policy).answers
+    answers = HeldOut(models, toy_pairs(6), config).draw(models.policy).completions
     readable = [a for a in answers if a.text.isascii() and "\ufffd" not in a.text]
     readable += [
         replace(
@@ -99,10 +99,10 @@ def test_scores_by_tokens_and_by_text_agree(models, config):
 
 def test_figures_carry_standard_errors_over_prompts(models, config):
     drawn = HeldOut(models, toy_pairs(6), config).draw(models.policy)
-    told = figures(drawn)
-    assert told["eval/scores"] == pytest.approx(float(drawn.scores.mean()))
-    assert told["eval/scores_se"] == pytest.approx(float(drawn.scores.std()) / 6**0.5)
-    assert "eval/gold" not in told  # these data know no truth
+    metrics = figures(drawn)
+    assert metrics["eval/scores"] == pytest.approx(float(drawn.scores.mean()))
+    assert metrics["eval/scores_se"] == pytest.approx(float(drawn.scores.std()) / 6**0.5)
+    assert "eval/gold" not in metrics  # these data know no truth
     assert standard_error(torch.tensor([3.0])) == 0.0
 
 
@@ -117,10 +117,10 @@ def test_rows_without_facts_are_left_out_of_a_true_score_and_cost_the_others_not
     heldout = HeldOut(models, pairs, trained_on_it)
     drawn = heldout.draw(models.policy)
     assert drawn.scores.isnan().tolist() == [False, True, False, False, False, False]
-    told = figures(drawn)
-    assert told["eval/scores"] == pytest.approx(float(drawn.scores.nanmean()))
-    assert told["eval/scores"] == told["eval/gold"]
-    assert told["eval/scores_se"] == told["eval/gold_se"]
+    metrics = figures(drawn)
+    assert metrics["eval/scores"] == pytest.approx(float(drawn.scores.nanmean()))
+    assert metrics["eval/scores"] == metrics["eval/gold"]
+    assert metrics["eval/scores_se"] == metrics["eval/gold_se"]
     first, second = heldout.samples(drawn, 0, "")
     assert (first.score, first.offline_score) == (first.gold, 1.0)
     assert (second.score, second.offline_score) == (None, None)

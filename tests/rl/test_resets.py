@@ -6,22 +6,22 @@ import pytest
 from scipy.stats import chisquare
 
 from drpo.errors import DataError
-from drpo.modeling.tokenization import Trajectory
+from drpo.modeling.tokenization import TokenizedPair
 from drpo.rl.resets import batch_rows, by_item, draw, keep_best, place_starts
 
 LENGTH = 6
 """Tokens of the offline answers below, end token included."""
 
 
-def trajectories(count: int, length: int = LENGTH) -> list[Trajectory]:
+def trajectories(count: int, length: int = LENGTH) -> list[TokenizedPair]:
     return [
-        Trajectory(i, "chosen", (10, 11), tuple(range(100, 100 + length))) for i in range(count)
+        TokenizedPair(i, "chosen", (10, 11), tuple(range(100, 100 + length))) for i in range(count)
     ]
 
 
 def starts_of(count, step=0, *, reset_prob=1.0, min_prefix=0, length=LENGTH, seed=0):
     rows = trajectories(count, length)
-    prompts = [Trajectory(t.item, "prompt", t.prompt) for t in rows]
+    prompts = [TokenizedPair(t.item, "prompt", t.prompt) for t in rows]
     return place_starts(
         prompts,
         by_item(rows),
@@ -81,24 +81,26 @@ def test_turning_the_probability_moves_no_other_draw():
 
 def test_both_answers_of_a_row_are_drawn_alike():
     rows = [
-        Trajectory(i, kind, (1,), (5, 6, 7)) for i in range(2000) for kind in ("chosen", "rejected")
+        TokenizedPair(i, kind, (1,), (5, 6, 7))
+        for i in range(2000)
+        for kind in ("chosen", "rejected")
     ]
-    prompts = [Trajectory(i, "prompt", (1,)) for i in range(2000)]
+    prompts = [TokenizedPair(i, "prompt", (1,)) for i in range(2000)]
     starts = place_starts(prompts, by_item(rows), draw(2000, 0, 0), reset_prob=1.0, min_prefix=0)
-    counts = Counter(start.trajectory.source for start in starts)
+    counts = Counter(start.pair.origin for start in starts)
     assert chisquare([counts["chosen"], counts["rejected"]]).pvalue > 0.01
 
 
 def test_rows_without_an_answer_of_their_own_draw_from_the_pool():
-    prompts = [Trajectory(i, "prompt", (1,)) for i in range(300)]
-    pool = [Trajectory(i, "demonstration", (2, 3), (5, 6, 7)) for i in range(3)]
+    prompts = [TokenizedPair(i, "prompt", (1,)) for i in range(300)]
+    pool = [TokenizedPair(i, "demonstration", (2, 3), (5, 6, 7)) for i in range(3)]
     starts = place_starts(prompts, {}, draw(300, 0, 0), reset_prob=1.0, min_prefix=0, pool=pool)
-    assert {start.trajectory.item for start in starts} == {0, 1, 2}
+    assert {start.pair.item for start in starts} == {0, 1, 2}
     assert all(start.context[:2] == (2, 3) for start in starts)
 
 
 def test_without_anything_to_reset_into_episodes_start_at_the_prompt():
-    prompts = [Trajectory(i, "prompt", (1,)) for i in range(5)]
+    prompts = [TokenizedPair(i, "prompt", (1,)) for i in range(5)]
     starts = place_starts(prompts, {}, draw(5, 0, 0), reset_prob=1.0, min_prefix=0)
     assert not any(start.reset for start in starts)
 

@@ -9,8 +9,8 @@ from drpo.config.run_config import RunConfig
 from drpo.errors import CheckpointError, ConfigError
 from drpo.rl.schedules import (
     KLCoefficient,
-    Knob,
     ResetProbability,
+    ScheduledValue,
     kl_coefficient,
     learning_rate,
     reset_probability,
@@ -22,153 +22,153 @@ def config(**settings):
 
 
 def test_a_constant_stays_where_it_is():
-    knob = Knob("constant", 0.0, 0.5)
-    assert [knob.at(step, 11) for step in (0, 5, 10)] == [0.5, 0.5, 0.5]
+    scheduled = ScheduledValue("constant", 0.0, 0.5)
+    assert [scheduled.at(step, 11) for step in (0, 5, 10)] == [0.5, 0.5, 0.5]
 
 
 def test_a_line_ends_at_its_final_value_in_the_last_update():
-    knob = Knob("linear", 0.1, 0.5)
-    assert knob.at(0, 11) == 0.5
-    assert knob.at(5, 11) == pytest.approx(0.3)
-    assert knob.at(10, 11) == pytest.approx(0.1)
+    scheduled = ScheduledValue("linear", 0.1, 0.5)
+    assert scheduled.at(0, 11) == 0.5
+    assert scheduled.at(5, 11) == pytest.approx(0.3)
+    assert scheduled.at(10, 11) == pytest.approx(0.1)
 
 
 def test_a_cosine_is_slow_at_both_ends():
-    knob = Knob("cosine", 0.0, 1.0)
-    values = [knob.at(step, 11) for step in range(11)]
+    scheduled = ScheduledValue("cosine", 0.0, 1.0)
+    values = [scheduled.at(step, 11) for step in range(11)]
     assert values[0] == 1.0
     assert values[5] == pytest.approx(0.5)
     assert values[10] == pytest.approx(0.0)
     assert values[0] - values[1] < values[4] - values[5] > values[9] - values[10]
 
 
-def test_a_turned_knob_goes_on_from_its_new_value():
-    constant, falling = Knob("constant", 0.0, 0.5), Knob("linear", 0.0, 0.5)
-    for knob in (constant, falling):
-        knob.turn(4, 0.9)
-        assert knob.at(4, 11) == 0.9
+def test_a_changed_value_goes_on_from_its_new_value():
+    constant, falling = ScheduledValue("constant", 0.0, 0.5), ScheduledValue("linear", 0.0, 0.5)
+    for scheduled in (constant, falling):
+        scheduled.change(4, 0.9)
+        assert scheduled.at(4, 11) == 0.9
     assert constant.at(10, 11) == 0.9
     assert falling.at(7, 11) == pytest.approx(0.45)
     assert falling.at(10, 11) == 0.0
 
 
 def test_one_single_update_has_a_schedule_too():
-    assert Knob("linear", 0.0, 0.5).at(0, 1) == 0.5
+    assert ScheduledValue("linear", 0.0, 0.5).at(0, 1) == 0.5
 
 
 def test_the_adaptive_kl_coefficient_follows_the_published_rule():
-    knob = KLCoefficient("adaptive", 0.0, 0.1, target=6.0, horizon=10_000)
-    knob.learn(kl=6.6, episodes=500)  # error .1 -> * (1 + .1 * .05)
-    assert knob.at(1, 11) == pytest.approx(0.1 * 1.005)
-    knob.learn(kl=600.0, episodes=500)  # error clipped to .2
-    assert knob.at(2, 11) == pytest.approx(0.1 * 1.005 * 1.01)
-    knob.learn(kl=0.0, episodes=500)  # and to -.2
-    assert knob.at(3, 11) == pytest.approx(0.1 * 1.005 * 1.01 * 0.99)
+    scheduled = KLCoefficient("adaptive", 0.0, 0.1, target=6.0, horizon=10_000)
+    scheduled.learn(kl=6.6, episodes=500)  # error .1 -> * (1 + .1 * .05)
+    assert scheduled.at(1, 11) == pytest.approx(0.1 * 1.005)
+    scheduled.learn(kl=600.0, episodes=500)  # error clipped to .2
+    assert scheduled.at(2, 11) == pytest.approx(0.1 * 1.005 * 1.01)
+    scheduled.learn(kl=0.0, episodes=500)  # and to -.2
+    assert scheduled.at(3, 11) == pytest.approx(0.1 * 1.005 * 1.01 * 0.99)
 
 
 def test_the_adaptive_coefficient_steers_a_system_to_its_target():
-    knob = KLCoefficient("adaptive", 0.0, 0.5, target=6.0, horizon=1000)
+    scheduled = KLCoefficient("adaptive", 0.0, 0.5, target=6.0, horizon=1000)
     for _ in range(400):
-        kl = 1.2 / knob.at(0, 1)  # more brake, less KL
-        knob.learn(kl, episodes=64)
+        kl = 1.2 / scheduled.at(0, 1)  # more brake, less KL
+        scheduled.learn(kl, episodes=64)
     assert kl == pytest.approx(6.0, rel=0.02)
 
 
 @pytest.mark.parametrize("horizon", [1, 50, 99, 100])
 def test_the_adaptive_coefficient_stays_a_brake_however_short_its_horizon(horizon):
-    knob = KLCoefficient("adaptive", 0.0, 0.1, target=6.0, horizon=horizon)
+    scheduled = KLCoefficient("adaptive", 0.0, 0.1, target=6.0, horizon=horizon)
     for _ in range(3):
-        knob.learn(kl=0.0, episodes=512)
+        scheduled.learn(kl=0.0, episodes=512)
     # error clipped to -.2, an update counted as one horizon at most: * .8 each time
-    assert knob.at(0, 1) == pytest.approx(0.1 * 0.8**3)
+    assert scheduled.at(0, 1) == pytest.approx(0.1 * 0.8**3)
 
 
 def test_a_fixed_coefficient_learns_nothing():
-    knob = KLCoefficient("constant", 0.0, 0.1)
-    knob.learn(kl=50.0, episodes=512)
-    assert knob.at(9, 10) == 0.1
+    scheduled = KLCoefficient("constant", 0.0, 0.1)
+    scheduled.learn(kl=50.0, episodes=512)
+    assert scheduled.at(9, 10) == 0.1
 
 
 def test_resets_stay_until_a_gap_has_been_seen():
-    knob = ResetProbability("adaptive", 0.0, 0.5)
+    scheduled = ResetProbability("adaptive", 0.0, 0.5)
     for _ in range(20):
-        knob.learn(0.0, 0.0)  # no reward from either start yet
-    assert knob.at(20, 100) == 0.5
+        scheduled.learn(0.0, 0.0)  # no reward from either start yet
+    assert scheduled.at(20, 100) == 0.5
 
 
 def test_resets_fade_as_the_prompt_catches_up():
-    knob = ResetProbability("adaptive", 0.0, 0.5)
+    scheduled = ResetProbability("adaptive", 0.0, 0.5)
     seen = []
     for step in range(60):
         prompt = min(1.0, max(0.0, (step - 20) / 20))
-        knob.learn(1.0, prompt)
-        seen.append(knob.at(step, 100))
+        scheduled.learn(1.0, prompt)
+        seen.append(scheduled.at(step, 100))
     assert seen[:20] == [0.5] * 20
     assert all(later <= earlier for earlier, later in itertools.pairwise(seen))
     assert seen[-1] < 0.01
 
 
 def test_resets_come_back_when_the_prompt_is_forgotten():
-    knob = ResetProbability("adaptive", 0.0, 0.5)
+    scheduled = ResetProbability("adaptive", 0.0, 0.5)
     for prompt in [0.0] * 5 + [1.0] * 30:
-        knob.learn(1.0, prompt)
-    low = knob.at(0, 1)
+        scheduled.learn(1.0, prompt)
+    low = scheduled.at(0, 1)
     for _ in range(10):
-        knob.learn(None, 0.2)  # no reset starts are left to see
-    assert knob.at(0, 1) > low + 0.2
+        scheduled.learn(None, 0.2)  # no reset starts are left to see
+    assert scheduled.at(0, 1) > low + 0.2
 
 
 def test_a_prompt_that_scores_higher_than_resets_ends_them():
-    knob = ResetProbability("adaptive", 0.0, 0.5)
-    knob.learn(1.0, 0.5)
+    scheduled = ResetProbability("adaptive", 0.0, 0.5)
+    scheduled.learn(1.0, 0.5)
     for _ in range(20):
-        knob.learn(0.5, 0.9)
-    assert knob.at(0, 1) == 0.0
+        scheduled.learn(0.5, 0.9)
+    assert scheduled.at(0, 1) == 0.0
 
 
 def test_annealing_keeps_some_prompt_starts_and_its_floor():
-    knob = ResetProbability("adaptive", 0.2, 1.0)
-    assert knob.at(0, 10) == pytest.approx(0.9)
-    knob.learn(1.0, 0.0)
+    scheduled = ResetProbability("adaptive", 0.2, 1.0)
+    assert scheduled.at(0, 10) == pytest.approx(0.9)
+    scheduled.learn(1.0, 0.0)
     for _ in range(40):
-        knob.learn(1.0, 1.0)
-    assert knob.at(0, 10) == pytest.approx(0.2, abs=1e-3)
+        scheduled.learn(1.0, 1.0)
+    assert scheduled.at(0, 10) == pytest.approx(0.2, abs=1e-3)
 
 
 def test_annealing_from_below_its_final_value_begins_where_it_was_asked_to_and_rises():
-    knob = ResetProbability("adaptive", 0.5, 0.2)
-    assert knob.at(0, 10) == pytest.approx(0.2)
-    knob.learn(1.0, 0.0)
-    assert knob.at(1, 10) == pytest.approx(0.2)
-    knob.learn(1.0, 1.0)  # the prompt's running mean is .2, so the gap is .8 of the largest
-    assert knob.at(2, 10) == pytest.approx(0.5 - 0.3 * 0.8)
+    scheduled = ResetProbability("adaptive", 0.5, 0.2)
+    assert scheduled.at(0, 10) == pytest.approx(0.2)
+    scheduled.learn(1.0, 0.0)
+    assert scheduled.at(1, 10) == pytest.approx(0.2)
+    scheduled.learn(1.0, 1.0)  # the prompt's running mean is .2, so the gap is .8 of the largest
+    assert scheduled.at(2, 10) == pytest.approx(0.5 - 0.3 * 0.8)
     for _ in range(40):
-        knob.learn(1.0, 1.0)
-    assert knob.at(3, 10) == pytest.approx(0.5, abs=1e-3)
+        scheduled.learn(1.0, 1.0)
+    assert scheduled.at(3, 10) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_annealing_towards_resets_alone_keeps_some_prompt_starts():
-    knob = ResetProbability("adaptive", 1.0, 0.5)
-    knob.learn(1.0, 0.0)
-    knob.learn(0.0, 1.0)
+    scheduled = ResetProbability("adaptive", 1.0, 0.5)
+    scheduled.learn(1.0, 0.0)
+    scheduled.learn(0.0, 1.0)
     for _ in range(40):
-        knob.learn(1.0, 1.0)
-    assert knob.at(0, 10) == pytest.approx(0.9, abs=1e-3)
+        scheduled.learn(1.0, 1.0)
+    assert scheduled.at(0, 10) == pytest.approx(0.9, abs=1e-3)
 
 
-@pytest.mark.parametrize(("final", "initial", "turned"), [(0.5, 0.8, 0.1), (0.0, 0.5, 0.7)])
-def test_a_turned_annealed_probability_takes_the_value_at_once(final, initial, turned):
-    knob = ResetProbability("adaptive", final, initial)
-    knob.learn(1.0, 0.0)
-    knob.turn(1, turned)
-    assert knob.at(1, 10) == pytest.approx(turned)
+@pytest.mark.parametrize(("final", "initial", "new"), [(0.5, 0.8, 0.1), (0.0, 0.5, 0.7)])
+def test_a_changed_annealed_probability_takes_the_value_at_once(final, initial, new):
+    scheduled = ResetProbability("adaptive", final, initial)
+    scheduled.learn(1.0, 0.0)
+    scheduled.change(1, new)
+    assert scheduled.at(1, 10) == pytest.approx(new)
 
 
 def test_state_survives_json():
-    knob = ResetProbability("adaptive", 0.1, 0.5)
-    knob.learn(1.0, 0.25)
-    again = ResetProbability.from_state(json.loads(json.dumps(knob.state())))
-    assert again == knob
+    scheduled = ResetProbability("adaptive", 0.1, 0.5)
+    scheduled.learn(1.0, 0.25)
+    again = ResetProbability.from_state(json.loads(json.dumps(scheduled.state())))
+    assert again == scheduled
 
 
 def test_a_state_of_another_version_is_refused():
@@ -177,8 +177,8 @@ def test_a_state_of_another_version_is_refused():
 
 
 def test_ppo_never_resets_whatever_the_setting():
-    knob = reset_probability(config(method="ppo", reset_prob=0.9, reset_schedule="adaptive"))
-    assert knob.at(0, 11) == 0.0
+    scheduled = reset_probability(config(method="ppo", reset_prob=0.9, reset_schedule="adaptive"))
+    assert scheduled.at(0, 11) == 0.0
 
 
 def test_knobs_are_built_from_the_config():

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from toy import Listener, toy_config, toy_pairs
+from toy import RecordingObserver, toy_config, toy_pairs
 
 from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
@@ -59,7 +59,7 @@ def begin(model_folder, reward_folder, tmp_path):
     """Return a function that carries a toy run out and gives (state, listener, models)."""
 
     def run(listener=None, *, pairs=None, shown=(), **settings):
-        listener = listener or Listener()
+        listener = listener or RecordingObserver()
         config = toy_config(model_folder(), reward_folder, **settings)
         models = load_models(config, gold=GOLD)
         state = train(
@@ -79,30 +79,30 @@ def begin(model_folder, reward_folder, tmp_path):
 def test_a_run_tells_metrics_under_the_names_people_know(begin):
     state, listener, _ = begin()
     assert (state.step, state.episodes) == (4, 32)
-    assert sorted(listener.told) == [0, 1, 2, 3, 4]
+    assert sorted(listener.metrics_at) == [0, 1, 2, 3, 4]
     for step in (1, 2, 3, 4):
-        assert set(listener.told[step]) >= UPDATE_METRICS
+        assert set(listener.metrics_at[step]) >= UPDATE_METRICS
     for step in (0, 2, 4):
-        assert set(listener.told[step]) >= EVAL_METRICS
-    assert listener.told[4]["episode"] == 32
-    assert listener.told[0]["eval/kl"] == 0.0
-    assert listener.told[4]["eval/kl"] > 0.0
+        assert set(listener.metrics_at[step]) >= EVAL_METRICS
+    assert listener.metrics_at[4]["episode"] == 32
+    assert listener.metrics_at[0]["eval/kl"] == 0.0
+    assert listener.metrics_at[4]["eval/kl"] > 0.0
 
 
 def test_the_split_by_start_adds_up_to_the_whole(begin):
     _, listener, _ = begin()
     for step in (1, 2, 3, 4):
-        told = listener.told[step]
-        share = told["reset/fraction"]
+        metrics = listener.metrics_at[step]
+        share = metrics["reset/fraction"]
         for name in ("scores", "kl"):
-            parts = (told[f"objective/{name}_reset"], told[f"objective/{name}_prompt"])
+            parts = (metrics[f"objective/{name}_reset"], metrics[f"objective/{name}_prompt"])
             whole = share * parts[0] + (1 - share) * parts[1]
-            assert whole == pytest.approx(told[f"objective/{name}"], abs=1e-5)
+            assert whole == pytest.approx(metrics[f"objective/{name}"], abs=1e-5)
 
 
 def test_every_episode_says_where_it_began(begin):
     _, listener, _ = begin()
-    episodes = [s for s in listener.kept if s.kind == "episode"]
+    episodes = [s for s in listener.kept_samples if s.kind == "episode"]
     assert len(episodes) == 32
     assert {s.step for s in episodes} == {1, 2, 3, 4}
     for sample in episodes:
@@ -123,8 +123,8 @@ def test_every_episode_says_where_it_began(begin):
 def test_episodes_of_a_policy_too_large_to_keep_still_name_its_weights(begin, monkeypatch):
     monkeypatch.setattr(checkpoint, "SNAPSHOT_LIMIT", 100)
     _, listener, _ = begin()
-    named = {s.step: s.weights for s in listener.kept if s.kind == "episode"}
-    before = {s.step: s.weights for s in listener.kept if s.kind == "heldout"}
+    named = {s.step: s.weights for s in listener.kept_samples if s.kind == "episode"}
+    before = {s.step: s.weights for s in listener.kept_samples if s.kind == "heldout"}
     assert len(set(named.values())) == len(named) == 4
     # What update n + 1 acted with is what stood after update n.
     assert (named[1], named[3]) == (before[0], before[2])
@@ -132,7 +132,7 @@ def test_episodes_of_a_policy_too_large_to_keep_still_name_its_weights(begin, mo
 
 def test_held_out_answers_are_kept_with_the_weights_that_wrote_them(begin):
     _, listener, models = begin()
-    heldout = [s for s in listener.kept if s.kind == "heldout"]
+    heldout = [s for s in listener.kept_samples if s.kind == "heldout"]
     assert [s.step for s in heldout] == [0, 0, 2, 2, 4, 4]
     assert all(s.offline.startswith(" ") and s.offline_gold == 1.0 for s in heldout)
     assert len({s.weights for s in heldout}) == 3
@@ -158,18 +158,18 @@ def test_a_reward_that_can_be_raised_rises(begin, monkeypatch):
         lr_schedule="constant",
         checkpoint_every=10,
     )
-    begun, ended = (listener.told[step]["objective/scores"] for step in (1, 20))
+    begun, ended = (listener.metrics_at[step]["objective/scores"] for step in (1, 20))
     # 128 tokens a side, so one standard error of the difference is below .07.
     assert ended - begun > 0.3
 
 
-def test_a_turned_knob_takes_effect_at_the_next_update_and_is_an_event(begin):
-    turned = Control(settings={"kl_coef": 0.9, "reset_prob": 0.0})
-    _, listener, _ = begin(Listener(orders={2: turned}))
-    told = [listener.told[step]["objective/kl_coef"] for step in (1, 2, 3, 4)]
-    assert told == [0.1, 0.1, 0.9, 0.9]
-    assert [listener.told[step]["reset/prob"] for step in (2, 3)] == [0.5, 0.0]
-    assert listener.told[3]["reset/fraction"] == 0.0
+def test_a_changed_setting_takes_effect_at_the_next_update_and_is_an_event(begin):
+    change = Control(settings={"kl_coef": 0.9, "reset_prob": 0.0})
+    _, listener, _ = begin(RecordingObserver(controls={2: change}))
+    metrics = [listener.metrics_at[step]["objective/kl_coef"] for step in (1, 2, 3, 4)]
+    assert metrics == [0.1, 0.1, 0.9, 0.9]
+    assert [listener.metrics_at[step]["reset/prob"] for step in (2, 3)] == [0.5, 0.0]
+    assert listener.metrics_at[3]["reset/fraction"] == 0.0
     knobs = [(step, payload) for step, kind, payload in listener.events if kind == "knob"]
     assert knobs == [
         (2, {"name": "kl_coef", "old": 0.1, "new": 0.9, "live": True}),
@@ -179,26 +179,26 @@ def test_a_turned_knob_takes_effect_at_the_next_update_and_is_an_event(begin):
 
 def test_a_knob_out_of_range_is_refused_as_at_launch(begin):
     with pytest.raises(ConfigError, match="reset_prob"):
-        begin(Listener(orders={1: Control(settings={"reset_prob": 1.5})}))
+        begin(RecordingObserver(controls={1: Control(settings={"reset_prob": 1.5})}))
 
 
 def test_stop_saves_and_returns(begin, tmp_path):
-    state, listener, _ = begin(Listener(orders={3: Control(stop=True)}))
+    state, listener, _ = begin(RecordingObserver(controls={3: Control(stop=True)}))
     assert state.step == 3
     assert checkpoint.latest(tmp_path / "checkpoints").name == "step-000003"
-    assert sorted(listener.told) == [0, 1, 2, 3]
+    assert sorted(listener.metrics_at) == [0, 1, 2, 3]
 
 
 def test_pause_saves_waits_and_goes_on(begin, monkeypatch):
-    class Patient(Listener):
+    class Patient(RecordingObserver):
         asked = 0
 
         def control(self, step):
             if step != 1:
                 return Control()
             self.asked += 1
-            knob = {"kl_coef": 0.4} if self.asked == 3 else {}
-            return Control(pause=self.asked < 4, settings=knob)
+            change = {"kl_coef": 0.4} if self.asked == 3 else {}
+            return Control(pause=self.asked < 4, settings=change)
 
     monkeypatch.setattr(trainer, "_POLL_SECONDS", 0.0)
     listener = Patient()
@@ -207,7 +207,7 @@ def test_pause_saves_waits_and_goes_on(begin, monkeypatch):
     assert listener.asked == 4
     assert listener.stages.count("paused") == 3
     assert (1, "checkpoint") in [(step, kind) for step, kind, _ in listener.events]
-    assert listener.told[2]["objective/kl_coef"] == 0.4
+    assert listener.metrics_at[2]["objective/kl_coef"] == 0.4
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_checkpoint_kept(
@@ -243,23 +243,23 @@ def test_resets_may_start_in_demonstrations(begin):
         reset_prob=1.0,
         updates=2,
     )
-    episodes = [s for s in listener.kept if s.kind == "episode"]
+    episodes = [s for s in listener.kept_samples if s.kind == "episode"]
     assert {s.prompt for s in episodes} == {"show 0:", "show 1:"}
     assert {s.offline for s in episodes} == {" one two", " three f"}  # cut at 8 tokens
-    assert listener.told[1]["reset/candidates"] == 2
+    assert listener.metrics_at[1]["reset/candidates"] == 2
 
 
 def test_resets_may_start_in_either_answer(begin):
     _, listener, _ = begin(reset_source="both", reset_prob=1.0)
-    episodes = [s for s in listener.kept if s.kind == "episode"]
+    episodes = [s for s in listener.kept_samples if s.kind == "episode"]
     golds = {s.offline_gold for s in episodes}
     assert golds == {0.0, 1.0}
-    assert listener.told[1]["reset/candidates"] == 40
+    assert listener.metrics_at[1]["reset/candidates"] == 40
 
 
 def test_resets_may_roll_in_with_the_start_policy(begin):
     _, listener, _ = begin(reset_source="rollin", reset_prob=1.0, reset_min_prefix=1)
-    episodes = [s for s in listener.kept if s.kind == "episode"]
+    episodes = [s for s in listener.kept_samples if s.kind == "episode"]
     rolled = [s for s in episodes if s.start == "reset"]
     assert len(rolled) >= 30  # an answer of one token cannot be reset into
     assert all(1 <= s.prefix_tokens < s.offline_tokens for s in rolled)
@@ -273,9 +273,9 @@ def test_a_filter_keeps_its_share_of_the_answers(kind, begin):
     _, listener, _ = begin(
         reset_filter=kind, reset_filter_keep=0.3, reset_prob=1.0, updates=2, eval_every=2
     )
-    assert listener.told[1]["reset/candidates"] == 6
-    assert listener.told[1]["reset/fraction"] == 1.0
-    begun = {(s.prompt, s.offline) for s in listener.kept if s.kind == "episode"}
+    assert listener.metrics_at[1]["reset/candidates"] == 6
+    assert listener.metrics_at[1]["reset/fraction"] == 1.0
+    begun = {(s.prompt, s.offline) for s in listener.kept_samples if s.kind == "episode"}
     assert len(begun) <= 6
     assert "reset filter" in listener.stages
 
@@ -292,7 +292,7 @@ def test_a_row_whose_answer_is_too_short_starts_at_its_own_prompt(begin):
     """Not in the answer of another row, which is for rows that have none of their own."""
     pairs = [Pair("short:", "", " x", row=1), *toy_pairs(3)]
     _, listener, _ = begin(pairs=pairs, reset_prob=1.0, updates=2)
-    starts = {(s.prompt, s.start) for s in listener.kept if s.kind == "episode"}
+    starts = {(s.prompt, s.start) for s in listener.kept_samples if s.kind == "episode"}
     assert ("short:", "prompt") in starts
     assert {start for prompt, start in starts if prompt != "short:"} == {"reset"}
 
@@ -300,15 +300,15 @@ def test_a_row_whose_answer_is_too_short_starts_at_its_own_prompt(begin):
 def test_held_out_answers_to_compare_with_are_whole(begin):
     """Those that are reset into end where episodes must."""
     _, listener, _ = begin(response_length=3, updates=1)
-    heldout = [s for s in listener.kept if s.kind == "heldout"]
+    heldout = [s for s in listener.kept_samples if s.kind == "heldout"]
     assert {s.offline for s in heldout} <= {" red", " blue", " green", " black"}
     assert {s.offline_gold for s in heldout} == {1.0}
 
 
 def test_ppo_is_drpo_without_resets(begin):
     _, listener, _ = begin(method="ppo", reset_prob=0.8, updates=2)
-    assert listener.told[2]["reset/fraction"] == 0.0
-    assert all(s.start == "prompt" for s in listener.kept)
+    assert listener.metrics_at[2]["reset/fraction"] == 0.0
+    assert all(s.start == "prompt" for s in listener.kept_samples)
 
 
 def test_evaluation_does_not_disturb_training(begin):
@@ -321,7 +321,7 @@ def test_micro_batches_change_memory_not_the_run(begin):
     _, small, _ = begin(micro_batch_size=2)
     _, large, _ = begin(micro_batch_size=8)
     for name in ("objective/scores", "objective/kl", "loss/policy_avg", "eval/kl"):
-        assert small.told[4][name] == pytest.approx(large.told[4][name], abs=2e-4), name
+        assert small.metrics_at[4][name] == pytest.approx(large.metrics_at[4][name], abs=2e-4), name
 
 
 def test_global_random_state_is_neither_read_nor_moved(begin):
