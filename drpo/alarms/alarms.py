@@ -1,18 +1,17 @@
-"""What an alarm is, and what it says in English and Japanese.
+"""What an alarm is, and what it says.
 
 An alarm is evidence to look at, not a verdict. It carries a name, the numbers that set it off, the
-answers that show it, and what a person may choose. Its sentences are made from `alarms.toml` when
+answers that show it, and what a person may choose. Its sentences are made from the catalogue when
 they are shown, so one stored alarm reads in either language.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
+
+from drpo.i18n import Language, t
 
 Part = Literal["title", "what", "why", "try"]
 PARTS: tuple[Part, ...] = ("title", "what", "why", "try")
@@ -90,29 +89,24 @@ class Alarm:
             choices=tuple(Choice(**one) for one in payload["choices"]),
         )
 
-    def say(self, part: Part, language: str = "en") -> str:
-        """One sentence or two about this alarm, with its numbers filled in."""
-        return say(self.name, part, self.values, language)
+    def say(self, part: Part, lang: Language | None = None) -> str:
+        """One sentence or two about this alarm, with its numbers filled in.
+
+        Args:
+            part: Which of its texts.
+            lang: Another language than the one spoken now.
+        """
+        shown = {key: _number(key, value) for key, value in self.values.items()}
+        return t(f"alarms.{self.name}_{part}", lang=lang, **shown)
 
     @property
     def message(self) -> str:
         """The English sentence that stands in the log, the event and the webhook."""
-        return f"{self.say('title')}: {self.say('what')}"
-
-
-def say(name: str, part: Part, values: Mapping[str, float], language: str = "en") -> str:
-    """One of an alarm's texts. Numbers whose name ends in `_share` are written as per cent."""
-    text = _words()[name][f"{part}_{language}"]
-    return text.format(**{key: _number(key, value) for key, value in values.items()})
+        return f"{self.say('title', 'en')}: {self.say('what', 'en')}"
 
 
 def _number(name: str, value: float) -> str:
+    """A number as an alarm says it; one whose name ends in `_share` as per cent."""
     if name.endswith("_share"):
         return f"{100 * value:.0f} %"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-@cache
-def _words() -> dict[str, dict[str, str]]:
-    text = files("drpo.alarms").joinpath("alarms.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)

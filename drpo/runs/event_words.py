@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from drpo.alarms.alarms import ALARMS, Alarm, say
-from drpo.i18n import has, language, t
+from drpo.alarms.alarms import ALARMS, Alarm, Part
+from drpo.i18n import has, t
 from drpo.i18n.format import number
 from drpo.store.schema import EventRow, Run
 
@@ -30,7 +30,7 @@ def told(event: EventRow, events: Iterable[EventRow] = ()) -> str:
     """
     payload = event.payload
     if event.kind == "alarm":
-        return Alarm.from_payload(payload).say("what", language())
+        return _alarm(event, "what")
     if event.kind == "decision":
         about = next((one for one in events if one.id == payload["alarm_event"]), None)
         chosen = decision(payload)
@@ -52,7 +52,14 @@ def told(event: EventRow, events: Iterable[EventRow] = ()) -> str:
 
 def title(event: EventRow) -> str:
     """An alarm's name."""
-    return Alarm.from_payload(event.payload).say("title", language())
+    return _alarm(event, "title")
+
+
+def _alarm(event: EventRow, part: Part) -> str:
+    try:
+        return Alarm.from_payload(event.payload).say(part)
+    except KeyError:  # another version's alarm, or with other numbers: it has its own sentence
+        return event.message
 
 
 def decision(payload: dict[str, Any]) -> str:
@@ -66,7 +73,7 @@ def who(event: EventRow) -> str:
         return t("live.someone")
     alarm = event.who.removeprefix("alarm ")
     if alarm in ALARMS and alarm != event.who:
-        return say(alarm, "title", {}, language())
+        return t(f"alarms.{alarm}_title")
     part = f"who_{event.who.replace(' ', '_')}"
     return t(f"events.{part}") if has(f"events.{part}") else event.who
 

@@ -89,3 +89,12 @@ def test_a_worker_that_never_started_is_told_in_japanese(store, run):
 def test_an_errors_own_sentence_stays_as_it_is(store, run):
     store.events.add(run.id, 0, "error", "The file x.jsonl is gone.")
     assert in_japanese(store, run)[0][:2] == ("エラー", "The file x.jsonl is gone.")
+
+
+def test_an_alarm_of_another_version_is_told_in_its_own_sentence(store, run):
+    payload = Alarm("too_warm", 3, 3, 1, {"degrees": 95.0}).to_payload()
+    store.events.add(run.id, 3, "alarm", "Too warm: 95 degrees.", payload, "monitor")
+    less = Alarm("kl_budget", 3, 3, 1, {"kl": 12.0}).to_payload()
+    store.events.add(run.id, 3, "alarm", "KL over budget: 12 nats.", less, "monitor")
+    said = [what for _, what, _ in in_japanese(store, run)]
+    assert said == ["Too warm: 95 degrees.", "KL over budget: 12 nats."]

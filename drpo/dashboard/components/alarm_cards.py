@@ -18,7 +18,7 @@ from drpo.dashboard.components.sample_cards import Card, show_answers
 from drpo.dashboard.state import services, url_state
 from drpo.dashboard.state.metric_series import is_live
 from drpo.errors import DrpoError
-from drpo.i18n import language, t
+from drpo.i18n import t
 from drpo.runs import event_words
 from drpo.store.schema import Run
 from drpo.system import control
@@ -73,7 +73,7 @@ def alarms(run: Run, name: str = "") -> None:
 
 
 def _title(one: Raised, name: str) -> str:
-    title = one.alarm.say("title", language())
+    title = one.alarm.say("title")
     return f"{name} · {title}" if name else title
 
 
@@ -83,9 +83,9 @@ def _card(run: Run, one: Raised, title: str) -> None:
         times = t(
             "live.alarm_seen", first=alarm.first_step, last=alarm.last_step, count=alarm.count
         )
-        notice("warning", f"{alarm.say('what', language())} {times}", title=title)
-        st.text(alarm.say("why", language()))
-        st.text(alarm.say("try", language()))
+        notice("warning", f"{alarm.say('what')} {times}", title=title)
+        st.text(alarm.say("why"))
+        st.text(alarm.say("try"))
         _evidence(run, alarm.evidence, key)
         with st.container(horizontal=True):
             for number, choice in enumerate(alarm.choices):

@@ -15,7 +15,7 @@ from drpo.dashboard.screens.data.report_view import reason_text
 from drpo.dashboard.state.metric_series import Feed
 from drpo.data.library.versions import find_version
 from drpo.evaluation.frontier import Point
-from drpo.i18n import language, t
+from drpo.i18n import t
 from drpo.i18n.format import count, number
 from drpo.runs import event_words
 from drpo.store import Store
@@ -226,9 +226,9 @@ def alarms(verdicts: Sequence[Verdict], names: Sequence[str] = ()) -> list[Block
         [
             *names[place : place + 1],
             count(raised.alarm.first_step),
-            raised.alarm.say("title", language()),
-            raised.alarm.say("what", language()),
-            raised.alarm.say("why", language()),
+            raised.alarm.say("title"),
+            raised.alarm.say("what"),
+            raised.alarm.say("why"),
             _decision(raised),
         ]
         for place, verdict in enumerate(verdicts)
