@@ -37,7 +37,7 @@ class Rule:
 
 @dataclass
 class Watched(RecordingObserver):
-    """Hears a run as the worker's recorder does, and asks the monitor between two updates."""
+    """Hears a run as the worker's observer does, and asks the monitor between two updates."""
 
     monitor: Monitor | None = None
     alarms: list[Alarm] = field(default_factory=list)

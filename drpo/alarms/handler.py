@@ -1,6 +1,6 @@
 """Where a run's alarms become events, pauses and webhooks, and a person's answer becomes a mark.
 
-A run's recorder holds one `AlarmDesk` and a review calls `raise_alarm`; screens and reports call
+A run's observer holds one `AlarmHandler` and a review calls `raise_alarm`; screens and reports call
 `alarms_of`, and Live calls `decide`.
 """
 
@@ -27,7 +27,7 @@ STATES_KEPT = 4
 """Monitor states kept by step; a resume goes back to one of the last checkpoints."""
 
 
-class AlarmDesk:
+class AlarmHandler:
     """The worker's side: collects what one step tells, asks the monitor, writes down its alarms.
 
     Args:

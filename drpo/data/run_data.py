@@ -15,7 +15,7 @@ from drpo.store import Store
 
 
 @dataclass(frozen=True)
-class Materials:
+class RunData:
     """What a run learns from and is measured on."""
 
     train: list[Pair]
@@ -24,7 +24,7 @@ class Materials:
     gold: GoldScorer | None
 
 
-def gather(config: RunConfig, store: Store | None) -> Materials:
+def load_run_data(config: RunConfig, store: Store | None) -> RunData:
     """Load a run's data.
 
     The held-out prompts do not depend on the run's seed, so that runs can be compared on them.
@@ -47,7 +47,7 @@ def gather(config: RunConfig, store: Store | None) -> Materials:
     check_facts((*train, *shown), config)
     gold = gold_of(config, pairs)
     check_slots((*train, *heldout, *shown), gold)
-    return Materials(train, heldout, shown, gold)
+    return RunData(train, heldout, shown, gold)
 
 
 def trainable(train: list[Pair], heldout: list[Pair], name: str) -> list[Pair]:

@@ -20,7 +20,7 @@ from drpo.config.settings import DataSettings
 from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
 from drpo.data.quality.near_duplicates import normalise
-from drpo.data.run_data import gather
+from drpo.data.run_data import load_run_data
 from drpo.errors import DataError
 from drpo.evaluation.baselines import draw_best
 from drpo.evaluation.frontier import frontier
@@ -89,13 +89,13 @@ def _common_prompts(
     store: Store, contestants: Sequence[Contestant]
 ) -> tuple[list[Pair], GoldScorer | None]:
     """The first contestant's held-out pairs, less those whose prompt another was trained on."""
-    own = gather(contestants[0].config, store)
+    own = load_run_data(contestants[0].config, store)
     trained: set[str] = set()
     seen = [_division(contestants[0].config)]
     for other in contestants[1:]:
         if _division(other.config) not in seen:
             seen.append(_division(other.config))
-            theirs = gather(other.config, store)
+            theirs = load_run_data(other.config, store)
             # As in training: resets into demonstrations count, and spelling does not.
             trained |= {normalise(pair.prompt) for pair in (*theirs.train, *theirs.demonstrations)}
     pairs = [pair for pair in own.heldout if normalise(pair.prompt) not in trained]

@@ -9,18 +9,18 @@ from typing import Any
 from drpo.evaluation.evaluate import evaluate
 from drpo.evaluation.policies import contestant
 from drpo.store import Store
-from drpo.system.jobs import TaskFolder, carry_out
+from drpo.system.jobs import JobFolder, run_job
 
 
-def evaluate_runs(task: TaskFolder) -> dict[str, Any]:
-    """Evaluate the runs that the task names; the results go to the store, as from `drpo eval`."""
+def evaluate_runs(job: JobFolder) -> dict[str, Any]:
+    """Evaluate the runs that the job names; the results go to the store, as from `drpo eval`."""
     store = Store()
     try:
-        contestants = [contestant(store, run_id) for run_id in task.options["runs"]]
-        return evaluate(store, contestants, progress=task.progress).to_dict()
+        contestants = [contestant(store, run_id) for run_id in job.options["runs"]]
+        return evaluate(store, contestants, progress=job.progress).to_dict()
     finally:
         store.close()
 
 
 if __name__ == "__main__":
-    sys.exit(carry_out(Path(sys.argv[1]), evaluate_runs))
+    sys.exit(run_job(Path(sys.argv[1]), evaluate_runs))

@@ -21,7 +21,7 @@ import torch
 
 from drpo.config.run_config import RunConfig
 from drpo.config.settings import UPDATING
-from drpo.data.run_data import Materials
+from drpo.data.run_data import RunData
 from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
 from drpo.modeling.models import Models, load_models
@@ -81,16 +81,16 @@ class Stage:
         partial = figures.with_suffix(".part")
         partial.write_text(json.dumps(result.metrics), encoding="utf-8")
         partial.replace(figures)
-        said = ", ".join(f"{key} {value:.3g}" for key, value in result.metrics.items())
-        told = {"stage": name, "figures": dict(result.metrics)}
-        self.observer.event(0, "stage", f"{label} trained: {said}", told)
+        listed = ", ".join(f"{key} {value:.3g}" for key, value in result.metrics.items())
+        payload = {"stage": name, "figures": dict(result.metrics)}
+        self.observer.event(0, "stage", f"{label} trained: {listed}", payload)
         self.observer.note(**{name: result.metrics})
         return str(out)
 
 
 @dataclass(frozen=True)
 class Rewards:
-    """What judges answers."""
+    """What scores answers."""
 
     model: str | None
     """Folder or name of a reward model."""
@@ -98,9 +98,9 @@ class Rewards:
     """The caller's own: trained on in place of the settings' reward."""
 
 
-def carry_out(
+def run_stages(
     config: RunConfig,
-    materials: Materials,
+    data: RunData,
     folder: Path,
     observer: RunObserver,
     *,
@@ -110,7 +110,7 @@ def carry_out(
 
     Args:
         config: The run's settings, the device as the supervisor gave it.
-        materials: The run's data.
+        data: The run's data.
         folder: The run's folder.
         observer: Hears everything and says what people asked for.
         reward: What the policy is trained to raise, in place of the settings' reward.
@@ -121,19 +121,19 @@ def carry_out(
     Raises:
         DrpoError: Data, models or settings do not allow it.
     """
-    observer.note(versions=provenance.versions(), data=provenance.data_of(materials))
+    observer.note(versions=provenance.versions(), data=provenance.data_of(data))
     stage = Stage(folder, observer)
     try:
         if observer.should_stop():
             return True
-        start = _start_policy(config, materials, stage)
-        rewards = Rewards(_reward_model(config, materials, stage, start, reward), reward)
-        return _method(config, materials, stage, start, rewards)
+        start = _start_policy(config, data, stage)
+        rewards = Rewards(_reward_model(config, data, stage, start, reward), reward)
+        return _method(config, data, stage, start, rewards)
     except _StopAskedError:
         return True
 
 
-def _start_policy(config: RunConfig, materials: Materials, stage: Stage) -> str:
+def _start_policy(config: RunConfig, data: RunData, stage: Stage) -> str:
     """The policy that the method starts from: as given, or tuned on the chosen answers first."""
     if config.stages.sft_epochs == 0 and config.run.method != "sft":
         return config.models.policy
@@ -142,13 +142,13 @@ def _start_policy(config: RunConfig, materials: Materials, stage: Stage) -> str:
     from drpo.stages import train_sft
 
     def train(**hooks: object) -> StageResult:
-        return train_sft(wanted, materials.train, heldout=materials.heldout, **hooks)  # type: ignore[arg-type]
+        return train_sft(wanted, data.train, heldout=data.heldout, **hooks)  # type: ignore[arg-type]
 
     return stage.once("sft", "sft", train)
 
 
 def _reward_model(
-    config: RunConfig, materials: Materials, stage: Stage, start: str, given: Scorer | None
+    config: RunConfig, data: RunData, stage: Stage, start: str, given: Scorer | None
 ) -> str | None:
     """The reward model, ready or trained here; every method is measured by it."""
     if config.models.reward_model is not None:
@@ -162,23 +162,21 @@ def _reward_model(
     def train(**hooks: object) -> StageResult:
         return train_reward_model(
             config,
-            materials.train,
+            data.train,
             model=start,
-            heldout=materials.heldout,
+            heldout=data.heldout,
             **hooks,  # type: ignore[arg-type]
         )
 
     return stage.once("reward_model", "rm", train)
 
 
-def _method(
-    config: RunConfig, materials: Materials, stage: Stage, start: str, rewards: Rewards
-) -> bool:
+def _method(config: RunConfig, data: RunData, stage: Stage, start: str, rewards: Rewards) -> bool:
     method, observer = config.run.method, stage.observer
     if method == "rm":
         return False
     if method in UPDATING:
-        return _train_policy(config, materials, stage, start, rewards)
+        return _train_policy(config, data, stage, start, rewards)
     observer.rewind(-1)
     if method == "dpo":
         from drpo.stages import train_dpo
@@ -186,9 +184,9 @@ def _method(
         def train(**hooks: object) -> StageResult:
             return train_dpo(
                 config,
-                materials.train,
+                data.train,
                 model=start,
-                heldout=materials.heldout,
+                heldout=data.heldout,
                 **hooks,  # type: ignore[arg-type]
             )
 
@@ -199,54 +197,57 @@ def _method(
     # SFT is measured against the policy it began with, the others against the policy given to them.
     origin = config.models.policy if method == "sft" else start
     plain = config.replace(lora_rank=0)
-    models = _load_models(plain, origin, rewards, materials)
-    _measure_reward_model(models, materials.heldout, observer)
+    models = _load_models(plain, origin, rewards, data)
+    _measure_reward_model(models, data.heldout, observer)
     if method == "best_of_n":
-        baselines.best_of_n(models, materials.heldout, config, observer)
+        baselines.best_of_n(models, data.heldout, config, observer)
     else:
-        baselines.compare(models, trained, materials.heldout, config, observer)
+        baselines.compare(models, trained, data.heldout, config, observer)
     return False
 
 
 def _train_policy(
-    config: RunConfig, materials: Materials, stage: Stage, start: str, rewards: Rewards
+    config: RunConfig, data: RunData, stage: Stage, start: str, rewards: Rewards
 ) -> bool:
     """DR-PO, or PPO when resets are off."""
     observer, directory = stage.observer, stage.folder / "checkpoints"
     observer.progress("loading models", 0, 0)
     config = config.replace(reset_prob=config.effective_reset_prob())
-    models = _load_models(config, start, rewards, materials)
+    models = _load_models(config, start, rewards, data)
     newest = checkpoint.latest(directory)
     state = None if newest is None else checkpoint.load(newest, models, config)
     step = -1 if state is None else state.step
     checkpoint.forget_after(directory, step)
-    standing = {}
+    live_settings = {}
     if state is not None:
         total = config.ppo.updates
-        standing = {"kl_coef": state.kl.at(step, total), "reset_prob": state.reset.at(step, total)}
-    observer.rewind(step, standing)
+        live_settings = {
+            "kl_coef": state.kl.at(step, total),
+            "reset_prob": state.reset.at(step, total),
+        }
+    observer.rewind(step, live_settings)
     observer.watch(config.alarms, step)
     if state is None:
-        _measure_reward_model(models, materials.heldout, observer)
+        _measure_reward_model(models, data.heldout, observer)
     state = trainer.train(
         models,
-        materials.train,
-        materials.heldout,
+        data.train,
+        data.heldout,
         config,
         observer,
         checkpoint_dir=directory,
         state=state,
-        demonstrations=materials.demonstrations,
+        demonstrations=data.demonstrations,
     )
     return state.step < config.ppo.updates
 
 
-def _load_models(config: RunConfig, policy: str, rewards: Rewards, materials: Materials) -> Models:
+def _load_models(config: RunConfig, policy: str, rewards: Rewards, data: RunData) -> Models:
     return load_models(
         config,
         policy=policy,
         reward_model=rewards.model,
-        gold=materials.gold,
+        gold=data.gold,
         reward=rewards.given,
     )
 

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from drpo.data.pairset import content_hash
-from drpo.data.run_data import Materials
+from drpo.data.run_data import RunData
 
 PACKAGES = ("drpo", "torch", "transformers", "trl", "peft", "tokenizers", "datasets")
 """Those whose version can change what is learned: the code itself, and what it stands on."""
@@ -24,10 +24,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def data_of(materials: Materials) -> dict[str, Any]:
+def data_of(data: RunData) -> dict[str, Any]:
     """How many pairs were trained on and held out, and the content hash of the former."""
     return {
-        "train": len(materials.train),
-        "heldout": len(materials.heldout),
-        "content_hash": content_hash(materials.train),
+        "train": len(data.train),
+        "heldout": len(data.heldout),
+        "content_hash": content_hash(data.train),
     }

@@ -28,12 +28,12 @@ class RunObserver(Observer, Protocol):
         """Keep something about the run as a whole: versions, data, a finished stage's figures."""
         ...
 
-    def rewind(self, step: int, standing: Mapping[str, float] | None = None) -> None:
+    def rewind(self, step: int, live_settings: Mapping[str, float] | None = None) -> None:
         """Forget what lies after the checkpoint that the run goes on from.
 
         Args:
             step: Updates done at the checkpoint; -1 where the method begins anew.
-            standing: The values that stand in it of settings that change while a run goes on.
+            live_settings: The values in it of the settings that may change while a run goes on.
         """
         ...
 

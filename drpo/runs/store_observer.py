@@ -1,6 +1,6 @@
 """What a running run writes to the store, and what it hears from there.
 
-The pipeline talks to a `Recorder` as to any `RunObserver`. Nothing the recorder writes may
+The pipeline talks to a `StoreObserver` as to any `RunObserver`. Nothing the observer writes may
 break training: a failed write is logged and counted, and training goes on without that point.
 """
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from drpo.alarms.handler import AlarmDesk
+from drpo.alarms.handler import AlarmHandler
 from drpo.config.settings import AlarmSettings
 from drpo.store import Store
 from drpo.store.schema import Command, EventRow
@@ -35,7 +35,7 @@ SUMMARY = {
 }
 
 
-class Recorder:
+class StoreObserver:
     """The store's side of one run.
 
     Args:
@@ -54,7 +54,7 @@ class Recorder:
         self.store = store
         self.run_id = run_id
         self.stop_asked = stop_asked or threading.Event()
-        self.desk: AlarmDesk | None = None
+        self.alarms: AlarmHandler | None = None
         """Watches the policy's training, from `watch` on."""
         self.lost_writes = 0
         self.paused = False
@@ -78,14 +78,14 @@ class Recorder:
 
     def close(self) -> None:
         """Stop beating and write the figures that stand at the end."""
-        if self.desk is not None:
-            self._safely(self.desk.close)
+        if self.alarms is not None:
+            self._safely(self.alarms.close)
         self._ended.set()
         if self._beat.is_alive():
             self._beat.join()
         self._write_summary()
 
-    def rewind(self, step: int, standing: Mapping[str, float] | None = None) -> None:
+    def rewind(self, step: int, live_settings: Mapping[str, float] | None = None) -> None:
         """Forget what lies after the checkpoint a resumed run goes on from.
 
         Knobs turned after it will be turned again at the same updates, so that the resumed run
@@ -93,7 +93,7 @@ class Recorder:
 
         Args:
             step: Updates done at the checkpoint; -1 to begin anew.
-            standing: The knobs' values in the checkpoint, by name.
+            live_settings: Their values in the checkpoint, by name.
         """
         turned = self.store.events.since(self.run_id, kinds=("knob",))
         # Turned at the checkpoint's own step, before it was written or just after? The last turn
@@ -103,7 +103,7 @@ class Recorder:
             event.payload["name"]: event.id
             for event in turned
             if event.step == step
-            and event.payload["new"] == (standing or {}).get(event.payload["name"])
+            and event.payload["new"] == (live_settings or {}).get(event.payload["name"])
         }
         for event in turned:
             name = str(event.payload["name"])
@@ -129,7 +129,7 @@ class Recorder:
 
     def watch(self, limits: AlarmSettings, resume_step: int) -> None:
         """Look out for alarms from now on, with what was remembered at the checkpoint."""
-        self.desk = AlarmDesk(self.store, self.run_id, limits, resume_step=resume_step)
+        self.alarms = AlarmHandler(self.store, self.run_id, limits, resume_step=resume_step)
 
     # What training tells.
 
@@ -142,9 +142,9 @@ class Recorder:
         self.step = step
         self._safely(lambda: self.store.metrics.append(self.run_id, step, values))
         self._sum_up(step, values)
-        if self.desk is not None:
-            desk = self.desk
-            self._safely(lambda: desk.metrics(step, values))
+        if self.alarms is not None:
+            alarms = self.alarms
+            self._safely(lambda: alarms.metrics(step, values))
 
     def begin_stage(self, prefix: str) -> None:
         """Forget the curves of a stage that was cut off and begins anew."""
@@ -163,26 +163,26 @@ class Recorder:
     def samples(self, samples: Sequence[Sample]) -> None:
         """Write answers down."""
         self._safely(lambda: self.store.samples.append(self.run_id, samples))
-        if self.desk is not None:
-            desk = self.desk
-            self._safely(lambda: desk.samples(samples))
+        if self.alarms is not None:
+            alarms = self.alarms
+            self._safely(lambda: alarms.samples(samples))
 
     def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
         """Write something that happened; a turned knob carries the name of who turned it."""
         who = self._who.get(str(payload.get("name")), "") if kind == "knob" else ""
         self._safely(lambda: self.store.events.add(self.run_id, step, kind, message, payload, who))
-        if self.desk is not None and kind == "checkpoint":
-            desk = self.desk
-            self._safely(lambda: desk.checkpoint(step))
+        if self.alarms is not None and kind == "checkpoint":
+            alarms = self.alarms
+            self._safely(lambda: alarms.checkpoint(step))
 
     # What training hears.
 
     def control(self, step: int) -> Control:
         """Obey what people asked for; called between two updates, never blocks."""
         knobs: dict[str, Any] = {}
-        if self.desk is not None:
+        if self.alarms is not None:
             # Before the commands are read: an alarm may be set to pause the run.
-            self._safely(self.desk.close_step)
+            self._safely(self.alarms.close_step)
         while self._replay and self._replay[0].step <= step:
             # Only now: a run that ends before has still to turn it when it is resumed once more.
             again = self._no_longer_to_come(self._replay[0])

@@ -162,14 +162,14 @@ class Supervisor:
             why = f"Its worker was silent for {silent} seconds."
             self._interrupted(run, why, {"how": "silent", "seconds": silent})
 
-    def _interrupted(self, run: Run, why: str, told: Mapping[str, Any]) -> None:
+    def _interrupted(self, run: Run, why: str, payload: Mapping[str, Any]) -> None:
         self._beats.pop(run.id, None)
         # The worker may have written its end between our reading and now; then it stands.
         if self.store.runs.get(run.id).heartbeat_at != run.heartbeat_at:
             return
         if self.store.runs.move(run.id, from_statuses=("running", "paused"), to="interrupted"):
             self.store.runs.change(run.id, error=f"{why} It can be resumed from its checkpoint.")
-            self.store.events.add(run.id, run.step, "error", why, told)
+            self.store.events.add(run.id, run.step, "error", why, payload)
 
     def _refuse(self, run: Run, error: ConfigError) -> None:
         why = f"Its settings do not fit this version: {error} Start a new run with other settings."

@@ -22,7 +22,7 @@ from typing import Any
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import DrpoError, RunError, first_line
-from drpo.runs.store_observer import Recorder
+from drpo.runs.store_observer import StoreObserver
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
 from drpo.system import jobs, processes
@@ -53,11 +53,11 @@ def execute(
     if not lock.acquire():
         raise RunError(f"{run_id} has a worker already (process {lock.holder()}).")
     try:
-        recorder = Recorder(store, run_id, stop_asked=stop_asked)
+        observer = StoreObserver(store, run_id, stop_asked=stop_asked)
         _begin(store, run)
-        recorder.start()
-        status, sentence = _outcome(run, folder, recorder)
-        recorder.close()
+        observer.start()
+        status, sentence = _outcome(run, folder, observer)
+        observer.close()
         _end(store, run_id, status, sentence)
     finally:
         lock.release()
@@ -96,7 +96,7 @@ def _end(store: Store, run_id: str, status: str, sentence: str) -> None:
             return
 
 
-def _outcome(run: Run, folder: Path, recorder: Recorder) -> tuple[str, str]:
+def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]:
     """Do the work; whatever happens becomes a status and a sentence."""
     try:
         config = _on_device(RunConfig.from_nested(run.config), run.device)
@@ -105,12 +105,14 @@ def _outcome(run: Run, folder: Path, recorder: Recorder) -> tuple[str, str]:
         log.info("run %s with %d threads", run.id, threads)
         from transformers.utils.logging import disable_progress_bar
 
-        from drpo.data.run_data import gather
+        from drpo.data.run_data import load_run_data
         from drpo.runs import pipeline
 
         disable_progress_bar()  # worker.log is read by people
-        recorder.progress("data", 0, 0)
-        stopped = pipeline.carry_out(config, gather(config, recorder.store), folder, recorder)
+        observer.progress("data", 0, 0)
+        stopped = pipeline.run_stages(
+            config, load_run_data(config, observer.store), folder, observer
+        )
     except DrpoError as error:
         log.info("%s", traceback.format_exc())
         return "failed", str(error)

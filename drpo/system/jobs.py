@@ -1,7 +1,7 @@
 """Work beside the dashboard: child processes that write progress and result into a folder.
 
-A closed browser loses nothing, because what is known about a task lies in its folder; a cancelled
-task leaves nothing half-done, because only a finished one writes its result.
+A closed browser loses nothing, because what is known about a job lies in its folder; a cancelled
+job leaves nothing half-done, because only a finished one writes its result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ State = Literal["none", "running", "done", "failed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a task stands."""
+    """How a job stands."""
 
     state: State
     stage: str = ""
@@ -37,20 +37,20 @@ class Status:
     seconds: float = 0.0
     error: str = ""
     kind: str = ""
-    """What sort of error it was: `bug` when the task died without a word."""
+    """What sort of error it was: `bug` when the job died without a word."""
 
 
-class Tasks:
-    """Tasks that this process started, or finds in their folders."""
+class Jobs:
+    """Jobs that this process started, or finds in their folders."""
 
     def __init__(self) -> None:
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
 
     def start(self, folder: Path, module: str, options: Mapping[str, Any]) -> None:
-        """Start a task anew; an earlier one in the same folder is stopped and forgotten.
+        """Start a job anew; an earlier one in the same folder is stopped and forgotten.
 
         Args:
-            folder: The task's own; its parent exists.
+            folder: The job's own; its parent exists.
             module: What is run, with the folder as its one argument.
             options: What it finds there.
         """
@@ -71,7 +71,7 @@ class Tasks:
         write_json(folder / "process.json", begun)
 
     def stop(self, folder: Path) -> None:
-        """Stop a task; what it had not finished is gone."""
+        """Stop a job; what it had not finished is gone."""
         if self.status(folder).state != "running":
             return
         write_json(folder / "stopped.json", {})
@@ -83,12 +83,16 @@ class Tasks:
             child.wait()
 
     def status(self, folder: Path) -> Status:
-        """Say how a task stands."""
+        """Say how a job stands."""
         if not (folder / "process.json").is_file():
             return Status("none")
         begun = read_json(folder / "process.json")
-        told = read_json(folder / "progress.json")
-        stage, done, total = told.get("stage", ""), told.get("done", 0), told.get("total", 0)
+        progress = read_json(folder / "progress.json")
+        stage, done, total = (
+            progress.get("stage", ""),
+            progress.get("done", 0),
+            progress.get("total", 0),
+        )
         self._reap(folder)
         if (folder / "error.json").is_file():
             error = read_json(folder / "error.json")
@@ -114,24 +118,24 @@ class Tasks:
             del self._children[folder]
 
 
-class TaskFolder:
-    """A task's side of its folder: options in; progress, result or error out."""
+class JobFolder:
+    """A job's side of its folder: options in; progress, result or error out."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.options = read_json(folder / "options.json")
-        self._told = 0.0
+        self._written_at = 0.0
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Say how far the task is, at most five times a second."""
+        """Say how far the job is, at most five times a second."""
         now = time.monotonic()
-        if now - self._told > 0.2:
-            self._told = now
+        if now - self._written_at > 0.2:
+            self._written_at = now
             far = {"stage": stage, "done": done, "total": total}
             write_json(self.folder / "progress.json", far)
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Write the result: the task is done."""
+        """Write the result: the job is done."""
         write_json(self.folder / "result.json", result)
 
     def fail(self, error: str, about: Mapping[str, Any]) -> None:
@@ -139,34 +143,34 @@ class TaskFolder:
         write_json(self.folder / "error.json", {"error": error, **about})
 
 
-def carry_out(
+def run_job(
     folder: Path,
-    work: Callable[[TaskFolder], Mapping[str, Any]],
-    about: Callable[[TaskFolder, DrpoError], Mapping[str, Any]] = lambda _task, _error: {},
+    work: Callable[[JobFolder], Mapping[str, Any]],
+    about: Callable[[JobFolder, DrpoError], Mapping[str, Any]] = lambda _job, _error: {},
 ) -> int:
-    """Do a task and write its result, or the sentence that says why not.
+    """Do a job and write its result, or the sentence that says why not.
 
     Args:
-        folder: The task's folder.
+        folder: The job's folder.
         work: What is done; its return value is the result.
         about: What is to be known of an error beside its sentence.
 
     Returns:
         The process's exit status.
     """
-    task = TaskFolder(folder)
+    job = JobFolder(folder)
     try:
-        task.finish(work(task))
+        job.finish(work(job))
     except DrpoError as error:
-        task.fail(str(error), about(task, error))
+        job.fail(str(error), about(job, error))
         return 1
     except MemoryError:
-        task.fail("This machine has not enough memory for it; bring a smaller one.", {})
+        job.fail("This machine has not enough memory for it; bring a smaller one.", {})
         return 1
     except Exception:
         # The log keeps the traceback; the screen says that it is a bug of ours.
         traceback.print_exc()
-        task.fail("", {"kind": "bug"})
+        job.fail("", {"kind": "bug"})
         return 1
     return 0
 

@@ -37,7 +37,7 @@ def start_time(pid: int) -> float | None:
 
 
 def same_process(pid: int | None, started: float | None) -> bool:
-    """Whether the process of this pid lives and is the one that `start_time` told of.
+    """Whether the process of this pid lives and is the one whose `start_time` was read.
 
     Args:
         pid: Its pid, which may since belong to another process.
@@ -63,11 +63,11 @@ def _living(pid: int) -> psutil.Process | None:
 def _since_boot(pid: int) -> float | None:
     """Field 22 of /proc/PID/stat in seconds; None where there is no such file."""
     try:
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # The second field is the program's name in brackets, which may hold spaces and brackets.
-    return int(told.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _since_1970(process: psutil.Process) -> float | None:

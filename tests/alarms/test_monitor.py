@@ -9,7 +9,7 @@ from toy import toy_config, toy_pairs
 
 from drpo.alarms import ALARMS, Alarm, Monitor, people_disagree
 from drpo.alarms.alarms import PARTS
-from drpo.alarms.handler import AlarmDesk, alarms_of, check_settings, decide
+from drpo.alarms.handler import AlarmHandler, alarms_of, check_settings, decide
 from drpo.alarms.repetition import repetition
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
@@ -305,11 +305,11 @@ def sample(step):
 
 
 def raise_one(store, run_id, limits=CONFIG.alarms):
-    desk = AlarmDesk(store, run_id, limits)
+    handler = AlarmHandler(store, run_id, limits)
     for step in (1, 2, 3):
-        desk.metrics(step, HIGH_KL)
-        desk.samples([sample(step)])
-    desk.close()
+        handler.metrics(step, HIGH_KL)
+        handler.samples([sample(step)])
+    handler.close()
 
 
 def test_the_desk_writes_one_event_for_a_repeated_alarm(store, run_id):
@@ -355,12 +355,12 @@ def test_an_alarm_may_pause_the_run_by_itself_once(store, run_id):
 
 
 def test_a_resumed_desk_neither_forgets_nor_tells_twice(store, run_id):
-    desk = AlarmDesk(store, run_id, CONFIG.alarms)
-    desk.metrics(1, HIGH_KL)
-    desk.checkpoint(1)
-    desk.metrics(2, HIGH_KL)
-    desk.close()
-    resumed = AlarmDesk(store, run_id, CONFIG.alarms, resume_step=1)
+    handler = AlarmHandler(store, run_id, CONFIG.alarms)
+    handler.metrics(1, HIGH_KL)
+    handler.checkpoint(1)
+    handler.metrics(2, HIGH_KL)
+    handler.close()
+    resumed = AlarmHandler(store, run_id, CONFIG.alarms, resume_step=1)
     resumed.metrics(2, HIGH_KL)
     resumed.close()
     (one,) = alarms_of(store, run_id)
@@ -368,12 +368,12 @@ def test_a_resumed_desk_neither_forgets_nor_tells_twice(store, run_id):
 
 
 def test_a_desk_resumed_before_the_first_update_knows_how_the_run_began(store, run_id):
-    desk = AlarmDesk(store, run_id, CONFIG.alarms)
-    desk.metrics(0, {"eval/mean_length": 10.0})
-    desk.checkpoint(0)
-    desk.metrics(2, {"eval/mean_length": 100.0})
-    desk.close()
-    resumed = AlarmDesk(store, run_id, CONFIG.alarms, resume_step=0)
+    handler = AlarmHandler(store, run_id, CONFIG.alarms)
+    handler.metrics(0, {"eval/mean_length": 10.0})
+    handler.checkpoint(0)
+    handler.metrics(2, {"eval/mean_length": 100.0})
+    handler.close()
+    resumed = AlarmHandler(store, run_id, CONFIG.alarms, resume_step=0)
     resumed.metrics(2, {"eval/mean_length": 100.0})
     resumed.metrics(4, {"eval/mean_length": 90.0})
     resumed.close()
@@ -383,10 +383,10 @@ def test_a_desk_resumed_before_the_first_update_knows_how_the_run_began(store, r
 
 
 def test_a_run_begun_anew_remembers_nothing_of_the_one_before(store, run_id):
-    desk = AlarmDesk(store, run_id, CONFIG.alarms)
-    desk.metrics(0, {"eval/mean_length": 10.0})
-    desk.checkpoint(0)
-    anew = AlarmDesk(store, run_id, CONFIG.alarms)
+    handler = AlarmHandler(store, run_id, CONFIG.alarms)
+    handler.metrics(0, {"eval/mean_length": 10.0})
+    handler.checkpoint(0)
+    anew = AlarmHandler(store, run_id, CONFIG.alarms)
     anew.metrics(0, {"eval/mean_length": 100.0})
     anew.checkpoint(0)
     anew.close()
@@ -407,10 +407,10 @@ def test_alarm_settings_that_could_never_work_are_refused():
 
 
 def test_a_rule_that_breaks_is_logged_and_training_goes_on(store, run_id, caplog):
-    desk = AlarmDesk(store, run_id, CONFIG.alarms)
-    desk.samples([replace(sample(1), response=None) for _ in range(8)])
-    desk.metrics(2, HIGH_KL)
-    desk.close()
+    handler = AlarmHandler(store, run_id, CONFIG.alarms)
+    handler.samples([replace(sample(1), response=None) for _ in range(8)])
+    handler.metrics(2, HIGH_KL)
+    handler.close()
     assert "could not be looked at" in caplog.text
     assert [one.alarm.name for one in alarms_of(store, run_id)] == ["kl_budget"]
 

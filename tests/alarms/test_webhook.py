@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from drpo.alarms.handler import AlarmDesk, check_settings
+from drpo.alarms.handler import AlarmHandler, check_settings
 from drpo.alarms.webhook import TIMEOUT, WAITING, Webhook
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError
@@ -46,10 +46,10 @@ def test_the_webhook_gets_each_alarm_once_as_json(store, receiver):
     url, got, _ = receiver
     run = store.runs.create(CONFIG)
     store.runs.change(run.id, status="running", step=3)
-    desk = AlarmDesk(store, run.id, CONFIG.replace(alarm_webhook=url).alarms)
+    handler = AlarmHandler(store, run.id, CONFIG.replace(alarm_webhook=url).alarms)
     for step in (1, 2, 3):
-        desk.metrics(step, {"eval/kl": 30.0})
-    desk.close()
+        handler.metrics(step, {"eval/kl": 30.0})
+    handler.close()
     (message,) = got
     assert message["run"] == run.id
     assert message["name"] == "kl_budget"

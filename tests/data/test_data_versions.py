@@ -25,7 +25,7 @@ from drpo.data.library.versions import (
 )
 from drpo.data.pairset import content_hash
 from drpo.data.quality.report import Settings, check_source
-from drpo.data.run_data import gather
+from drpo.data.run_data import load_run_data
 from drpo.errors import DataError
 from drpo.store import Store
 
@@ -153,11 +153,11 @@ def test_a_run_that_goes_on_learns_from_the_pairs_it_began_with(store):
     save_version(store, PAIRS, "mine")
     config = RunConfig.of(data="mine", policy="p", heldout_fraction=0.4)
     run = store.runs.create(config)
-    before = gather(RunConfig.from_nested(run.config), store)
+    before = load_run_data(RunConfig.from_nested(run.config), store)
     save_version(store, [*PAIRS[2:], *(Pair(f"new {n}:", " a", " b") for n in range(8))], "mine")
-    again = gather(RunConfig.from_nested(store.runs.get(run.id).config), store)
+    again = load_run_data(RunConfig.from_nested(store.runs.get(run.id).config), store)
     assert again == before
-    assert gather(config, store) != before
+    assert load_run_data(config, store) != before
 
 
 def test_ids_files_and_hub_names_are_queued_as_they_were_given(store, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from runs import small_config
 
 from drpo.data import load_demonstrations
-from drpo.data.run_data import gather
+from drpo.data.run_data import load_run_data
 from drpo.errors import DataError
 from drpo.runs import preflight
 
@@ -41,7 +41,7 @@ def test_nobody_resets_into_an_answer_to_a_held_out_prompt(configure, tmp_path):
     told = {"prompt": heldout[0]["prompt"], "response": heldout[0]["chosen"]}
     path = write_rows(tmp_path / "shown.jsonl", [shown(1), told, shown(2)])
     config = configure(demonstrations=str(path), reset_source="demonstrations")
-    found = gather(config, None).demonstrations
+    found = load_run_data(config, None).demonstrations
     assert [pair.row for pair in found] == [1, 3]
 
 
@@ -50,7 +50,7 @@ def test_demonstrations_of_held_out_prompts_only_are_refused(configure, tmp_path
     rows = [{"prompt": row["prompt"], "response": row["chosen"]} for row in heldout]
     path = write_rows(tmp_path / "shown.jsonl", rows)
     with pytest.raises(DataError, match="nothing is left"):
-        gather(configure(demonstrations=str(path)), None)
+        load_run_data(configure(demonstrations=str(path)), None)
 
 
 def test_a_hub_name_may_hold_demonstrations(tmp_path, monkeypatch):
@@ -78,8 +78,8 @@ def test_training_on_the_true_score_wants_facts_in_every_row(configure, tmp_path
         heldout_fraction=0.4,
     )
     if facts is None:
-        for check in (lambda: gather(config, None), lambda: preflight.check(config)):
+        for check in (lambda: load_run_data(config, None), lambda: preflight.check(config)):
             with pytest.raises(DataError, match=r"2 of the \d rows .* have no facts"):
                 check()
     else:
-        assert gather(config, None).demonstrations[0].facts == facts
+        assert load_run_data(config, None).demonstrations[0].facts == facts

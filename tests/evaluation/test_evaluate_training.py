@@ -7,7 +7,7 @@ from runs import small_config, write_pairs
 from toy import toy_pairs
 
 from drpo.data.quality.near_duplicates import normalise
-from drpo.data.run_data import gather
+from drpo.data.run_data import load_run_data
 from drpo.errors import DataError
 from drpo.evaluation.evaluate import evaluate
 from drpo.evaluation.policies import contestant
@@ -37,7 +37,7 @@ def test_another_division_of_the_same_data_trains_on_other_prompts(store, tmp_pa
     first, second = (
         trained(data=data, heldout=None, heldout_fraction=0.4, eval_seed=seed) for seed in (0, 1)
     )
-    own, other = (gather(one.config, store) for one in (first, second))
+    own, other = (load_run_data(one.config, store) for one in (first, second))
     taught = {pair.prompt for pair in other.train}
     mine = {pair.prompt for pair in own.heldout}
     assert mine & taught, "the two divisions should differ"
@@ -54,7 +54,7 @@ def test_a_prompt_spelt_otherwise_is_the_same_prompt(store, tmp_path, trained):
     ]
     shouted.write_text("\n".join(map(json.dumps, rows)))
     second = trained(data=str(shouted), heldout=str(write_pairs(tmp_path / "h.jsonl", 3, 200)))
-    heldout = gather(first.config, store).heldout
+    heldout = load_run_data(first.config, store).heldout
     seen = {normalise(pair.prompt) for pair in toy_pairs(4, 100)}
     left = {pair.prompt for pair in heldout if normalise(pair.prompt) not in seen}
     assert len(left) == len(heldout) - 4

@@ -9,7 +9,7 @@ from drpo.alarms.handler import alarms_of, decide, write_down
 from drpo.config.run_config import RunConfig
 from drpo.i18n import spoken
 from drpo.runs import event_words
-from drpo.runs.store_observer import Recorder
+from drpo.runs.store_observer import StoreObserver
 from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 from drpo.system import control
@@ -47,12 +47,12 @@ def test_what_people_ask_of_a_run_is_told_in_japanese(store, run):
     control.stop(store, run.id, "command line")
     control.resume(store, run.id, "someone at the screen")
     store.runs.change(run.id, status="running")
-    recorder = Recorder(store, run.id)
+    observer = StoreObserver(store, run.id)
     for order in (control.pause, control.resume, control.stop):
         order(store, run.id, "ann")
-        recorder.control(3)
-    recorder.event(3, "checkpoint", "Checkpoint after update 3.", {"folder": "step-3"})
-    recorder.event(
+        observer.control(3)
+    observer.event(3, "checkpoint", "Checkpoint after update 3.", {"folder": "step-3"})
+    observer.event(
         3, "knob", "kl_coef 0.2 -> 0.3", {"name": "kl_coef", "old": 0.2, "new": 0.3, "live": True}
     )
     said = in_japanese(store, run)

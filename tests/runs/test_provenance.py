@@ -6,7 +6,7 @@ from toy import toy_pairs
 
 import drpo
 from drpo.data.pairset import content_hash
-from drpo.data.run_data import Materials
+from drpo.data.run_data import RunData
 from drpo.runs.provenance import data_of, versions
 
 
@@ -18,6 +18,6 @@ def test_versions_are_those_that_are_installed():
 
 def test_the_hash_is_of_the_pairs_that_were_trained_on():
     pairs = toy_pairs(6)
-    noted = data_of(Materials(pairs[:4], pairs[4:], [], None))
+    noted = data_of(RunData(pairs[:4], pairs[4:], [], None))
     assert noted == {"train": 4, "heldout": 2, "content_hash": content_hash(pairs[:4])}
     assert noted["content_hash"] != content_hash(pairs)

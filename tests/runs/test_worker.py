@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from drpo.errors import CheckpointError, RunError
 from drpo.runs import worker
-from drpo.runs.store_observer import Recorder
+from drpo.runs.store_observer import StoreObserver
 from drpo.store import run_folder
 from drpo.system import control
 
@@ -235,15 +235,15 @@ def test_a_knob_turned_after_the_checkpoint_is_turned_again_on_resume(store, con
     run = store.runs.create(configure())
     payload = {"name": "kl_coef", "old": 0.1, "new": 0.5, "live": True}
     store.events.add(run.id, 3, "knob", "kl_coef 0.1 -> 0.5", payload, "ann")
-    recorder = Recorder(store, run.id)
-    recorder.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
-    assert recorder.control(2).settings == {}
+    observer = StoreObserver(store, run.id)
+    observer.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
+    assert observer.control(2).settings == {}
     # It ends before the update at which the knob was turned, and is resumed once more.
-    recorder = Recorder(store, run.id)
-    recorder.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
-    assert recorder.control(3).settings == {"kl_coef": 0.5}
+    observer = StoreObserver(store, run.id)
+    observer.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
+    assert observer.control(3).settings == {"kl_coef": 0.5}
     assert store.events.since(run.id, kinds=("knob",)) == []
-    recorder.event(3, "knob", "kl_coef 0.1 -> 0.5", payload)
+    observer.event(3, "knob", "kl_coef 0.1 -> 0.5", payload)
     assert store.events.since(run.id, kinds=("knob",))[0].who == "ann"
 
 
@@ -252,25 +252,25 @@ def test_an_order_after_the_resume_overrules_what_was_turned_later_before_it(sto
     for name, old, new in (("kl_coef", 0.1, 0.5), ("reset_prob", 0.5, 0.2)):
         payload = {"name": name, "old": old, "new": new, "live": True}
         store.events.add(run.id, 4, "knob", f"{name} {old} -> {new}", payload, "ann")
-    recorder = Recorder(store, run.id)
-    recorder.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
+    observer = StoreObserver(store, run.id)
+    observer.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
     store.commands.add(run.id, "set", {"kl_coef": 0.9}, "bob")
-    assert recorder.control(3).settings == {"kl_coef": 0.9}
-    assert recorder.control(4).settings == {"reset_prob": 0.2}
+    assert observer.control(3).settings == {"kl_coef": 0.9}
+    assert observer.control(4).settings == {"reset_prob": 0.2}
 
 
 def test_a_knob_that_the_checkpoint_holds_is_not_turned_twice(store, configure):
     run = store.runs.create(configure())
     payload = {"name": "kl_coef", "old": 0.1, "new": 0.5, "live": True}
     store.events.add(run.id, 2, "knob", "kl_coef 0.1 -> 0.5", payload, "ann")
-    recorder = Recorder(store, run.id)
-    recorder.rewind(2, {"kl_coef": 0.5, "reset_prob": 0.5})
-    assert recorder.control(2).settings == {}
+    observer = StoreObserver(store, run.id)
+    observer.rewind(2, {"kl_coef": 0.5, "reset_prob": 0.5})
+    assert observer.control(2).settings == {}
     assert len(store.events.since(run.id, kinds=("knob",))) == 1
 
 
 @pytest.mark.parametrize(
-    ("turned", "standing", "again", "kept"),
+    ("turned", "saved", "again", "kept"),
     [
         ((0.2, 0.1), 0.1, {}, 2),  # saved before both or after both: back where it stood
         ((0.2, 0.1), 0.2, {"kl_coef": 0.1}, 1),  # saved between them
@@ -279,7 +279,7 @@ def test_a_knob_that_the_checkpoint_holds_is_not_turned_twice(store, configure):
     ],
 )
 def test_a_knob_turned_several_times_in_a_pause_ends_where_it_was_left(
-    store, configure, turned, standing, again, kept
+    store, configure, turned, saved, again, kept
 ):
     run = store.runs.create(configure())
     old = 0.1
@@ -287,9 +287,9 @@ def test_a_knob_turned_several_times_in_a_pause_ends_where_it_was_left(
         payload = {"name": "kl_coef", "old": old, "new": new, "live": True}
         store.events.add(run.id, 2, "knob", f"kl_coef {old} -> {new}", payload, "ann")
         old = new
-    recorder = Recorder(store, run.id)
-    recorder.rewind(2, {"kl_coef": standing, "reset_prob": 0.5})
-    assert recorder.control(2).settings == again
+    observer = StoreObserver(store, run.id)
+    observer.rewind(2, {"kl_coef": saved, "reset_prob": 0.5})
+    assert observer.control(2).settings == again
     assert len(store.events.since(run.id, kinds=("knob",))) == kept
 
 
@@ -300,11 +300,11 @@ def test_nothing_to_export_is_said(store, configure, tmp_path):
 
 
 def test_heldout_prompts_do_not_depend_on_the_seed(tmp_path, configure):
-    from drpo.data.run_data import gather
+    from drpo.data.run_data import load_run_data
 
     data = str(write_pairs(tmp_path / "all.jsonl", 40))
     first, second = (
-        gather(configure(data=data, heldout=None, heldout_fraction=0.25, seed=seed), None)
+        load_run_data(configure(data=data, heldout=None, heldout_fraction=0.25, seed=seed), None)
         for seed in (1, 2)
     )
     assert [p.prompt for p in first.heldout] == [p.prompt for p in second.heldout]
@@ -312,18 +312,18 @@ def test_heldout_prompts_do_not_depend_on_the_seed(tmp_path, configure):
 
 
 def test_a_stage_that_begins_anew_forgets_the_curve_it_had(store, configure):
-    recorder = Recorder(store, store.runs.create(configure()).id)
-    recorder.stage_metrics("rm", 1, {"loss": 0.7})
-    recorder.stage_metrics("sft", 1, {"loss": 2.0})
-    recorder.begin_stage("rm")
-    assert store.metrics.names(recorder.run_id) == ["sft/loss"]
+    observer = StoreObserver(store, store.runs.create(configure()).id)
+    observer.stage_metrics("rm", 1, {"loss": 0.7})
+    observer.stage_metrics("sft", 1, {"loss": 2.0})
+    observer.begin_stage("rm")
+    assert store.metrics.names(observer.run_id) == ["sft/loss"]
 
 
 def test_what_lies_beyond_the_checkpoint_is_no_longer_told(store, configure):
     run, other = (store.runs.create(configure()).id for _ in range(2))
-    recorder = Recorder(store, run)
+    observer = StoreObserver(store, run)
     for step in (0, 5, 15):
-        recorder.metrics(step, {"eval/scores": float(step), "eval/kl": 0.0})
+        observer.metrics(step, {"eval/scores": float(step), "eval/kl": 0.0})
         store.documents.put("evaluation", f"{run}@{step}", {"step": step})
     for mine, theirs in ((5, 0), (15, 0), (5, 15)):
         ends = {"run": f"{run}@{mine}", "against": f"{other}@{theirs}"}
@@ -333,8 +333,8 @@ def test_what_lies_beyond_the_checkpoint_is_no_longer_told(store, configure):
             f"{ends['against']}~{ends['run']}~gold",
             {"run": ends["against"], "against": ends["run"]},
         )
-    recorder.rewind(10)
-    assert "last" not in recorder.summary
+    observer.rewind(10)
+    assert "last" not in observer.summary
     kept = {document.key for document in store.documents.all("evaluation")}
     assert kept == {f"{run}@0", f"{run}@5"}
     assert not any(f"{run}@15" in one.key for one in store.documents.all("comparison"))
@@ -351,7 +351,7 @@ def test_an_export_says_which_update_it_is_of(store, configure, tmp_path):
 
 def test_the_figures_of_a_run_are_kept_without_what_no_number_can_say(store, configure):
     run = store.runs.create(configure())
-    recorder = Recorder(store, run.id)
-    recorder.metrics(0, {"eval/kl": float("inf"), "eval/gold": 0.5})
+    observer = StoreObserver(store, run.id)
+    observer.metrics(0, {"eval/kl": float("inf"), "eval/gold": 0.5})
     last = store.runs.get(run.id).summary["last"]
     assert (last["kl"], last["gold"], last["step"]) == (None, 0.5, 0)

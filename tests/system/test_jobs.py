@@ -5,7 +5,7 @@ import sys
 import psutil
 import pytest
 
-from drpo.system.jobs import Tasks
+from drpo.system.jobs import Jobs
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def sleepy(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the clock is psutil's on Linux")
 def test_a_step_of_the_clock_does_not_fail_a_task(tmp_path, monkeypatch, sleepy):
-    tasks = Tasks()
+    tasks = Jobs()
     folder = tmp_path / "task"
     tasks.start(folder, sleepy, {})
     assert tasks.status(folder).state == "running"

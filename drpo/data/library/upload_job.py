@@ -1,4 +1,4 @@
-"""One task on an upload, run by the desk as `python -m drpo.data.library.upload_job FOLDER`."""
+"""One job on an upload, run by the desk as `python -m drpo.data.library.upload_job FOLDER`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from drpo.data.quality.report import Settings, build_report
 from drpo.data.schema.column_mapping import build_parts
 from drpo.errors import DrpoError
 from drpo.store import Store
-from drpo.system.jobs import TaskFolder, carry_out
+from drpo.system.jobs import JobFolder, run_job
 
 
-def read_upload(task: TaskFolder) -> PairSet:
-    """Read the pairs of the upload a task belongs to."""
-    source, path = source_of(task.folder)
+def read_upload(job: JobFolder) -> PairSet:
+    """Read the pairs of the upload a job belongs to."""
+    source, path = source_of(job.folder)
     loaded = read_pairs(
         source,
-        mapping=build_parts(task.options.get("parts", {})),
-        shape=task.options.get("shape") or None,
-        progress=task.progress,
+        mapping=build_parts(job.options.get("parts", {})),
+        shape=job.options.get("shape") or None,
+        progress=job.progress,
     )
     loaded.columns = column_names(source)
     sidecar = sidecar_of(path)
@@ -38,42 +38,42 @@ def read_upload(task: TaskFolder) -> PairSet:
 
 
 def report_on(
-    loaded: PairSet, task: TaskFolder, coverage: Mapping[str, Any] | None = None
+    loaded: PairSet, job: JobFolder, coverage: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Report on pairs against the settings a task was started with."""
+    """Report on pairs against the settings a job was started with."""
     began = time.perf_counter()
-    model = task.options.get("model")
+    model = job.options.get("model")
     settings = Settings(
         Path(model) if model else None,
-        task.options.get("max_prompt_length"),
-        task.options.get("response_length"),
+        job.options.get("max_prompt_length"),
+        job.options.get("response_length"),
     )
-    report = build_report(loaded, settings, coverage=coverage, progress=task.progress)
+    report = build_report(loaded, settings, coverage=coverage, progress=job.progress)
     report["seconds"] = round(time.perf_counter() - began, 3)
     return report
 
 
-def check(task: TaskFolder) -> dict[str, Any]:
+def check(job: JobFolder) -> dict[str, Any]:
     """Read the upload and report on it."""
-    return report_on(read_upload(task), task)
+    return report_on(read_upload(job), job)
 
 
-def save(task: TaskFolder) -> dict[str, Any]:
+def save(job: JobFolder) -> dict[str, Any]:
     """Check the upload once more, apply the recipe, and save what stays with a report on it."""
-    loaded = read_upload(task)
-    report_on(loaded, task)  # notes the problems by row, which the recipe goes by
-    chosen = task.options["recipe"]
+    loaded = read_upload(job)
+    report_on(loaded, job)  # notes the problems by row, which the recipe goes by
+    chosen = job.options["recipe"]
     recipe = Recipe(tuple(chosen["exclude"]), chosen["contradictions"], chosen["repeats"])
-    task.progress("save", 0, 0)
+    job.progress("save", 0, 0)
     fixed, account = fix(loaded, recipe)
     # A version is judged by its own report from here on: by these pairs, not by the upload's.
-    report = report_on(fixed, task)
+    report = report_on(fixed, job)
     store = Store()
     try:
         version = save_version(
             store,
             fixed.pairs,
-            task.options["name"],
+            job.options["name"],
             source=loaded.name,
             recipe=account,
             report=report,
@@ -90,17 +90,17 @@ def save(task: TaskFolder) -> dict[str, Any]:
     }
 
 
-def run_task(folder: Path, work: Callable[[TaskFolder], dict[str, Any]]) -> int:
-    """Do a task; a file that was not understood fails with the columns a person can choose from."""
-    return carry_out(
-        folder, work, lambda task, error: {"kind": _kind_of(error), "columns": _columns(task)}
+def run_upload_job(folder: Path, work: Callable[[JobFolder], dict[str, Any]]) -> int:
+    """Do a job; a file that was not understood fails with the columns a person can choose from."""
+    return run_job(
+        folder, work, lambda job, error: {"kind": _kind_of(error), "columns": _columns(job)}
     )
 
 
-def _columns(task: TaskFolder) -> list[str]:
+def _columns(job: JobFolder) -> list[str]:
     """The columns a person can choose from when the file was not understood."""
     try:
-        return column_names(source_of(task.folder)[0])
+        return column_names(source_of(job.folder)[0])
     except (DrpoError, KeyError):
         return []
 
@@ -113,5 +113,5 @@ def _kind_of(error: DrpoError) -> str:
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])
-    tasks = {"check": check, "save": save}
-    sys.exit(run_task(place, tasks[place.name]))
+    jobs = {"check": check, "save": save}
+    sys.exit(run_upload_job(place, jobs[place.name]))

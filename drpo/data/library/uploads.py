@@ -19,7 +19,7 @@ from drpo.data.io.limits import DESK
 from drpo.data.io.source import Source
 from drpo.errors import DataError
 from drpo.store import workspace
-from drpo.system.jobs import Status, Tasks, read_json, write_json
+from drpo.system.jobs import Jobs, Status, read_json, write_json
 
 Task = Literal["check", "save", "coverage"]
 KEPT_SECONDS = 14 * 24 * 3600
@@ -30,7 +30,7 @@ class Desk:
     """The uploads of a workspace; one for all visitors."""
 
     def __init__(self) -> None:
-        self._tasks = Tasks()
+        self._tasks = Jobs()
 
     @property
     def folder(self) -> Path:

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from drpo.data.library.upload_job import read_upload, report_on, run_task
+from drpo.data.library.upload_job import read_upload, report_on, run_upload_job
 from drpo.data.loading import Progress
 from drpo.data.pairs import Pair
 from drpo.data.quality.summary_stats import histogram, summary
 from drpo.errors import ModelError
-from drpo.system.jobs import TaskFolder
+from drpo.system.jobs import JobFolder
 
 MEASURED_PAIRS = 400
 BATCH = 8
@@ -126,11 +126,11 @@ def _mean_log_likelihood(
     return found
 
 
-def _report_with_coverage(task: TaskFolder) -> dict[str, Any]:
-    loaded = read_upload(task)
-    coverage = measure_coverage(loaded.pairs, Path(task.options["model"]), task.progress)
-    return report_on(loaded, task, coverage)
+def _report_with_coverage(job: JobFolder) -> dict[str, Any]:
+    loaded = read_upload(job)
+    coverage = measure_coverage(loaded.pairs, Path(job.options["model"]), job.progress)
+    return report_on(loaded, job, coverage)
 
 
 if __name__ == "__main__":
-    sys.exit(run_task(Path(sys.argv[1]), _report_with_coverage))
+    sys.exit(run_upload_job(Path(sys.argv[1]), _report_with_coverage))

@@ -28,7 +28,7 @@ from drpo.i18n.format import number, told_apart
 from drpo.playground.protocol import sources_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Run
-from drpo.system.jobs import Tasks
+from drpo.system.jobs import Jobs
 
 FIGURES = ("gold", "scores", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
 SHARES = ("finished", "distinct_2", "repetition")
@@ -38,8 +38,8 @@ Document = Mapping[str, Any]
 
 
 @st.cache_resource(show_spinner=False)
-def _tasks() -> Tasks:
-    return Tasks()
+def _tasks() -> Jobs:
+    return Jobs()
 
 
 def evaluation(runs: Sequence[Run]) -> None:
