@@ -1,49 +1,35 @@
 """Train language models on preference pairs with DR-PO, and evaluate, steer and compare the runs.
 
 With `--json` standard output is one JSON document and nothing else, also when something went
-wrong; progress and logs go to standard error. Nothing here imports torch: what needs it runs in a
-worker, or is imported by the one command that does.
+wrong; progress and logs go to standard error. A command's module is imported when the command is
+asked for, and what needs torch runs in a worker or is imported by the one command that does.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import typer
 from typer.exceptions import TyperException
 
-from drpo.cli import files, report, runs, training
+from drpo.cli.commands import LazyGroup
 from drpo.cli.output import print_json
 from drpo.errors import DrpoError
 
-GROUPS = {
-    "data": "drpo.cli.data",
-    "eval": "drpo.cli.evaluate",
-    "sweep": "drpo.cli.sweep",
-    "study": "drpo.cli.study",
-}
-"""Commands with a module of their own, imported only when asked for: they load slower parts."""
-
-app = typer.Typer(
+app = LazyGroup(
     name="drpo",
     help=__doc__.split("\n\n")[0],
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (training, runs, files, report):
-    part.add_commands(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; exit 1 when it cannot be done, 2 when it was not understood."""
     words = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in words
-    _add_groups(words)
     try:
-        code = app(words, standalone_mode=False)
+        code = app.main(words, standalone_mode=False)
     except DrpoError as error:
         _complain(str(error), as_json, 1)
     except TyperException as error:
@@ -54,19 +40,6 @@ def main(arguments: list[str] | None = None) -> None:
         _complain("Interrupted.", as_json, 130)
     else:
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def _add_groups(words: list[str]) -> None:
-    asked = words[:1]
-    for name, module in GROUPS.items():
-        if asked == [name] or not asked or asked[0] in ("--help", "-h"):
-            try:
-                group = importlib.import_module(module)
-            except ModuleNotFoundError as error:
-                if error.name != module and not module.startswith(f"{error.name}."):
-                    raise
-                continue
-            app.add_typer(group.app, name=name)
 
 
 def _complain(sentence: str, as_json: bool, code: int) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drpo.cli.options import Json
 from drpo.cli.output import print_json
 from drpo.data.gold_reward import sidecar_of
 from drpo.data.io.limits import DESK, STREAM, AmbiguousError, UnreadableError
@@ -30,6 +31,7 @@ from drpo.store.schema import Dataset
 app = typer.Typer(
     help="Bring preference data, see what is in it, and keep it.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 
@@ -37,7 +39,6 @@ USABLE, BLOCKED, UNREADABLE = 0, 1, 2
 """Exit codes of `drpo data check`."""
 
 File = Annotated[Path, typer.Argument(help="The file; its format is recognised.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 MapOption = Annotated[
     str,
     typer.Option(
@@ -56,7 +57,7 @@ ModelOption = Annotated[
 @app.command()
 def check(
     file: File,
-    as_json: AsJson = False,
+    as_json: Json = False,
     mapping: MapOption = "",
     shape: ShapeOption = "",
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file.")] = None,
@@ -111,7 +112,7 @@ def _stop(error: DataError, *, as_json: bool) -> None:
 def import_(
     file: File,
     name: Annotated[str, typer.Argument(help="Name of the data set; each import is a version.")],
-    as_json: AsJson = False,
+    as_json: Json = False,
     mapping: MapOption = "",
     shape: ShapeOption = "",
     exclude: Annotated[str, typer.Option(help="Kinds of problem to leave out, a,b,c.")] = "",
@@ -196,7 +197,7 @@ def _stream(
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
+def list_(as_json: Json = False) -> None:
     """List the saved data sets, newest first."""
     store = Store()
     every = store.datasets.all()
@@ -235,7 +236,7 @@ def export(
 def compare(
     first: Annotated[str, typer.Argument(help="A saved version.")],
     second: Annotated[str, typer.Argument(help="Another one.")],
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Say what two saved versions share."""
     store = Store()

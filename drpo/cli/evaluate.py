@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, figure, print_json, print_table
 from drpo.errors import RunError
 from drpo.evaluation.chat_endpoint import ChatEndpoint
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("scores", "gold", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
 
-app = typer.Typer(invoke_without_command=True, subcommand_metavar="")
 
-
-@app.callback(context_settings={"allow_interspersed_args": True})
 def evaluate_runs(
     runs: Annotated[
         list[str],
@@ -30,9 +28,7 @@ def evaluate_runs(
             "their last evaluation; RUN@STEP for another one."
         ),
     ],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
-    ] = False,
+    as_json: Json = False,
     prompts: Annotated[int | None, typer.Option(min=2, help="Held-out prompts.")] = None,
     temperature: Annotated[
         float | None, typer.Option(min=0, max=5, help="Randomness of answers; 0 is greedy.")

@@ -10,18 +10,11 @@ from typing import Annotated
 
 import typer
 
-from drpo.cli.output import figure, print_json, sample_document
+from drpo.cli.documents import sample_document
+from drpo.cli.options import Json
+from drpo.cli.output import figure, print_json
 from drpo.errors import RunError
 from drpo.store import Store
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command()(samples)
-    app.command()(export)
-    app.command("app")(dashboard)
 
 
 def samples(

@@ -8,22 +8,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from drpo.cli.options import Json
 from drpo.cli.output import print_json
 from drpo.errors import RunError
 from drpo.store import Store
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command()(report)
-
-
 def report(
     words: Annotated[list[str], typer.Argument(metavar="RUN... FILE")],
     lang: Annotated[Literal["en", "ja"], typer.Option(help="Language of the report.")] = "en",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a report on one run, or on up to six to compare, as FILE.html or FILE.md."""
     if len(words) < 2:

@@ -7,29 +7,13 @@ from typing import Annotated
 
 import typer
 
-from drpo.cli.output import (
-    figure,
-    full_document,
-    print_json,
-    print_table,
-    run_document,
-)
+from drpo.cli.documents import full_document, run_document
+from drpo.cli.options import WHO, Json
+from drpo.cli.output import figure, print_json, print_table
 from drpo.errors import ConfigError
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES
 from drpo.system import control
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-WHO = "command line"
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command("runs")(list_runs)
-    app.command()(show)
-    app.command()(stop)
-    app.command()(pause)
-    app.command("set")(turn)
 
 
 def list_runs(

@@ -14,18 +14,26 @@ from drpo.config.run_config import leaves
 
 
 def with_settings(
-    command: Callable[..., Any], defaults: Mapping[str, str] | None = None
-) -> Callable[..., Any]:
-    """Add a flag for every setting to a command that takes them as `**settings`.
+    defaults: Mapping[str, str],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command that takes settings as `**settings`: every setting becomes a flag.
 
     Values stay text here and are checked by the config itself, so the command line and the form
     refuse the same things in the same words.
 
     Args:
-        command: The command.
         defaults: What the help says of settings for which the command has defaults of its own.
     """
-    known = {leaf: _default(field) for leaf, (_, field) in leaves().items()} | dict(defaults or {})
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _add_flags(command, defaults)
+        return command
+
+    return decorate
+
+
+def _add_flags(command: Callable[..., None], defaults: Mapping[str, str]) -> None:
+    known = {leaf: _default(field) for leaf, (_, field) in leaves().items()} | dict(defaults)
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     taken = {parameter.name for parameter in own}
@@ -49,7 +57,6 @@ def with_settings(
         parameters=[*own, *added]
     )
     command.__annotations__ |= {parameter.name: parameter.annotation for parameter in added}
-    return command
 
 
 def given(settings: dict[str, Any]) -> dict[str, Any]:

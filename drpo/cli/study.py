@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, print_json
 from drpo.errors import ConfigError
 from drpo.evaluation.storage import evaluation_of
@@ -17,10 +18,7 @@ from drpo.study.plan import EXPERIMENTS, Planned, whole
 JUDGED = ("tldr", "methods")
 """Experiments whose answers are held against the chosen ones."""
 
-app = typer.Typer(subcommand_metavar="")
 
-
-@app.callback(invoke_without_command=True)
 def study(
     only: Annotated[
         str, typer.Option(help=f"Experiments, comma-separated: {', '.join(EXPERIMENTS)}.")
@@ -34,9 +32,7 @@ def study(
         bool, typer.Option("--report-only", help="Run nothing; write what there is.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Run the study behind the claims and write it down; stopped, it goes on when called again.
 

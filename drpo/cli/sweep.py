@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from drpo.cli.options import given, with_settings
+from drpo.cli.options import FOLLOW_SECONDS, WHO, Detach, Json
 from drpo.cli.output import ProgressLine, figure, print_json, print_table
+from drpo.cli.setting_flags import given, with_settings
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.runs import background_supervisor, demo, preflight
@@ -22,13 +23,13 @@ from drpo.sweep.search import importance
 app = typer.Typer(
     help="Try many settings with several seeds each, resets switched off always among them.",
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Start it and return at once.")]
-WHO = "command line"
-FOLLOW_SECONDS = 0.5
 
 
+@app.command()
+@with_settings(dict.fromkeys(("data", "policy"), "required unless --demo names it"))
 def new(
     axis: Annotated[
         list[str],
@@ -73,10 +74,6 @@ def new(
     store = Store()
     preflight.check(base, store)
     _carry_out(store, create(store, plan, sweep_name), detach=detach, as_json=as_json)
-
-
-BY_DEMO = dict.fromkeys(("data", "policy"), "required unless --demo names it")
-app.command("new")(with_settings(new, BY_DEMO))
 
 
 @app.command("list")

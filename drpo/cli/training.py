@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from drpo.cli.options import given, with_settings, written
-from drpo.cli.output import ProgressLine, figure, print_json, run_document
+from drpo.cli.documents import run_document
+from drpo.cli.options import FOLLOW_SECONDS, WHO, Detach, Json
+from drpo.cli.output import ProgressLine, figure, print_json
+from drpo.cli.setting_flags import given, with_settings, written
 from drpo.config import presets
 from drpo.config.command_line import command_line
 from drpo.config.run_config import RunConfig
@@ -18,13 +20,10 @@ from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.system import control
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Start it and return at once.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan and the estimate; start nothing.")
 ]
 
-FOLLOW_SECONDS = 0.5
 DEMO_DEFAULTS = {
     **{leaf: f"default {written(value)}" for leaf, value in demo.COMMON.items()},
     **{leaf: f"default {written(value)}" for leaf, value in demo.TASKS["tldr"].items()},
@@ -34,14 +33,10 @@ DEMO_DEFAULTS = {
 """What the help of `drpo demo` says; `--dry-run` prints the plan of either task."""
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    by_preset = dict.fromkeys(("data", "policy"), "required unless a preset names it")
-    app.command("train")(with_settings(train, by_preset))
-    app.command("demo")(with_settings(run_demo, DEMO_DEFAULTS))
-    app.command("resume")(resume)
+BY_PRESET = dict.fromkeys(("data", "policy"), "required unless a preset names it")
 
 
+@with_settings(BY_PRESET)
 def train(
     preset: Annotated[
         str | None, typer.Option(help=f"The paper's settings: {', '.join(presets.names())}.")
@@ -62,6 +57,7 @@ def train(
     _start(RunConfig.of(**values), dry_run=dry_run, detach=detach, as_json=as_json, notes=notes)
 
 
+@with_settings(DEMO_DEFAULTS)
 def run_demo(
     task: Annotated[str, typer.Option(help="tldr (graded reward) or strict (all or nothing).")] = (
         "tldr"
@@ -83,7 +79,7 @@ def resume(run: str, detach: Detach = False, as_json: Json = False) -> None:
     """Go on with a paused run, or with an ended one from its last checkpoint."""
     store = Store()
     found = store.runs.find(run)
-    control.resume(store, found.id, "command line")
+    control.resume(store, found.id, WHO)
     _carry_out(store, found.id, detach=detach or found.status == "paused", as_json=as_json)
 
 
@@ -136,7 +132,7 @@ def follow(store: Store, run_id: str) -> Run:
                 if asked:
                     raise KeyboardInterrupt
                 asked = True
-                control.stop(store, run_id, "command line")
+                control.stop(store, run_id, WHO)
                 line.show(f"{run_id}: saving and stopping")
     finally:
         line.end()

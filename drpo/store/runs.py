@@ -6,15 +6,17 @@ import re
 import secrets
 import time
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from drpo.config.run_config import RunConfig
 from drpo.errors import RunError
 from drpo.store.schema import LIVE_STATUSES, STATUSES, Command, Dataset, EventRow, Run
+
+if TYPE_CHECKING:
+    from drpo.config.run_config import RunConfig  # its models take a while to build
 
 SOURCES = ("data", "heldout", "demonstrations")
 """Settings that may name a saved data set."""

@@ -14,9 +14,8 @@ import pytest
 import screen_material
 import streamlit as st
 from screens import _nothing_cached, problems, shown, visit
-from typer.testing import CliRunner
 
-from drpo.cli import app as command_line
+from drpo.cli import main
 from drpo.dashboard.screens.live import details_view
 from drpo.dashboard.state.metric_series import Feed
 from drpo.system import processes
@@ -48,12 +47,13 @@ def nvidia_smi(tmp_path, monkeypatch):
     return tool
 
 
-def test_the_settings_as_json_say_what_was_turned_as_the_command_line_does(store):
+def test_the_settings_as_json_say_what_was_turned_as_the_command_line_does(store, capsys):
     run = screen_material.add_run(store, "mine", updates=15)
     told = json.loads(details_view.record_of(run))
-    printed = CliRunner().invoke(command_line, ["show", run.id, "--json"])
-    assert printed.exit_code == 0
-    shown_there = json.loads(printed.output)
+    with pytest.raises(SystemExit) as ended:
+        main(["show", run.id, "--json"])
+    assert ended.value.code == 0
+    shown_there = json.loads(capsys.readouterr().out)
     assert told == {name: shown_there[name] for name in ("run", "config", "knobs")}
     assert [(knob["name"], knob["step"], knob["who"]) for knob in told["knobs"]] == [
         ("kl_coef", 12, "analyst")
