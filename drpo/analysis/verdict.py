@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from drpo.alarms.handler import Raised, alarms_of
 from drpo.analysis.head_to_head import JUDGES, Change, Comparison, Judge, change_of, compare
+from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
-from drpo.config.settings import UPDATING
 from drpo.evaluation.storage import evaluation_of
 from drpo.review.results import OUTCOMES, standing_votes
 from drpo.review.sampling import reviews

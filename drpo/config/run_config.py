@@ -16,6 +16,7 @@ from typing import Any, Self
 from pydantic import ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from drpo.config.methods import resets
 from drpo.config.settings import (
     AlarmSettings,
     DataSettings,
@@ -29,6 +30,7 @@ from drpo.config.settings import (
     SamplingSettings,
     StageSettings,
 )
+from drpo.config.stored import RETIRED, current_form
 from drpo.errors import ConfigError
 
 
@@ -60,7 +62,7 @@ class RunConfig(Group):
                 "0; give a kl_coef to begin with, or choose another kl_schedule"
             )
             raise ValueError(message)
-        from_file = self.run.method == "drpo" and self.reset.reset_source == "demonstrations"
+        from_file = self.resets_possible and self.reset.reset_source == "demonstrations"
         if from_file and self.data.demonstrations is None:
             message = (
                 "reset_source is 'demonstrations' but no demonstrations file is given; "
@@ -80,8 +82,12 @@ class RunConfig(Group):
 
     @classmethod
     def from_nested(cls, nested: dict[str, Any]) -> RunConfig:
-        """Build a config from `{group: {leaf: value}}`, as `to_json` writes it."""
-        filled = {group: nested.get(group, {}) for group in cls.model_fields}
+        """Build a config from `{group: {leaf: value}}`, as this or an earlier version stored it.
+
+        Raises:
+            ConfigError: It names what no version had, or a value or combination is not allowed.
+        """
+        filled = current_form({group: nested.get(group, {}) for group in cls.model_fields})
         unknown = sorted(set(nested) - set(filled))
         if unknown:
             raise ConfigError(f"Unknown group of settings: {', '.join(unknown)}.")
@@ -107,9 +113,10 @@ class RunConfig(Group):
             leaf: value for group in self.model_dump().values() for leaf, value in group.items()
         }
 
-    def effective_reset_prob(self) -> float:
-        """The reset probability that counts: PPO is DR-PO without resets."""
-        return 0.0 if self.run.method == "ppo" else self.reset.reset_prob
+    @property
+    def resets_possible(self) -> bool:
+        """Whether an episode may ever be reset: at the start, by schedule, or by a live change."""
+        return resets(self.run.method)
 
 
 def check_filter(config: RunConfig) -> None:
@@ -119,11 +126,8 @@ def check_filter(config: RunConfig) -> None:
         ConfigError: It does not.
     """
     reset = config.reset
-    if (config.run.method, reset.reset_source, reset.reset_filter) == (
-        "drpo",
-        "demonstrations",
-        "margin",
-    ):
+    asked = (reset.reset_source, reset.reset_filter)
+    if config.resets_possible and asked == ("demonstrations", "margin"):
         raise ConfigError(
             "reset_filter 'margin' compares the two answers of a pair, but demonstrations have "
             "one answer; expected 'score' or 'coverage'."
@@ -151,6 +155,9 @@ def leaves() -> dict[str, tuple[str, FieldInfo]]:
 def _nest(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     known = leaves()
     unknown = sorted(set(values) - set(known))
+    for leaf in unknown:
+        if leaf in RETIRED:
+            raise ConfigError(f"{leaf} is no setting any more: {RETIRED[leaf]}")
     if unknown:
         raise ConfigError(
             f"Unknown setting: {', '.join(unknown)}. `drpo train --help` lists all of them."

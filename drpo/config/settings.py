@@ -9,12 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from drpo.config.methods import Method
+
 Schedule = Literal["constant", "linear", "cosine", "adaptive"]
-Method = Literal["drpo", "ppo", "dpo", "sft", "best_of_n", "rm"]
-UPDATING: tuple[Method, ...] = ("drpo", "ppo")
-"""Methods that learn in updates of freshly drawn episodes."""
-NO_RESETS: dict[str, Any] = {"reset_prob": 0.0, "reset_schedule": "constant"}
-"""What makes a run a control: no resets at its start, and none later."""
 
 
 def setting(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
-from drpo.config.settings import UPDATING
 from drpo.errors import RunError
 from drpo.evaluation.storage import standing_step
 from drpo.rl.checkpoint import policies

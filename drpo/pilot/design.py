@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from drpo.config.methods import NO_RESETS
 from drpo.config.run_config import RunConfig
-from drpo.config.settings import NO_RESETS
 from drpo.errors import RunError
 from drpo.runs import preflight
 from drpo.store import Store

@@ -70,8 +70,7 @@ class Episodes:
         rows = batch_rows(len(self.prompts), episodes, seed, step)
         prompts = [self.prompts[row] for row in rows]
         draws = draw(episodes, seed, step)
-        # Plain PPO never resets, whatever is asked of it: it is the control of every comparison.
-        if self.config.run.method == "ppo" or self.config.reset.reset_source != "rollin":
+        if self.config.reset.reset_source != "rollin":
             return place_starts(
                 prompts,
                 self.offline,
@@ -190,7 +189,7 @@ def prepare_episodes(
     prompts = tokenize_prompts(models.vocabulary, pairs, limit)
     episodes = Episodes(models, config, pairs, demonstrations, prompts, {}, [])
     source = config.reset.reset_source
-    if config.run.method == "ppo" or source == "rollin":
+    if not config.resets_possible or source == "rollin":
         return episodes
     if source == "demonstrations":
         rows = tokenize_prompts(models.vocabulary, demonstrations, limit)

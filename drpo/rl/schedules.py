@@ -146,9 +146,7 @@ def kl_coefficient(config: RunConfig) -> KLCoefficient:
 
 
 def reset_probability(config: RunConfig) -> ResetProbability:
-    """Build the reset probability that a config asks for; always 0 for plain PPO."""
-    if config.run.method == "ppo":
-        return ResetProbability("constant", 0.0, 0.0)
+    """Build the reset probability that a config asks for."""
     reset = config.reset
     return ResetProbability(reset.reset_schedule, reset.reset_prob_final, reset.reset_prob)
 

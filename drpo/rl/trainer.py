@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from drpo.config.methods import live_settings
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.modeling.models import Models
@@ -206,12 +207,13 @@ def _change_settings(
     state: TrainState, config: RunConfig, observer: Observer, control: Control
 ) -> None:
     live: dict[str, ScheduledValue] = {"kl_coef": state.kl, "reset_prob": state.reset}
+    names = live_settings(config.run.method)
+    asked = {name: control.settings[name] for name in names if name in control.settings}
     # Checked as at launch: out of range is the same sentence here and there.
-    config.replace(**{name: control.settings[name] for name in live if name in control.settings})
-    for name, scheduled in live.items():
-        if name not in control.settings:
-            continue
-        old, new = scheduled.at(state.step, config.ppo.updates), float(control.settings[name])
+    config.replace(**asked)
+    for name, value in asked.items():
+        scheduled = live[name]
+        old, new = scheduled.at(state.step, config.ppo.updates), float(value)
         scheduled.change(state.step, new)
         observer.event(
             state.step,

@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 
+from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
-from drpo.config.settings import UPDATING
 from drpo.data.io.source import file_of
 from drpo.errors import DrpoError
 from drpo.modeling.model_files import count_tokens, find_folder, read_card

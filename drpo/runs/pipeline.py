@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
-from drpo.config.settings import UPDATING
 from drpo.data.run_data import RunData
 from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
@@ -212,7 +212,6 @@ def _train_policy(
     """DR-PO, or PPO when resets are off."""
     observer, directory = stage.observer, stage.folder / "checkpoints"
     observer.progress("loading models", 0, 0)
-    config = config.replace(reset_prob=config.effective_reset_prob())
     models = _load_models(config, start, rewards, data)
     newest = checkpoint.latest(directory)
     state = None if newest is None else checkpoint.load(newest, models, config)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, Dialect, Float, ForeignKey, Index, Integer, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from drpo.config.stored import current_form
 
 LIVE_STATUSES = ("queued", "running", "paused")
 """A worker has, or will have, something to do."""
@@ -29,6 +31,21 @@ class Base(DeclarativeBase):
     type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
+class StoredConfig(TypeDecorator[dict[str, Any]]):
+    """A run's settings, read in the form of this version, whichever version wrote them."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(
+        self,
+        value: dict[str, Any] | None,
+        dialect: Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
+    ) -> dict[str, Any] | None:
+        """Bring what the database holds to the present form."""
+        return None if value is None else current_form(value)
+
+
 class Run(Base):
     """One run: its frozen config, where it stands, and which process carries it out."""
 
@@ -36,7 +53,7 @@ class Run(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
-    config: Mapped[dict[str, Any]]
+    config: Mapped[dict[str, Any]] = mapped_column(StoredConfig)
     status: Mapped[str] = mapped_column(String(16), default="queued", index=True)
     stage: Mapped[str] = mapped_column(String(32), default="queued")
     """What it is doing now: sft, reward model, drpo, evaluation ..."""

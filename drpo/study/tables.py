@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drpo.config.settings import UPDATING
+from drpo.config.methods import UPDATING
 from drpo.evaluation.storage import evaluation_of
 from drpo.stats.intervals import Interval, mean_over_seeds, paired_difference
 from drpo.store import Store

@@ -15,8 +15,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from drpo.config.methods import NO_RESETS
 from drpo.config.run_config import RunConfig, leaves
-from drpo.config.settings import NO_RESETS
 from drpo.errors import ConfigError
 
 Kind = Literal["grid", "random", "tpe"]

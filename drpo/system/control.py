@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drpo.config.methods import UPDATING, live_settings
 from drpo.config.run_config import RunConfig
-from drpo.config.settings import UPDATING
 from drpo.errors import ConfigError, RunError
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
@@ -36,10 +36,7 @@ def knobs_of(run: Run) -> tuple[str, ...]:
     Returns:
         Names out of `KNOBS`; none for a method that does not learn in updates.
     """
-    method = run.config["run"]["method"]
-    if method == "ppo":
-        return ("kl_coef",)
-    return KNOBS if method in UPDATING else ()
+    return live_settings(run.config["run"]["method"])
 
 
 def stop(store: Store, run_id: str, who: str = "") -> str:

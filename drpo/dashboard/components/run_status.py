@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from drpo.config.methods import UPDATING
 from drpo.config.run_config import leaves
-from drpo.config.settings import UPDATING
 from drpo.dashboard.charts.figures import Source
 from drpo.dashboard.components.run_controls import METRICS
 from drpo.dashboard.state.metric_series import config_of, is_live

@@ -17,13 +17,13 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.state import services
 from drpo.i18n import t
 from drpo.i18n.format import number
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, EventRow, Run
-from drpo.system.control import knobs_of
 
 FRESH_SECONDS = 0.3
 """Several charts of one tick, and several tabs, share one reading of the store."""
@@ -167,6 +167,8 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         first, last = run.summary.get("first") or {}, run.summary.get("last") or {}
+        # Methods without episodes have none to reset, and 0 would make them look like a control.
+        updating = run.config["run"]["method"] in UPDATING
         rows.append(
             {
                 "id": run.id,
@@ -175,8 +177,8 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
                 "method": run.config["run"]["method"],
                 "step": run.step,
                 "updates": run.config["ppo"]["updates"],
-                "reset_prob": _effective_reset_prob(run),
-                "kl_coef": run.config["kl"]["kl_coef"] if "kl_coef" in knobs_of(run) else None,
+                "reset_prob": run.config["reset"]["reset_prob"] if updating else None,
+                "kl_coef": run.config["kl"]["kl_coef"] if updating else None,
                 "seed": run.config["run"]["seed"],
                 "scores": last.get("scores"),
                 "scores_gain": _difference(last.get("scores"), first.get("scores")),
@@ -187,15 +189,6 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _effective_reset_prob(run: Run) -> float | None:
-    # As `RunConfig.effective_reset_prob`, unchecked: the list must show runs of older versions too.
-    # Methods without episodes have none to reset, and 0 would make them look like a control.
-    if run.config["run"]["method"] == "ppo":
-        return 0.0
-    probability: float = run.config["reset"]["reset_prob"]
-    return probability if "reset_prob" in knobs_of(run) else None
 
 
 def _difference(last: float | None, first: float | None) -> float | None:
