@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test setup lint sample study audit
+.PHONY: app test setup lint wheel sample study audit
 
 app: setup
 	$(BIN)/streamlit run app.py
@@ -21,6 +21,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+wheel: setup
+	$(BIN)/hatchling build --target wheel
 
 sample: setup
 	$(BIN)/python sample_data/make.py

@@ -12,7 +12,7 @@ import streamlit as st
 from drpo.dashboard import server
 
 app = st.App(
-    Path(__file__).parent / "drpo" / "dashboard" / "main.py",
+    Path(server.__file__).with_name("main.py"),
     lifespan=server.lifespan,
     routes=server.ROUTES,
     middleware=server.MIDDLEWARE,

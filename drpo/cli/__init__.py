@@ -8,20 +8,44 @@ asked for, and what needs torch runs in a worker or is imported by the one comma
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command
 
+import drpo
 from drpo.cli.commands import LazyGroup
 from drpo.cli.output import print_json
 from drpo.errors import DrpoError
 
-app = LazyGroup(
+app = typer.Typer(
+    cls=LazyGroup,
     name="drpo",
     help=__doc__.split("\n\n")[0],
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"drpo {drpo.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_say_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Before any command."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in words
     try:
-        code = app.main(words, standalone_mode=False)
+        code = get_command(app).main(words, standalone_mode=False)
     except DrpoError as error:
         _complain(str(error), as_json, 1)
     except TyperException as error:

@@ -130,7 +130,8 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - those of TyperGroup
         # Typer asks for a dict, and does nothing with it that a mapping cannot.
-        super().__init__(commands=cast("dict[str, Command]", LazyCommands()), **attributes)
+        attributes["commands"] = cast("dict[str, Command]", LazyCommands())
+        super().__init__(**attributes)
 
     def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - Click's signature
         """Return the names, in the order of the help."""

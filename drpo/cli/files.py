@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from drpo.cli.options import Json
 from drpo.cli.output import figure, print_json
 from drpo.errors import RunError
 from drpo.store import Store
+from drpo.system.bundled import bundled
 
 
 def samples(
@@ -63,8 +63,7 @@ def dashboard(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
 ) -> None:
     """Start the dashboard on http://127.0.0.1:8501; open that address in a browser."""
-    script = Path(__file__).parents[2] / "app.py"
-    if not script.is_file():
-        raise RunError(f"{script} is missing; start the dashboard from a copy of the repository.")
+    script = bundled("app.py")
     words = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    raise typer.Exit(subprocess.call(words, cwd=script.parent, env=dict(os.environ)))
+    # This process becomes the server: whatever ends `drpo app` ends it too.
+    os.execv(sys.executable, words)

@@ -8,8 +8,9 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from drpo.i18n import t
+from drpo.system.bundled import bundled
 
-PAGES = Path(__file__).parent.parent.parent / "pages"
+PAGES = bundled("pages")
 
 _GROUPS: tuple[tuple[str, ...], ...] = (
     ("home", "data", "launch", "live"),

@@ -9,15 +9,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, DataError
 from drpo.store import Store
 from drpo.store.schema import Run
+from drpo.system.bundled import bundled
 
-SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
+SAMPLES = bundled("sample_data")
 
 COMMON: dict[str, Any] = {
     "episodes_per_update": 64,
