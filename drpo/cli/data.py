@@ -25,6 +25,7 @@ from drpo.data.quality.report_html import write_html
 from drpo.data.quality.report_text import report_lines
 from drpo.data.schema.column_mapping import parse_map
 from drpo.errors import DataError
+from drpo.files import write_whole
 from drpo.store import Store
 from drpo.store.schema import Dataset
 
@@ -228,7 +229,12 @@ def export(
         version = versions.get_version(store, name)
     finally:
         store.close()
-    file.write_bytes(export_version(version, form))
+    try:
+        write_whole(file, export_version(version, form))
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be written ({error.strerror}); choose another place."
+        ) from error
     typer.echo(f"Wrote {version.rows:,} pairs to {file}.")
 
 

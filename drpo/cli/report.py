@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +10,7 @@ import typer
 from drpo.cli.options import Json
 from drpo.cli.output import print_json
 from drpo.errors import RunError
+from drpo.files import write_whole
 from drpo.store import Store
 
 
@@ -32,24 +32,16 @@ def report(
     kind = reports.format_of(path)
     store = Store()
     run_ids = [store.runs.find(one).id for one in asked]
-    _write_whole(path, reports.build(store, run_ids, kind=kind, lang=lang))
-    if as_json:
-        size = path.stat().st_size
-        print_json({"runs": run_ids, "file": str(path.resolve()), "bytes": size, "lang": lang})
-    else:
-        typer.echo(str(path))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it: there is never half a report."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    content = reports.build(store, run_ids, kind=kind, lang=lang)
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise RunError(
             f"The report could not be written to {path} ({error.strerror}); give a file in a "
             "folder that exists and may be written to."
         ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+    if as_json:
+        size = path.stat().st_size
+        print_json({"runs": run_ids, "file": str(path.resolve()), "bytes": size, "lang": lang})
+    else:
+        typer.echo(str(path))

@@ -8,16 +8,15 @@ it could no longer be judged on that prompt.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
 from drpo.errors import DataError
+from drpo.files import whole_file
 from drpo.review.results import standing_votes
 from drpo.review.sampling import Item, Review, SourceAnswer, load_review
 from drpo.store import Store
@@ -60,7 +59,7 @@ def write_preferences(rows: Sequence[dict[str, Any]], path: Path) -> None:
         raise DataError(
             f"Preference pairs are written as .jsonl or .parquet; got {path.name!r}. Rename it."
         )
-    with _whole(path) as beside:
+    with whole_file(path) as beside:
         if path.suffix == ".jsonl":
             lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
             beside.write_text("".join(lines), encoding="utf-8")
@@ -102,14 +101,3 @@ def _provenance(side: str, review: Review, answer: SourceAnswer) -> dict[str, An
         f"{side}_step": source.step,
         f"{side}_by": source.answers,
     }
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Lend a file beside the target, which takes its place once it is written."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -14,7 +14,6 @@ and JSON only; nothing is pickled.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from torch import Tensor
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import CheckpointError, ModelError
+from drpo.files import restore_replaced, whole_folder
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
 from drpo.rl.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
@@ -69,24 +69,24 @@ def save(models: Models, state: TrainState, directory: Path) -> Path:
     Returns:
         The checkpoint's folder.
     """
-    beside = _beside(directory, state.step)
-    _write_policy(models, beside / "policy")
-    critic = {
-        name.removeprefix("critic."): weight.detach().cpu().contiguous()
-        for name, weight in models.trained().items()
-        if name.startswith("critic.")
-    }
-    save_file(critic, beside / "critic.safetensors")
-    save_file(_optimizer_tensors(models, state.optimizer), beside / "optimizer.safetensors")
-    record = {
-        "format": FORMAT,
-        "step": state.step,
-        "episodes": state.episodes,
-        "kl": state.kl.state(),
-        "reset": state.reset.state(),
-    }
-    (beside / "state.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
-    folder = _publish(beside, directory / folder_name(state.step))
+    folder = directory / folder_name(state.step)
+    with whole_folder(folder, durable=True) as beside:
+        _write_policy(models, beside / "policy")
+        critic = {
+            name.removeprefix("critic."): weight.detach().cpu().contiguous()
+            for name, weight in models.trained().items()
+            if name.startswith("critic.")
+        }
+        save_file(critic, beside / "critic.safetensors")
+        save_file(_optimizer_tensors(models, state.optimizer), beside / "optimizer.safetensors")
+        record = {
+            "format": FORMAT,
+            "step": state.step,
+            "episodes": state.episodes,
+            "kl": state.kl.state(),
+            "reset": state.reset.state(),
+        }
+        (beside / "state.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     _thin(directory, keep_policies=models.policy_bytes() <= SNAPSHOT_LIMIT)
     return folder
 
@@ -98,9 +98,9 @@ def save_snapshot(models: Models, step: int, directory: Path) -> Path | None:
         return None
     if (folder / "policy").is_dir():
         return folder
-    beside = _beside(directory, step)
-    _write_policy(models, beside / "policy")
-    return _publish(beside, folder)
+    with whole_folder(folder, durable=True) as beside:
+        _write_policy(models, beside / "policy")
+    return folder
 
 
 def load(folder: Path, models: Models, config: RunConfig) -> TrainState:
@@ -141,11 +141,7 @@ def load(folder: Path, models: Models, config: RunConfig) -> TrainState:
 
 def latest(directory: Path) -> Path | None:
     """Return the newest full checkpoint, or None; for the one process that may write here."""
-    for old in directory.glob(".step-*.old"):
-        # The writer died between taking the old folder away and giving the new one its name.
-        folder = old.with_name(old.name.removeprefix(".").removesuffix(".old"))
-        if not folder.exists():
-            old.rename(folder)
+    restore_replaced(directory)
     full = [folder for folder in _folders(directory) if _is_full(folder)]
     return full[-1] if full else None
 
@@ -200,17 +196,13 @@ def export(run_folder: Path, out: Path, *, step: int | None = None) -> Path:
             f"{out} exists already; expected a new or empty folder, name another."
         )
     source = kept[step if step is not None else max(kept)]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    if (source / "adapter_config.json").is_file():
-        load_causal(source).save_pretrained(beside)
-        _copy_tokenizer(source, beside)
-    else:
-        shutil.copytree(source, beside)
-    if out.exists():
-        out.rmdir()
-    return _publish(beside, out)
+    with whole_folder(out, durable=True) as beside:
+        if (source / "adapter_config.json").is_file():
+            load_causal(source).save_pretrained(beside)
+            _copy_tokenizer(source, beside)
+        else:
+            shutil.copytree(source, beside, dirs_exist_ok=True)
+    return out
 
 
 def folder_name(step: int) -> str:
@@ -229,36 +221,6 @@ def _folders(directory: Path) -> list[Path]:
 
 def _is_full(folder: Path) -> bool:
     return all((folder / name).is_file() for name in _RUN_FILES)
-
-
-def _beside(directory: Path, step: int) -> Path:
-    beside = directory / f".{folder_name(step)}.part"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    return beside
-
-
-def _publish(beside: Path, folder: Path) -> Path:
-    """Flush a finished folder to disk and give it its name."""
-    for path in sorted(beside.rglob("*")):
-        _flush(path)
-    _flush(beside)
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    beside.rename(folder)
-    _flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-    return folder
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write_policy(models: Models, folder: Path) -> None:

@@ -10,7 +10,6 @@ The pipeline knows no store: whoever carries a run out hands its data in and lis
 from __future__ import annotations
 
 import gc
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from drpo.config.run_config import RunConfig
 from drpo.data.run_data import RunData
 from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
+from drpo.files import write_json
 from drpo.modeling.models import Models, load_models
 from drpo.rl import checkpoint, trainer
 from drpo.runs import provenance
@@ -78,9 +78,7 @@ class Stage:
         if result.stopped:
             shutil.rmtree(out, ignore_errors=True)
             raise _StopAskedError
-        partial = figures.with_suffix(".part")
-        partial.write_text(json.dumps(result.metrics), encoding="utf-8")
-        partial.replace(figures)
+        write_json(figures, result.metrics)
         listed = ", ".join(f"{key} {value:.3g}" for key, value in result.metrics.items())
         payload = {"stage": name, "figures": dict(result.metrics)}
         self.observer.event(0, "stage", f"{label} trained: {listed}", payload)

@@ -22,10 +22,11 @@ from typing import Any
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import DrpoError, RunError, first_line
+from drpo.files import read_json, write_json, write_whole
 from drpo.runs.store_observer import StoreObserver
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
-from drpo.system import jobs, processes
+from drpo.system import processes
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]
     """Do the work; whatever happens becomes a status and a sentence."""
     try:
         config = _on_device(RunConfig.from_nested(run.config), run.device)
-        (folder / "config.json").write_text(config.to_json(), encoding="utf-8")
+        write_whole(folder / "config.json", config.to_json())
         threads = _fix_threads(folder)
         log.info("run %s with %d threads", run.id, threads)
         from transformers.utils.logging import disable_progress_bar
@@ -143,11 +144,11 @@ def _fix_threads(folder: Path) -> int:
     """
     file = folder / "threads.json"
     # A power cut may have left it empty; such a run goes on with a number counted anew.
-    threads = jobs.read_json(file).get("threads")
+    threads = read_json(file).get("threads")
     if threads is None:
         wanted = os.environ.get("OMP_NUM_THREADS", "")
         threads = int(wanted) if wanted.isdigit() else max(1, processes.cores() - 1)
-        jobs.write_json(file, {"threads": threads})
+        write_json(file, {"threads": threads})
     import torch
 
     torch.set_num_threads(int(threads))

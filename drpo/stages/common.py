@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from transformers import (
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import DataError, ModelError
+from drpo.files import whole_folder
 from drpo.modeling.model_loading import load_tokenizer
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -273,16 +273,11 @@ def rows_that_fit(
 
 
 def save(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
-    """Save a whole Hugging Face folder or nothing: written beside, then renamed.
+    """Save a whole Hugging Face folder or nothing.
 
     Low-rank adapters are merged into the weights first.
     """
     whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    whole.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    if out.exists():
-        shutil.rmtree(out)
-    partial.rename(out)
+    with whole_folder(out) as beside:
+        whole.save_pretrained(beside)
+        tokenizer.save_pretrained(beside)

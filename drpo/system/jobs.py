@@ -7,7 +7,6 @@ job leaves nothing half-done, because only a finished one writes its result.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from drpo.errors import DrpoError
+from drpo.files import read_json, write_json
 from drpo.system import processes
 
 State = Literal["none", "running", "done", "failed", "stopped"]
@@ -173,19 +173,3 @@ def run_job(
         job.fail("", {"kind": "bug"})
         return 1
     return 0
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a small document; empty where there is none, or where it is being written."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a small document beside its place and rename it, so that no reader sees a half."""
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(document), encoding="utf-8")
-    beside.replace(path)

@@ -18,8 +18,9 @@ from typing import Any, Literal
 from drpo.data.io.limits import DESK
 from drpo.data.io.source import Source
 from drpo.errors import DataError
+from drpo.files import read_json, write_json
 from drpo.store import workspace
-from drpo.system.jobs import Jobs, Status, read_json, write_json
+from drpo.system.jobs import Jobs, Status
 
 Task = Literal["check", "save", "coverage"]
 KEPT_SECONDS = 14 * 24 * 3600

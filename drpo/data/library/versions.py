@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ from drpo.data.io.limits import STREAM
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet, content_hash
 from drpo.errors import DataError
+from drpo.files import whole_folder
 from drpo.store import Store, workspace
 from drpo.store.schema import Dataset
 
@@ -143,18 +143,13 @@ def save_version(
     name = check_name(name)
     identity = uuid.uuid4().hex[:16]
     folder = datasets_folder() / identity
-    beside = datasets_folder() / f".{identity}.part"
-    beside.mkdir(parents=True)
-    try:
+    with whole_folder(folder, durable=True) as beside:
         rows, digest = _write(beside / FILE, pairs)
         if gold is not None:
             shutil.copyfile(gold, sidecar_of(beside / FILE))
         recipe = {**(recipe or {}), **(finished() if finished else {}), "content_hash": digest}
-        (beside / "recipe.json").write_text(json.dumps(recipe, indent=2, ensure_ascii=False))
-        beside.rename(folder)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+        written = json.dumps(recipe, indent=2, ensure_ascii=False)
+        (beside / "recipe.json").write_text(written, encoding="utf-8")
     version = Dataset(
         id=identity,
         name=name,
@@ -187,8 +182,6 @@ def _write(path: Path, pairs: Iterable[Pair]) -> tuple[int, str]:
         packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0)
         with packed, io.TextIOWrapper(packed, "utf-8", newline="\n") as file:
             digest = content_hash(written(file))
-        raw.flush()
-        os.fsync(raw.fileno())
     if rows == 0:
         raise DataError("There is nothing to save: no pair is left.")
     return rows, digest

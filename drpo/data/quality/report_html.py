@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drpo.errors import DataError
+from drpo.files import write_whole
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --paper: #fff; --line: #d1d9e0;
@@ -39,10 +40,8 @@ def write_html(report: Mapping[str, Any], path: Path) -> None:
     Raises:
         DataError: It cannot be written there.
     """
-    beside = path.with_name(f".{path.name}.part")
     try:
-        beside.write_text(render_html(report), encoding="utf-8")
-        beside.replace(path)
+        write_whole(path, render_html(report))
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror}); choose another place."
