@@ -25,6 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from drpo import metrics  # noqa: E402
 from drpo.alarms import Monitor, people_disagree  # noqa: E402
 from drpo.config.run_config import RunConfig  # noqa: E402
 from drpo.runs.pipeline import RM_PAIRS  # noqa: E402
@@ -238,7 +239,7 @@ def drawn() -> list[tuple[str, str, str, str]]:
         (0.7, 50),
     ):
         told = [rng.binomial(pairs, truth) / pairs for _ in range(DRAWS)]
-        hits = sum(bool(Monitor(LIMITS).update(0, {"eval/rm_accuracy": one})) for one in told)
+        hits = sum(bool(Monitor(LIMITS).update(0, {metrics.EVAL_RM_ACCURACY: one})) for one in told)
         what = f"reward model right in {100 * truth:.0f} % of pairs, {pairs} measured"
         should = "yes" if truth < LIMITS.alarm_rm_accuracy else "no"
         found.append((what, "weak_reward_model", should, f"{100 * hits / DRAWS:.1f} %"))

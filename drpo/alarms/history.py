@@ -1,7 +1,7 @@
 """What the monitor remembers of a run: short numbers, no texts, small enough for a checkpoint.
 
-Metrics arrive under their own names. From the answers themselves a few series are made, under
-`answers/`, over answers that start at the bare prompt only: where an episode was reset, length and
+Metrics arrive under their own names. From the answers themselves a few series are made, which are
+not logged, over answers that start at the bare prompt only: where an episode was reset, length and
 wording are partly the data's.
 """
 
@@ -15,9 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from drpo import metrics
 from drpo.alarms.repetition import repetition
 from drpo.types import Sample
 
+ANSWERS_LENGTH = "answers/length"
+ANSWERS_REPETITION = "answers/repetition"
+ANSWERS_IDENTICAL = "answers/identical"
+ANSWERS_PROMPTS = "answers/prompts"
 HEAD = 3
 """A per-update figure's start is the median of its first values; one alone is too noisy."""
 TAIL = 24
@@ -51,11 +56,11 @@ class History:
         """Fingerprints of the offline answers that episodes were reset into."""
         self.reset_episodes = 0
 
-    def take_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+    def take_metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Remember the metrics of one step; values that are not finite are left out."""
-        for name, value in metrics.items():
+        for name, value in values.items():
             if math.isfinite(value):
-                keep = None if name.startswith("eval/") else TAIL
+                keep = None if _is_evaluation(name) else TAIL
                 self._series.setdefault(name, Series()).add(step, float(value), keep=keep)
 
     def take_samples(self, step: int, samples: Sequence[Sample], *, enough_resets: int) -> None:
@@ -99,11 +104,11 @@ class History:
     def start(self, name: str) -> float:
         """How a metric began: an evaluation's first value, else the median of the first few."""
         head = [value for _, value in self._series[name].head]
-        return head[0] if name.startswith("eval/") else statistics.median(head)
+        return head[0] if _is_evaluation(name) else statistics.median(head)
 
     def settled(self, name: str) -> float | None:
         """The metric now: an evaluation's newest value, else the median of the last three."""
-        if name.startswith("eval/"):
+        if _is_evaluation(name):
             return self.last(name) if self.has(name) else None
         values = self.recent(name, HEAD)
         return statistics.median(values) if values else None
@@ -134,10 +139,10 @@ def measure(answers: Sequence[Sample]) -> dict[str, float]:
     """Length, repetition and sameness of answers that began at the bare prompt."""
     share, prompts = same_answer(answers)
     return {
-        "answers/length": statistics.fmean(answer.response_tokens for answer in answers),
-        "answers/repetition": statistics.fmean(repetition(answer.response) for answer in answers),
-        "answers/identical": share,
-        "answers/prompts": prompts,
+        ANSWERS_LENGTH: statistics.fmean(answer.response_tokens for answer in answers),
+        ANSWERS_REPETITION: statistics.fmean(repetition(answer.response) for answer in answers),
+        ANSWERS_IDENTICAL: share,
+        ANSWERS_PROMPTS: prompts,
     }
 
 
@@ -150,6 +155,10 @@ def same_answer(answers: Sequence[Sample]) -> tuple[float, int]:
     prompts = len({prompt for prompt, _ in pairs})
     most = max(Counter(response for _, response in pairs).values())
     return most / prompts, prompts
+
+
+def _is_evaluation(name: str) -> bool:
+    return metrics.of(name).stage == "evaluation"
 
 
 def _fingerprint(sample: Sample) -> str:

@@ -11,8 +11,15 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drpo import metrics
 from drpo.alarms.alarms import Choice
-from drpo.alarms.history import History
+from drpo.alarms.history import (
+    ANSWERS_IDENTICAL,
+    ANSWERS_LENGTH,
+    ANSWERS_PROMPTS,
+    ANSWERS_REPETITION,
+    History,
+)
 from drpo.config.settings import AlarmSettings
 
 IN_A_ROW = 3
@@ -83,12 +90,12 @@ def kl_runaway(history: History, limits: AlarmSettings) -> Finding | None:
 
 def reward_hacking(history: History, _limits: AlarmSettings) -> Finding | None:
     """The learned reward rose since the best evaluation by true reward, which has fallen since."""
-    gold = dict(history.all("eval/gold"))
-    scores = dict(history.all("eval/scores"))
-    gold_se = dict(history.all("eval/gold_se"))
-    score_se = dict(history.all("eval/scores_se"))
+    gold = dict(history.all(metrics.EVAL_GOLD))
+    scores = dict(history.all(metrics.EVAL_SCORES))
+    gold_se = dict(history.all(metrics.error_of(metrics.EVAL_GOLD)))
+    score_se = dict(history.all(metrics.error_of(metrics.EVAL_SCORES)))
     steps = [s for s in gold if s in scores and s in gold_se and s in score_se]
-    if len(steps) < 2 or steps[-1] != history.last_step("eval/gold"):
+    if len(steps) < 2 or steps[-1] != history.last_step(metrics.EVAL_GOLD):
         return None
     now = steps[-1]
     best = max(steps[:-1], key=lambda step: gold[step])
@@ -103,7 +110,7 @@ def reward_hacking(history: History, _limits: AlarmSettings) -> Finding | None:
 
 def length_drift(history: History, limits: AlarmSettings) -> Finding | None:
     """Answers are much longer or shorter than at the start."""
-    name = _freshest(history, "eval/mean_length", "answers/length")
+    name = _freshest(history, metrics.EVAL_MEAN_LENGTH, ANSWERS_LENGTH)
     now = history.settled(name)
     if now is None:
         return None
@@ -117,7 +124,7 @@ def length_drift(history: History, limits: AlarmSettings) -> Finding | None:
 
 def repetition(history: History, limits: AlarmSettings) -> Finding | None:
     """Answers repeat their own word sequences far more than at the start."""
-    name = _freshest(history, "eval/repetition", "answers/repetition")
+    name = _freshest(history, metrics.EVAL_REPETITION, ANSWERS_REPETITION)
     now = history.settled(name)
     if now is None or now - history.start(name) <= limits.alarm_repetition:
         return None
@@ -127,7 +134,7 @@ def repetition(history: History, limits: AlarmSettings) -> Finding | None:
 
 def entropy_collapse(history: History, limits: AlarmSettings) -> Finding | None:
     """The policy's entropy is a small part of what it was."""
-    name = _first_known(history, "policy/entropy_avg", "objective/entropy")
+    name = _first_known(history, metrics.POLICY_ENTROPY_AVG, metrics.OBJECTIVE_ENTROPY)
     now = history.settled(name) if history.has(name) else None
     if now is None:
         return None
@@ -140,9 +147,9 @@ def entropy_collapse(history: History, limits: AlarmSettings) -> Finding | None:
 
 def identical_answers(history: History, limits: AlarmSettings) -> Finding | None:
     """Different prompts get the very same text."""
-    name = _freshest(history, "eval/identical", "answers/identical")
+    name = _freshest(history, metrics.EVAL_IDENTICAL, ANSWERS_IDENTICAL)
     now = history.settled(name)
-    prompts = "eval/prompts" if name == "eval/identical" else "answers/prompts"
+    prompts = metrics.EVAL_PROMPTS if name == metrics.EVAL_IDENTICAL else ANSWERS_PROMPTS
     if now is None or history.last(prompts) < MIN_PROMPTS:
         return None
     # Where few answers are right, yes or no, many prompts share one from the start.
@@ -154,11 +161,11 @@ def identical_answers(history: History, limits: AlarmSettings) -> Finding | None
 
 def unfinished(history: History, limits: AlarmSettings) -> Finding | None:
     """Most answers run into the length limit."""
-    name = _freshest(history, "eval/finished", "completions/clipped_ratio")
+    name = _freshest(history, metrics.EVAL_FINISHED, metrics.COMPLETIONS_CLIPPED_RATIO)
     now = history.settled(name)
     if now is None:
         return None
-    share = 1 - now if name == "eval/finished" else now
+    share = 1 - now if name == metrics.EVAL_FINISHED else now
     if share <= limits.alarm_unfinished:
         return None
     return Finding({"now_share": share}, _stronger_brake(history, 2))
@@ -166,7 +173,7 @@ def unfinished(history: History, limits: AlarmSettings) -> Finding | None:
 
 def clip_fraction(history: History, limits: AlarmSettings) -> Finding | None:
     """Several updates in a row move most tokens out of PPO's trust region."""
-    values = history.recent("policy/clipfrac_avg", IN_A_ROW)
+    values = history.recent(metrics.POLICY_CLIPFRAC_AVG, IN_A_ROW)
     if not values or min(values) <= limits.alarm_clipfrac:
         return None
     return Finding({"now_share": values[-1], "updates": IN_A_ROW})
@@ -174,7 +181,7 @@ def clip_fraction(history: History, limits: AlarmSettings) -> Finding | None:
 
 def value_error(history: History, limits: AlarmSettings) -> Finding | None:
     """The critic explains less than a constant would, long after it was fresh."""
-    name = "val/explained_variance"
+    name = metrics.VAL_EXPLAINED_VARIANCE
     values = history.recent(name, CRITIC_IN_A_ROW)
     if not values or history.last_step(name) < CRITIC_WARM_UP:
         return None
@@ -186,7 +193,7 @@ def value_error(history: History, limits: AlarmSettings) -> Finding | None:
 
 def weak_reward_model(history: History, limits: AlarmSettings) -> Finding | None:
     """The reward model hardly tells the better answer from the worse."""
-    accuracy = history.settled("eval/rm_accuracy")
+    accuracy = history.settled(metrics.EVAL_RM_ACCURACY)
     if accuracy is None or accuracy >= limits.alarm_rm_accuracy:
         return None
     return Finding({"accuracy_share": accuracy, "limit_share": limits.alarm_rm_accuracy})
@@ -200,41 +207,51 @@ def few_reset_answers(history: History, limits: AlarmSettings) -> Finding | None
     # Drawing 4n times from n answers leaves about 2 % of them unseen: fewer seen, fewer there.
     seen_enough = history.reset_episodes >= 4 * limit
     answers = float(len(history.reset_answers)) if seen_enough else float(limit)
-    if history.has("reset/candidates"):
-        answers = min(answers, history.last("reset/candidates"))
+    if history.has(metrics.RESET_CANDIDATES):
+        answers = min(answers, history.last(metrics.RESET_CANDIDATES))
     if answers >= limit:
         return None
     knob = None
-    if history.has("reset/prob"):
-        knob = Choice("knob", "reset_prob", round(history.last("reset/prob") / 2, 3))
+    if history.has(metrics.RESET_PROB):
+        knob = Choice("knob", "reset_prob", round(history.last(metrics.RESET_PROB) / 2, 3))
     return Finding({"answers": answers, "limit": float(limit)}, knob)
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("kl_budget", ("objective/kl", "eval/kl"), kl_budget, "kl"),
-    Rule("kl_runaway", ("objective/kl",), kl_runaway, "kl"),
-    Rule("reward_hacking", ("eval/gold",), reward_hacking, "hacked"),
-    Rule("length_drift", ("eval/mean_length", "answers/length"), length_drift),
-    Rule("repetition", ("eval/repetition", "answers/repetition"), repetition, "repeated"),
+    Rule("kl_budget", (metrics.OBJECTIVE_KL, metrics.EVAL_KL), kl_budget, "kl"),
+    Rule("kl_runaway", (metrics.OBJECTIVE_KL,), kl_runaway, "kl"),
+    Rule("reward_hacking", (metrics.EVAL_GOLD,), reward_hacking, "hacked"),
+    Rule("length_drift", (metrics.EVAL_MEAN_LENGTH, ANSWERS_LENGTH), length_drift),
+    Rule("repetition", (metrics.EVAL_REPETITION, ANSWERS_REPETITION), repetition, "repeated"),
     Rule(
-        "entropy_collapse", ("policy/entropy_avg", "objective/entropy"), entropy_collapse, "alike"
+        "entropy_collapse",
+        (metrics.POLICY_ENTROPY_AVG, metrics.OBJECTIVE_ENTROPY),
+        entropy_collapse,
+        "alike",
     ),
-    Rule("identical_answers", ("eval/identical", "answers/identical"), identical_answers, "same"),
-    Rule("unfinished", ("eval/finished", "completions/clipped_ratio"), unfinished, "unfinished"),
-    Rule("clip_fraction", ("policy/clipfrac_avg",), clip_fraction, "kl"),
-    Rule("value_error", ("val/explained_variance",), value_error, "unusual"),
-    Rule("weak_reward_model", ("eval/rm_accuracy",), weak_reward_model),
-    Rule("few_reset_answers", ("reset/fraction",), few_reset_answers, "reset"),
+    Rule(
+        "identical_answers", (metrics.EVAL_IDENTICAL, ANSWERS_IDENTICAL), identical_answers, "same"
+    ),
+    Rule(
+        "unfinished",
+        (metrics.EVAL_FINISHED, metrics.COMPLETIONS_CLIPPED_RATIO),
+        unfinished,
+        "unfinished",
+    ),
+    Rule("clip_fraction", (metrics.POLICY_CLIPFRAC_AVG,), clip_fraction, "kl"),
+    Rule("value_error", (metrics.VAL_EXPLAINED_VARIANCE,), value_error, "unusual"),
+    Rule("weak_reward_model", (metrics.EVAL_RM_ACCURACY,), weak_reward_model),
+    Rule("few_reset_answers", (metrics.RESET_FRACTION,), few_reset_answers, "reset"),
 )
 
 
 def _kl_series(history: History) -> str:
     """Prompt starts only while there are any: a reset leaves fewer tokens to depart in."""
-    return _freshest(history, "objective/kl_prompt", "objective/kl")
+    return _freshest(history, metrics.part_of(metrics.OBJECTIVE_KL, "prompt"), metrics.OBJECTIVE_KL)
 
 
 def _kl_now(history: History) -> float | None:
-    name = _freshest(history, "eval/kl", _kl_series(history))
+    name = _freshest(history, metrics.EVAL_KL, _kl_series(history))
     return history.settled(name)
 
 
@@ -249,8 +266,8 @@ def _freshest(history: History, *names: str) -> str:
 
 def _stronger_brake(history: History, factor: float) -> Choice | None:
     """Suggest a multiple of the present KL coefficient."""
-    if not history.has("objective/kl_coef"):
+    if not history.has(metrics.OBJECTIVE_KL_COEF):
         return None
-    now: float = history.last("objective/kl_coef")
+    now: float = history.last(metrics.OBJECTIVE_KL_COEF)
     value = min(MAX_KL_COEF, factor * now) if now > 0 else 0.05
     return Choice("knob", "kl_coef", float(f"{value:.3g}"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from drpo import metrics
 from drpo.alarms.handler import Raised, alarms_of
 from drpo.analysis.head_to_head import JUDGES, Change, Comparison, Judge, change_of, compare
 from drpo.config.methods import UPDATING
@@ -191,7 +192,7 @@ def people(store: Store, run_id: str, last: int, first: int) -> Comparison | Non
 
 def risk_of(store: Store, run: Run) -> Risk:
     """How far a run went from its start policy, and its alarms."""
-    seen = store.metrics.since(run.id, names=["eval/kl"])
+    seen = store.metrics.since(run.id, names=[metrics.EVAL_KL])
     last = (run.summary.get("last") or {}).get("kl")
     return Risk(
         kl=last,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.modeling.model_loading import load_causal
@@ -49,12 +50,7 @@ def best_of_n(
 ) -> None:
     """Draw n answers a prompt from the start policy and keep the one the scorer likes best.
 
-    The first draw uses the noise of every evaluation, so step 0 is the start policy itself. KL is
-    the known bound log n - (n - 1)/n: the kept answers' own distribution cannot be read off any
-    network.
-
-    Source: Stiennon et al. 2020, arXiv:2009.01325, appendix G.3; Beirami et al. 2024,
-    arXiv:2401.01879, shows that it is an upper bound.
+    The first draw uses the noise of every evaluation, so step 0 is the start policy itself.
     """
     n, held = config.stages.best_of_n, HeldOut(models, heldout, config)
     weights = models.weights_hash()
@@ -62,10 +58,20 @@ def best_of_n(
     observer.metrics(0, figures(first))
     observer.samples(held.samples(first, 0, weights))
     best = draw_best(held, n, first, lambda done: observer.progress("best of n", done, n))
-    bound = math.log(n) - (n - 1) / n
-    values = figures(best) | {"eval/kl": bound, "eval/kl_se": 0.0}
-    observer.metrics(1, values)
+    observer.metrics(1, figures(best) | kl_bound(n))
     observer.samples(held.samples(best, 1, weights))
+
+
+def kl_bound(n: int) -> dict[str, float]:
+    """KL of the best of n answers: the known bound log n - (n - 1)/n, which has no error.
+
+    The kept answers' own distribution cannot be read off any network.
+
+    Source: Stiennon et al. 2020, arXiv:2009.01325, appendix G.3; Beirami et al. 2024,
+    arXiv:2401.01879, shows that it is an upper bound.
+    """
+    bound = math.log(n) - (n - 1) / n
+    return {metrics.EVAL_KL: bound, metrics.error_of(metrics.EVAL_KL): 0.0}
 
 
 def draw_best(

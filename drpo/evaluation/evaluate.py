@@ -8,13 +8,13 @@ answers, and each other. Results are kept in the store, so that screens show the
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.config.settings import DataSettings
 from drpo.data.gold_reward import GoldScorer
@@ -22,7 +22,7 @@ from drpo.data.pairs import Pair
 from drpo.data.quality.near_duplicates import normalise
 from drpo.data.run_data import load_run_data
 from drpo.errors import DataError
-from drpo.evaluation.baselines import draw_best
+from drpo.evaluation.baselines import draw_best, kl_bound
 from drpo.evaluation.frontier import frontier
 from drpo.evaluation.judges import Answer, Judge, Match, recorded_judge
 from drpo.evaluation.policies import Contestant
@@ -150,11 +150,11 @@ def _evaluate_one(
     rows = _rows(models, held, drawn, start)
     values = _figures(drawn, rows)
     if one.draws > 1:
-        values |= {"kl": math.log(one.draws) - (one.draws - 1) / one.draws, "kl_se": 0.0}
+        values |= kl_bound(one.draws)
     return Evaluated(
         contestant=one,
-        figures=values,
-        start_figures=_figures(start, [replace(row, policy=row.start) for row in rows]),
+        figures=_shortened(values),
+        start_figures=_shortened(_figures(start, [replace(row, policy=row.start) for row in rows])),
         rows=tuple(rows),
         weights=models.weights_hash(),
         win_rates=tuple(_opponents(rows, pairs, judges)),
@@ -213,13 +213,16 @@ def _answers(
 
 
 def _figures(drawn: MeasuredCompletions, rows: Sequence[Row]) -> dict[str, float]:
-    values = {name.removeprefix("eval/"): value for name, value in figures(drawn).items()}
     rouge = RougeL()
     overlap = torch.tensor([rouge(row.policy.text, row.chosen.text) for row in rows])
-    return values | {
-        "rouge_l": float(overlap.mean()),
-        "rouge_l_se": standard_error(overlap),
+    return figures(drawn) | {
+        metrics.EVAL_ROUGE_L: float(overlap.mean()),
+        metrics.error_of(metrics.EVAL_ROUGE_L): standard_error(overlap),
     }
+
+
+def _shortened(values: dict[str, float]) -> dict[str, float]:
+    return {metrics.short(name): value for name, value in values.items()}
 
 
 def _judges(matches: Sequence[Match], further: Sequence[Judge]) -> list[Judge]:

@@ -9,9 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from drpo import metrics
 from drpo.store import Store
 
-FIGURES = ("eval/kl", "eval/scores", "eval/gold", "eval/scores_se", "eval/gold_se")
+FIGURES = (
+    metrics.EVAL_KL,
+    metrics.EVAL_SCORES,
+    metrics.EVAL_GOLD,
+    metrics.error_of(metrics.EVAL_SCORES),
+    metrics.error_of(metrics.EVAL_GOLD),
+)
 FEWEST_POINTS = 4
 """Two parameters are fitted; fewer points than this would fit anything."""
 

@@ -36,7 +36,7 @@ class Evaluated:
 
     contestant: Contestant
     figures: dict[str, float]
-    """Names without prefix, as `scores`, `kl`; standard errors as `_se`."""
+    """Metrics of an evaluation by short name, as `scores`, `kl`, with their standard errors."""
     start_figures: dict[str, float]
     rows: tuple[Row, ...]
     weights: str

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.errors import DataError
@@ -87,7 +88,7 @@ class HeldOut:
             tick: Called with (answers drawn, answers in all).
 
         Returns:
-            Metrics under `eval/`, standard errors as `_se`; and samples for the first prompts.
+            The metrics of an evaluation with standard errors; and samples for the first prompts.
         """
         measured = self.draw(self.models.policy, tick=tick)
         return figures(measured), self.samples(measured, step, weights)
@@ -193,21 +194,21 @@ def figures(measured: MeasuredCompletions) -> dict[str, float]:
     texts = [a.text for a in measured.completions]
     values: dict[str, float] = {}
     for name, column in (
-        ("scores", measured.scores[~measured.scores.isnan()]),
-        ("gold", measured.gold[~measured.gold.isnan()]),
-        ("kl", measured.kl),
-        ("mean_length", lengths),
-        ("finished", finished),
-        ("repetition", repeated),
-        ("entropy", measured.entropy),
+        (metrics.EVAL_SCORES, measured.scores[~measured.scores.isnan()]),
+        (metrics.EVAL_GOLD, measured.gold[~measured.gold.isnan()]),
+        (metrics.EVAL_KL, measured.kl),
+        (metrics.EVAL_MEAN_LENGTH, lengths),
+        (metrics.EVAL_FINISHED, finished),
+        (metrics.EVAL_REPETITION, repeated),
+        (metrics.EVAL_ENTROPY, measured.entropy),
     ):
         if len(column):
-            values[f"eval/{name}"] = float(column.mean())
-            values[f"eval/{name}_se"] = standard_error(column)
-    values["eval/distinct_1"] = distinct(1, [a.ids for a in measured.completions])
-    values["eval/distinct_2"] = distinct(2, [a.ids for a in measured.completions])
-    values["eval/identical"] = max(texts.count(text) for text in set(texts)) / len(texts)
-    values["eval/prompts"] = float(len(texts))
+            values[name] = float(column.mean())
+            values[metrics.error_of(name)] = standard_error(column)
+    values[metrics.EVAL_DISTINCT_1] = distinct(1, [a.ids for a in measured.completions])
+    values[metrics.EVAL_DISTINCT_2] = distinct(2, [a.ids for a in measured.completions])
+    values[metrics.EVAL_IDENTICAL] = max(texts.count(text) for text in set(texts)) / len(texts)
+    values[metrics.EVAL_PROMPTS] = float(len(texts))
     return values
 
 

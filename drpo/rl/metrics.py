@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from drpo import metrics
 from drpo.modeling.scorers import Completion
 from drpo.rl.advantages import explained_variance
 from drpo.rl.batches import Episodes
@@ -21,13 +22,13 @@ from drpo.types import Sample, known
 
 @dataclass
 class Clock:
-    """Seconds by part of an update."""
+    """Seconds by part of an update, under the names of their metrics."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.perf_counter)
 
     def lap(self, name: str) -> None:
-        """Book the time since the last lap under a name."""
+        """Book the time since the last lap under a metric's name."""
         now = time.perf_counter()
         self.seconds[name] = now - self._last
         self._last = now
@@ -74,46 +75,44 @@ def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[st
     seconds = sum(update.seconds.values())
     prefixes = [float(s.prefix) for s in update.starts if s.reset]
     values = {
-        "objective/scores": float(update.scores.mean()),
-        "objective/kl": float(kl.mean()),
-        "objective/entropy": float(-update.old.log_probs.sum(dim=1).mean()),
-        "objective/non_score_reward": float(cost.mean()),
-        "objective/rlhf_reward": float((update.scores + cost).mean()),
-        "objective/kl_coef": update.kl_coef,
-        "policy/entropy_avg": float(update.old.entropy.sum() / tokens),
-        "val/num_eos_tokens": float(finished.sum()),
-        "val/explained_variance": explained_variance(
+        metrics.OBJECTIVE_SCORES: float(update.scores.mean()),
+        metrics.OBJECTIVE_KL: float(kl.mean()),
+        metrics.OBJECTIVE_ENTROPY: float(-update.old.log_probs.sum(dim=1).mean()),
+        metrics.OBJECTIVE_NON_SCORE_REWARD: float(cost.mean()),
+        metrics.OBJECTIVE_RLHF_REWARD: float((update.scores + cost).mean()),
+        metrics.OBJECTIVE_KL_COEF: update.kl_coef,
+        metrics.POLICY_ENTROPY_AVG: float(update.old.entropy.sum() / tokens),
+        metrics.VAL_NUM_EOS_TOKENS: float(finished.sum()),
+        metrics.VAL_EXPLAINED_VARIANCE: explained_variance(
             update.old.values, update.credit.returns, acted
         ),
-        "completions/mean_length": float(lengths.mean()),
-        "completions/clipped_ratio": float(1 - finished.mean()),
-        "reset/prob": update.reset_prob,
-        "reset/fraction": float(resets.float().mean()),
-        "reset/candidates": float(len(episodes.pool)),
-        "lr": update.learning_rate,
-        "episode": float(state.episodes),
-        "eps": len(update.starts) / seconds,
-        "timing_s/update": seconds,
+        metrics.COMPLETIONS_MEAN_LENGTH: float(lengths.mean()),
+        metrics.COMPLETIONS_CLIPPED_RATIO: float(1 - finished.mean()),
+        metrics.RESET_PROB: update.reset_prob,
+        metrics.RESET_FRACTION: float(resets.float().mean()),
+        metrics.RESET_CANDIDATES: float(len(episodes.pool)),
+        metrics.LR: update.learning_rate,
+        metrics.EPISODE: float(state.episodes),
+        metrics.EPS: len(update.starts) / seconds,
+        metrics.TIMING_S_UPDATE: seconds,
     }
     if prefixes:
-        values["reset/prefix_len_mean"] = sum(prefixes) / len(prefixes)
-    for name, mask in (("reset", resets), ("prompt", ~resets)):
-        if bool(mask.any()):
-            values[f"objective/scores_{name}"] = float(update.scores[mask].mean())
-            values[f"objective/kl_{name}"] = float(kl[mask].mean())
-    values |= _gold_metrics(update, resets)
-    values |= {f"timing_s/{name}": spent for name, spent in update.seconds.items()}
-    return values | update.learned
-
-
-def _gold_metrics(update: Update, resets: Bool[Tensor, " batch"]) -> dict[str, float]:
+        values[metrics.RESET_PREFIX_LEN_MEAN] = sum(prefixes) / len(prefixes)
     stated = ~update.gold.isnan()
-    parts = (
-        ("objective/gold", stated),
-        ("objective/gold_reset", stated & resets),
-        ("objective/gold_prompt", stated & ~resets),
-    )
-    return {name: float(update.gold[mask].mean()) for name, mask in parts if bool(mask.any())}
+    if bool(stated.any()):
+        values[metrics.OBJECTIVE_GOLD] = float(update.gold[stated].mean())
+    values |= _by_start(metrics.OBJECTIVE_SCORES, update.scores, resets)
+    values |= _by_start(metrics.OBJECTIVE_KL, kl, resets)
+    values |= _by_start(metrics.OBJECTIVE_GOLD, update.gold[stated], resets[stated])
+    return values | update.seconds | update.learned
+
+
+def _by_start(
+    name: str, column: Float[Tensor, " batch"], resets: Bool[Tensor, " batch"]
+) -> dict[str, float]:
+    """The means over resets and over prompt starts, each where there are any."""
+    parts = ((metrics.part_of(name, "reset"), resets), (metrics.part_of(name, "prompt"), ~resets))
+    return {part: float(column[mask].mean()) for part, mask in parts if bool(mask.any())}
 
 
 def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.errors import TrainingDivergedError
 from drpo.modeling.models import Models
@@ -225,13 +226,13 @@ def clip_gradients(models: Models, limit: float) -> None:
 def _averages(totals: dict[str, float]) -> dict[str, float]:
     mean = {name: value / totals["tokens"] for name, value in totals.items()}
     return {
-        "loss/policy_avg": mean["policy_loss"],
-        "loss/value_avg": mean["value_loss"],
-        "policy/approxkl_avg": mean["approxkl"],
-        "policy/clipfrac_avg": mean["clipped"],
-        "val/clipfrac_avg": mean["value_clipped"],
-        "val/ratio": 1.0 + mean["ratio_excess"],
-        "val/ratio_var": mean["ratio_excess_squared"] - mean["ratio_excess"] ** 2,
+        metrics.LOSS_POLICY_AVG: mean["policy_loss"],
+        metrics.LOSS_VALUE_AVG: mean["value_loss"],
+        metrics.POLICY_APPROXKL_AVG: mean["approxkl"],
+        metrics.POLICY_CLIPFRAC_AVG: mean["clipped"],
+        metrics.VAL_CLIPFRAC_AVG: mean["value_clipped"],
+        metrics.VAL_RATIO: 1.0 + mean["ratio_excess"],
+        metrics.VAL_RATIO_VAR: mean["ratio_excess_squared"] - mean["ratio_excess"] ** 2,
     }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from drpo import metrics
 from drpo.config.methods import live_settings
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
@@ -103,7 +104,7 @@ def _one_update(
 
     # 1. Start at the prompt, or part-way through an offline answer.
     starts = episodes.starts(step, reset_prob)
-    clock.lap("starts")
+    clock.lap(metrics.TIMING_S_STARTS)
 
     # 2. Act. `acted` is True only on tokens the policy chose.
     sampling = sampling_of(models, config, config.sampling.temperature)
@@ -122,7 +123,7 @@ def _one_update(
         precision=models.precision,
     )
     weights = models.weights_hash()
-    clock.lap("rollout")
+    clock.lap(metrics.TIMING_S_ROLLOUT)
 
     # 3. Score whole answers, prefix included; measure KL where the policy acted.
     completions = episodes.completions(starts, rollout)
@@ -130,14 +131,14 @@ def _one_update(
     scores = penalise_unfinished(scores, rollout.finished, config.sampling.missing_eos_penalty)
     epochs = split_minibatches(rollout, config, step)
     old = old_policy_stats(models, rollout, epochs, config)
-    clock.lap("scoring")
+    clock.lap(metrics.TIMING_S_SCORING)
 
     # 4. Assign credit, and learn.
     credit = assign_credit(scores, old, rollout, config, kl_coef)
     for group in state.optimizer.param_groups:
         group["lr"] = lr
     learned = learn(models, state.optimizer, rollout, old, credit, epochs, config)
-    clock.lap("learning")
+    clock.lap(metrics.TIMING_S_LEARNING)
 
     return Update(
         starts=starts,
@@ -180,7 +181,7 @@ def _evaluate(
         weights=models.weights_hash(),
         tick=lambda done, total: observer.progress("evaluation", done, total),
     )
-    values["timing_s/evaluation"] = time.perf_counter() - began
+    values[metrics.TIMING_S_EVALUATION] = time.perf_counter() - began
     observer.metrics(state.step, values)
     observer.samples(samples)
     checkpoint.save_snapshot(models, state.step, checkpoint_dir)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from drpo import metrics
 from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.data.run_data import RunData
@@ -49,12 +50,12 @@ class Stage:
     folder: Path
     observer: RunObserver
 
-    def once(self, name: str, metric_prefix: str, train: Callable[..., StageResult]) -> str:
+    def once(self, name: str, curves: metrics.Stage, train: Callable[..., StageResult]) -> str:
         """Run a stage unless it is finished already, and return its model's folder.
 
         Args:
             name: Its folder under `models/`, and how progress calls it.
-            metric_prefix: Put before the names of its curves: `rm` makes `rm/loss`.
+            curves: The stage that its metrics are declared under: `rm` makes `rm/loss`.
             train: A stage function that lacks only folder, progress and stop.
         """
         out = self.folder / "models" / name
@@ -64,11 +65,11 @@ class Stage:
         out.parent.mkdir(parents=True, exist_ok=True)
         label = name.replace("_", " ")
         self.observer.progress(label, 0, 0)
-        self.observer.begin_stage(metric_prefix)
+        self.observer.begin_stage(curves)
 
         def progress(_stage: str, done: int, total: int, values: dict[str, float]) -> None:
             self.observer.progress(label, done, total)
-            self.observer.stage_metrics(metric_prefix, done, values)
+            self.observer.stage_metrics(curves, done, values)
 
         result = train(out=out, progress=progress, should_stop=self.observer.should_stop)
         # TRL's trainers refer to themselves in a circle, so the stage's models would stay where
@@ -256,7 +257,9 @@ def _measure_reward_model(models: Models, heldout: list[Pair], observer: RunObse
     pairs = heldout[:RM_PAIRS]
     observer.progress("reward model accuracy", 0, len(pairs))
     accuracy, error = baselines.accuracy_of(models.learned, pairs, models)
-    observer.metrics(0, {"eval/rm_accuracy": accuracy, "eval/rm_accuracy_se": error})
+    observer.metrics(
+        0, {metrics.EVAL_RM_ACCURACY: accuracy, metrics.error_of(metrics.EVAL_RM_ACCURACY): error}
+    )
 
 
 def export(config: RunConfig, folder: Path, out: Path) -> int | None:

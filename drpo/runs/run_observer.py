@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from drpo.config.settings import AlarmSettings
+from drpo.metrics import Stage
 from drpo.types import Observer
 
 
@@ -16,12 +17,12 @@ class RunObserver(Observer, Protocol):
         """Say whether somebody asked to stop; called often inside a stage, must be cheap."""
         ...
 
-    def begin_stage(self, prefix: str) -> None:
-        """Forget what an earlier attempt at a stage said: everything named `prefix/...`."""
+    def begin_stage(self, stage: Stage) -> None:
+        """Forget what an earlier attempt at a stage said: all of its metrics."""
         ...
 
-    def stage_metrics(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
-        """Take figures of a stage, by the stage's own steps, to be named `prefix/...`."""
+    def stage_metrics(self, stage: Stage, step: int, values: Mapping[str, float]) -> None:
+        """Take figures of a stage by its own steps, to be named as its metrics are."""
         ...
 
     def note(self, **figures: Any) -> None:  # noqa: ANN401 - any JSON

@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from drpo import metrics
 from drpo.alarms.handler import AlarmHandler
 from drpo.config.settings import AlarmSettings
+from drpo.metrics import Stage
 from drpo.store import Store
 from drpo.store.schema import Command, EventRow
 from drpo.types import Control, Sample, finite
@@ -25,14 +27,8 @@ HEARD_EVERY = 0.5
 """Seconds between two looks at the commands inside a long stage."""
 REWRITTEN = ("checkpoint",)
 """Events after the last checkpoint that a resumed run writes again."""
-SUMMARY = {
-    "scores": "eval/scores",
-    "gold": "eval/gold",
-    "kl": "eval/kl",
-    "mean_length": "eval/mean_length",
-    "scores_se": "eval/scores_se",
-    "gold_se": "eval/gold_se",
-}
+SUMMARY = (*metrics.HEADLINE, *(metrics.error_of(name) for name in metrics.REWARDS))
+"""What the summary keeps of an evaluation, by short name."""
 
 
 class StoreObserver:
@@ -146,13 +142,13 @@ class StoreObserver:
             alarms = self.alarms
             self._safely(lambda: alarms.metrics(step, values))
 
-    def begin_stage(self, prefix: str) -> None:
+    def begin_stage(self, stage: Stage) -> None:
         """Forget the curves of a stage that was cut off and begins anew."""
-        self._safely(lambda: self.store.metrics.forget(self.run_id, prefix))
+        self._safely(lambda: self.store.metrics.forget(self.run_id, stage))
 
-    def stage_metrics(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
+    def stage_metrics(self, stage: Stage, step: int, values: Mapping[str, float]) -> None:
         """Write figures of a stage before the policy's training, over the stage's own steps."""
-        named = {f"{prefix}/{name}": value for name, value in values.items()}
+        named = {metrics.in_stage(stage, name): value for name, value in values.items()}
         self._safely(lambda: self.store.metrics.append(self.run_id, step, named))
 
     def note(self, **figures: Any) -> None:  # noqa: ANN401 - any JSON
@@ -245,12 +241,12 @@ class StoreObserver:
 
     def _sum_up(self, step: int, values: Mapping[str, float]) -> None:
         self.summary["updates"] = step
-        if "episode" in values:
-            self.summary["episodes"] = int(values["episode"])
-        if "timing_s/update" in values:
-            self.summary["seconds_per_update"] = values["timing_s/update"]
-        if "eval/kl" in values:  # an evaluation; its scores may be unknown
-            figures = {short: values[name] for short, name in SUMMARY.items() if name in values}
+        if metrics.EPISODE in values:
+            self.summary["episodes"] = int(values[metrics.EPISODE])
+        if metrics.TIMING_S_UPDATE in values:
+            self.summary["seconds_per_update"] = values[metrics.TIMING_S_UPDATE]
+        if metrics.EVAL_KL in values:  # an evaluation; its scores may be unknown
+            figures = {metrics.short(name): values[name] for name in SUMMARY if name in values}
             point = {"step": step, **figures}
             first = self.summary.get("first")
             if first is None or first["step"] >= step:

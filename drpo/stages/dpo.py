@@ -10,6 +10,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.modeling.model_loading import context_length, load_causal
 from drpo.modeling.pair_encoding import encode
@@ -29,7 +30,12 @@ from drpo.stages.common import (
     save,
 )
 
-_FIGURES = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins")
+_FIGURES = (
+    metrics.DPO_REWARDS_CHOSEN,
+    metrics.DPO_REWARDS_REJECTED,
+    metrics.DPO_REWARDS_ACCURACIES,
+    metrics.DPO_REWARDS_MARGINS,
+)
 
 
 class _TokenisedDPO(DPOTrainer):  # type: ignore[misc]
@@ -97,11 +103,13 @@ def train_dpo(
         figures = trainer.evaluate() if heldout else last_step(trainer)
         save(trainer.model, tokenizer, out)
     prefix = "eval_" if heldout else ""
-    metrics = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
-    metrics |= {
-        name: float(figures[prefix + name]) for name in _FIGURES if prefix + name in figures
+    measured = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
+    measured |= {
+        name: float(figures[prefix + name])
+        for name in map(metrics.short, _FIGURES)
+        if prefix + name in figures
     }
-    return StageResult(out, metrics, stopped)
+    return StageResult(out, measured, stopped)
 
 
 def _rows(

@@ -21,6 +21,7 @@ from transformers import (
 )
 from trl import RewardConfig, RewardTrainer
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.errors import ModelError
 from drpo.modeling.model_loading import context_length, load_causal, one_at_a_time
@@ -45,6 +46,9 @@ from drpo.stages.common import (
 # Ranking leaves the level of rewards open; this pulls it to zero, so that a fixed penalty for
 # unfinished answers means the same with every reward model.
 _CENTRE = 0.01
+_ACCURACY = metrics.short(metrics.RM_ACCURACY)
+_MARGIN = metrics.short(metrics.RM_MARGIN)
+_MEAN_REWARD = metrics.short(metrics.RM_MEAN_REWARD)
 
 
 def train_reward_model(
@@ -107,11 +111,11 @@ def train_reward_model(
         whole.config.drpo_pooling = stages.rm_pooling
         figures = _measure(RewardModel(whole, tokenizer, stages.rm_pooling), heldout)
         save(trainer.model, tokenizer, out)
-    metrics = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
-    for name in ("accuracy", "margin", "mean_reward"):
+    measured = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
+    for name in (_ACCURACY, _MARGIN, _MEAN_REWARD):
         if name in figures or name in last:
-            metrics[name] = float(figures.get(name, last.get(name, 0.0)))
-    return StageResult(out, metrics, stopped)
+            measured[name] = float(figures.get(name, last.get(name, 0.0)))
+    return StageResult(out, measured, stopped)
 
 
 class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
@@ -170,9 +174,9 @@ class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
     def _note(self, chosen: Float[Tensor, " pairs"], rejected: Float[Tensor, " pairs"]) -> None:
         """Leave the step's figures where TRL's `log` picks them up."""
         figures = self._metrics["train"]
-        figures["accuracy"].append((chosen > rejected).float().mean().item())
-        figures["margin"].append((chosen - rejected).mean().item())
-        figures["mean_reward"].append(torch.cat([chosen, rejected]).mean().item())
+        figures[_ACCURACY].append((chosen > rejected).float().mean().item())
+        figures[_MARGIN].append((chosen - rejected).mean().item())
+        figures[_MEAN_REWARD].append(torch.cat([chosen, rejected]).mean().item())
 
 
 class _Collator:
@@ -224,9 +228,9 @@ def _measure(reward: RewardModel, heldout: Sequence[Preference]) -> Mapping[str,
     rejected = reward.score_texts(prompts, [pair.rejected for pair in heldout])
     gaps = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
     return {
-        "accuracy": fmean(gap > 0 for gap in gaps),
-        "margin": fmean(gaps),
-        "mean_reward": fmean([*chosen, *rejected]),
+        _ACCURACY: fmean(gap > 0 for gap in gaps),
+        _MARGIN: fmean(gaps),
+        _MEAN_REWARD: fmean([*chosen, *rejected]),
     }
 
 

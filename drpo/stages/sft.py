@@ -9,6 +9,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.modeling.model_loading import context_length, load_causal
 from drpo.modeling.pair_encoding import encode
@@ -81,11 +82,11 @@ def train_sft(
             peft_config=lora(config, "CAUSAL_LM"),
         )
         stopped = run_trainer(trainer, hooks)
-        metrics = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
+        measured = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
         if heldout:
-            metrics["loss"] = float(trainer.evaluate()["eval_loss"])
+            measured[metrics.short(metrics.SFT_LOSS)] = float(trainer.evaluate()["eval_loss"])
         save(trainer.model, tokenizer, out)
-    return StageResult(out, metrics, stopped)
+    return StageResult(out, measured, stopped)
 
 
 def _rows(

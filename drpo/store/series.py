@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from drpo.metrics import OWN_STEPS
 from drpo.store.schema import Metric, SampleRow
 from drpo.types import Sample
 
 if TYPE_CHECKING:
     import pandas as pd
-
-STAGES = ("sft", "rm", "dpo")
-"""Metrics of these stages are named `rm/loss` and so on, over the stage's own steps."""
 
 
 class Metrics:
@@ -81,7 +79,7 @@ class Metrics:
 
     def truncate(self, run_id: str, *, after_step: int) -> None:
         """Forget what a resumed run will write again; finished stages count steps of their own."""
-        policy_only = [Metric.name.not_like(f"{stage}/%") for stage in STAGES]
+        policy_only = [Metric.name.not_like(f"{stage}/%") for stage in OWN_STEPS]
         with self._session.begin() as session:
             session.execute(
                 delete(Metric).where(

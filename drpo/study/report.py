@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from drpo import metrics
 from drpo.runs.demo import COMMON
 from drpo.store import Store
 from drpo.study import tables
@@ -285,7 +286,7 @@ def _draw(arms: Arms, title: str, y_title: str, path: Path) -> None:
         curve(
             LABELS[arm],
             [course.episodes for course in seeds.values()],
-            [course.values["eval/gold"] for course in seeds.values()],
+            [course.values[metrics.EVAL_GOLD] for course in seeds.values()],
         )
         for arm, seeds in arms.items()
     ]

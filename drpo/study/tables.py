@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from drpo import metrics
 from drpo.config.methods import UPDATING
 from drpo.evaluation.storage import evaluation_of
 from drpo.stats.intervals import Interval, mean_over_seeds, paired_difference
@@ -18,7 +19,7 @@ from drpo.study.execute import run_of
 from drpo.study.plan import Planned
 
 Floats = NDArray[np.float64]
-METRICS = ("eval/gold", "eval/scores", "eval/kl", "eval/mean_length", "eval/finished")
+METRICS = (*metrics.REWARDS, metrics.EVAL_KL, metrics.EVAL_MEAN_LENGTH, metrics.EVAL_FINISHED)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def episodes_to(course: Course, name: str, level: float) -> float | None:
     return float(episodes[first - 1] + way * (episodes[first] - episodes[first - 1]))
 
 
-def speed(arms: Mapping[str, Mapping[int, Course]], name: str = "eval/gold") -> pd.DataFrame:
+def speed(arms: Mapping[str, Mapping[int, Course]], name: str = metrics.EVAL_GOLD) -> pd.DataFrame:
     """How fast and how far each arm gets, beside the arm without resets.
 
     Half of the best: half of the highest mean final rate of any arm. A run that never gets there
@@ -129,9 +130,9 @@ def outcome(arms: Mapping[str, Mapping[int, Course]], control: str) -> pd.DataFr
         for judge in ("gold", "reward_model"):
             rates = [c.win_rates[judge] for c in seeds.values() if judge in c.win_rates]
             cells |= _cells(f"win_{judge}", mean_over_seeds(rates), least=0.0, most=1.0)
-        for name in ("gold", "scores", "kl"):
-            cells |= _cells(name, mean_over_seeds(_finals(seeds, f"eval/{name}")))
-        cells |= _cells("gold_gain", against(seeds, arms.get(control, {}), "eval/gold"))
+        for name in (*metrics.REWARDS, metrics.EVAL_KL):
+            cells |= _cells(metrics.short(name), mean_over_seeds(_finals(seeds, name)))
+        cells |= _cells("gold_gain", against(seeds, arms.get(control, {}), metrics.EVAL_GOLD))
         cells["minutes"] = np.mean([course.seconds for course in seeds.values()]) / 60
         rows.append(cells)
     return pd.DataFrame(rows)
@@ -143,7 +144,7 @@ def start_line(found: Sequence[Course], starts: Sequence[float]) -> pd.DataFrame
     Differences are paired by seed: to no resets, and of annealing to the better of the two
     constant arms on the same start, both at the end and over the whole of training.
     """
-    name, rows = "eval/gold", []
+    name, rows = metrics.EVAL_GOLD, []
     for success in starts:
         arms = _arms_at(found, success)
         constant = [arms[arm] for arm in ("p0", "p0.5") if arms.get(arm)]
@@ -206,7 +207,7 @@ def raw(found: Sequence[Course]) -> pd.DataFrame:
             "seed": course.planned.seed,
             "run": course.run_id,
             "episodes": int(episodes),
-            **{name.removeprefix("eval/"): values[at] for name, values in course.values.items()},
+            **{metrics.short(name): values[at] for name, values in course.values.items()},
             # Of the whole run, so beside its last evaluation only.
             **(_whole(course) if at == len(course.episodes) - 1 else {}),
         }
@@ -240,7 +241,7 @@ def _better(
 
 
 def _share(name: str, seeds: Mapping[int, Course]) -> dict[str, float | None]:
-    return _cells(name, mean_over_seeds(_finals(seeds, "eval/gold")), least=0.0, most=1.0)
+    return _cells(name, mean_over_seeds(_finals(seeds, metrics.EVAL_GOLD)), least=0.0, most=1.0)
 
 
 def _finals(seeds: Mapping[int, Course], name: str) -> Floats:

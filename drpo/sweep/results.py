@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from drpo import metrics
 from drpo.stats.intervals import mean_over_seeds
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
@@ -39,7 +40,6 @@ Point = tuple[float, float]
 """An evaluation's value and its standard error."""
 Curves = dict[str, dict[int, Point]]
 """Evaluations by run and step."""
-GOLD, SCORES, ERROR = "eval/gold", "eval/scores", "_se"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Board:
     plan: SweepPlan
     cells: list[Cell]
     notes: Mapping[str, Any] = field(default_factory=dict)
-    metric: str = GOLD
+    metric: str = metrics.EVAL_GOLD
     """What the cells are compared by."""
 
     @classmethod
@@ -158,7 +158,8 @@ class Board:
         runs += store.runs.all(sweep_id=sweep_id, archived=True, deleted=True, limit=MANY)
         curves = _curves(store, [run.id for run in runs], plan.metric)
         # True reward where the data know it: then every run's first evaluation has it.
-        metric = plan.metric if plan.metric != AUTO else GOLD if curves[GOLD] else SCORES
+        known = next((name for name in metrics.REWARDS if curves.get(name)), metrics.EVAL_SCORES)
+        metric = known if plan.metric == AUTO else plan.metric
         cells = _cells(plan, runs, curves[metric], notes)
         return cls(sweep.id, sweep.name, sweep.status, plan, cells, notes, metric)
 
@@ -275,15 +276,15 @@ def _sweep_run(run: Run, curve: dict[int, Point]) -> SweepRun:
 
 def _curves(store: Store, run_ids: Sequence[str], metric: str) -> dict[str, Curves]:
     """The evaluations of all runs by metric, run and step."""
-    wanted = (GOLD, SCORES) if metric == AUTO else (metric,)
-    names = [name + tail for name in wanted for tail in ("", ERROR)]
+    wanted = metrics.REWARDS if metric == AUTO else (metric,)
+    names = [*wanted, *map(metrics.error_of, wanted)]
     told: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for run_id, step, name, value in store.metrics.of_runs(run_ids, names):
         told[name, run_id][step] = value
     curves: dict[str, Curves] = {name: {} for name in wanted}
     for name in wanted:
         for run_id in run_ids:
-            errors = told[name + ERROR, run_id]
+            errors = told[metrics.error_of(name), run_id]
             points = {s: (v, errors.get(s, math.nan)) for s, v in told[name, run_id].items()}
             if points:
                 curves[name][run_id] = points

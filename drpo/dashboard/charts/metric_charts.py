@@ -11,7 +11,7 @@ from drpo.dashboard.charts.annotations import Mark
 from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
 from drpo.dashboard.charts.run_charts import SPLITS
 from drpo.i18n import has, t
-from drpo.store.series import STAGES
+from drpo.metrics import OWN_STEPS
 
 MEANINGS = (
     ("gold", "gold"),
@@ -40,7 +40,7 @@ class MetricPanel:
     @property
     def stage(self) -> str:
         """The stage whose own steps the metric is measured at; "" for updates of the policy."""
-        return self.group if self.group in STAGES else ""
+        return self.group if self.group in OWN_STEPS else ""
 
 
 def metric_panels(names: Iterable[str]) -> list[MetricPanel]:

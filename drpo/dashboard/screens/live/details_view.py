@@ -23,10 +23,10 @@ from drpo.dashboard.state import services, url_state
 from drpo.dashboard.state.metric_series import Feed, config_of, turned
 from drpo.i18n import t
 from drpo.i18n.format import share, size
+from drpo.metrics import OWN_STEPS
 from drpo.runs import event_words
 from drpo.store import run_folder
 from drpo.store.schema import Run
-from drpo.store.series import STAGES
 from drpo.system import processes
 
 LOG_BYTES = 16_000
@@ -138,7 +138,7 @@ def _csv(feed: Feed) -> str:
     clocks: dict[str, dict[str, pd.Series]] = {}
     for name, series in feed.series.items():
         stage = name.split("/")[0]
-        columns = clocks.setdefault(stage if stage in STAGES else "update", {})
+        columns = clocks.setdefault(stage if stage in OWN_STEPS else "update", {})
         columns[name] = pd.Series(series.values, index=series.steps)
     tables = {clock: pd.DataFrame(columns) for clock, columns in clocks.items()}
     return str(pd.concat(tables, names=["clock", "step"]).to_csv()) if tables else ""
