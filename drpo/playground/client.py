@@ -8,7 +8,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -122,18 +121,15 @@ class Playground:
         workspace().mkdir(parents=True, exist_ok=True)
         # A short path of its own, open to its owner only: a socket's name has at most 108 bytes.
         folder = Path(tempfile.mkdtemp(prefix="drpo-"))
-        words = [sys.executable, "-m", "drpo.playground.engine", str(folder)]
-        if self._idle_seconds is not None:
-            words.append(str(self._idle_seconds))
-        with (workspace() / "playground.log").open("ab") as output:
-            child = subprocess.Popen(
-                words,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=os.environ | {"DRPO_HOME": str(workspace())},
-            )
+        idle = [] if self._idle_seconds is None else [str(self._idle_seconds)]
+        child = processes.start_module(
+            "drpo.playground.engine",
+            str(folder),
+            *idle,
+            log=workspace() / "playground.log",
+            stdin=subprocess.PIPE,
+            environment={"DRPO_HOME": str(workspace())},
+        )
         _started[:] = [one for one in _started if one.poll() is None] + [child]
         if child.stdin is not None:
             child.stdin.write(secrets.token_hex(32).encode() + b"\n")

@@ -39,15 +39,8 @@ def start_detached() -> None:
     if processes.Lock(workspace() / "supervisor.lock").holder() is not None:
         return
     workspace().mkdir(parents=True, exist_ok=True)
-    with (workspace() / "supervisor.log").open("ab") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "drpo.runs.background_supervisor"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    _children.append(child)
+    log_file = workspace() / "supervisor.log"
+    _children.append(processes.start_module("drpo.runs.background_supervisor", log=log_file))
 
 
 def main() -> None:

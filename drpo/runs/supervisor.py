@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -237,7 +236,7 @@ def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[byt
     """Start a run's worker in a session of its own, its output in worker.log."""
     folder = run_folder(run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {
+    environment = {
         "DRPO_HOME": str(workspace()),
         "DRPO_DATABASE_URL": store.url,
         "PYTHONUNBUFFERED": "1",
@@ -246,15 +245,9 @@ def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[byt
     if device.startswith("cuda:"):
         # The worker sees this one GPU, as cuda:0: nothing it does can land on another run's.
         environment["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
-    with (folder / "worker.log").open("ab") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "drpo.runs.worker", run_id],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=environment,
-        )
+    child = processes.start_module(
+        "drpo.runs.worker", run_id, log=folder / "worker.log", environment=environment
+    )
     store.runs.change(run_id, pid=child.pid, pid_started=processes.start_time(child.pid))
     return child
 

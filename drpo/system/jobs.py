@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -58,14 +57,7 @@ class Jobs:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         write_json(folder / "options.json", options)
-        with (folder / "log.txt").open("wb") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", module, str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        child = processes.start_module(module, str(folder), log=folder / "log.txt")
         self._children[folder] = child
         begun = {"pid": child.pid, "started": processes.start_time(child.pid), "at": time.time()}
         write_json(folder / "process.json", begun)

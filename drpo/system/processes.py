@@ -9,16 +9,59 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import psutil
 
-from drpo.store.schema import Run
+if TYPE_CHECKING:
+    from drpo.store.schema import Run  # data files are decoded without a store
 
 SAME_START = 0.5
 """Seconds by which two readings of one process's start may differ on the clock of the wall."""
+
+
+def start_module(
+    module: str,
+    *arguments: str,
+    log: Path | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start `python -m module` with this Python.
+
+    Args:
+        module: The module; its `main` reads the arguments.
+        arguments: What stands behind it on the command line.
+        log: Both outputs are added to this file, and the process leads a session of its own: it
+            outlives this one, a closed terminal and a Ctrl-C. Without it, the outputs are two
+            pipes, and whoever started the process reads them and ends it.
+        stdin: What it reads: nothing, an open file, or `subprocess.PIPE`.
+        environment: Variables beside this process's own.
+
+    Returns:
+        The process. Keep it, or Python complains of a child that nobody waited for.
+
+    Raises:
+        OSError: The log cannot be written, or the system has no room for another process.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    variables = {**os.environ, **(environment or {})}
+    pipe = subprocess.PIPE
+    if log is None:
+        return subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, env=variables)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=variables,
+        )
 
 
 def hostname() -> str:

@@ -8,10 +8,8 @@ child process with a limit on its memory decodes, and hands over one JSON text a
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from typing import IO, Any
 
 from drpo.data.io.limits import UnreadableError
 from drpo.data.io.source import Source
+from drpo.system.processes import start_module
 
 REASON_CHARS = 300
 
@@ -34,14 +33,11 @@ def columnar_rows(source: Source) -> Iterator[dict[str, Any]]:
             shutil.copyfileobj(stream, unpacked, 1 << 20)
         unpacked.seek(0)
         bounds = (str(source.limits.text_bytes), str(source.limits.decode_bytes))
-        command = [sys.executable, "-m", "drpo.data.io.decode_columnar", *bounds]
-        environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
-        with subprocess.Popen(
-            command,
+        with start_module(
+            "drpo.data.io.decode_columnar",
+            *bounds,
             stdin=unpacked,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
+            environment={"ARROW_DEFAULT_MEMORY_POOL": "system"},
         ) as child:
             yield from _rows_of(child, source)
 
