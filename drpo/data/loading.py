@@ -81,7 +81,7 @@ def nothing_usable(loaded: PairSet) -> str:
             "and pairs with a chosen and a rejected answer as data."
         )
     counts = loaded.problems.counts()
-    said = ", ".join(f"{count} x {KINDS[code].title}" for code, count in counts.items())
+    said = ", ".join(f"{count} x {KINDS[code].title('en')}" for code, count in counts.items())
     return (
         f"{loaded.name}: none of its {loaded.rows} rows can be used ({said or 'no rows'}). "
         "`drpo data check FILE` names the rows."
@@ -136,7 +136,7 @@ def _count_demonstrations(loaded: PairSet, rows: Iterator[RawRow], layout: Layou
         try:
             demonstration(raw, layout)
         except RowError as error:
-            loaded.problems.add(error.kind, raw.number, str(error))
+            loaded.problems.add(error.kind, raw.number, error.detail)
         else:
             loaded.demonstrations += 1
 
@@ -250,7 +250,7 @@ def _demonstrations(file: Source) -> list[Pair]:
         try:
             found.append(demonstration(raw, layout))
         except RowError as error:
-            reason = reason or f"row {raw.number}: {KINDS[error.kind].title} {error}"
+            reason = reason or f"row {raw.number}: {KINDS[error.kind].title('en')} {error}"
     if not found:
         raise DataError(f"{file.name}: no usable demonstration; {reason or 'no rows'}.")
     return found

@@ -113,7 +113,7 @@ def test_an_empty_first_header_gets_a_name_of_its_own():
 def test_bad_lines_are_named_by_their_line_number_and_the_rest_is_read():
     found = read(LINE + b"\n" + b'{"prompt": "x",\n' + b"[1]\n" + LINE)
     assert found.problems.rows("unparseable") == [3, 4]
-    assert "an array" in found.problems.detail("unparseable", 4)
+    assert "an array" in str(found.problems.detail("unparseable", 4))
     assert [pair.row for pair in found.pairs] == [1, 5]
 
 

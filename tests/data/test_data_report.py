@@ -6,9 +6,9 @@ import pytest
 from data_material import THINGS, report_on, rows
 from transformers import PreTrainedTokenizerFast
 
-from drpo.dashboard.screens.data.report_view import row_detail
 from drpo.data.io.source import Source
 from drpo.data.pairs import Pair
+from drpo.data.quality import wording
 from drpo.data.quality.languages import language_of, scripts_differ
 from drpo.data.quality.readiness import verdict
 from drpo.data.quality.report_html import render_html, write_html
@@ -67,7 +67,7 @@ def test_languages_are_told_apart():
         "other": "Zzz!",
     }
     assert {name: language_of(text) for name, text in texts.items()} == {n: n for n in texts}
-    assert scripts_differ("東京は？", "首都", "都市") == ""
+    assert scripts_differ("東京は？", "首都", "都市") is None
 
 
 def test_the_longer_wins_rule_gets_its_share_with_an_interval():
@@ -257,8 +257,8 @@ def test_the_report_is_plain_json_and_its_html_escapes_what_the_file_says(tmp_pa
 def test_the_terminal_shows_the_verdict_and_the_rows():
     _, report = report_on([*rows(3), {"prompt": "p", "chosen": "", "rejected": "x"}])
     text = "\n".join(report_lines(report))
-    assert "Verdict: not fit" in text
-    assert "empty answer: 1 (rows 4)" in text
+    assert "Can it carry DR-PO? Not fit" in text
+    assert "empty answer: 1 row, namely 4 (chosen)" in text
 
 
 def test_progress_is_told_and_cancelling_stops_the_reading():
@@ -288,19 +288,53 @@ def test_a_file_of_demonstrations_is_called_that_and_its_rows_are_checked():
     assert report["verdict"]["reasons"][0]["code"] == "demonstrations"
 
 
-@pytest.mark.parametrize(
-    ("said", "japanese"),
-    [
-        ("like row 7", "行 7 と同じ"),
-        ("row 7", "行 7"),
-        ("61 tokens", "61 トークン"),
-        ("margin -0.5", "差 -0.5"),
-        ("U+0007 in prompt, character 3", "prompt の 3 文字目に U+0007"),
-        ("'☃' in chosen", "chosen に '☃'"),
-        ("expected text in prompt", "expected text in prompt"),
-    ],
-)
-def test_what_is_said_of_a_row_is_said_in_the_visitors_language(said, japanese):
+BAD = [
+    ({"prompt": 7}, "wrong_type", "prompt が 7 です（文章が必要）"),
+    ({"chosen": ""}, "empty_answer", "chosen"),
+    ({"chosen": "a \x07"}, "control_characters", "chosen の 3 文字目に U+0007"),
+    (
+        {"chosen": "これは日本語の答えです。"},
+        "mixed_language",
+        "chosen はかな、rejected はラテン文字",
+    ),
+    (
+        {"chosen": [{"role": "x"}]},
+        "wrong_type",
+        "1 番目のメッセージの役割 'x' は未知です",
+    ),
+    ({"chosen": [7]}, "wrong_type", "1 番目のメッセージが、オブジェクトではなく数値です"),
+    ({"margin": -0.5}, "negative_margin", "差 -0.5"),
+]
+
+
+@pytest.mark.parametrize(("bad", "kind", "japanese"), BAD)
+def test_what_is_wrong_with_a_row_is_stored_as_a_code_and_said_in_either_language(
+    bad, kind, japanese
+):
+    _, report = report_on([*rows(3), {**rows(4)[3], **bad}])
+    [entry] = [e for e in (*report["blockers"], *report["warnings"]) if e["kind"] == kind]
+    assert wording.rows_with_details(entry, 9) == f"4 ({entry['details']['4']})"
     with spoken("ja"):
-        assert row_detail(said) == japanese
-    assert row_detail(said) == said
+        assert wording.rows_with_details(entry, 9) == f"4 ({japanese})"
+
+
+def test_a_report_of_before_codes_shows_the_sentences_that_it_holds():
+    _, report = report_on([*rows(3), {"prompt": "p", "chosen": "", "rejected": "x"}])
+    [entry] = report["blockers"]
+    del entry["detail_codes"]
+    del report["recognised"]["reason_code"]
+    with spoken("ja"):
+        assert wording.rows_with_details(entry, 9) == "4 (chosen)"
+        assert wording.reading(report["recognised"]).startswith("The columns are named so:")
+
+
+def test_the_terminal_speaks_japanese_and_the_stored_report_does_not_change():
+    lines = [*rows(3), {"prompt": "p", "chosen": "", "rejected": "x"}, rows(1)[0]]
+    _, report = report_on(lines)
+    with spoken("ja"):
+        _, again = report_on(lines)
+        text = "\n".join(report_lines(report))
+    assert {**again, "seconds": 0} == {**report, "seconds": 0}
+    assert "DR-PO に使えますか？ 使えません" in text
+    assert "空の回答：1 行（4 (chosen)）" in text
+    assert "列名のとおり" in text

@@ -304,7 +304,7 @@ def test_json_true_as_an_answer_is_named_with_its_row():
     ]
     found = read(jsonl(rows))
     assert found.problems.rows("wrong_type") == [2]
-    assert "true" in found.problems.detail("wrong_type", 2)
+    assert "true" in str(found.problems.detail("wrong_type", 2))
 
 
 def test_empty_equal_and_broken_texts_are_blockers():

@@ -16,14 +16,18 @@ USED_BY_NAME = ("settings.", "metrics.")
 
 
 def used_keys() -> list[tuple[str, str]]:
-    """Every `t(...)`'s first argument as a regular expression, with its place."""
+    """The first argument of every `t(...)` and `Message(...)` as a pattern, with its place."""
     found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "t" and node.args:
+            if isinstance(node, ast.Call) and _makes_a_sentence(node.func) and node.args:
                 place = f"{path.name}:{node.lineno}"
                 found.extend((pattern, place) for pattern in key_patterns(node.args[0]))
     return found
+
+
+def _makes_a_sentence(function: ast.expr) -> bool:
+    return getattr(function, "id", "") in ("t", "Message")
 
 
 def key_patterns(node: ast.expr) -> list[str]:

@@ -11,9 +11,10 @@ from drpo.analysis.verdict import Verdict
 from drpo.config.run_config import RunConfig, leaves
 from drpo.dashboard.components.run_status import updates_of
 from drpo.dashboard.report.blocks import Block, Table, Text
-from drpo.dashboard.screens.data.report_view import reason_text
 from drpo.dashboard.state.metric_series import Feed
 from drpo.data.library.versions import find_version
+from drpo.data.quality.problems import KINDS
+from drpo.data.quality.readiness import reason_text
 from drpo.evaluation.frontier import Point
 from drpo.i18n import t
 from drpo.i18n.format import count, number
@@ -152,9 +153,9 @@ def data_report(report: dict[str, Any]) -> list[Block]:
     found = [
         [
             t(f"report.{severity}"),
-            t(f"data.kind_{entry['kind']}"),
+            KINDS[entry["kind"]].title(),
             count(entry["count"]),
-            t(f"data.todo_{entry['kind']}"),
+            KINDS[entry["kind"]].remedy(),
         ]
         for severity in ("blockers", "warnings")
         for entry in report.get(severity, ())

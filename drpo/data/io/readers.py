@@ -14,6 +14,7 @@ from drpo.data.io.encodings import Encoding, detect_encoding
 from drpo.data.io.json_stream import DECODER, JSONPieces, parse_piece
 from drpo.data.io.limits import UnreadableError
 from drpo.data.io.source import Source
+from drpo.i18n.message import Message
 
 Kind = Literal["JSON Lines", "JSON", "CSV", "TSV", "Parquet", "Arrow"]
 DELIMITERS = (",", "\t", ";", "|")
@@ -26,7 +27,7 @@ class RawRow(NamedTuple):
     number: int
     """1-based: the line in JSON Lines, else the count of rows after the header."""
     value: dict[str, Any] | None
-    problem: str = ""
+    problem: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def _lines(text: io.TextIOWrapper, source: Source) -> Iterator[RawRow]:
     good = 0
     for number, line in enumerate(_bounded_lines(text, source.limits.row_chars), 1):
         if line is None:
-            yield RawRow(number, None, f"the line has over {source.limits.row_chars:,} characters")
+            why = Message("rows.too_long", most=source.limits.row_chars)
+            yield RawRow(number, None, why)
             continue
         stripped = line.strip().lstrip("\ufeff")
         if not stripped:
@@ -128,7 +130,7 @@ def _lines(text: io.TextIOWrapper, source: Source) -> Iterator[RawRow]:
         try:
             row = _as_row(number, parse_piece(stripped))
         except ValueError as error:
-            row = RawRow(number, None, f"not JSON: {str(error)[:120]}")
+            row = RawRow(number, None, Message("rows.not_json", error=str(error)[:120]))
         good += row.value is not None
         yield row
         if number >= 1000 and good == 0:
@@ -141,9 +143,14 @@ def _lines(text: io.TextIOWrapper, source: Source) -> Iterator[RawRow]:
 def _as_row(number: int, value: Any) -> RawRow:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return RawRow(number, value)
-    kind = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
-    found = kind.get(type(value), "a number")
-    return RawRow(number, None, f"expected an object with named fields, got {found}")
+    kinds = {
+        list: Message("rows.type_array"),
+        str: Message("rows.type_text"),
+        bool: Message("rows.type_bool"),
+        type(None): Message("rows.type_null"),
+    }
+    found = kinds.get(type(value), Message("rows.type_number"))
+    return RawRow(number, None, Message("rows.not_object", found=found))
 
 
 def _bounded_lines(text: io.TextIOWrapper, most: int) -> Iterator[str | None]:
@@ -168,11 +175,9 @@ def _table(text: io.TextIOWrapper, source: Source, delimiter: str) -> Iterator[R
                 continue
             number += 1
             if len(cells) != len(header):
-                problem = (
-                    f"{len(cells)} cells where the header has {len(header)} "
-                    f"(line {reader.line_num})"
-                )
-                yield RawRow(number, None, problem)
+                line = reader.line_num
+                why = Message("rows.cells", found=len(cells), expected=len(header), line=line)
+                yield RawRow(number, None, why)
             else:
                 yield RawRow(number, dict(zip(header, cells, strict=True)))
     except csv.Error as error:

@@ -13,6 +13,7 @@ from drpo.data.quality.near_duplicates import near_groups, normalise
 from drpo.data.quality.problems import Problems
 from drpo.data.quality.token_lengths import Measured
 from drpo.data.schema.dialogues import ASSISTANT, HUMAN
+from drpo.i18n.message import Message
 
 # Tab and line breaks are text; the marks that steer reading direction can hide what is written.
 CONTROL = re.compile(
@@ -57,7 +58,8 @@ def compare_rows(
     ]
     for kind, found in (("duplicate", exact), ("near_duplicate", near), ("conflict", conflicts)):
         for row, other in found:
-            problems.add(kind, row, f"like row {other}" if kind != "conflict" else f"row {other}")
+            detail = Message("rows.row" if kind == "conflict" else "rows.like", row=other)
+            problems.add(kind, row, detail)
     return Likeness(groups, exact, near, conflicts)
 
 
@@ -118,7 +120,9 @@ def read_characters(
         for name, text in zip(("prompt", "chosen", "rejected"), texts, strict=True):
             found = CONTROL.search(text)
             if found is not None:
-                detail = f"U+{ord(found.group()):04X} in {name}, character {found.start() + 1}"
+                sign = f"U+{ord(found.group()):04X}"
+                place = found.start() + 1
+                detail = Message("rows.character", what=sign, part=name, place=place)
                 problems.add("control_characters", pair.row, detail)
                 break
         # A dialogue's speakers are named in English whatever it is about.
@@ -165,13 +169,18 @@ def check_lengths(
     for index, pair in enumerate(pairs):
         lengths = (prompts.lengths[index], chosen.lengths[index], rejected.lengths[index])
         if max_prompt_length is not None and lengths[0] > max_prompt_length:
-            problems.add("long_prompt", pair.row, f"{lengths[0]} {unit}")
+            problems.add("long_prompt", pair.row, _long(lengths[0], unit))
         if response_length is not None and max(lengths[1:]) >= response_length:
-            problems.add("long_answer", pair.row, f"{max(lengths[1:])} {unit}")
+            problems.add("long_answer", pair.row, _long(max(lengths[1:]), unit))
         if trained[index] < 2 and unit == "tokens":
-            problems.add("short_answer", pair.row, f"{lengths[1]} {unit}")
+            problems.add("short_answer", pair.row, _long(lengths[1], unit))
         for name, part in (("prompt", prompts), ("chosen", chosen), ("rejected", rejected)):
             if index in part.unknown:
-                problems.add("dropped_characters", pair.row, f"{part.unknown[index]!r} in {name}")
+                lost = Message("rows.lost", what=part.unknown[index], part=name)
+                problems.add("dropped_characters", pair.row, lost)
                 break
     return Lengths(unit, prompts.lengths, chosen.lengths, rejected.lengths, trained)
+
+
+def _long(count: int, unit: str) -> Message:
+    return Message("rows.tokens" if unit == "tokens" else "rows.words", count=count)

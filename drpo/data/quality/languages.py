@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from drpo.i18n.message import Message
+
 SEEN_CHARS = 600
 """The beginning of a text tells its language."""
 
@@ -89,13 +91,19 @@ def language_of(text: str) -> str:
     return best if hits[best] >= 2 or (hits[best] == 1 and len(words) < 8) else "other"
 
 
-def scripts_differ(prompt: str, chosen: str, rejected: str) -> str:
-    """Say how prompt and answers differ in script; empty when they do not."""
+def scripts_differ(prompt: str, chosen: str, rejected: str) -> Message | None:
+    """Say how prompt and answers differ in script; None when they do not."""
     scripts = [script_of(text) for text in (prompt, chosen, rejected)]
     # An answer in Chinese characters alone may well be Japanese.
     families = ["han" if script == "kana" else script for script in scripts]
     if families[1] and families[2] and families[1] != families[2]:
-        return f"chosen in {scripts[1]}, rejected in {scripts[2]}"
+        chosen_in, rejected_in = _called(scripts[1]), _called(scripts[2])
+        return Message("rows.scripts_answers", chosen=chosen_in, rejected=rejected_in)
     if families[0] and families[1] and families[0] != families[1]:
-        return f"prompt in {scripts[0]}, answers in {scripts[1]}"
-    return ""
+        prompt_in, answers_in = _called(scripts[0]), _called(scripts[1])
+        return Message("rows.scripts_prompt", prompt=prompt_in, answers=answers_in)
+    return None
+
+
+def _called(script: str) -> Message:
+    return Message(f"rows.script_{script}")

@@ -1,7 +1,8 @@
 """The data report: what a file is, what is wrong with its rows, and whether it can carry DR-PO.
 
 One dictionary of plain values, written down in docs/data-report.md. The screen, the command line
-and the HTML file all show this and compute nothing of their own.
+and the HTML file all show this and compute nothing of their own. It holds codes and values, from
+which they make sentences in the reader's language, and beside them the sentences in English.
 """
 
 from __future__ import annotations
@@ -147,7 +148,8 @@ def _recognised(loaded: PairSet) -> dict[str, Any] | None:
         return None
     return {
         "shape": layout.shape,
-        "reason": layout.reason,
+        "reason": str(layout.reason or ""),
+        "reason_code": layout.reason.as_dict() if layout.reason else None,
         "layout": layout.as_dict(),
         "examples": [_shown(pair, EXAMPLE_CHARS) for pair in loaded.pairs[:EXAMPLES]],
     }
@@ -183,15 +185,17 @@ def _entries(problems: Problems, severity: str) -> list[dict[str, Any]]:
         if kind.severity != severity:
             continue
         rows = problems.rows(code)
-        details = {str(row): problems.detail(code, row) for row in rows[:SHOWN_DETAILS]}
+        known = {str(row): problems.detail(code, row) for row in rows[:SHOWN_DETAILS]}
+        details = {row: detail for row, detail in known.items() if detail is not None}
         entries.append(
             {
                 "kind": code,
-                "title": kind.title,
-                "what_to_do": kind.remedy,
+                "title": kind.title("en"),
+                "what_to_do": kind.remedy("en"),
                 "count": count,
                 "rows": rows[:SHOWN_ROWS],
-                "details": {row: d for row, d in details.items() if d},
+                "details": {row: str(detail) for row, detail in details.items()},
+                "detail_codes": {row: detail.as_dict() for row, detail in details.items()},
                 "left_out": not kind.usable,
             }
         )

@@ -5,61 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from drpo.data.quality import wording
+from drpo.data.quality.problems import KINDS
+from drpo.data.quality.readiness import reason_text
+from drpo.i18n import t
+from drpo.i18n.format import count
+
 SHOWN = 12
 WIDTH = 100
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the report's lines, most important first."""
+    """Yield the report's lines, most important first, in the language that is spoken now."""
     file, counts = report["file"], report["counts"]
     yield f"{file['name']}: {file['kind']}"
     if report["recognised"]:
-        yield f"  {report['recognised']['shape']}: {report['recognised']['reason']}"
-    yield (
-        f"  {counts['rows']:,} rows, {counts['pairs']:,} pairs on {counts['prompts']:,} prompts, "
-        f"{counts['set_apart']:,} set apart (ties, not judged)"
-    )
-    yield f"Verdict: {report['verdict']['level']}"
+        known = report["recognised"]
+        shape = t(f"data.shape_{known['shape']}")
+        yield f"  {shape}: {wording.reading(known)}"
+    shown: dict[str, Any] = {name: count(number) for name, number in counts.items()}
+    yield f"  {t('data.counted', **shown)}"
+    yield f"{t('data.verdict')} {wording.level(report)}"
     for reason in report["verdict"]["reasons"]:
-        yield f"  - {reason['sentence']}"
-    for title, entries in (("Blockers", report["blockers"]), ("Warnings", report["warnings"])):
-        if entries:
-            yield f"{title}:"
-        for entry in entries:
+        yield f"  - {reason_text(reason)}"
+    for severity in ("blockers", "warnings"):
+        if report[severity]:
+            yield t(f"data.{severity}")
+        for entry in report[severity]:
             yield from _entry(entry)
-    yield from _figures(report)
+    yield from filter(
+        None, (tell(report) for tell in (wording.length_bias, wording.agreement, wording.split))
+    )
     for example in (report["recognised"] or {}).get("examples", ()):
-        yield f"Row {example['row']} as it will be trained on:"
+        yield t("data.trained_on", row=example["row"])
         for name in ("prompt", "chosen", "rejected"):
             yield f"  {name:>8} | {_one_line(example[name])}"
 
 
-def _figures(report: Mapping[str, Any]) -> Iterator[str]:
-    if report["length_bias"]:
-        wins = report["length_bias"]["longer_wins"]
-        yield (
-            f'"The longer answer wins" would be right in {100 * wins["share"]:.0f} % '
-            f"({100 * wins['low']:.0f} to {100 * wins['high']:.0f}) of {wins['count']:,} pairs."
-        )
-    if report["agreement"]:
-        agreement = report["agreement"]
-        yield (
-            f"Annotators: {100 * agreement['unanimous']:.0f} % of {agreement['rows']:,} rows "
-            f"unanimous, Krippendorff's alpha {agreement['krippendorff_alpha']:.2f}."
-        )
-    if report["splits"]:
-        parts = report["splits"]
-        yield (
-            f"Split by prompt: {parts['train']:,} to train on, {parts['heldout']:,} held out, "
-            f"{parts['leaked']:,} leaked (a split by rows would leak {parts['naive_leaked']:,})."
-        )
-
-
 def _entry(entry: Mapping[str, Any]) -> Iterator[str]:
-    rows = ", ".join(str(row) for row in entry["rows"][:SHOWN])
-    more = f" and {entry['count'] - SHOWN:,} more" if entry["count"] > SHOWN else ""
-    yield f"  {entry['title']}: {entry['count']:,} (rows {rows}{more})"
-    yield f"    {entry['what_to_do']}"
+    kind = KINDS[entry["kind"]]
+    rows = wording.rows_with_details(entry, SHOWN)
+    yield "  " + t("data.found", title=kind.title(), count=count(entry["count"]), rows=rows)
+    yield f"    {kind.remedy()}"
 
 
 def _one_line(text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from drpo.errors import DataError
+from drpo.i18n.message import Message
 
 Shape = Literal["explicit", "transcripts", "messages", "answers", "demonstrations"]
 Outcome = Literal["first", "second", "tie", "unjudged"]
@@ -67,16 +68,19 @@ class Layout:
     margin: str = ""
     response: str = ""
     """The one answer of a demonstrations file."""
-    reason: str = ""
+    reason: Message | None = None
     """Why the file was read this way, for the person to check."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the parts that are set, ready for JSON."""
-        return {
-            item.name: list(value) if isinstance(value, tuple) else value
-            for item in dataclasses.fields(self)
-            if (value := getattr(self, item.name))
-        }
+        parts: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Message):
+                value = str(value)
+            if value:
+                parts[item.name] = list(value) if isinstance(value, tuple) else value
+        return parts
 
 
 def normal_name(name: str) -> str:

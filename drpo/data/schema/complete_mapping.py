@@ -11,6 +11,7 @@ from drpo.data.schema.column_mapping import Layout, Shape, name_words
 from drpo.data.schema.columns import HISTORY, Column, find_prompt, named
 from drpo.data.schema.preference_columns import judged
 from drpo.errors import DataError
+from drpo.i18n.message import Message
 
 REQUIRED: dict[Shape, tuple[str, ...]] = {
     "explicit": ("chosen", "rejected"),
@@ -56,7 +57,7 @@ def fill_layout(
             given=parts,
         )
         return replace(layout, **filled)
-    return Layout(shape, reason="As given by hand.", **filled)
+    return Layout(shape, reason=Message("mapping.by_hand"), **filled)
 
 
 def markers_of(first: str, second: str) -> tuple[str, str]:

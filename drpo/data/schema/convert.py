@@ -15,13 +15,15 @@ from drpo.data.schema.columns import messages_in_text
 from drpo.data.schema.dialogues import (
     ROLE_LABEL,
     Dialogue,
-    Message,
+    DialogueError,
+    Turn,
     cut_messages,
     cut_transcripts,
     is_transcript,
     read_messages,
 )
 from drpo.data.schema.label_codes import Agreement, majority
+from drpo.i18n.message import Message
 
 QUOTE_CHARS = 40
 
@@ -29,9 +31,10 @@ QUOTE_CHARS = 40
 class RowError(ValueError):
     """Why one row cannot become a pair: a kind of problem and what exactly."""
 
-    def __init__(self, kind: str, detail: str = "") -> None:
-        super().__init__(detail)
+    def __init__(self, kind: str, detail: Message | None = None) -> None:
+        super().__init__("" if detail is None else str(detail))
         self.kind = kind
+        self.detail = detail
 
 
 class Converter:
@@ -50,7 +53,7 @@ class Converter:
         try:
             pair = self._pair(raw.value, raw.number)
         except RowError as error:
-            self.problems.add(error.kind, raw.number, str(error))
+            self.problems.add(error.kind, raw.number, error.detail)
             return None
         self._warn(pair)
         return pair
@@ -85,14 +88,15 @@ class Converter:
         whole = self.layout.shape == "transcripts" or (not prompt and not self.layout.prompt)
         if whole:
             if not better.strip() or not worse.strip():
-                raise RowError("empty_answer", chosen if not better.strip() else rejected)
+                empty = chosen if not better.strip() else rejected
+                raise RowError("empty_answer", Message("rows.part", part=empty))
             if not (is_transcript(better) and is_transcript(worse)):
-                raise RowError("wrong_type", "expected two dialogues of Human and Assistant turns")
+                raise RowError("wrong_type", Message("rows.no_transcripts"))
             try:
                 return cut_transcripts(better, worse)
-            except ValueError as error:
+            except DialogueError as error:
                 kind = "same_answers" if better == worse else "diverges"
-                raise RowError(kind, str(error)) from error
+                raise RowError(kind, error.why) from error
         return join_plain(prompt, better, worse)
 
     def _outcome(self, row: Mapping[str, Any]) -> tuple[Outcome, float | None]:
@@ -113,7 +117,7 @@ class Converter:
         self.agreement.add(votes)
         outcome_or_none = majority(votes)
         if outcome_or_none is None:
-            raise RowError("no_majority", ", ".join(votes))
+            raise RowError("no_majority", Message("rows.votes", votes=", ".join(votes)))
         return outcome_or_none, None
 
     def _vote(self, row: Mapping[str, Any], label: str) -> Outcome:
@@ -129,7 +133,8 @@ class Converter:
         if outcome is None and "tie" in code:
             return "tie"
         if outcome is None:
-            raise RowError("unknown_label", f"{label} is {str(value)[:QUOTE_CHARS]!r}")
+            shown = str(value)[:QUOTE_CHARS]
+            raise RowError("unknown_label", Message("rows.label", column=label, value=shown))
         return outcome
 
     def _margin(self, row: Mapping[str, Any]) -> float | None:
@@ -143,10 +148,11 @@ class Converter:
 
     def _warn(self, pair: Pair) -> None:
         if pair.margin is not None and pair.margin < 0:
-            self.problems.add("negative_margin", pair.row, f"margin {pair.margin:g}")
+            detail = Message("rows.margin", margin=pair.margin)
+            self.problems.add("negative_margin", pair.row, detail)
         for name, text in (("chosen", pair.chosen), ("rejected", pair.rejected)):
             if ROLE_LABEL.search(text):
-                self.problems.add("role_label", pair.row, name)
+                self.problems.add("role_label", pair.row, Message("rows.part", part=name))
                 break
 
 
@@ -160,7 +166,7 @@ def check_dialogue(dialogue: Dialogue) -> Dialogue:
         raise RowError("empty_prompt")
     for name, text in (("chosen", dialogue.chosen), ("rejected", dialogue.rejected)):
         if not text.strip():
-            raise RowError("empty_answer", name)
+            raise RowError("empty_answer", Message("rows.part", part=name))
     if dialogue.chosen.strip() == dialogue.rejected.strip():
         raise RowError("same_answers")
     for name, text in zip(Dialogue._fields, dialogue, strict=True):
@@ -168,7 +174,8 @@ def check_dialogue(dialogue: Dialogue) -> Dialogue:
             try:
                 text.encode()
             except UnicodeEncodeError as error:
-                raise RowError("broken_text", f"{name}, character {error.start + 1}") from error
+                where = Message("rows.unwritable", part=name, place=error.start + 1)
+                raise RowError("broken_text", where) from error
     return dialogue
 
 
@@ -215,10 +222,10 @@ def demonstration(raw: RawRow, layout: Layout) -> Pair:
 def _answer(row: Mapping[str, Any], column: str) -> Any:  # noqa: ANN401 - text or messages
     value = row.get(column)
     if value is None:
-        raise RowError("wrong_type", f"{column} is missing")
+        raise RowError("wrong_type", Message("rows.missing", column=column))
     if isinstance(value, bool) or not isinstance(value, str | list | dict):
         shown = json.dumps(value, default=str)[:QUOTE_CHARS]
-        raise RowError("wrong_type", f"{column} is {shown}, expected text")
+        raise RowError("wrong_type", Message("rows.not_text", column=column, found=shown))
     if isinstance(value, str):
         return messages_in_text(value) or value
     return value
@@ -234,9 +241,9 @@ def _prompt(row: Mapping[str, Any], layout: Layout) -> Any:  # noqa: ANN401 - te
         return value
     if not isinstance(value, str):
         if value is None or value == []:
-            raise RowError("empty_prompt", f"{layout.prompt} is missing")
+            raise RowError("empty_prompt", Message("rows.missing", column=layout.prompt))
         shown = json.dumps(value, default=str)[:QUOTE_CHARS]
-        raise RowError("wrong_type", f"{layout.prompt} is {shown}, expected text")
+        raise RowError("wrong_type", Message("rows.not_text", column=layout.prompt, found=shown))
     parts = [row.get(layout.system) if layout.system else "", value]
     parts.append(row.get(layout.input) if layout.input else "")
     kept = [part for part in parts if isinstance(part, str) and part.strip()]
@@ -246,16 +253,16 @@ def _prompt(row: Mapping[str, Any], layout: Layout) -> Any:  # noqa: ANN401 - te
 def _from_messages(prompt: Any, better: Any, worse: Any) -> Dialogue:  # noqa: ANN401
     try:
         chosen, rejected = read_messages(better), read_messages(worse)
-        before = [Message("user", prompt)] if isinstance(prompt, str) else read_messages(prompt)
-        if any(message.speaker == "user" for message in chosen) or before == [Message("user", "")]:
+        before = [Turn("user", prompt)] if isinstance(prompt, str) else read_messages(prompt)
+        if any(message.speaker == "user" for message in chosen) or before == [Turn("user", "")]:
             before = []  # the lists hold the whole dialogue themselves
-    except ValueError as error:
-        raise RowError("wrong_type", str(error)) from error
+    except DialogueError as error:
+        raise RowError("wrong_type", error.why) from error
     try:
         return cut_messages(before, chosen, rejected)
-    except ValueError as error:
+    except DialogueError as error:
         kind = "diverges" if chosen[:-1] != rejected[:-1] else "wrong_type"
-        raise RowError(kind, str(error)) from error
+        raise RowError(kind, error.why) from error
 
 
 def _facts(value: Any) -> dict[str, str] | None:  # noqa: ANN401

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from drpo.i18n.message import Message
+
 HUMAN = "\n\nHuman:"
 ASSISTANT = "\n\nAssistant:"
 TURN = re.compile(r"\n\n(Human|Assistant):")
@@ -30,6 +32,14 @@ SPEAKERS = {
 }
 
 
+class DialogueError(ValueError):
+    """Why something is no dialogue."""
+
+    def __init__(self, why: Message) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
 class Dialogue(NamedTuple):
     """A prompt with two ways to go on."""
 
@@ -48,7 +58,7 @@ def cut_transcripts(chosen: str, rejected: str) -> Dialogue:
     """Cut two transcripts after the last `Assistant:` that both share.
 
     Raises:
-        ValueError: They share no such turn, or part before the last one.
+        DialogueError: They share no such turn, or part before the last one.
     """
     if not chosen.startswith("\n\n"):
         chosen = "\n\n" + chosen.lstrip()
@@ -58,12 +68,12 @@ def cut_transcripts(chosen: str, rejected: str) -> Dialogue:
     # The marker itself must be shared whole, hence the search in the shared part only.
     at = chosen.rfind(ASSISTANT, 0, shared)
     if at < 0:
-        raise ValueError("they share no Assistant turn")
+        raise DialogueError(Message("rows.no_shared_turn"))
     start = at + len(ASSISTANT)
     for text in (chosen, rejected):
         turns = TURN.findall(text, start)
         if turns:
-            raise ValueError(f"{len(turns)} more turns after the last one they share")
+            raise DialogueError(Message("rows.turns_after", count=len(turns)))
     return Dialogue(chosen[:start], chosen[start:], rejected[start:])
 
 
@@ -78,38 +88,39 @@ def _shared_length(first: str, second: str) -> int:
     return low
 
 
-class Message(NamedTuple):
+class Turn(NamedTuple):
     """One turn, its speaker normalised."""
 
     speaker: str
     text: str
 
 
-def read_messages(value: Any) -> list[Message]:  # noqa: ANN401 - whatever the file holds
+def read_messages(value: Any) -> list[Turn]:  # noqa: ANN401 - whatever the file holds
     """Read a message list, one message or a plain text of the assistant.
 
     Takes role/content and from/value names, plain or typed content parts.
 
     Raises:
-        ValueError: A message has another form; the message says which.
+        DialogueError: A message has another form; the message says which.
     """
     if isinstance(value, str):
-        return [Message("assistant", value)]
+        return [Turn("assistant", value)]
     if isinstance(value, Mapping):
         return [_message(value, 1)]
     if isinstance(value, Sequence):
         return [_message(item, number) for number, item in enumerate(value, 1)]
-    raise ValueError(f"expected messages, got {_type_name(value)}")
+    raise DialogueError(Message("rows.no_messages", found=_type_name(value)))
 
 
-def _message(value: Any, number: int) -> Message:  # noqa: ANN401
+def _message(value: Any, number: int) -> Turn:  # noqa: ANN401
     if not isinstance(value, Mapping):
-        raise ValueError(f"message {number} is {_type_name(value)}, not an object")  # noqa: TRY004
+        why = Message("rows.message_type", number=number, found=_type_name(value))
+        raise DialogueError(why)
     role = value.get("role", value.get("from"))
     speaker = SPEAKERS.get(str(role).strip().lower())
     if speaker is None:
-        raise ValueError(f"message {number} has the unknown role {str(role)[:40]!r}")
-    return Message(speaker, _content(value.get("content", value.get("value")), number))
+        raise DialogueError(Message("rows.message_role", number=number, role=str(role)[:40]))
+    return Turn(speaker, _content(value.get("content", value.get("value")), number))
 
 
 def _content(content: Any, number: int) -> str:  # noqa: ANN401
@@ -117,7 +128,8 @@ def _content(content: Any, number: int) -> str:  # noqa: ANN401
         return content
     if isinstance(content, Sequence) and content:
         return "".join(_part(part, number) for part in content)
-    raise ValueError(f"message {number} has {_type_name(content)} for its content")
+    found = _type_name(content)
+    raise DialogueError(Message("rows.message_content", number=number, found=found))
 
 
 def _part(part: Any, number: int) -> str:  # noqa: ANN401
@@ -128,10 +140,11 @@ def _part(part: Any, number: int) -> str:  # noqa: ANN401
         if isinstance(text, str):
             return text
     kind = part.get("type") if isinstance(part, Mapping) else _type_name(part)
-    raise ValueError(f"message {number} has a content part that is not text ({str(kind)[:40]})")
+    shown = kind if isinstance(kind, Message) else str(kind)[:40]
+    raise DialogueError(Message("rows.message_part", number=number, kind=shown))
 
 
-def render_prompt(messages: Sequence[Message]) -> str:
+def render_prompt(messages: Sequence[Turn]) -> str:
     """Write messages as one text that ends where the assistant speaks next."""
     parts = []
     for speaker, text in messages:
@@ -144,20 +157,20 @@ def render_prompt(messages: Sequence[Message]) -> str:
 
 
 def cut_messages(
-    before: Sequence[Message], chosen: Sequence[Message], rejected: Sequence[Message]
+    before: Sequence[Turn], chosen: Sequence[Turn], rejected: Sequence[Turn]
 ) -> Dialogue:
     """Make a dialogue of a shared history and two continuations.
 
     Raises:
-        ValueError: The two part before the last message, or do not end with the assistant.
+        DialogueError: The two part before the last message, or do not end with the assistant.
     """
     if not chosen or not rejected:
-        raise ValueError("a message list is empty")
+        raise DialogueError(Message("rows.empty_messages"))
     if list(chosen[:-1]) != list(rejected[:-1]):
-        raise ValueError("the two message lists differ before the last message")
+        raise DialogueError(Message("rows.messages_differ"))
     for name, last in (("chosen", chosen[-1]), ("rejected", rejected[-1])):
         if last.speaker != "assistant":
-            raise ValueError(f"the last message of {name} is by the {last.speaker}")
+            raise DialogueError(Message("rows.last_speaker", part=name, speaker=last.speaker))
     history = [*before, *chosen[:-1]]
     if not any(message.speaker == "user" and message.text.strip() for message in history):
         return Dialogue("", chosen[-1].text, rejected[-1].text)
@@ -169,6 +182,15 @@ def _answer(text: str) -> str:
     return " " + text.strip() if text.strip() else text
 
 
-def _type_name(value: Any) -> str:  # noqa: ANN401
-    names = {bool: "true or false", type(None): "nothing", int: "a number", float: "a number"}
-    return names.get(type(value), "a list" if isinstance(value, list) else type(value).__name__)
+def _type_name(value: Any) -> Message:  # noqa: ANN401
+    match value:
+        case bool():
+            return Message("rows.type_bool")
+        case None:
+            return Message("rows.type_none")
+        case int() | float():
+            return Message("rows.type_number")
+        case list():
+            return Message("rows.type_list")
+        case _:
+            return Message("rows.type_other", name=type(value).__name__)

@@ -24,6 +24,7 @@ from drpo.data.schema.columns import (
 )
 from drpo.data.schema.dialogues import is_transcript
 from drpo.data.schema.preference_columns import STRONG_LABEL, judged
+from drpo.i18n.message import Message
 
 CHOSEN = {
     "chosen",
@@ -108,26 +109,28 @@ def _told_apart(columns: Mapping[str, Column], sample: Sample, given: Given) -> 
         margin=named(rest, ("margin", "preference_margin"), ("number",)),
         system=named(rest, ("system", "system_prompt")),
     )
-    pair = f"{chosen.name!r} over {rejected.name!r}"
+    pair = {"chosen": chosen.name, "rejected": rejected.name}
     if "messages" in (chosen.content, rejected.content):
         history = given.get("prompt") or named(rest, HISTORY, ("messages",)) or named(rest, PROMPT)
-        reason = f"{pair} hold messages" + (f", {history!r} what came before" if history else "")
-        return replace(base, shape="messages", prompt=history, reason=f"{reason}.")
+        reason = Message("mapping.messages", **pair)
+        if history:
+            reason = Message("mapping.messages_after", **pair, history=history)
+        return replace(base, shape="messages", prompt=history, reason=reason)
     if _are_transcripts(sample, chosen.name, rejected.name):
-        reason = f"{pair} are whole dialogues; the prompt is all they share."
-        return replace(base, shape="transcripts", reason=reason)
+        return replace(base, shape="transcripts", reason=Message("mapping.transcripts", **pair))
     prompt = given.get("prompt") or find_prompt(rest)
     if prompt:
         second = input_of(rest, prompt)
-        beside = f" and {second!r}" if second else ""
-        reason = f"The columns are named so: {pair}, asked in {prompt!r}{beside}."
+        reason = Message("mapping.named", **pair, prompt=prompt)
+        if second:
+            reason = Message("mapping.named_input", **pair, prompt=prompt, input=second)
         return replace(base, prompt=prompt, input=second, reason=reason)
     history = named(rest, HISTORY, ("messages",))
     if history:
-        reason = f"{pair} go on from the messages in {history!r}."
+        reason = Message("mapping.go_on", **pair, history=history)
         return replace(base, shape="messages", prompt=history, reason=reason)
     raise AmbiguousError(
-        f"{pair} were found, but no column with the prompt among "
+        f"{chosen.name!r} over {rejected.name!r} were found, but no column with the prompt among "
         f"{', '.join(repr(n) for n in list(rest)[:8]) or 'no others'}. Say which it is with "
         "--map prompt=COLUMN, or in the form on the Data screen."
     )
@@ -237,7 +240,7 @@ def _demonstrations(columns: Mapping[str, Column], given: Given) -> Layout | Non
     """A prompt and one answer: nothing to compare, but good to reset into."""
     messages = named(columns, ("messages", "conversations", "conversation"), ("messages",))
     if messages:
-        reason = f"{messages!r} holds dialogues with one answer each: demonstrations for resets."
+        reason = Message("mapping.demonstrations_dialogues", messages=messages)
         return Layout("demonstrations", prompt=messages, response=messages, reason=reason)
     response = given.get("response") or named(
         columns,
@@ -252,5 +255,5 @@ def _demonstrations(columns: Mapping[str, Column], given: Given) -> Layout | Non
         prompt=prompt,
         input=input_of(rest, prompt),
         response=response,
-        reason=f"{prompt!r} with one answer in {response!r}: demonstrations for resets, no pairs.",
+        reason=Message("mapping.demonstrations", prompt=prompt, response=response),
     )

@@ -11,6 +11,7 @@ from drpo.data.io.limits import AmbiguousError
 from drpo.data.schema.column_mapping import Layout
 from drpo.data.schema.columns import MOST_CODES, SIDES, Column, input_of, marked_pairs
 from drpo.data.schema.label_codes import decide_codes
+from drpo.i18n.message import Message
 
 STRONG_LABEL = {
     "winner",
@@ -61,36 +62,42 @@ def judged(
         second=second.name,
         input=input_of(rest, prompt) if prompt else "",
     )
-    answers = f"{first.name!r} and {second.name!r} are the two answers"
+    answers = {"first": first.name, "second": second.name}
     chosen_by_hand = [rest[name] for name in given.get("labels", ()) if name in rest]
     if given.get("scores"):
-        return replace(base, scores=given["scores"], reason=f"{answers}; the higher score wins.")
+        reason = Message("mapping.scores_by_hand", **answers)
+        return replace(base, scores=given["scores"], reason=reason)
     one_hot = () if chosen_by_hand else _one_hot(rest)
     if one_hot:
-        reason = f"{answers}; a 1 in {', '.join(map(repr, one_hot))} says which won."
+        flags = ", ".join(map(repr, one_hot))
+        reason = Message("mapping.one_hot", **answers, flags=flags)
         return replace(base, one_hot=one_hot, reason=reason)
     scores = () if chosen_by_hand else _score_pair(rest, markers)
     labels = chosen_by_hand or find_labels(rest)
     if scores and not any(STRONG_LABEL & set(label.words) for label in labels):
-        reason = f"{answers}; the higher of {scores[0]!r} and {scores[1]!r} wins, equal is a tie."
+        reason = Message("mapping.scores", **answers, one=scores[0], other=scores[1])
         return replace(base, scores=scores, reason=reason)
     if not labels:
         raise AmbiguousError(
-            f"{answers}, but no column says which one is better. Say which it is with "
-            "--map labels=COLUMN, or in the form on the Data screen."
+            f"{first.name!r} and {second.name!r} are the two answers, but no column says which "
+            "one is better. Say which it is with --map labels=COLUMN, or in the form on the Data "
+            "screen."
         )
     names = _author_columns(rest, labels)
     label_names = tuple(label.name for label in labels)
     if names:
-        reason = f"{answers}; {labels[0].name!r} names the winner of {names[0]!r} and {names[1]!r}."
+        sides = {"one": names[0], "other": names[1]}
+        reason = Message("mapping.winner_named", **answers, **sides, label=labels[0].name)
         return replace(base, labels=label_names, names=names, reason=reason)
     values = {code for label in labels for code in label.codes}
     codes = given.get("codes") or decide_codes(
         values, (first.name, second.name), markers, labels[0].name
     )
     said = ", ".join(f"{code} = {outcome}" for code, outcome in codes.items() if code in values)
-    who = f"the majority of {len(labels)} annotators" if len(labels) > 1 else repr(labels[0].name)
-    reason = f"{answers}; {who} says which is better ({said}; empty = not judged)."
+    if len(labels) > 1:
+        reason = Message("mapping.annotators", **answers, count=len(labels), codes=said)
+    else:
+        reason = Message("mapping.label", **answers, label=labels[0].name, codes=said)
     return replace(base, labels=label_names, codes=codes, reason=reason)
 
 

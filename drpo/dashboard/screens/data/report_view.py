@@ -3,57 +3,37 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from drpo.dashboard.charts import data_charts
 from drpo.dashboard.charts.live_chart import live_chart
-from drpo.dashboard.components.notices import Kind, notice
+from drpo.dashboard.components.notices import Kind as NoticeKind
+from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
+from drpo.data.quality import wording
+from drpo.data.quality.problems import KINDS
+from drpo.data.quality.readiness import reason_text
 from drpo.data.quality.report_html import render_html
 from drpo.i18n import format, t
 
 SHOWN_ROWS = 30
-_DETAILS = {
-    kind: re.compile(pattern)
-    for kind, pattern in {
-        "like": r"like row (?P<row>\d+)",
-        "row": r"row (?P<row>\d+)",
-        "tokens": r"(?P<count>\d+) tokens",
-        "words": r"(?P<count>\d+) words",
-        "margin": r"margin (?P<margin>\S+)",
-        "part": r"(?P<what>'.*') in (?P<part>\w+)",
-        "character": r"(?P<what>U.\w+) in (?P<part>\w+), character (?P<place>\d+)",
-    }.items()
-}
-"""A report is a file, in English, and may be older than this screen; these are its phrases."""
-_LEVELS: dict[str, tuple[str, Kind]] = {
-    "fit": ("fit", "done"),
-    "fit with care": ("care", "warning"),
-    "not fit": ("not", "problem"),
+_LEVELS: dict[str, NoticeKind] = {
+    "fit": "done",
+    "fit with care": "warning",
+    "not fit": "problem",
 }
 
 
 def show_verdict(report: Mapping[str, Any]) -> None:
     """Say whether the data can carry DR-PO, and why."""
-    level, kind = _LEVELS[report["verdict"]["level"]]
+    kind = _LEVELS[report["verdict"]["level"]]
     reasons = [f"• {reason_text(reason)}" for reason in report["verdict"]["reasons"]]
-    notice(kind, "\n".join(reasons), title=f"{t('data.verdict')} {t(f'data.level_{level}')}")
-
-
-def reason_text(reason: Mapping[str, Any]) -> str:
-    """One reason of the verdict in the visitor's language."""
-    shown: dict[str, Any] = {name: _figure(value) for name, value in reason["values"].items()}
-    return t(f"data.reason_{reason['code']}", **shown)
-
-
-def _figure(value: float) -> str:
-    return format.count(int(value)) if value == int(value) else format.number(value)
+    notice(kind, "\n".join(reasons), title=f"{t('data.verdict')} {wording.level(report)}")
 
 
 def show_counts(report: Mapping[str, Any]) -> None:
@@ -78,31 +58,16 @@ def show_problems(report: Mapping[str, Any]) -> None:
             st.caption(t("data.no_blockers" if severity == "blockers" else "data.no_warnings"))
 
 
-def row_detail(text: str) -> str:
-    """What a report says of one row, in the visitor's language; an error's sentence as it is."""
-    for kind, pattern in _DETAILS.items():
-        found = pattern.fullmatch(text)
-        if found:
-            return t(f"data.detail_{kind}", **cast("dict[str, Any]", found.groupdict()))
-    return text
-
-
 def _problem(entry: Mapping[str, Any]) -> str:
-    rows = [
-        f"{row} ({row_detail(entry['details'][str(row)])})"
-        if str(row) in entry["details"]
-        else str(row)
-        for row in entry["rows"][:SHOWN_ROWS]
-    ]
-    more = " …" if entry["count"] > SHOWN_ROWS else ""
-    kind = entry["kind"]
+    rows = wording.rows_with_details(entry, SHOWN_ROWS)
+    kind = KINDS[entry["kind"]]
     count = t("data.affected", count=format.count(entry["count"]))
     return (
         '<div style="padding:.6rem 0;border-bottom:1px solid var(--drpo-line);'
         'line-height:1.5;overflow-wrap:anywhere">'
-        f"<strong>{escape(t(f'data.kind_{kind}'))}</strong> · {escape(count)}<br>"
-        f"{escape(t('data.which'))}: {escape(', '.join(rows) + more)}<br>"
-        f'<span style="color:var(--drpo-muted)">{escape(t(f"data.todo_{kind}"))}</span>'
+        f"<strong>{escape(kind.title())}</strong> · {escape(count)}<br>"
+        f"{escape(t('data.which'))}: {escape(rows)}<br>"
+        f'<span style="color:var(--drpo-muted)">{escape(kind.remedy())}</span>'
         "</div>"
     )
 
@@ -112,26 +77,9 @@ def show_pictures(report: Mapping[str, Any]) -> None:
     if not report["counts"]["pairs"]:
         st.caption(t("data.no_warnings"))
         return
-    wins = report["length_bias"]["longer_wins"]
-    st.write(
-        t(
-            "data.bias_said",
-            share=format.share(wins["share"]),
-            low=format.share(wins["low"]),
-            high=format.share(wins["high"]),
-            count=format.count(wins["count"]),
-        )
-    )
-    if report["agreement"]:
-        agreement = report["agreement"]
-        st.write(
-            t(
-                "data.agreement_said",
-                unanimous=format.share(agreement["unanimous"]),
-                rows=format.count(int(agreement["rows"])),
-                alpha=format.number(agreement["krippendorff_alpha"]),
-            )
-        )
+    for sentence in (wording.length_bias(report), wording.agreement(report)):
+        if sentence:
+            st.write(sentence)
     drawn: list[tuple[str, Callable[[Mapping[str, Any]], Any]]] = [
         ("lengths", data_charts.answer_lengths),
         ("bias", data_charts.length_bias),
@@ -177,29 +125,12 @@ def show_resets(report: Mapping[str, Any]) -> None:
     st.subheader(t("data.filters"), help=t("data.filters_help"))
     _filters(report["filters"])
     if report.get("coverage"):
-        found = report["coverage"]
-        st.write(
-            t(
-                "data.coverage_said",
-                chosen=format.number(found["chosen"].get("mean")),
-                rejected=format.number(found["rejected"].get("mean")),
-                measured=format.count(found["measured"]),
-                too_long=format.count(found["too_long"]),
-            )
-        )
+        st.write(wording.coverage(report))
         _chart("coverage", data_charts.coverage(report), report)
     st.subheader(t("data.split"))
     parts = report["splits"]
     if parts:
-        st.write(
-            t(
-                "data.split_said",
-                train=format.count(parts["train"]),
-                heldout=format.count(parts["heldout"]),
-                leaked=format.count(parts["leaked"]),
-                naive=format.count(parts["naive_leaked"]),
-            )
-        )
+        st.write(wording.split(report))
         if parts["templated"]:
             st.caption(t("data.templated"))
     else:
@@ -251,7 +182,7 @@ def show_examples(report: Mapping[str, Any]) -> None:
         if part not in ("shape", "reason")
     ]
     with st.expander(t("data.recognised")):
-        st.text(known["reason"])
+        st.text(wording.reading(known))
         st.dataframe(
             pd.DataFrame(parts, columns=["part", "column"]),
             hide_index=True,

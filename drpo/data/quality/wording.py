@@ -1,0 +1,93 @@
+"""What a data report says, in the language that is spoken now: for the screen, a terminal, a file.
+
+A report may be older than this version: where it holds no code, its English sentence is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drpo.i18n import t
+from drpo.i18n.format import count, number, share
+from drpo.i18n.message import text_of
+
+
+def level(report: Mapping[str, Any]) -> str:
+    """Whether the data can carry DR-PO, in a few words."""
+    return t(f"data.level_{report['verdict']['level'].replace(' ', '_')}")
+
+
+def reading(recognised: Mapping[str, Any]) -> str:
+    """Why the file was read as it was."""
+    return text_of(recognised.get("reason_code"), recognised["reason"])
+
+
+def rows_with_details(entry: Mapping[str, Any], most: int) -> str:
+    """The first rows with a problem, each with what exactly is wrong with it.
+
+    Args:
+        entry: One of a report's blockers or warnings.
+        most: How many rows are named.
+    """
+    codes = entry.get("detail_codes", {})
+    named = []
+    for row in map(str, entry["rows"][:most]):
+        detail = text_of(codes.get(row), entry["details"].get(row, ""))
+        named.append(f"{row} ({detail})" if detail else row)
+    return ", ".join(named) + (" …" if entry["count"] > most else "")
+
+
+def length_bias(report: Mapping[str, Any]) -> str:
+    """How often the longer answer was chosen; empty without pairs."""
+    if not report["length_bias"]:
+        return ""
+    wins = report["length_bias"]["longer_wins"]
+    return t(
+        "data.bias_said",
+        share=share(wins["share"]),
+        low=share(wins["low"]),
+        high=share(wins["high"]),
+        count=count(wins["count"]),
+    )
+
+
+def agreement(report: Mapping[str, Any]) -> str:
+    """How far several annotators agree; empty where there were none."""
+    found = report["agreement"]
+    if not found:
+        return ""
+    return t(
+        "data.agreement_said",
+        unanimous=share(found["unanimous"]),
+        rows=count(int(found["rows"])),
+        alpha=number(found["krippendorff_alpha"]),
+    )
+
+
+def split(report: Mapping[str, Any]) -> str:
+    """What a split by prompt gives; empty where there can be none."""
+    parts = report["splits"]
+    if not parts:
+        return ""
+    return t(
+        "data.split_said",
+        train=count(parts["train"]),
+        heldout=count(parts["heldout"]),
+        leaked=count(parts["leaked"]),
+        naive=count(parts["naive_leaked"]),
+    )
+
+
+def coverage(report: Mapping[str, Any]) -> str:
+    """How likely the start policy finds the answers; empty where that was not measured."""
+    found = report.get("coverage")
+    if not found:
+        return ""
+    return t(
+        "data.coverage_said",
+        chosen=number(found["chosen"].get("mean")),
+        rejected=number(found["rejected"].get("mean")),
+        measured=count(found["measured"]),
+        too_long=count(found["too_long"]),
+    )
