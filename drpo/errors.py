@@ -38,10 +38,6 @@ class TrainingDivergedError(DrpoError):
     """A loss or gradient became NaN or infinite; the last good checkpoint is kept."""
 
 
-class CancelledByUserError(DrpoError):
-    """A person stopped a long action before it was done."""
-
-
 class JudgeError(DrpoError):
     """A judging service cannot be reached, refuses, or answers nothing usable."""
 

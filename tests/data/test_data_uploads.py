@@ -6,6 +6,7 @@ import time
 import pytest
 from screens import _nothing_cached, visit
 
+from drpo.dashboard.screens.data import upload_view
 from drpo.data import Pair, load_pairs
 from drpo.data.library.uploads import Desk
 from drpo.data.library.versions import save_version
@@ -119,13 +120,13 @@ def test_the_shape_that_was_chosen_by_hand_is_still_chosen_at_the_next_correctio
     app = visit("data", upload=upload)
     app.selectbox(key="map_shape").set_value("answers")
     app.button(key="map_apply").click().run()
-    finish(upload.desk(), upload, "check")
+    finish(upload_view.desk(), upload, "check")
     app.run()
     assert not app.exception
     assert app.selectbox(key="map_shape").value == "answers"
     app.button(key="map_apply").click().run()
     assert desk.options(upload, "check")["shape"] == "answers"
-    finish(upload.desk(), upload, "check")
+    finish(upload_view.desk(), upload, "check")
 
 
 def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store, model_folder):
@@ -137,7 +138,7 @@ def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store,
     app.text_input(key="save_name").set_value("short ones")
     app.button(key="save_go").click().run()
     assert not app.exception
-    assert finish(upload.desk(), upload, "save").state == "done"
+    assert finish(upload_view.desk(), upload, "save").state == "done"
     assert desk.result(upload, "save")["left_out"] == {"long_answer": 2, "duplicate": 0}
     assert [len(pair.chosen) for pair in load_pairs("short ones", store=store)] == [7] * 6
 

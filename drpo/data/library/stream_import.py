@@ -9,25 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from drpo.data.gold_reward import sidecar_of
-from drpo.data.io.readers import detect_format
 from drpo.data.io.source import Source
 from drpo.data.library.versions import save_version
-from drpo.data.loading import Progress, open_rows
 from drpo.data.pairs import Pair
-from drpo.data.quality.problems import Problems
-from drpo.data.schema.convert import Converter
+from drpo.data.reading import PairReader, Progress
 from drpo.errors import DataError
 from drpo.store import Store
 from drpo.store.schema import Dataset
 
-TELL_EVERY = 2_000
 MOST_REMEMBERED = 20_000_000
 """Hashes kept to find exact duplicates: 8 bytes each and a set's overhead, about 1 GB."""
 
 
 @dataclass
 class _Account:
-    rows: int = 0
     kept: int = 0
     repeated: int = 0
     seen: set[int] = field(default_factory=set)
@@ -49,24 +44,16 @@ def import_stream(
     Raises:
         DataError: The file cannot be read, or no row of it can be used; nothing is saved then.
     """
-    layout, rows = open_rows(source, detect_format(source), mapping=mapping, shape=shape)
-    if layout.shape == "demonstrations":
+    reader = PairReader(source, mapping=mapping, shape=shape, progress=progress)
+    if reader.layout.shape == "demonstrations":
         raise DataError(
             f"{source.name} holds one answer a prompt and no pairs; give it as demonstrations when "
             "you launch."
         )
-    problems = Problems()
-    converter = Converter(layout, problems)
     account = _Account()
 
     def pairs() -> Iterator[Pair]:
-        for raw in rows:
-            account.rows += 1
-            if progress is not None and account.rows % TELL_EVERY == 0:
-                progress("read", account.rows, 0)
-            pair = converter.convert(raw)
-            if pair is None:
-                continue
+        for pair in reader:
             if deduplicate and _known(pair, account.seen):
                 account.repeated += 1
                 continue
@@ -76,7 +63,7 @@ def import_stream(
     recipe: dict[str, Any] = {
         "source": source.name,
         "source_sha256": source.sha256(),
-        "layout": layout.as_dict(),
+        "layout": reader.layout.as_dict(),
         "steps": {"repeats": "exact" if deduplicate else "keep"},
         "streamed": True,
     }
@@ -84,9 +71,9 @@ def import_stream(
 
     def finished() -> dict[str, Any]:
         return {
-            "rows": account.rows,
+            "rows": reader.rows,
             "pairs": account.kept,
-            "never_usable": problems.counts(),
+            "never_usable": reader.problems.counts(),
             "left_out": {"duplicate": account.repeated},
         }
 

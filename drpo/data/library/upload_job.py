@@ -13,9 +13,10 @@ from drpo.data.io.limits import AmbiguousError, UnreadableError
 from drpo.data.library.cleaning import Recipe, fix
 from drpo.data.library.uploads import source_of
 from drpo.data.library.versions import save_version
-from drpo.data.loading import column_names, read_pairs
+from drpo.data.loading import read_pairs
 from drpo.data.pairset import PairSet
 from drpo.data.quality.report import Settings, build_report
+from drpo.data.reading import column_names
 from drpo.data.schema.column_mapping import build_parts
 from drpo.errors import DrpoError
 from drpo.store import Store
@@ -31,7 +32,6 @@ def read_upload(job: JobFolder) -> PairSet:
         shape=job.options.get("shape") or None,
         progress=job.progress,
     )
-    loaded.columns = column_names(source)
     sidecar = sidecar_of(path)
     loaded.gold = sidecar if sidecar.is_file() else None
     return loaded

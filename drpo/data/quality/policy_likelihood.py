@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from drpo.data.library.upload_job import read_upload, report_on, run_upload_job
-from drpo.data.loading import Progress
 from drpo.data.pairs import Pair
 from drpo.data.quality.summary_stats import histogram, summary
+from drpo.data.reading import Progress
 from drpo.errors import ModelError
 from drpo.system.jobs import JobFolder
 

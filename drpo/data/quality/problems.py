@@ -103,6 +103,14 @@ class Problems:
         tally = self._by_kind.get(kind)
         return tally.details.get(row) if tally else None
 
+    def first(self) -> str:
+        """Say what is wrong with the first row that something is wrong with."""
+        named = [(self.rows(kind)[0], kind) for kind in self._by_kind]
+        if not named:
+            return "no rows"
+        row, kind = min(named)
+        return f"row {row}: {KINDS[kind].title('en')} {self.detail(kind, row) or ''}".rstrip()
+
     def counts(self) -> dict[str, int]:
         """Return how many rows each kind has, in the order of the report."""
         return {code: len(self.rows(code)) for code in KINDS if code in self._by_kind}

@@ -17,13 +17,14 @@ import numpy as np
 
 from drpo.data.io.source import Source
 from drpo.data.library.splits import divide, prompt_groups
-from drpo.data.loading import Progress, read_pairs
+from drpo.data.loading import read_pairs
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet
 from drpo.data.quality import readiness, reset_positions, summary_stats
 from drpo.data.quality.checks import Lengths, check_lengths, compare_rows, read_characters
 from drpo.data.quality.problems import KINDS, Problems
 from drpo.data.quality.token_lengths import Measured, Tokens, Words
+from drpo.data.reading import Progress
 from drpo.errors import DataError
 
 FORMAT = 1

@@ -46,11 +46,13 @@ class Converter:
         self.agreement = Agreement()
 
     def convert(self, raw: RawRow) -> Pair | None:
-        """Return the pair of a row; None if it has a problem, which is noted."""
+        """Return the pair of a row, or its demonstration; None if it cannot be one, noted why."""
         if raw.value is None:
             self.problems.add("unparseable", raw.number, raw.problem)
             return None
         try:
+            if self.layout.shape == "demonstrations":
+                return _demonstration(raw.value, raw.number, self.layout)
             pair = self._pair(raw.value, raw.number)
         except RowError as error:
             self.problems.add(error.kind, raw.number, error.detail)
@@ -199,15 +201,9 @@ def join_plain(prompt: str, chosen: str, rejected: str) -> Dialogue:
     return Dialogue(prompt + "\n\n" if prompt.strip() else prompt, chosen, rejected)
 
 
-def demonstration(raw: RawRow, layout: Layout) -> Pair:
-    """Turn a row of a demonstrations file into a record whose `chosen` is its answer.
-
-    Raises:
-        RowError: It cannot be used.
-    """
-    if raw.value is None:
-        raise RowError("unparseable", raw.problem)
-    prompt, answer = _prompt(raw.value, layout), _answer(raw.value, layout.response)
+def _demonstration(row: Mapping[str, Any], number: int, layout: Layout) -> Pair:
+    """A row of a demonstrations file as a record whose `chosen` is its answer."""
+    prompt, answer = _prompt(row, layout), _answer(row, layout.response)
     if layout.prompt == layout.response or isinstance(prompt, list) or not isinstance(answer, str):
         before = [] if layout.prompt == layout.response else prompt
         # Two answers that differ, cut alike: the second is only there to be thrown away.
@@ -215,8 +211,7 @@ def demonstration(raw: RawRow, layout: Layout) -> Pair:
     else:
         dialogue = join_plain(prompt, answer, answer)
     check_dialogue(Dialogue(dialogue.prompt, dialogue.chosen, dialogue.rejected + "."))
-    facts = _facts(raw.value.get("facts"))
-    return Pair(dialogue.prompt, dialogue.chosen, "", row=raw.number, facts=facts)
+    return Pair(dialogue.prompt, dialogue.chosen, "", row=number, facts=_facts(row.get("facts")))
 
 
 def _answer(row: Mapping[str, Any], column: str) -> Any:  # noqa: ANN401 - text or messages
