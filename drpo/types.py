@@ -52,7 +52,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What people asked for since the last update, in order."""
+    """What people asked of a run since the last update."""
 
     stop: bool = False
     pause: bool = False
@@ -80,7 +80,7 @@ class Observer(Protocol):
         return
 
     def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
-        """Take something that happened: a knob turned, an alarm, a checkpoint, a stage's end."""
+        """Take something that happened: a setting changed, an alarm, a checkpoint, a stage done."""
         return
 
     def control(self, step: int) -> Control:

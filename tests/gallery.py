@@ -288,7 +288,7 @@ def alarmed(store: Store, run: str) -> None:
     """Two alarms, one of them decided about."""
     write_down(store, run, Alarm("kl_budget", 21, 28, 6, {"kl": 26.3, "budget": 25.0}))
     hacking = {"since": 10, "score_gain": 1.9, "gold_loss": 1.2, "errors": 2}
-    choices = (Choice("ignore"), Choice("pause"), Choice("knob", "kl_coef", 0.2))
+    choices = (Choice("ignore"), Choice("pause"), Choice("setting", "kl_coef", 0.2))
     write_down(store, run, Alarm("reward_hacking", 24, 30, 2, hacking, choices=choices))
     [first] = [one for one in alarms_of(store, run) if one.alarm.name == "kl_budget"]
     decide(store, run, first.event_id, "ignore", who="Ann")

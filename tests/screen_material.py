@@ -83,7 +83,7 @@ def add_run(
         store.events.add(
             run.id,
             12,
-            "knob",
+            "setting",
             "kl_coef turned from 0.2 to 0.3.",
             {"name": "kl_coef", "old": kl_coef, "new": kl_coef * 1.5, "live": True},
             "analyst",

@@ -38,11 +38,11 @@ ALARMS = (
 class Choice:
     """One thing a person may do about an alarm."""
 
-    kind: Literal["ignore", "pause", "knob"]
-    knob: str = ""
-    """`kl_coef` or `reset_prob` when the choice is to turn a knob."""
+    kind: Literal["ignore", "pause", "setting"]
+    setting: str = ""
+    """`kl_coef` or `reset_prob` when the choice is to change a setting."""
     value: float | None = None
-    """The knob's suggested value; a person may give another."""
+    """The setting's suggested value; a person may give another."""
 
 
 @dataclass(frozen=True, slots=True)

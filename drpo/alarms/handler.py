@@ -170,7 +170,7 @@ class Raised:
     event_id: int
     alarm: Alarm
     decision: dict[str, Any] | None
-    """`choice`, `knob`, `value`, `who`, `step` of the newest decision; None while it is open."""
+    """`choice`, `setting`, `value`, `who`, `step` of the newest decision; None while it is open."""
 
 
 def alarms_of(store: Store, run_id: str) -> list[Raised]:
@@ -198,7 +198,7 @@ def decide(
     choice: str,
     *,
     who: str = "",
-    knob: str = "",
+    setting: str = "",
     value: float | None = None,
 ) -> None:
     """Write down what a person decided about an alarm, and ask the run to do it.
@@ -207,31 +207,31 @@ def decide(
         store: The store.
         run_id: The run.
         event_id: The alarm's event.
-        choice: `ignore`, `pause` (with a checkpoint) or `knob`.
+        choice: `ignore`, `pause` (with a checkpoint) or `setting`.
         who: The person's name, for the mark on the curve.
-        knob: `kl_coef` or `reset_prob` when the choice is `knob`.
+        setting: `kl_coef` or `reset_prob` when the choice is `setting`.
         value: Its new value.
 
     Raises:
         RunError: There is no such alarm or choice, or the run has ended and cannot obey.
-        ConfigError: The knob's value is out of range.
+        ConfigError: The setting's value is out of range.
     """
     alarm = next((one.alarm for one in alarms_of(store, run_id) if one.event_id == event_id), None)
     if alarm is None:
         raise RunError(f"{run_id} has no alarm with event number {event_id}.")
     if choice == "pause":
         control.pause(store, run_id, who)
-    elif choice == "knob":
-        control.turn(store, run_id, {knob: value}, who)
+    elif choice == "setting":
+        control.change_settings(store, run_id, {setting: value}, who)
     elif choice != "ignore":
-        raise RunError(f"A decision is ignore, pause or knob; got {choice!r}.")
-    said = f"{choice} {knob} = {value:g}" if value is not None else choice
+        raise RunError(f"A decision is ignore, pause or setting; got {choice!r}.")
+    said = f"{choice} {setting} = {value:g}" if value is not None else choice
     store.events.add(
         run_id,
         store.runs.get(run_id).step,
         "decision",
         f"{alarm.say('title', 'en')}: {said}",
-        {"alarm_event": event_id, "choice": choice, "knob": knob, "value": value},
+        {"alarm_event": event_id, "choice": choice, "setting": setting, "value": value},
         who,
     )
 

@@ -90,7 +90,7 @@ class Monitor:
             count=known.alarm.count + 1 if known else 1,
             values=finding.values,
             evidence=pick(finding.worst or rule.worst, samples),
-            choices=(*choices, finding.knob) if finding.knob else choices,
+            choices=(*choices, finding.remedy) if finding.remedy else choices,
         )
         if known and not alarm.evidence:
             alarm = replace(alarm, evidence=known.alarm.evidence)

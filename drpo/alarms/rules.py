@@ -42,10 +42,10 @@ MAX_KL_COEF = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule's evidence: the numbers, and a knob worth turning."""
+    """A rule's evidence: the numbers, and a setting worth changing."""
 
     values: dict[str, float]
-    knob: Choice | None = None
+    remedy: Choice | None = None
     worst: str = ""
     """Which answers show it best, where that hangs on the numbers; else the rule says."""
 
@@ -211,10 +211,10 @@ def few_reset_answers(history: History, limits: AlarmSettings) -> Finding | None
         answers = min(answers, history.last(metrics.RESET_CANDIDATES))
     if answers >= limit:
         return None
-    knob = None
+    remedy = None
     if history.has(metrics.RESET_PROB):
-        knob = Choice("knob", "reset_prob", round(history.last(metrics.RESET_PROB) / 2, 3))
-    return Finding({"answers": answers, "limit": float(limit)}, knob)
+        remedy = Choice("setting", "reset_prob", round(history.last(metrics.RESET_PROB) / 2, 3))
+    return Finding({"answers": answers, "limit": float(limit)}, remedy)
 
 
 RULES: tuple[Rule, ...] = (
@@ -270,4 +270,4 @@ def _stronger_brake(history: History, factor: float) -> Choice | None:
         return None
     now: float = history.last(metrics.OBJECTIVE_KL_COEF)
     value = min(MAX_KL_COEF, factor * now) if now > 0 else 0.05
-    return Choice("knob", "kl_coef", float(f"{value:.3g}"))
+    return Choice("setting", "kl_coef", float(f"{value:.3g}"))

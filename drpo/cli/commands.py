@@ -59,7 +59,7 @@ COMMANDS = {
     ),
     "set": Entry(
         "runs",
-        "turn",
+        "change_settings",
         "Give a live run a new kl_coef or reset_prob; it counts from the next update.",
     ),
     "samples": Entry(

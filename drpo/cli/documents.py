@@ -46,7 +46,7 @@ def full_document(store: Store, run: Run) -> dict[str, Any]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "config": run.config,
-        "knobs": store.events.knobs(run.id),
+        "knobs": store.events.setting_changes(run.id),
         "events": [
             {
                 "step": event.step,

@@ -96,21 +96,21 @@ def pause(run: str, as_json: Json = False) -> None:
     _say(store, found.id, as_json)
 
 
-def turn(
+def change_settings(
     run: str,
     values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...")],
     as_json: Json = False,
 ) -> None:
     """Give a live run a new kl_coef or reset_prob; it counts from the next update."""
-    knobs = {}
+    settings = {}
     for text in values:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"Expected NAME=VALUE such as kl_coef=0.2, got {text!r}.")
-        knobs[name.strip().replace("-", "_")] = value.strip()
+        settings[name.strip().replace("-", "_")] = value.strip()
     store = Store()
     found = store.runs.find(run)
-    control.turn(store, found.id, knobs, WHO)
+    control.change_settings(store, found.id, settings, WHO)
     _say(store, found.id, as_json)
 
 

@@ -168,7 +168,7 @@ def _follow(store: Store, sweep_id: str) -> None:
 
 def _print(store: Store, board: Board, as_json: bool) -> None:
     cells = board.rows()
-    by_hand = store.events.knobs_of([run.id for run in board.runs])
+    by_hand = store.events.setting_changes_of([run.id for run in board.runs])
     for row in cells:
         row["turned"] = {run_id: by_hand[run_id] for run_id in row["runs"] if run_id in by_hand}
     if as_json:
@@ -191,7 +191,7 @@ def _print(store: Store, board: Board, as_json: bool) -> None:
         [
             row["cell"],
             *(str(row[name]) for name in names),
-            row["state"] + ", knob turned" * bool(row["turned"]),
+            row["state"] + ", setting changed" * bool(row["turned"]),
             f"{row['seeds']}/{row['planned']}",
             *(figure(row[name]) for name in ("mean", "low", "high")),
         ]

@@ -53,7 +53,7 @@ def train(
         pairs: Preference pairs to train on.
         heldout: Pairs whose prompts are evaluated on, disjoint from `pairs`.
         config: The run.
-        observer: Hears metrics, samples and events, and says what people asked for.
+        observer: Takes metrics, samples and events, and returns what people asked for.
         checkpoint_dir: Where checkpoints go; the last one is written on every return.
         state: From `checkpoint.load`, to go on; None begins anew.
         demonstrations: Answers (`chosen`) for the reset source of that name.
@@ -218,7 +218,7 @@ def _change_settings(
         scheduled.change(state.step, new)
         observer.event(
             state.step,
-            "knob",
+            "setting",
             f"{name} {old:g} -> {new:g}",
             {"name": name, "old": old, "new": new, "live": True},
         )

@@ -64,7 +64,7 @@ def _alarm(event: EventRow, part: Part) -> str:
 
 def decision(payload: dict[str, Any]) -> str:
     """What a person chose to do about an alarm."""
-    return t(f"live.choice_{payload['choice']}", knob=payload["knob"], value=payload["value"])
+    return t(f"live.choice_{payload['choice']}", setting=payload["setting"], value=payload["value"])
 
 
 def who(event: EventRow) -> str:

@@ -111,7 +111,7 @@ def run_stages(
         config: The run's settings, the device as the supervisor gave it.
         data: The run's data.
         folder: The run's folder.
-        observer: Hears everything and says what people asked for.
+        observer: Takes metrics, samples and events, and returns what people asked for.
         reward: What the policy is trained to raise, in place of the settings' reward.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a running run writes to the store, and what it hears from there.
+"""What a running run writes to the store, and what people ask of it through the store.
 
 The pipeline talks to a `StoreObserver` as to any `RunObserver`. Nothing the observer writes may
 break training: a failed write is logged and counted, and training goes on without that point.
@@ -62,7 +62,7 @@ class StoreObserver:
         self._stage = ("starting", 0, 0)
         self._who: dict[str, str] = {}
         self._replay: list[EventRow] = []
-        """Turned knobs that a resumed run has yet to turn again, in order."""
+        """Setting changes that a resumed run has yet to make again, in order."""
         self._before_updates = {"versions", "data", "sft", "reward_model", "dpo", "wall_seconds"}
         self._heard_at = 0.0
         self._ended = threading.Event()
@@ -84,24 +84,24 @@ class StoreObserver:
     def rewind(self, step: int, live_settings: Mapping[str, float] | None = None) -> None:
         """Forget what lies after the checkpoint a resumed run goes on from.
 
-        Knobs turned after it will be turned again at the same updates, so that the resumed run
-        does what the interrupted one did.
+        Settings changed after it will be changed again at the same updates, so that the resumed
+        run does what the interrupted one did.
 
         Args:
             step: Updates done at the checkpoint; -1 to begin anew.
-            live_settings: Their values in the checkpoint, by name.
+            live_settings: The values in the checkpoint of what may change in mid-run, by name.
         """
-        turned = self.store.events.since(self.run_id, kinds=("knob",))
-        # Turned at the checkpoint's own step, before it was written or just after? The last turn
+        changes = self.store.events.since(self.run_id, kinds=("setting",))
+        # Made at the checkpoint's own step, before it was written or just after? The last change
         # to the value that stands in it, and those before, need not be repeated: a paused run's
-        # knob may be turned several times, back again too.
+        # setting may be changed several times, back again too.
         held = {
             event.payload["name"]: event.id
-            for event in turned
+            for event in changes
             if event.step == step
             and event.payload["new"] == (live_settings or {}).get(event.payload["name"])
         }
-        for event in turned:
+        for event in changes:
             name = str(event.payload["name"])
             kept = event.step == step and event.id <= held.get(name, 0)
             if event.step >= step and not kept:
@@ -127,7 +127,7 @@ class StoreObserver:
         """Look out for alarms from now on, with what was remembered at the checkpoint."""
         self.alarms = AlarmHandler(self.store, self.run_id, limits, resume_step=resume_step)
 
-    # What training tells.
+    # From training to the store.
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Remember how far a stage is; the beat writes it."""
@@ -164,35 +164,35 @@ class StoreObserver:
             self._safely(lambda: alarms.samples(samples))
 
     def event(self, step: int, kind: str, message: str, payload: Mapping[str, Any]) -> None:
-        """Write something that happened; a turned knob carries the name of who turned it."""
-        who = self._who.get(str(payload.get("name")), "") if kind == "knob" else ""
+        """Write something that happened; a changed setting carries the name of who changed it."""
+        who = self._who.get(str(payload.get("name")), "") if kind == "setting" else ""
         self._safely(lambda: self.store.events.add(self.run_id, step, kind, message, payload, who))
         if self.alarms is not None and kind == "checkpoint":
             alarms = self.alarms
             self._safely(lambda: alarms.checkpoint(step))
 
-    # What training hears.
+    # From people to training.
 
     def control(self, step: int) -> Control:
-        """Obey what people asked for; called between two updates, never blocks."""
-        knobs: dict[str, Any] = {}
+        """Return what people asked for; called between two updates, never blocks."""
+        settings: dict[str, Any] = {}
         if self.alarms is not None:
             # Before the commands are read: an alarm may be set to pause the run.
             self._safely(self.alarms.close_step)
         while self._replay and self._replay[0].step <= step:
-            # Only now: a run that ends before has still to turn it when it is resumed once more.
-            again = self._no_longer_to_come(self._replay[0])
-            knobs |= self._turned({again.payload["name"]: again.payload["new"]}, again.who)
+            # Only now: a run that ends before has still to make it when it is resumed once more.
+            again = self._drop_from_replay(self._replay[0])
+            settings |= self._credited({again.payload["name"]: again.payload["new"]}, again.who)
         for command in self._pending():
-            knobs |= self._obey(command, step)
-        return Control(stop=self.stop_asked.is_set(), pause=self.paused, settings=knobs)
+            settings |= self._take(command, step)
+        return Control(stop=self.stop_asked.is_set(), pause=self.paused, settings=settings)
 
     def should_stop(self) -> bool:
         """Whether a stage before the policy's training should stop; cheap, ask often."""
         if time.monotonic() - self._heard_at > HEARD_EVERY:
             self._heard_at = time.monotonic()
             for command in self._pending(kinds=("stop",)):
-                self._obey(command, self.step)
+                self._take(command, self.step)
         return self.stop_asked.is_set()
 
     def _pending(self, kinds: Sequence[str] | None = None) -> list[Command]:
@@ -203,35 +203,39 @@ class StoreObserver:
             return []
         return [command for command in found if kinds is None or command.kind in kinds]
 
-    def _obey(self, command: Command, step: int) -> dict[str, Any]:
+    def _take(self, command: Command, step: int) -> dict[str, Any]:
+        """Note what one command asks for; returns the new values of settings in it."""
         self._safely(lambda: self.store.commands.done([command.id]))
         if command.kind == "set":
             self._overrule(command.payload)
-            return self._turned(command.payload, command.who)
+            return self._credited(command.payload, command.who)
         if command.kind == "stop":
             self.stop_asked.set()
-            self._say(step, "stop", "Asked to stop and save.", command.who)
+            self._log_event(step, "stop", "Asked to stop and save.", command.who)
         elif command.kind in ("pause", "resume") and self.paused != (command.kind == "pause"):
             self.paused = command.kind == "pause"
             self._status("paused" if self.paused else "running")
-            self._say(step, command.kind, "Paused." if self.paused else "Going on.", command.who)
+            self._log_event(
+                step, command.kind, "Paused." if self.paused else "Going on.", command.who
+            )
         return {}
 
-    def _overrule(self, knobs: Mapping[str, Any]) -> None:
-        """Forget what was to be turned again of knobs for which somebody has now said otherwise."""
-        for event in [event for event in self._replay if event.payload["name"] in knobs]:
-            self._no_longer_to_come(event)
+    def _overrule(self, settings: Mapping[str, Any]) -> None:
+        """Forget changes yet to be made again of settings for which somebody asks otherwise now."""
+        for event in [event for event in self._replay if event.payload["name"] in settings]:
+            self._drop_from_replay(event)
 
-    def _no_longer_to_come(self, event: EventRow) -> EventRow:
+    def _drop_from_replay(self, event: EventRow) -> EventRow:
         self._replay.remove(event)
         self._safely(lambda: self.store.events.remove(event.id))
         return event
 
-    def _turned(self, knobs: Mapping[str, Any], who: str) -> dict[str, Any]:
-        self._who |= dict.fromkeys(knobs, who)
-        return dict(knobs)
+    def _credited(self, settings: Mapping[str, Any], who: str) -> dict[str, Any]:
+        """Remember who asked for these values, for the event that will tell of them."""
+        self._who |= dict.fromkeys(settings, who)
+        return dict(settings)
 
-    def _say(self, step: int, kind: str, message: str, who: str) -> None:
+    def _log_event(self, step: int, kind: str, message: str, who: str) -> None:
         self._safely(lambda: self.store.events.add(self.run_id, step, kind, message, {}, who))
 
     def _status(self, status: str) -> None:

@@ -175,7 +175,7 @@ def plain_sentence(error: Exception, folder: Path) -> str:
 def export(run_id: str, out: Path, store: Store) -> None:
     """Write a run's policy as a Hugging Face folder, with the run's record in drpo_run.json.
 
-    The record holds the settings and every knob turned on the way: what really happened.
+    The record holds the settings and every setting changed on the way: what really happened.
 
     Raises:
         CheckpointError: The run has saved nothing yet.
@@ -192,7 +192,7 @@ def export(run_id: str, out: Path, store: Store) -> None:
         # What is kept may be older than what a live run has done since.
         "updates": run.step if step is None else step,
         "config": run.config,
-        "knobs": store.events.knobs(run_id),
+        "knobs": store.events.setting_changes(run_id),
         "first": run.summary.get("first"),
         "last": run.summary.get("last"),
     }

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.errors import RunError
+from drpo.store.earlier import spellings
 from drpo.store.schema import LIVE_STATUSES, STATUSES, Command, Dataset, EventRow, Run
 
 if TYPE_CHECKING:
@@ -227,23 +228,23 @@ class Events:
             session.add(row)
         return row.id
 
-    def knobs(self, run_id: str) -> list[dict[str, Any]]:
-        """Return what was turned in mid-run, in order: with the config, what really happened."""
-        return self.knobs_of([run_id]).get(run_id, [])
+    def setting_changes(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the settings changed in mid-run, in order: with the config, what happened."""
+        return self.setting_changes_of([run_id]).get(run_id, [])
 
-    def knobs_of(self, run_ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
-        """Return the same for several runs at once, of those in which anything was turned."""
+    def setting_changes_of(self, run_ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the same for several runs at once, of those in which anything was changed."""
         query = (
             select(EventRow)
-            .where(EventRow.run_id.in_(run_ids), EventRow.kind == "knob")
+            .where(EventRow.run_id.in_(run_ids), EventRow.kind.in_(spellings(["setting"])))
             .order_by(EventRow.id)
         )
         found: dict[str, list[dict[str, Any]]] = {}
         with self._session() as session:
             for event in session.scalars(query):
-                told = {name: event.payload[name] for name in ("name", "old", "new")}
+                change = {name: event.payload[name] for name in ("name", "old", "new")}
                 found.setdefault(event.run_id, []).append(
-                    {"step": event.step, "who": event.who, **told}
+                    {"step": event.step, "who": event.who, **change}
                 )
         return found
 
@@ -266,7 +267,7 @@ class Events:
             .order_by(EventRow.id)
         )
         if kinds is not None:
-            query = query.where(EventRow.kind.in_(tuple(kinds)))
+            query = query.where(EventRow.kind.in_(spellings(kinds)))
         with self._session() as session:
             return list(session.scalars(query))
 
@@ -277,7 +278,7 @@ class Events:
                 delete(EventRow).where(
                     EventRow.run_id == run_id,
                     EventRow.step > after_step,
-                    EventRow.kind.in_(tuple(kinds)),
+                    EventRow.kind.in_(spellings(kinds)),
                 )
             )
 
@@ -296,14 +297,14 @@ class Commands:
     def add(
         self, run_id: str, kind: str, payload: Mapping[str, Any] | None = None, who: str = ""
     ) -> int:
-        """Ask for something; the worker obeys between two updates."""
+        """Ask for something; the worker applies it between two updates."""
         row = Command(run_id=run_id, kind=kind, payload=dict(payload or {}), who=who)
         with self._session.begin() as session:
             session.add(row)
         return row.id
 
     def pending(self, run_id: str) -> list[Command]:
-        """Return what is still to be obeyed, oldest first."""
+        """Return what is still to be applied, oldest first."""
         query = (
             select(Command)
             .where(Command.run_id == run_id, Command.done_at.is_(None))
@@ -313,7 +314,7 @@ class Commands:
             return list(session.scalars(query))
 
     def done(self, command_ids: Iterable[int]) -> None:
-        """Mark commands as obeyed."""
+        """Mark commands as applied."""
         with self._session.begin() as session:
             session.execute(
                 update(Command)

@@ -6,12 +6,13 @@ Rows come back detached from their session, as plain records. Times are seconds 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import JSON, Dialect, Float, ForeignKey, Index, Integer, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from drpo.config.stored import current_form
+from drpo.store import earlier
 
 LIVE_STATUSES = ("queued", "running", "paused")
 """A worker has, or will have, something to do."""
@@ -31,19 +32,38 @@ class Base(DeclarativeBase):
     type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
-class StoredConfig(TypeDecorator[dict[str, Any]]):
-    """A run's settings, read in the form of this version, whichever version wrote them."""
+class _Read(TypeDecorator[Any]):
+    """A column that is read in the words of this version, whichever version wrote it."""
+
+    reading: Callable[[Any], Any]
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
+        """Bring what the database holds to the present form."""
+        return None if value is None else type(self).reading(value)
+
+
+class StoredConfig(_Read):
+    """A run's settings."""
 
     impl = JSON
     cache_ok = True
+    reading = staticmethod(earlier.config)
 
-    def process_result_value(
-        self,
-        value: dict[str, Any] | None,
-        dialect: Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
-    ) -> dict[str, Any] | None:
-        """Bring what the database holds to the present form."""
-        return None if value is None else current_form(value)
+
+class StoredKind(_Read):
+    """An event's kind."""
+
+    impl = String(32)
+    cache_ok = True
+    reading = staticmethod(earlier.event_kind)
+
+
+class StoredPayload(_Read):
+    """An event's payload."""
+
+    impl = JSON
+    cache_ok = True
+    reading = staticmethod(earlier.event_payload)
 
 
 class Run(Base):
@@ -144,7 +164,7 @@ class SampleRow(Base):
 
 
 class EventRow(Base):
-    """Something that happened at a step: a knob turned, an alarm, a pause, a stage's end."""
+    """Something that happened at a step: a setting changed, an alarm, a pause, a stage's end."""
 
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_run_cursor", "run_id", "id"), NEVER_REUSED)
@@ -152,16 +172,16 @@ class EventRow(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     step: Mapped[int]
-    kind: Mapped[str] = mapped_column(String(32))
-    """knob, alarm, decision, pause, resume, stop, checkpoint, stage, error, note."""
+    kind: Mapped[str] = mapped_column(StoredKind)
+    """setting, alarm, decision, pause, resume, stop, checkpoint, stage, error, note."""
     message: Mapped[str] = mapped_column(Text)
-    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    payload: Mapped[dict[str, Any]] = mapped_column(StoredPayload, default=dict)
     who: Mapped[str] = mapped_column(String(64), default="")
     created_at: Mapped[float] = mapped_column(default=time.time)
 
 
 class Command(Base):
-    """Something a person asked a live run to do; obeyed between two updates."""
+    """What a person asked of a live run; applied between two updates, and `done` then."""
 
     __tablename__ = "commands"
     __table_args__ = (Index("ix_commands_pending", "run_id", "done_at"),)

@@ -1,7 +1,9 @@
-"""What a person may ask of a run: stop, pause, resume, turn a knob, end it at once.
+"""Control of a run: stop, pause, resume, change a setting, end it at once.
 
-The command line and the screens both ask through these functions, so both refuse the same things
-with the same words. A live run obeys between two updates; nothing here waits for that.
+The command line, the screens and alarms all ask through these functions, so all refuse the same
+things with the same words. What is asked waits in the store's commands; between two updates the
+run's observer hands it to the trainer as a `Control`, and the trainer reports what it did as an
+event. Nothing here waits for that.
 """
 
 from __future__ import annotations
@@ -9,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drpo.config.methods import UPDATING, live_settings
+from drpo.config import methods
+from drpo.config.methods import LIVE_SETTINGS, UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.system import processes
-
-KNOBS = ("kl_coef", "reset_prob")
-"""Settings that may be turned while a run is going on."""
 
 RESUMABLE = ("stopped", "interrupted", "failed")
 
@@ -27,16 +27,9 @@ def can_pause(run: Run) -> bool:
     return run.config["run"]["method"] in UPDATING
 
 
-def knobs_of(run: Run) -> tuple[str, ...]:
-    """The knobs that do something in a run: plain PPO has no resets, the other methods no updates.
-
-    Args:
-        run: The run.
-
-    Returns:
-        Names out of `KNOBS`; none for a method that does not learn in updates.
-    """
-    return live_settings(run.config["run"]["method"])
+def live_settings(run: Run) -> tuple[str, ...]:
+    """The settings that may be changed while this run goes on; none where its method has none."""
+    return methods.live_settings(run.config["run"]["method"])
 
 
 def stop(store: Store, run_id: str, who: str = "") -> str:
@@ -112,30 +105,31 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
     )
 
 
-def turn(store: Store, run_id: str, knobs: Mapping[str, Any], who: str = "") -> None:
+def change_settings(store: Store, run_id: str, values: Mapping[str, Any], who: str = "") -> None:
     """Give a live run new values of `kl_coef` or `reset_prob`; they count from the next update.
 
     Raises:
-        ConfigError: A name is not a knob of this run, or a value is out of its range.
+        ConfigError: A name is not a live setting of this run, or a value is out of its range.
         RunError: The run is unknown or has ended.
     """
-    wrong = sorted(set(knobs) - set(KNOBS))
-    if wrong or not knobs:
+    wrong = sorted(set(values) - set(LIVE_SETTINGS))
+    if wrong or not values:
         raise ConfigError(
-            f"Only {' and '.join(KNOBS)} can be turned while a run goes on; "
+            f"Only {' and '.join(LIVE_SETTINGS)} can be changed while a run goes on; "
             f"got {', '.join(wrong) or 'nothing'}. Start a new run for other settings."
         )
     run = _live(store, run_id, "change")
-    idle = sorted(set(knobs) - set(knobs_of(run)))
+    names = live_settings(run)
+    idle = sorted(set(values) - set(names))
     if idle:
-        offered = f"only {' and '.join(knobs_of(run))}" if knobs_of(run) else "nothing"
+        rest = f"only {' and '.join(names)}" if names else "nothing"
         raise ConfigError(
             f"{' and '.join(idle)} would do nothing in {run_id}: in a "
-            f"{run.config['run']['method']} run {offered} can be turned. Start a new run, of the "
+            f"{run.config['run']['method']} run {rest} can be changed. Start a new run, of the "
             "method drpo to use both."
         )
-    checked = RunConfig.from_nested(run.config).replace(**knobs).flat()
-    store.commands.add(run_id, "set", {name: checked[name] for name in knobs}, who)
+    checked = RunConfig.from_nested(run.config).replace(**values).flat()
+    store.commands.add(run_id, "set", {name: checked[name] for name in values}, who)
 
 
 def kill(store: Store, run_id: str, who: str = "") -> bool:

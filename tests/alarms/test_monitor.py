@@ -200,8 +200,8 @@ def test_an_alarm_links_the_answers_that_show_it(hacked):
 
 def test_an_alarm_suggests_a_stronger_brake(hacked):
     alarm = next(one for one in hacked.alarms if one.name == "reward_hacking")
-    assert [choice.kind for choice in alarm.choices] == ["ignore", "pause", "knob"]
-    assert (alarm.choices[2].knob, alarm.choices[2].value) == ("kl_coef", 0.05)
+    assert [choice.kind for choice in alarm.choices] == ["ignore", "pause", "setting"]
+    assert (alarm.choices[2].setting, alarm.choices[2].value) == ("kl_coef", 0.05)
 
 
 def test_the_policy_that_fell_into_one_answer_is_shown_with_it(one_answer):
@@ -325,9 +325,9 @@ def test_the_desk_writes_one_event_for_a_repeated_alarm(store, run_id):
 def test_a_decision_is_an_event_and_an_order_to_the_run(store, run_id):
     raise_one(store, run_id)
     event_id = alarms_of(store, run_id)[0].event_id
-    decide(store, run_id, event_id, "knob", who="Mika", knob="kl_coef", value=0.2)
+    decide(store, run_id, event_id, "setting", who="Mika", setting="kl_coef", value=0.2)
     decision = alarms_of(store, run_id)[0].decision
-    assert (decision["choice"], decision["value"], decision["who"]) == ("knob", 0.2, "Mika")
+    assert (decision["choice"], decision["value"], decision["who"]) == ("setting", 0.2, "Mika")
     (command,) = store.commands.pending(run_id)
     assert (command.kind, command.payload) == ("set", {"kl_coef": 0.2})
     decide(store, run_id, event_id, "pause", who="Mika")
@@ -340,10 +340,10 @@ def test_a_decision_that_makes_no_sense_is_refused(store, run_id):
     event_id = alarms_of(store, run_id)[0].event_id
     with pytest.raises(RunError, match="no alarm"):
         decide(store, run_id, event_id + 100, "ignore")
-    with pytest.raises(RunError, match="ignore, pause or knob"):
+    with pytest.raises(RunError, match="ignore, pause or setting"):
         decide(store, run_id, event_id, "shout")
     with pytest.raises(ConfigError):
-        decide(store, run_id, event_id, "knob", knob="kl_coef", value=-1.0)
+        decide(store, run_id, event_id, "setting", setting="kl_coef", value=-1.0)
     assert alarms_of(store, run_id)[0].decision is None
 
 

@@ -99,7 +99,7 @@ def test_marks_at_one_step_stand_one_below_the_other_in_the_replay(server, open_
     marked = add_run(server.store, "marked", gold=[1.0, 0.5], scores=[1.0, 0.5])
     for value in (0.1, 0.3, 0.5, 0.7, 0.9):
         told = {"name": "kl_coef", "old": 0.2, "new": value}
-        server.store.events.add(marked.id, 10, "knob", f"kl_coef {value}", told, "ann")
+        server.store.events.add(marked.id, 10, "setting", f"kl_coef {value}", told, "ann")
     page = open_page(f"/overview?run={marked.id}")
     labels = page.locator(".replay text", has_text="kl_coef")
     labels.first.wait_for()

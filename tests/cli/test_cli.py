@@ -199,7 +199,7 @@ def test_nothing_is_queued_when_a_file_is_missing(store, capsys, model_folder):
     assert store.runs.all() == []
 
 
-def test_set_checks_and_queues_a_knob(store, capsys):
+def test_set_checks_and_queues_a_new_value(store, capsys):
     run = store.runs.create(RunConfig.of(data="x", policy="y"))
     code, _, _ = run_cli(capsys, "set", run.id, "kl_coef=0.2", "reset-prob=0.5")
     assert code == 0

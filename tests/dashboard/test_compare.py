@@ -167,7 +167,7 @@ def feeds_of(store, runs):
 
 def turn(store, run, step=6, new=0.9):
     told = {"name": "kl_coef", "old": 0.2, "new": new, "live": True}
-    store.events.add(run.id, step, "knob", f"kl_coef 0.2 -> {new}", told, "ann")
+    store.events.add(run.id, step, "setting", f"kl_coef 0.2 -> {new}", told, "ann")
 
 
 def test_a_run_with_a_turned_knob_stays_out_of_its_seed_group_and_says_so(store):
@@ -175,7 +175,7 @@ def test_a_run_with_a_turned_knob_stays_out_of_its_seed_group_and_says_so(store)
     turn(store, runs[1])
     lines = compared(runs, feeds_of(store, runs), by_seed=True)
     assert [line.run_ids for line in lines] == [[runs[0].id, runs[2].id], [runs[1].id]]
-    assert [line.label for line in lines] == ["same (2 seeds)", "turned: same, seed 1"]
+    assert [line.label for line in lines] == ["same (2 seeds)", "changed: same, seed 1"]
 
 
 def test_what_was_turned_and_when_is_among_the_differences(store):
@@ -185,8 +185,8 @@ def test_what_was_turned_and_when_is_among_the_differences(store):
     app = visit("compare", runs=f"{kept.id},{turned.id}")
     assert problems(app) == []
     [table] = [frame.value for frame in app.dataframe if "seed" in frame.value.index]
-    assert list(table.index) == ["seed", "turned in mid-run"]
-    assert list(table.loc["turned in mid-run"]) == [
+    assert list(table.index) == ["seed", "changed in mid-run"]
+    assert list(table.loc["changed in mid-run"]) == [
         "–",
         "kl_coef 0.20 → 0.90 at update 6; kl_coef 0.20 → 0.20 at update 8",
     ]

@@ -79,7 +79,7 @@ def test_a_turned_knob_becomes_a_labelled_line():
     event = EventRow(
         run_id="r",
         step=12,
-        kind="knob",
+        kind="setting",
         message="",
         who="",
         payload={"name": "kl_coef", "old": 0.2, "new": 0.3},

@@ -50,7 +50,7 @@ def test_events_appear_once_and_in_order(store):
     feed = fresh(Feed(store, run.id))
     store.events.add(run.id, 15, "pause", "Paused.")
     fresh(feed)
-    assert [event.kind for event in fresh(feed).events] == ["knob", "pause"]
+    assert [event.kind for event in fresh(feed).events] == ["setting", "pause"]
 
 
 def test_an_alarm_that_is_raised_again_is_told_as_it_stands_now(store):
@@ -60,7 +60,7 @@ def test_an_alarm_that_is_raised_again_is_told_as_it_stands_now(store):
     store.events.add(run.id, 9, "pause", "Paused.")
     write_down(store, run.id, Alarm("kl_budget", 5, 10, 2, {"kl": 9.0, "budget": 2.0}))
     fresh(feed)
-    assert [event.kind for event in feed.events] == ["knob", "alarm", "pause"]
+    assert [event.kind for event in feed.events] == ["setting", "alarm", "pause"]
     told = Alarm.from_payload(feed.events[1].payload)
     assert (told.count, told.values["kl"]) == (2, 9.0)
     assert feed.events[1].message == told.message
@@ -108,7 +108,7 @@ def test_only_settings_that_differ_are_listed(store):
     assert list(metric_series.settings_that_differ(runs, feeds).index) == ["kl_coef"]
     assert metric_series.settings_that_differ(runs[:1], feeds[:1]).empty
     told = {"name": "kl_coef", "old": 0.2, "new": 0.9, "live": True}
-    store.events.add(runs[1].id, 1, "knob", "kl_coef 0.2 -> 0.9", told, "ann")
+    store.events.add(runs[1].id, 1, "setting", "kl_coef 0.2 -> 0.9", told, "ann")
     feeds = [metric_series.Feed(store, run.id).refresh() for run in runs]
     differing = metric_series.settings_that_differ(runs, feeds)
-    assert list(differing.loc["turned in mid-run"]) == ["–", "kl_coef 0.20 → 0.90 at update 1"]
+    assert list(differing.loc["changed in mid-run"]) == ["–", "kl_coef 0.20 → 0.90 at update 1"]

@@ -76,7 +76,7 @@ def test_apply_asks_only_for_the_knob_that_was_moved_and_only_once(store):
     app = visit("live", run=run.id)
     app.button(key=f"apply_{run.id}").click().run()
     assert asked_of(store, run) == []
-    assert "No knob was moved" in app.toast[0].value
+    assert "Nothing was moved" in app.toast[0].value
     app.select_slider(key=f"kl_coef_{run.id}").set_value(0.5)
     app.button(key=f"apply_{run.id}").click().run()
     app.button(key=f"apply_{run.id}").click().run()

@@ -34,7 +34,7 @@ def drawn(marks, until=30):
 
 
 def test_a_mark_says_who_and_when_under_the_pointer_and_a_short_name_in_its_label():
-    [mark] = marks_of([event("knob", who="Ann", name="kl_coef", old=0.2, new=0.3)])
+    [mark] = marks_of([event("setting", who="Ann", name="kl_coef", old=0.2, new=0.3)])
     _, [note] = drawn([mark])
     assert note["text"] == "kl_coef → 0.30 · Ann"
     assert note["hovertext"] == "kl_coef from 0.20 to 0.30<br>Ann · 2026-11-23 12:00 UTC"
@@ -74,7 +74,7 @@ def test_no_name_becomes_markup_on_a_chart():
 
 
 def test_a_crowd_at_one_step_keeps_few_lines_and_names_the_rest_under_the_pointer():
-    crowd = [event("knob", name="kl_coef", old=n, new=n + 1.0, who="Ann") for n in range(9)]
+    crowd = [event("setting", name="kl_coef", old=n, new=n + 1.0, who="Ann") for n in range(9)]
     layout, notes = drawn(marks_of([*crowd, event("stop", who="Bea")]))
     plain, _ = drawn([])
     assert len(notes) == ROWS

@@ -46,7 +46,7 @@ def run(store):
         data="/somewhere/private/pairs.jsonl",
     )
     turned = {"name": "kl_coef", "old": 0.3, "new": 0.45}
-    store.events.add(made.id, 4, "knob", "kl_coef from 0.30 to 0.45", turned, "Ada")
+    store.events.add(made.id, 4, "setting", "kl_coef from 0.30 to 0.45", turned, "Ada")
     alarm = Alarm("kl_budget", 5, 8, 2, {"kl": 26.0, "budget": 25.0})
     store.events.add(made.id, 8, "alarm", alarm.message, alarm.to_payload(), "monitor")
     episode = Sample(

@@ -64,7 +64,7 @@ def test_the_settings_on_screen_say_what_was_turned(store):
     run = screen_material.add_run(store, "mine", updates=15)
     app = visit("live", run=run.id, view="config")
     assert problems(app) == []
-    assert "Turned in mid-run: kl_coef 0.20 → 0.30 at update 12." in shown(app)
+    assert "Changed in mid-run: kl_coef 0.20 → 0.30 at update 12." in shown(app)
 
 
 def test_what_nvidia_smi_lists_is_read_and_what_it_does_not_tell_is_no_number():

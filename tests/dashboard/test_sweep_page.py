@@ -166,7 +166,7 @@ def test_a_link_to_axes_that_the_sweep_has_not_shows_its_own(store):
 
 def turn(store, run_id):
     told = {"name": "kl_coef", "old": 0.2, "new": 0.4, "live": True}
-    store.events.add(run_id, 12, "knob", "kl_coef 0.2 -> 0.4", told, "ann")
+    store.events.add(run_id, 12, "setting", "kl_coef 0.2 -> 0.4", told, "ann")
 
 
 def test_a_cell_says_that_a_knob_was_turned_in_one_of_its_runs(store):
@@ -183,7 +183,7 @@ def test_a_cell_says_that_a_knob_was_turned_in_one_of_its_runs(store):
         for one in drawn
         for note in one.get("figure", {"layout": {}})["layout"].get("annotations", ())
     ]
-    marked = [note for note in notes if "knob turned" in note["text"]]
+    marked = [note for note in notes if "setting changed" in note["text"]]
     assert [(note["x"], note["y"]) for note in marked] == [(1, 1)]
 
 
@@ -204,6 +204,6 @@ def test_the_command_line_s_table_says_so_too(store):
     turn(store, cell.runs[1].id)
     printed = CliRunner().invoke(command_line, ["show", board.id, "--json"])
     by_hand = [row["turned"] for row in json.loads(printed.output)["cells"]]
-    assert by_hand == [{}, {}, {}, {cell.runs[1].id: store.events.knobs(cell.runs[1].id)}]
+    assert by_hand == [{}, {}, {}, {cell.runs[1].id: store.events.setting_changes(cell.runs[1].id)}]
     table = CliRunner().invoke(command_line, ["show", board.id]).output
-    assert table.count("done, knob turned") == 1
+    assert table.count("done, setting changed") == 1

@@ -181,7 +181,7 @@ def test_ppo_never_resets_whatever_the_setting():
     assert scheduled.at(0, 11) == 0.0
 
 
-def test_knobs_are_built_from_the_config():
+def test_scheduled_values_are_built_from_the_config():
     asked = config(kl_coef=0.3, kl_schedule="linear", kl_coef_final=0.1, reset_prob=0.4)
     assert kl_coefficient(asked).at(10, 11) == pytest.approx(0.1)
     assert reset_probability(asked).at(3, 11) == 0.4

@@ -170,14 +170,14 @@ def test_a_changed_setting_takes_effect_at_the_next_update_and_is_an_event(begin
     assert metrics == [0.1, 0.1, 0.9, 0.9]
     assert [listener.metrics_at[step]["reset/prob"] for step in (2, 3)] == [0.5, 0.0]
     assert listener.metrics_at[3]["reset/fraction"] == 0.0
-    knobs = [(step, payload) for step, kind, payload in listener.events if kind == "knob"]
-    assert knobs == [
+    changes = [(step, payload) for step, kind, payload in listener.events if kind == "setting"]
+    assert changes == [
         (2, {"name": "kl_coef", "old": 0.1, "new": 0.9, "live": True}),
         (2, {"name": "reset_prob", "old": 0.5, "new": 0.0, "live": True}),
     ]
 
 
-def test_a_knob_out_of_range_is_refused_as_at_launch(begin):
+def test_a_setting_out_of_range_is_refused_as_at_launch(begin):
     with pytest.raises(ConfigError, match="reset_prob"):
         begin(RecordingObserver(controls={1: Control(settings={"reset_prob": 1.5})}))
 

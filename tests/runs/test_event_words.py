@@ -53,7 +53,10 @@ def test_what_people_ask_of_a_run_is_told_in_japanese(store, run):
         observer.control(3)
     observer.event(3, "checkpoint", "Checkpoint after update 3.", {"folder": "step-3"})
     observer.event(
-        3, "knob", "kl_coef 0.2 -> 0.3", {"name": "kl_coef", "old": 0.2, "new": 0.3, "live": True}
+        3,
+        "setting",
+        "kl_coef 0.2 -> 0.3",
+        {"name": "kl_coef", "old": 0.2, "new": 0.3, "live": True},
     )
     said = in_japanese(store, run)
     assert len(said) == 7

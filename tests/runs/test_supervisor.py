@@ -259,7 +259,7 @@ def test_orders_to_an_ended_run_are_refused_with_its_status(store):
         with pytest.raises(RunError, match="is finished"):
             order(store, run.id)
     with pytest.raises(RunError, match="is finished"):
-        control.turn(store, run.id, {"kl_coef": 0.1})
+        control.change_settings(store, run.id, {"kl_coef": 0.1})
 
 
 def test_a_queued_run_cannot_be_paused(store):
@@ -275,7 +275,7 @@ def test_a_method_without_updates_only_stops(store, method):
     with pytest.raises(RunError, match=f"is a {method} run, and only drpo and ppo can pause; stop"):
         control.pause(store, run.id)
     with pytest.raises(ConfigError, match=f"in a {method} run nothing can be turned"):
-        control.turn(store, run.id, {"kl_coef": 0.2})
+        control.change_settings(store, run.id, {"kl_coef": 0.2})
     assert store.commands.pending(run.id) == []
     control.stop(store, run.id)
     assert [command.kind for command in store.commands.pending(run.id)] == ["stop"]
@@ -284,20 +284,20 @@ def test_a_method_without_updates_only_stops(store, method):
 def test_plain_ppo_turns_its_brake_and_no_resets(store):
     run = store.runs.create(config(method="ppo"))
     store.runs.change(run.id, status="running")
-    for knobs in ({"reset_prob": 0.5}, {"reset_prob": 0.5, "kl_coef": 0.2}):
+    for values in ({"reset_prob": 0.5}, {"reset_prob": 0.5, "kl_coef": 0.2}):
         with pytest.raises(ConfigError, match=r"reset_prob would do nothing .* only kl_coef can"):
-            control.turn(store, run.id, knobs)
+            control.change_settings(store, run.id, values)
     assert store.commands.pending(run.id) == []
-    control.turn(store, run.id, {"kl_coef": 0.2})
+    control.change_settings(store, run.id, {"kl_coef": 0.2})
     control.pause(store, run.id)
     assert [c.kind for c in store.commands.pending(run.id)] == ["set", "pause"]
 
 
-@pytest.mark.parametrize("knobs", [{"gamma": 0.5}, {}, {"kl_coef": -1}, {"reset_prob": "many"}])
-def test_only_the_two_knobs_turn_and_only_within_their_range(store, knobs):
+@pytest.mark.parametrize("values", [{"gamma": 0.5}, {}, {"kl_coef": -1}, {"reset_prob": "many"}])
+def test_only_live_settings_change_and_only_within_their_range(store, values):
     run = store.runs.create(config())
     with pytest.raises(ConfigError):
-        control.turn(store, run.id, knobs)
+        control.change_settings(store, run.id, values)
     assert store.commands.pending(run.id) == []
 
 

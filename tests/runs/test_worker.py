@@ -202,56 +202,54 @@ def test_a_run_has_one_worker_at_a_time(store, configure):
     assert store.runs.get(run.id).status == "stopped"
 
 
-def test_pause_knob_and_resume_are_obeyed_between_updates(store, configure, tmp_path):
+def test_pause_change_and_resume_are_applied_between_updates(store, configure, tmp_path):
     run = store.runs.create(configure(updates=400))
     thread = threading.Thread(target=worker.execute, args=(run.id, store))
     thread.start()
     wait_until(store, run.id, lambda run: run.step >= 1)
     control.pause(store, run.id, "ann")
     paused = wait_until(store, run.id, lambda run: run.status == "paused")
-    control.turn(store, run.id, {"kl_coef": "0.7"}, "bob")
+    control.change_settings(store, run.id, {"kl_coef": "0.7"}, "bob")
     control.resume(store, run.id, "ann")
     wait_until(store, run.id, lambda run: run.status == "running" and run.step > paused.step + 2)
     control.stop(store, run.id, "ann")
     thread.join()
-    knob = store.events.since(run.id, kinds=("knob",))[0]
-    assert (knob.who, knob.payload["new"]) == ("bob", 0.7)
+    change = store.events.since(run.id, kinds=("setting",))[0]
+    assert (change.who, change.payload["new"]) == ("bob", 0.7)
     frame = store.metrics.since(run.id, names=["objective/kl_coef"])
-    after = frame[frame["step"] > knob.step]["value"]
+    after = frame[frame["step"] > change.step]["value"]
     assert not after.empty
     assert set(after) == {0.7}
-    assert set(frame[frame["step"] <= knob.step]["value"]) == {0.1}
+    assert set(frame[frame["step"] <= change.step]["value"]) == {0.1}
     kinds = [event.kind for event in store.events.since(run.id, kinds=("pause", "resume"))]
     assert kinds == ["pause", "resume"]
     worker.export(run.id, tmp_path / "out", store)
     record = json.loads((tmp_path / "out" / "drpo_run.json").read_text())
     assert record["config"]["kl"]["kl_coef"] == 0.1
-    assert [(knob["who"], knob["old"], knob["new"]) for knob in record["knobs"]] == [
-        ("bob", 0.1, 0.7)
-    ]
+    assert [(one["who"], one["old"], one["new"]) for one in record["knobs"]] == [("bob", 0.1, 0.7)]
 
 
-def test_a_knob_turned_after_the_checkpoint_is_turned_again_on_resume(store, configure):
+def test_a_setting_changed_after_the_checkpoint_is_changed_again_on_resume(store, configure):
     run = store.runs.create(configure())
     payload = {"name": "kl_coef", "old": 0.1, "new": 0.5, "live": True}
-    store.events.add(run.id, 3, "knob", "kl_coef 0.1 -> 0.5", payload, "ann")
+    store.events.add(run.id, 3, "setting", "kl_coef 0.1 -> 0.5", payload, "ann")
     observer = StoreObserver(store, run.id)
     observer.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
     assert observer.control(2).settings == {}
-    # It ends before the update at which the knob was turned, and is resumed once more.
+    # It ends before the update at which the setting was changed, and is resumed once more.
     observer = StoreObserver(store, run.id)
     observer.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
     assert observer.control(3).settings == {"kl_coef": 0.5}
-    assert store.events.since(run.id, kinds=("knob",)) == []
-    observer.event(3, "knob", "kl_coef 0.1 -> 0.5", payload)
-    assert store.events.since(run.id, kinds=("knob",))[0].who == "ann"
+    assert store.events.since(run.id, kinds=("setting",)) == []
+    observer.event(3, "setting", "kl_coef 0.1 -> 0.5", payload)
+    assert store.events.since(run.id, kinds=("setting",))[0].who == "ann"
 
 
-def test_an_order_after_the_resume_overrules_what_was_turned_later_before_it(store, configure):
+def test_a_change_after_the_resume_overrules_later_ones_from_before_it(store, configure):
     run = store.runs.create(configure())
     for name, old, new in (("kl_coef", 0.1, 0.5), ("reset_prob", 0.5, 0.2)):
         payload = {"name": name, "old": old, "new": new, "live": True}
-        store.events.add(run.id, 4, "knob", f"{name} {old} -> {new}", payload, "ann")
+        store.events.add(run.id, 4, "setting", f"{name} {old} -> {new}", payload, "ann")
     observer = StoreObserver(store, run.id)
     observer.rewind(2, {"kl_coef": 0.1, "reset_prob": 0.5})
     store.commands.add(run.id, "set", {"kl_coef": 0.9}, "bob")
@@ -259,18 +257,18 @@ def test_an_order_after_the_resume_overrules_what_was_turned_later_before_it(sto
     assert observer.control(4).settings == {"reset_prob": 0.2}
 
 
-def test_a_knob_that_the_checkpoint_holds_is_not_turned_twice(store, configure):
+def test_a_change_that_the_checkpoint_holds_is_not_made_twice(store, configure):
     run = store.runs.create(configure())
     payload = {"name": "kl_coef", "old": 0.1, "new": 0.5, "live": True}
-    store.events.add(run.id, 2, "knob", "kl_coef 0.1 -> 0.5", payload, "ann")
+    store.events.add(run.id, 2, "setting", "kl_coef 0.1 -> 0.5", payload, "ann")
     observer = StoreObserver(store, run.id)
     observer.rewind(2, {"kl_coef": 0.5, "reset_prob": 0.5})
     assert observer.control(2).settings == {}
-    assert len(store.events.since(run.id, kinds=("knob",))) == 1
+    assert len(store.events.since(run.id, kinds=("setting",))) == 1
 
 
 @pytest.mark.parametrize(
-    ("turned", "saved", "again", "kept"),
+    ("changes", "saved", "again", "kept"),
     [
         ((0.2, 0.1), 0.1, {}, 2),  # saved before both or after both: back where it stood
         ((0.2, 0.1), 0.2, {"kl_coef": 0.1}, 1),  # saved between them
@@ -278,19 +276,19 @@ def test_a_knob_that_the_checkpoint_holds_is_not_turned_twice(store, configure):
         ((0.2, 0.1, 0.3), 0.1, {"kl_coef": 0.3}, 2),
     ],
 )
-def test_a_knob_turned_several_times_in_a_pause_ends_where_it_was_left(
-    store, configure, turned, saved, again, kept
+def test_a_setting_changed_several_times_in_a_pause_ends_where_it_was_left(
+    store, configure, changes, saved, again, kept
 ):
     run = store.runs.create(configure())
     old = 0.1
-    for new in turned:
+    for new in changes:
         payload = {"name": "kl_coef", "old": old, "new": new, "live": True}
-        store.events.add(run.id, 2, "knob", f"kl_coef {old} -> {new}", payload, "ann")
+        store.events.add(run.id, 2, "setting", f"kl_coef {old} -> {new}", payload, "ann")
         old = new
     observer = StoreObserver(store, run.id)
     observer.rewind(2, {"kl_coef": saved, "reset_prob": 0.5})
     assert observer.control(2).settings == again
-    assert len(store.events.since(run.id, kinds=("knob",))) == kept
+    assert len(store.events.since(run.id, kinds=("setting",))) == kept
 
 
 def test_nothing_to_export_is_said(store, configure, tmp_path):

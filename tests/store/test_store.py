@@ -108,16 +108,16 @@ def test_rewinding_forgets_later_rows_and_keeps_stage_curves(store):
     for step in (0, 5, 10):
         store.metrics.append(run.id, step, {"objective/kl": 1.0})
         store.samples.append(run.id, [sample(step)])
-        store.events.add(run.id, step, "knob", "turned")
+        store.events.add(run.id, step, "setting", "changed")
         store.events.add(run.id, step, "note", "written by a person")
     store.metrics.append(run.id, 400, {"rm/loss": 0.5})
     store.metrics.truncate(run.id, after_step=5)
     store.samples.truncate(run.id, after_step=5)
-    store.events.truncate(run.id, after_step=5, kinds=("knob",))
+    store.events.truncate(run.id, after_step=5, kinds=("setting",))
     frame = store.metrics.since(run.id)
     assert list(frame["step"]) == [0, 5, 400]
     assert store.samples.steps(run.id) == [0, 5]
-    assert [event.step for event in store.events.since(run.id, kinds=("knob",))] == [0, 5]
+    assert [event.step for event in store.events.since(run.id, kinds=("setting",))] == [0, 5]
     assert len(store.events.since(run.id, kinds=("note",))) == 3
 
 

@@ -25,7 +25,7 @@ LINE = 80
 TOLD = 6
 """Things told under one pointer; a knob may be turned a hundred times."""
 MEANINGS = {
-    "knob": "ink",
+    "setting": "ink",
     "alarm": "alarm",
     "decision": "ink",
     "pause": "muted",
@@ -55,7 +55,7 @@ def marks_of(events: Iterable[EventRow]) -> list[Mark]:
 
 
 def _mark(event: EventRow, events: Sequence[EventRow]) -> Mark:
-    if event.kind == "knob":
+    if event.kind == "setting":
         name, new = event.payload.get("name", ""), event.payload.get("new")
         value = number(new) if isinstance(new, int | float) else str(new)
         label = f"{name} → {value}"

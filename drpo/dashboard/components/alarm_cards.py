@@ -92,7 +92,7 @@ def _card(run: Run, one: Raised, title: str) -> None:
                 if not _is_possible(run, choice):
                     continue
                 st.button(
-                    t(f"live.choice_{choice.kind}", knob=choice.knob, value=choice.value),
+                    t(f"live.choice_{choice.kind}", setting=choice.setting, value=choice.value),
                     key=f"alarm_{key}_{number}",
                     on_click=_decide,
                     args=(run.id, one.event_id, choice, f"alarm_{key}_said"),
@@ -105,7 +105,7 @@ def _is_possible(run: Run, choice: Choice) -> bool:
     """Whether a run can still do what a choice asks for."""
     if choice.kind == "ignore":
         return True
-    if choice.kind == "knob" and choice.knob not in control.knobs_of(run):
+    if choice.kind == "setting" and choice.setting not in control.live_settings(run):
         return False
     return is_live(run) and control.can_pause(run)
 
@@ -153,7 +153,7 @@ def _decide(run_id: str, event_id: int, choice: Choice, said: str) -> None:
             event_id,
             choice.kind,
             who=visitor(),
-            knob=choice.knob,
+            setting=choice.setting,
             value=choice.value,
         )
     except DrpoError as error:

@@ -54,7 +54,7 @@ def controls(run: Run, source: Source, *, key: str) -> None:
             _button("go_on", "play_arrow", key, run, control.resume)
         if run.status in ("queued", "running", "paused"):
             _button("stop", "stop", key, run, control.stop)
-        if run.status in ("running", "paused") and control.knobs_of(run):
+        if run.status in ("running", "paused") and control.live_settings(run):
             with st.popover(t("live.knobs"), icon=":material/tune:", key=f"knobs_{key}"):
                 _knobs(store, run, source, key)
         if run.status in control.RESUMABLE and has_checkpoint(run):
@@ -92,7 +92,7 @@ def _ask(key: str, run_id: str, order: Callable[[Store, str, str], object]) -> N
 def _knobs(store: Store, run: Run, source: Source, key: str) -> None:
     st.caption(t("live.knobs_help"))
     settings = RunConfig.from_nested(run.config).flat()
-    names = control.knobs_of(run)
+    names = control.live_settings(run)
     for name in names:
         last = source.get(METRICS[name]).last
         now = float(settings[name]) if last is None else round(last, 6)
@@ -138,7 +138,7 @@ def _turn(store: Store, run_id: str, keys: Mapping[str, str]) -> None:
         st.toast(t("live.not_moved"), icon=":material/tune:")
         return
     try:
-        control.turn(store, run_id, moved, visitor())
+        control.change_settings(store, run_id, moved, visitor())
     except DrpoError as error:
         show_problem(error)
         return

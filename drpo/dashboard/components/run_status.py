@@ -17,7 +17,7 @@ from drpo.dashboard.state.metric_series import config_of, is_live
 from drpo.i18n import has, t
 from drpo.i18n.format import count, duration, number
 from drpo.store.schema import Run
-from drpo.system.control import knobs_of
+from drpo.system.control import live_settings
 
 _ICONS = {
     "queued": "hourglass_empty",
@@ -146,7 +146,7 @@ def status_line(run: Run, source: Source) -> None:
 def knobs_now(run: Run, source: Source) -> str:
     """The knobs of the run's method as they stand, turned or not; empty where it has none."""
     said = []
-    for name in knobs_of(run):
+    for name in live_settings(run):
         last = source.get(METRICS[name]).last
         set_to = run.config[leaves()[name][0]][name]
         said.append(f"{name} {number(set_to if last is None else last)}")

@@ -29,7 +29,7 @@ MEASURED = (
     ("eval/mean_length", "charts.length"),
     ("eval/finished", "charts.finished"),
 )
-TURNED = ("knob", "pause", "resume", "stop", "decision", "error")
+TURNED = ("setting", "pause", "resume", "stop", "decision", "error")
 
 
 def when(run: Run) -> str:
@@ -246,8 +246,8 @@ def _decision(raised: Raised) -> str:
     if made is None:
         return t("report.undecided")
     choice = t(f"report.choice_{made['choice']}")
-    if made["choice"] == "knob":
-        choice = f"{choice}: {made['knob']} = {number(made['value'])}"
+    if made["choice"] == "setting":
+        choice = f"{choice}: {made['setting']} = {number(made['value'])}"
     return f"{choice} ({made['who']})" if made["who"] else choice
 
 

@@ -108,7 +108,9 @@ class Feed:
     def knobs(self) -> list[dict[str, Any]]:
         """What was turned in mid-run, in order."""
         return [
-            {**event.payload, "step": event.step} for event in self.events if event.kind == "knob"
+            {**event.payload, "step": event.step}
+            for event in self.events
+            if event.kind == "setting"
         ]
 
     @property
@@ -199,7 +201,7 @@ def turned(knobs: Iterable[Mapping[str, Any]]) -> str:
     """What was turned in mid-run and when, in words; empty where nothing was.
 
     Args:
-        knobs: As `Feed.knobs` or the store's `events.knobs` list them.
+        knobs: As `Feed.knobs` or the store's `events.setting_changes` list them.
     """
     return "; ".join(
         t(

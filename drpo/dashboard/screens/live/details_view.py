@@ -246,6 +246,6 @@ def _config(run: Run, feed: Feed) -> None:
 
 def record_of(run: Run) -> str:
     """The settings and what was turned in mid-run, in the shape of `drpo show --json`."""
-    knobs = services.store().events.knobs(run.id)
+    knobs = services.store().events.setting_changes(run.id)
     record = {"run": run.id, "config": run.config, "knobs": knobs}
     return json.dumps(record, indent=2, ensure_ascii=False)

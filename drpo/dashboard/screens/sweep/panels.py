@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
+from drpo.config.methods import LIVE_SETTINGS
 from drpo.dashboard.charts import sweep_charts
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.charts.metric_charts import meaning_of
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.sweep import Board, Cell, search
-from drpo.system.control import KNOBS
 
 
 def cells(
@@ -29,7 +29,7 @@ def cells(
     """
     if board.plan.kind == "grid":
         _map(board, title, unit, turned, on_pick)
-    elif all(name in board.plan.names for name in KNOBS):
+    elif all(name in board.plan.names for name in LIVE_SETTINGS):
         _points(board, title, unit, turned, on_pick)
 
 

@@ -121,7 +121,7 @@ def _paused(runs: Sequence[SweepRun]) -> None:
 
 def _turned(board: Board) -> dict[str, str]:
     """What was turned in mid-run, by run; only of runs in which something was."""
-    knobs = services.store().events.knobs_of([run.id for run in board.runs])
+    knobs = services.store().events.setting_changes_of([run.id for run in board.runs])
     return {run_id: metric_series.turned(turned) for run_id, turned in knobs.items()}
 
 
