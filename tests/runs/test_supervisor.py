@@ -274,7 +274,7 @@ def test_a_method_without_updates_only_stops(store, method):
     store.runs.change(run.id, status="running")
     with pytest.raises(RunError, match=f"is a {method} run, and only drpo and ppo can pause; stop"):
         control.pause(store, run.id)
-    with pytest.raises(ConfigError, match=f"in a {method} run nothing can be turned"):
+    with pytest.raises(ConfigError, match=f"in a {method} run nothing can be changed"):
         control.change_settings(store, run.id, {"kl_coef": 0.2})
     assert store.commands.pending(run.id) == []
     control.stop(store, run.id)
