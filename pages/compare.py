@@ -3,9 +3,6 @@
 import streamlit as st
 
 from drpo.dashboard import navigation
-from drpo.dashboard.charts import compare_charts
-from drpo.dashboard.charts.live_chart import live_chart
-from drpo.dashboard.charts.metric_charts import metric_title
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.compare import evaluation_view, view
 from drpo.dashboard.screens.compare.run_list import DELETED, shelf
@@ -36,27 +33,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     grouped = view.join_seeds()
 lines = view.compared(picked, feeds, by_seed=grouped)
 revision = ",".join(run.id for run in picked)
-title, unit = metric_title(metric)
-
-left, right = st.columns(2, gap="medium")
-with left:
-    live_chart(
-        compare_charts.over_steps(lines, metric, title=title, unit=unit),
-        key="compare_metric",
-        revision=revision + metric,
-        group="compare",
-        height=400,
-        alt=t("compare.alt", name=title),
-    )
-with right:
-    live_chart(
-        compare_charts.over_steps(lines, "eval/kl", title=t("charts.kl"), unit=t("charts.unit_kl")),
-        key="compare_kl",
-        revision=revision,
-        group="compare",
-        height=400,
-        alt=t("compare.alt", name=t("charts.kl")),
-    )
+view.curves(lines, metric, revision)
 st.subheader(t("compare.frontier"))
 st.caption(t("compare.frontier_help"))
 view.frontier(picked, lines, metric, revision + metric)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from toy import toy_config, toy_pairs
+from toy import WORDS, toy_config, toy_pairs
 
 from drpo.config.run_config import RunConfig
 from drpo.store import Store
@@ -21,6 +21,19 @@ def write_pairs(path: Path, count: int = 24, first: int = 0) -> Path:
         for pair in toy_pairs(count, first)
     ]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+def write_with_facts(path: Path, count: int, first: int = 0, bare: Collection[int] = ()) -> Path:
+    """Toy pairs that state their facts; those at the places of `bare` do not."""
+    rows = [
+        {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+        | ({} if place in bare else {"facts": dict(pair.facts)})
+        for place, pair in enumerate(toy_pairs(count, first))
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    gold = {"kind": "facts", "strict": False, "slots": {"colour": list(WORDS)}}
+    path.with_name(path.name + ".gold.json").write_text(json.dumps(gold), encoding="utf-8")
     return path
 
 

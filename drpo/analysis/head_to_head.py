@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from drpo import metrics
 from drpo.stats.intervals import Interval, VotesNeeded, mean_over_seeds, votes_needed, win_rate
 
 Source = Literal["people", "gold", "reward_model"]
@@ -14,6 +15,8 @@ Call = Literal["better", "worse", "open"]
 """better, worse: the interval leaves out 50 %; open: it does not, so nothing is decided."""
 
 JUDGES: tuple[Judge, ...] = ("gold", "reward_model")
+METRIC: dict[Judge, str] = {"gold": metrics.EVAL_GOLD, "reward_model": metrics.EVAL_SCORES}
+"""The held-out metric that is a judge's mean score."""
 
 Scores = Mapping[str, float]
 """One judge's scores of a policy's answers, by held-out prompt."""

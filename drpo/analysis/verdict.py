@@ -193,7 +193,7 @@ def people(store: Store, run_id: str, last: int, first: int) -> Comparison | Non
 def risk_of(store: Store, run: Run) -> Risk:
     """How far a run went from its start policy, and its alarms."""
     seen = store.metrics.since(run.id, names=[metrics.EVAL_KL])
-    last = (run.summary.get("last") or {}).get("kl")
+    last = metrics.read(run.summary.get("last"), metrics.EVAL_KL)
     return Risk(
         kl=last,
         kl_highest=float(seen["value"].max()) if len(seen) else last,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drpo import metrics
 from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, figure, print_json, print_table
 from drpo.errors import RunError
@@ -16,8 +17,6 @@ from drpo.store import Store
 
 if TYPE_CHECKING:
     from drpo.evaluation.results import Evaluation
-
-COLUMNS = ("scores", "gold", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
 
 
 def evaluate_runs(
@@ -101,9 +100,11 @@ def _print(found: Evaluation) -> None:
     rows = []
     for one in found.contestants:
         for label, values in (("start", one.start_figures), (one.contestant.key, one.figures)):
-            cells = [_with_error(values, name) for name in COLUMNS]
+            cells = [_with_error(values, name) for name in metrics.COMPARED]
             rows.append([label if label != "start" else "  its start policy", *cells])
-    print_table(rows, ["run", *(name.replace("_", " ") for name in COLUMNS)])
+    print_table(
+        rows, ["run", *(metrics.short(name).replace("_", " ") for name in metrics.COMPARED)]
+    )
     typer.echo("Figures are means over prompts +- standard error; kl in nats, length in tokens.")
     for one in found.contestants:
         names = {"start": "its start policy", "chosen": "the chosen answers"}
@@ -116,5 +117,7 @@ def _print(found: Evaluation) -> None:
 
 
 def _with_error(values: dict[str, float], name: str) -> str:
-    error = values.get(f"{name}_se")
-    return figure(values.get(name)) + (f" +- {figure(error)}" if error is not None else "")
+    error = metrics.read(values, metrics.error_of(name))
+    return figure(metrics.read(values, name)) + (
+        f" +- {figure(error)}" if error is not None else ""
+    )

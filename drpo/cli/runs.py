@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from drpo import metrics
 from drpo.cli.documents import full_document, run_document
 from drpo.cli.options import WHO, Json
 from drpo.cli.output import figure, print_json, print_table
@@ -27,13 +28,13 @@ def list_runs(
         return
     rows = []
     for run in runs:
-        last = run.summary.get("last") or {}
+        last = run.summary.get("last")
         rows.append(
             [
                 run.id,
                 run.status,
                 f"{run.step}/{run.config['ppo']['updates']}",
-                *(figure(last.get(name)) for name in ("scores", "gold", "kl")),
+                *(figure(metrics.read(last, name)) for name in metrics.OUTCOME),
                 f"{run.summary.get('wall_seconds', 0):.0f}",
             ]
         )
@@ -52,9 +53,8 @@ def show(run: str, as_json: Json = False) -> None:
     if found.error:
         typer.echo(found.error)
     points = [("start", document["first"]), ("now", document["last"])]
-    figures = ("scores", "gold", "kl", "mean_length")
     rows = [
-        [label, str(point["step"]), *(figure(point.get(name)) for name in figures)]
+        [label, str(point["step"]), *(figure(metrics.read(point, n)) for n in metrics.HEADLINE)]
         for label, point in points
         if point
     ]

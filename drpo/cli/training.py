@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drpo import metrics
 from drpo.cli.documents import run_document
 from drpo.cli.options import FOLLOW_SECONDS, WHO, Detach, Json
 from drpo.cli.output import ProgressLine, figure, print_json
@@ -159,9 +160,9 @@ def _progress(run: Run) -> str:
     last = run.summary.get("last")
     if last:
         parts += [
-            f"{name} {figure(last.get(name))}"
-            for name in ("scores", "gold", "kl")
-            if last.get(name) is not None
+            f"{metrics.short(name)} {figure(value)}"
+            for name in metrics.OUTCOME
+            if (value := metrics.read(last, name)) is not None
         ]
     return "  ".join(parts)
 
@@ -172,7 +173,7 @@ def _print_end(run: Run) -> None:
     if run.error:
         typer.echo(run.error, err=True)
     if first and last:
-        for name in ("scores", "gold", "kl", "mean_length"):
+        for name in map(metrics.short, metrics.HEADLINE):
             if name in last:
                 typer.echo(f"  {name:12s} {figure(first.get(name))} -> {figure(last[name])}")
     typer.echo(f"`drpo samples {run.id}` shows what it writes.")

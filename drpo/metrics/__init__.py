@@ -24,6 +24,7 @@ from drpo.metrics.registry import (
     of,
     on_chart,
     part_of,
+    read,
     short,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "of",
     "on_chart",
     "part_of",
+    "read",
     "short",
 ]
 
@@ -172,9 +174,15 @@ EVAL_ROUGE_L = declare(Metric("eval/rouge_l", better="higher", errors=True))
 
 REWARDS = (EVAL_GOLD, EVAL_SCORES)
 """What a policy is judged by: the true reward where the data know it, else the learned one."""
-HEADLINE = (EVAL_SCORES, EVAL_GOLD, EVAL_KL, EVAL_MEAN_LENGTH)
-"""What a run's summary keeps of its first and last evaluation."""
-COMPARED = (*HEADLINE, EVAL_FINISHED, EVAL_DISTINCT_2, EVAL_REPETITION, EVAL_ROUGE_L)
+OUTCOME = (EVAL_SCORES, EVAL_GOLD, EVAL_KL)
+"""The rewards, and what they cost."""
+HEADLINE = (*OUTCOME, EVAL_MEAN_LENGTH)
+"""What is said first of a run: how far it has come from its start."""
+SUMMARY = (*HEADLINE, *map(error_of, REWARDS))
+"""What a run's summary keeps of its first and of its last evaluation, by short name."""
+MEASURED = (*HEADLINE, EVAL_FINISHED)
+"""What reports and the study tell of every evaluation."""
+COMPARED = (*MEASURED, EVAL_DISTINCT_2, EVAL_REPETITION, EVAL_ROUGE_L)
 """What policies are compared by when they are evaluated together."""
 
 # Seconds.

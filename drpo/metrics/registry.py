@@ -6,8 +6,9 @@ over the episodes that were reset or that started at the prompt (`objective/kl_r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Stage = Literal["update", "evaluation", "timing", "sft", "rm", "dpo"]
 """Where a metric is measured: on the episodes of a policy update, on held-out prompts, on the
@@ -136,6 +137,11 @@ def error_of(name: str) -> str:
 def short(name: str) -> str:
     """A metric's name without its group, as evaluations and a run's summary are written."""
     return name.partition("/")[2] or name
+
+
+def read(figures: Mapping[str, Any] | None, name: str) -> float | None:
+    """One metric's value in an evaluation or in a summary's `first` or `last`, if it is known."""
+    return (figures or {}).get(short(name))
 
 
 def in_stage(stage: Stage, figure: str) -> str:

@@ -6,7 +6,17 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drpo.analysis.head_to_head import Call, Comparison, Judge, call_of, compare, pooled
+from drpo import metrics
+from drpo.analysis.head_to_head import (
+    JUDGES,
+    METRIC,
+    Call,
+    Comparison,
+    Judge,
+    call_of,
+    compare,
+    pooled,
+)
 from drpo.analysis.verdict import Risk, cost_of, evaluated, head_to_head, risk_of, scores_at
 from drpo.pilot.design import ARMS, Arm, Pilot, members
 from drpo.stats.intervals import PairedDifference, paired_difference
@@ -130,16 +140,18 @@ def scale_cost(
 
 def _judge_of(runs: Sequence[Run]) -> Judge | None:
     """The strongest judge that knows the final answers of all runs."""
-    ends = [run.summary.get("last") or {} for run in runs]
-    if not ends:
+    if not runs:
         return None
-    if all(end.get("gold") is not None for end in ends):
-        return "gold"
-    return "reward_model" if all(end.get("scores") is not None for end in ends) else None
+    known = (judge for judge in JUDGES if all(_final(run, judge) is not None for run in runs))
+    return next(known, None)
+
+
+def _final(run: Run, judge: Judge) -> float | None:
+    """A judge's mean score of the run's last held-out answers."""
+    return metrics.read(run.summary.get("last"), METRIC[judge])
 
 
 def _arm_result(store: Store, runs: Sequence[Run], judge: Judge | None) -> ArmResult:
-    figure = "gold" if judge == "gold" else "scores"
     against = []
     for run in runs:
         first, last = evaluated(store, run)
@@ -151,7 +163,7 @@ def _arm_result(store: Store, runs: Sequence[Run], judge: Judge | None) -> ArmRe
     return ArmResult(
         runs=tuple(runs),
         against_start=pooled(judge, against) if judge else None,
-        finals=tuple(float(run.summary["last"][figure]) for run in runs) if judge else (),
+        finals=tuple(score for run in runs if judge and (score := _final(run, judge)) is not None),
         risks=tuple(risk_of(store, run) for run in runs),
         seconds=tuple(cost.seconds for cost in costs),
         episodes=tuple(cost.episodes for cost in costs),

@@ -27,8 +27,6 @@ HEARD_EVERY = 0.5
 """Seconds between two looks at the commands inside a long stage."""
 REWRITTEN = ("checkpoint",)
 """Events after the last checkpoint that a resumed run writes again."""
-SUMMARY = (*metrics.HEADLINE, *(metrics.error_of(name) for name in metrics.REWARDS))
-"""What the summary keeps of an evaluation, by short name."""
 
 
 class StoreObserver:
@@ -250,7 +248,9 @@ class StoreObserver:
         if metrics.TIMING_S_UPDATE in values:
             self.summary["seconds_per_update"] = values[metrics.TIMING_S_UPDATE]
         if metrics.EVAL_KL in values:  # an evaluation; its scores may be unknown
-            figures = {metrics.short(name): values[name] for name in SUMMARY if name in values}
+            figures = {
+                metrics.short(name): values[name] for name in metrics.SUMMARY if name in values
+            }
             point = {"step": step, **figures}
             first = self.summary.get("first")
             if first is None or first["step"] >= step:

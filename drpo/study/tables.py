@@ -19,7 +19,6 @@ from drpo.study.execute import run_of
 from drpo.study.plan import Planned
 
 Floats = NDArray[np.float64]
-METRICS = (*metrics.REWARDS, metrics.EVAL_KL, metrics.EVAL_MEAN_LENGTH, metrics.EVAL_FINISHED)
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def courses(store: Store, planned: Sequence[Planned]) -> list[Course]:
         run = run_of(store, one)
         if run is None or run.status != "finished":
             continue
-        frame = store.metrics.since(run.id, names=METRICS)
+        frame = store.metrics.since(run.id, names=metrics.MEASURED)
         table = frame.pivot_table(index="step", columns="name", values="value", aggfunc="last")
         steps = table.index.to_numpy(dtype=float)
         values = {str(name): table[name].to_numpy(dtype=float) for name in table.columns}

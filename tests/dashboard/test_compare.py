@@ -17,8 +17,6 @@ from drpo.runs import housekeeping
 
 __all__ = ["_nothing_cached"]
 
-NAMED = {"title": "gold", "unit": "score"}
-
 
 def run_with(gold, kl, se=None):
     series = {"eval/gold": gold, "eval/kl": kl} | ({"eval/gold_se": se} if se else {})
@@ -41,7 +39,7 @@ def numbers(packed):
 
 
 def test_joined_seeds_are_drawn_as_their_mean_and_each_line():
-    figure = compare_charts.over_steps([TWO], "eval/gold", **NAMED)
+    figure = compare_charts.over_steps([TWO], "eval/gold")
     lines = [trace for trace in figure["data"] if not trace.get("fill")]
     drawn = sorted(tuple(numbers(trace["y"])) for trace in lines)
     assert drawn == [(1.0, 2.0, 3.0), (1.0, 3.0, 4.0), (1.0, 4.0, 5.0)]
@@ -51,7 +49,7 @@ def test_joined_seeds_are_drawn_as_their_mean_and_each_line():
 
 
 def test_the_band_of_two_seeds_is_students_interval():
-    figure = compare_charts.over_steps([TWO], "eval/gold", **NAMED)
+    figure = compare_charts.over_steps([TWO], "eval/gold")
     [band] = [trace for trace in figure["data"] if trace.get("fill")]
     top = numbers(band["y"])[1]
     # t(.975, 1) = 12.706; the standard error of 2 and 4 is 1, their mean 3.
@@ -63,17 +61,17 @@ def test_the_band_of_two_seeds_is_students_interval():
 
 def test_a_seed_that_has_not_begun_holds_the_others_up_nowhere():
     waiting = Compared("both", [*TWO.sources, Run()], ["a", "b", "d"])
-    figure = compare_charts.over_steps([waiting], "eval/gold", **NAMED)
+    figure = compare_charts.over_steps([waiting], "eval/gold")
     lines = [numbers(trace["y"]) for trace in figure["data"] if not trace.get("fill")]
     assert [1.0, 3.0, 4.0] in lines
     assert len(lines) == 3
     nobody = Compared("none", [Run(), Run()], ["d", "e"])
-    assert compare_charts.over_steps([nobody], "eval/gold", **NAMED)["data"] == []
-    assert frontier_chart.frontier([nobody], "eval/gold", budget=1.0, **NAMED)["data"] == []
+    assert compare_charts.over_steps([nobody], "eval/gold")["data"] == []
+    assert frontier_chart.frontier([nobody], "eval/gold", budget=1.0)["data"] == []
 
 
 def test_the_frontier_has_one_point_a_checkpoint_that_names_run_and_step():
-    figure = frontier_chart.frontier([TWO, ONE], "eval/gold", **NAMED)
+    figure = frontier_chart.frontier([TWO, ONE], "eval/gold")
     told = [point for trace in figure["data"] for point in trace.get("customdata", ())]
     assert [point[:2] for point in told] == [
         [0, "a"],
@@ -91,14 +89,14 @@ def test_the_frontier_has_one_point_a_checkpoint_that_names_run_and_step():
 
 
 def test_the_mean_of_joined_seeds_is_a_line_of_its_own_on_the_frontier():
-    figure = frontier_chart.frontier([TWO], "eval/gold", **NAMED)
+    figure = frontier_chart.frontier([TWO], "eval/gold")
     [mean] = [trace for trace in figure["data"] if trace["mode"] == "lines"]
     assert numbers(mean["x"]) == [0, 2, 3]
     assert numbers(mean["y"]) == [1, 3, 4]
 
 
 def test_a_budget_is_a_line_that_is_seen_even_beyond_all_points():
-    figure = frontier_chart.frontier([TWO], "eval/gold", budget=10.0, **NAMED)
+    figure = frontier_chart.frontier([TWO], "eval/gold", budget=10.0)
     [line] = figure["layout"]["shapes"]
     assert (line["x0"], line["x1"]) == (10, 10)
     assert figure["layout"]["xaxis"]["range"][1] > 10
@@ -114,15 +112,15 @@ def test_the_best_within_a_budget_is_the_highest_of_the_points_on_its_near_side(
 
 
 def test_the_start_policy_anchors_the_frontier_where_all_begin_at_one():
-    figure = frontier_chart.frontier([TWO, ONE], "eval/gold", same_start=True, **NAMED)
+    figure = frontier_chart.frontier([TWO, ONE], "eval/gold", same_start=True)
     [level] = figure["layout"]["shapes"]
     assert level["y0"] == level["y1"] == 1.0
     assert "start policy" in [note["text"] for note in figure["layout"]["annotations"]]
-    assert frontier_chart.frontier([TWO], "eval/gold", **NAMED)["layout"]["shapes"] == []
+    assert frontier_chart.frontier([TWO], "eval/gold")["layout"]["shapes"] == []
 
 
 def test_the_open_point_is_ringed():
-    figure = frontier_chart.frontier([TWO, ONE], "eval/gold", chosen=("b", 5), **NAMED)
+    figure = frontier_chart.frontier([TWO, ONE], "eval/gold", chosen=("b", 5))
     [ring] = [trace for trace in figure["data"] if trace["name"] == "chosen"]
     assert (numbers(ring["x"]), numbers(ring["y"])) == ([3], [4])
 

@@ -149,7 +149,7 @@ def test_runs_laid_over_each_other_differ_in_line_style_and_carry_a_label():
     runs = [
         Compared(f"run {i}", [Run(**{"eval/gold": [(0, 1.0), (5, 2.0 + i)]})]) for i in range(6)
     ]
-    figure = compare_charts.over_steps(runs, "eval/gold", title="gold", unit="score")
+    figure = compare_charts.over_steps(runs, "eval/gold")
     lines = [trace for trace in figure["data"] if trace["name"].startswith("run")]
     assert len({trace["line"]["dash"] for trace in lines}) == 6
     labels = [note for note in figure["layout"]["annotations"] if note["text"].startswith("run")]

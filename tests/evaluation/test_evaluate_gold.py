@@ -4,26 +4,12 @@ import json
 import math
 
 import pytest
-from runs import small_config
-from toy import WORDS, toy_pairs
+from runs import small_config, write_with_facts
 
 from drpo.analysis.verdict import head_to_head, scores_at, verdict_of
 from drpo.evaluation.evaluate import evaluate
 from drpo.evaluation.policies import contestant
 from drpo.runs import worker
-
-
-def write_with_facts(path, count, first=0, bare=()):
-    """Toy pairs that state their facts; those at the places of `bare` do not."""
-    rows = [
-        {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
-        | ({} if place in bare else {"facts": dict(pair.facts)})
-        for place, pair in enumerate(toy_pairs(count, first))
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    gold = {"kind": "facts", "strict": False, "slots": {"colour": list(WORDS)}}
-    path.with_name(path.name + ".gold.json").write_text(json.dumps(gold), encoding="utf-8")
-    return path
 
 
 @pytest.fixture

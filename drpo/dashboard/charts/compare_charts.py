@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from drpo import metrics
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
 from drpo.dashboard.charts.palette import DASHES
 from drpo.dashboard.state.metric_series import Series
 from drpo.i18n import t
+from drpo.metrics import words
 
 LABEL_WIDTH = 22
 """Letters in one of a label's two lines."""
@@ -39,7 +41,7 @@ def plain(text: str) -> str:
     return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
-def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) -> Figure:
+def over_steps(runs: Sequence[Compared], name: str) -> Figure:
     """One metric of all runs over the policy updates, with 95 % bands."""
     traces: list[Trace] = []
     ends: list[tuple[int, float, str]] = []
@@ -61,7 +63,9 @@ def over_steps(runs: Sequence[Compared], name: str, *, title: str, unit: str) ->
         ends.append((index, float(middle.values[-1]), label))
     # The lines of one group share their label, and lines of equal uid would be drawn once.
     traces = [{**trace, "uid": f"{place}-{name}"} for place, trace in enumerate(traces)]
-    figure = figures.panels([Panel(title, unit, traces)], x_title=t("charts.updates"), legend=False)
+    figure = figures.panels(
+        [Panel(*words.heading(name), traces)], x_title=t("charts.updates"), legend=False
+    )
     if traces and any(len(run.sources) > 1 for run in runs):
         # The band of two seeds is so wide that it would flatten the lines it belongs to.
         figure["layout"]["yaxis"]["range"] = _reached(traces, margin=0.35)
@@ -87,7 +91,7 @@ def joined(run: Compared, name: str) -> tuple[Series, Series]:
     series = [source.get(name) for source in told]
     if len(told) < 2:
         source = (told or run.sources)[0]
-        return source.get(name), source.get(f"{name}_se")
+        return source.get(name), source.get(metrics.error_of(name))
     steps = series[0].steps
     for other in series[1:]:
         steps = np.intersect1d(steps, other.steps)

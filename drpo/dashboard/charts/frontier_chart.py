@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drpo import metrics
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.compare_charts import Compared, joined, label_ends, plain
 from drpo.dashboard.charts.figures import Figure, Panel, Trace
@@ -14,6 +15,7 @@ from drpo.dashboard.charts.palette import DASHES
 from drpo.dashboard.charts.run_charts import together
 from drpo.i18n import t
 from drpo.i18n.format import number
+from drpo.metrics import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,6 @@ def frontier(
     runs: Sequence[Compared],
     name: str,
     *,
-    title: str,
-    unit: str,
     budget: float | None = None,
     chosen: tuple[str, int] | None = None,
     same_start: bool = False,
@@ -43,8 +43,6 @@ def frontier(
     Args:
         runs: What is compared; of several seeds each is a light line, their mean a strong one.
         name: The reward's metric.
-        title: What it is called.
-        unit: Its unit.
         budget: The most KL that is wanted, as a line.
         chosen: Run and step of the point that is open below.
         same_start: Whether all runs began at one policy, which then anchors the figure.
@@ -68,7 +66,9 @@ def frontier(
     if ring:
         traces.append(_ring(ring[0]))
     traces = [{**trace, "uid": f"{place}"} for place, trace in enumerate(traces)]
-    figure = figures.panels([Panel(title, unit, traces)], x_title=t("charts.kl_axis"), legend=False)
+    figure = figures.panels(
+        [Panel(*words.heading(name), traces)], x_title=t("charts.kl_axis"), legend=False
+    )
     figure["layout"]["hovermode"] = "closest"
     if points and same_start:
         _level(figure, float(np.mean([p.reward for p in points if p.step == 0] or [np.nan])))
@@ -94,8 +94,8 @@ def _points(run: Compared, place: int, name: str) -> list[Point]:
     """The checkpoints of one source at which both reward and KL were measured."""
     source = run.sources[place]
     run_id = run.run_ids[place] if run.run_ids else ""
-    steps, x, y = together(source.get("eval/kl"), source.get(name))
-    errors = source.get(f"{name}_se")
+    steps, x, y = together(source.get(metrics.EVAL_KL), source.get(name))
+    errors = source.get(metrics.error_of(name))
     known = dict(zip(errors.steps.tolist(), errors.values.tolist(), strict=True))
     return [
         Point(run_id, step, kl, reward, known.get(step))
@@ -126,13 +126,13 @@ def _path(points: Sequence[Point], index: int, label: str, *, light: bool) -> Tr
             "symbol": ["diamond-open" if p.step == 0 else "circle" for p in points],
         },
         "hovertemplate": f"{label}, {t('charts.update')} %{{customdata[0]}}: %{{y:.3~g}}"
-        f"%{{customdata[2]}}<extra>{t('charts.kl')} %{{x:.3~g}}</extra>",
+        f"%{{customdata[2]}}<extra>{words.title(metrics.EVAL_KL)} %{{x:.3~g}}</extra>",
     }
 
 
 def _mean_path(run: Compared, name: str, index: int, label: str) -> Trace:
     """The mean over seeds, at the steps that all of them have reached."""
-    kl, reward = joined(run, "eval/kl")[0], joined(run, name)[0]
+    kl, reward = joined(run, metrics.EVAL_KL)[0], joined(run, name)[0]
     _, x, y = together(kl, reward)
     return {
         "type": "scatter",

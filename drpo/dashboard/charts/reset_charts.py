@@ -8,9 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from drpo import metrics
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.figures import Figure, Panel
 from drpo.i18n import t
+from drpo.metrics import words
 from drpo.store.schema import SampleRow
 
 PARTS = 10
@@ -19,6 +21,12 @@ COLUMNS = 40
 """Most columns of the heat map; more updates are put together."""
 Value = Literal["score", "gold", "kl"]
 VALUES: tuple[Value, ...] = ("score", "gold", "kl")
+METRICS: dict[Value, str] = {
+    "score": metrics.OBJECTIVE_SCORES,
+    "gold": metrics.OBJECTIVE_GOLD,
+    "kl": metrics.OBJECTIVE_KL,
+}
+"""The metric that is the mean of an episode's value."""
 _MEANING = {"score": "learned", "gold": "gold", "kl": "kl"}
 _COLUMNS = ["step", "depth", "episodes", *VALUES]
 
@@ -128,12 +136,9 @@ def spread(episodes: Sequence[SampleRow], value: Value) -> Figure:
                 "line": {"color": "@start", "dash": "dash", "width": 1.5},
             }
         )
-    titles = {
-        "score": (t("charts.learned_reward"), t("charts.unit_score")),
-        "gold": (t("charts.gold_reward"), t("charts.unit_score")),
-        "kl": (t("charts.kl"), t("charts.unit_kl")),
-    }
-    figure = figures.panels([Panel(*titles[value], traces)], x_title=f"{t('resets.depth')} (%)")
+    name = METRICS[value]
+    panel = Panel(words.title(name), words.unit(name), traces)
+    figure = figures.panels([panel], x_title=f"{t('resets.depth')} (%)")
     figure["layout"]["hovermode"] = "closest"
     figure["layout"]["xaxis"] |= {"range": [-3, 103], "rangemode": "normal"}
     return figure

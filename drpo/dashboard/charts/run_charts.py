@@ -5,18 +5,25 @@ Every metric a run logs is on a chart of `metric_charts`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from drpo import metrics
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.annotations import Mark
 from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
 from drpo.dashboard.state.metric_series import Series
 from drpo.i18n import t
+from drpo.metrics import words
+from drpo.metrics.registry import Meaning, Part
 
-SPLITS = {"_reset": "reset", "_prompt": "start"}
-"""Endings of metrics that are split by where episodes started, and the colour of each."""
+SPLITS: dict[Part, Meaning] = {"reset": "reset", "prompt": "start"}
+"""Parts of metrics that are split by where episodes started, and the colour of each."""
+DASH_OF: dict[Meaning, str] = {"start": "dash", "kl": "dot"}
+SHARE = (-0.03, 1.03)
+"""The y range of what lies between 0 and 1."""
+Range = tuple[float, float]
 
 
 def start_level(series: Series, until: int, *, axis: str = "") -> list[Trace]:
@@ -53,7 +60,7 @@ def measured(
     if not len(series):
         return []
     return [
-        *figures.band(series, run.get(f"{name}_se"), label, meaning, axis=axis),
+        *figures.band(series, run.get(metrics.error_of(name)), label, meaning, axis=axis),
         figures.line(
             series,
             label,
@@ -77,42 +84,57 @@ def batch(run: Source, name: str, label: str, meaning: str, *, axis: str = "") -
     ]
 
 
+def quantity(
+    run: Source,
+    name: str,
+    *,
+    axis: str = "",
+    until: int | None = None,
+    zero: bool = False,
+    range: Range | None = None,
+) -> Panel:
+    """A held-out metric with its interval, over the same quantity of the training batches.
+
+    Args:
+        run: Where the series come from.
+        name: The held-out metric.
+        axis: Number of the panel's axes, "" for the first.
+        until: Last step of the plan, up to which the start policy's level is drawn; None for none.
+        zero: Whether the axis must reach down to 0.
+        range: Fixed y range.
+    """
+    metric = metrics.of(name)
+    meaning = metric.meaning
+    traces = [] if until is None else start_level(run.get(name), until, axis=axis)
+    if metric.batch:
+        traces += batch(run, metric.batch, t("charts.batch"), meaning, axis=axis)
+    traces += measured(
+        run,
+        name,
+        t("charts.heldout"),
+        meaning,
+        width=3.5 if meaning == "gold" else 2.5,
+        dash=DASH_OF.get(meaning, "solid"),
+        axis=axis,
+    )
+    return Panel(words.title(name), words.unit(name), traces, zero=zero, range=range)
+
+
 def reward(
     run: Source,
     *,
     until: int,
     happened: Sequence[Mark] = (),
-    ranges: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None),
+    ranges: Mapping[str, Range | None] | None = None,
 ) -> Figure:
     """Learned reward over gold reward, held-out and in training, on the same steps."""
-    parts = []
-    if not trained_on_gold(run):
-        parts.append(
-            Panel(
-                t("charts.learned_reward"),
-                t("charts.unit_score"),
-                [
-                    *start_level(run.get("eval/scores"), until),
-                    *batch(run, "objective/scores", t("charts.batch"), "learned"),
-                    *measured(run, "eval/scores", t("charts.heldout"), "learned"),
-                ],
-                range=ranges[0],
-            )
-        )
-    if len(run.get("eval/gold")) or len(run.get("objective/gold")):
-        axis = "2" if parts else ""
-        parts.append(
-            Panel(
-                t("charts.gold_reward"),
-                t("charts.unit_score"),
-                [
-                    *start_level(run.get("eval/gold"), until, axis=axis),
-                    *batch(run, "objective/gold", t("charts.batch"), "gold", axis=axis),
-                    *measured(run, "eval/gold", t("charts.heldout"), "gold", width=3.5, axis=axis),
-                ],
-                range=ranges[1],
-            )
-        )
+    shown = [] if trained_on_gold(run) else [metrics.EVAL_SCORES]
+    if len(run.get(metrics.EVAL_GOLD)) or len(run.get(metrics.OBJECTIVE_GOLD)):
+        shown.append(metrics.EVAL_GOLD)
+    parts = [
+        quantity(run, name, axis=axis, until=until, range=(ranges or {}).get(name))
+        for axis, name in zip(("", "2"), shown, strict=False)
+    ]
     return figures.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
 
 
@@ -121,9 +143,12 @@ def trained_on_gold(run: Source) -> bool:
 
     Told by the figures, as those are what would be drawn twice.
     """
-    return len(run.get("eval/gold")) > 0 and all(
-        np.array_equal(run.get(f"{group}/scores").values, run.get(f"{group}/gold").values)
-        for group in ("eval", "objective")
+    return len(run.get(metrics.EVAL_GOLD)) > 0 and all(
+        np.array_equal(run.get(learned).values, run.get(gold).values)
+        for learned, gold in (
+            (metrics.EVAL_SCORES, metrics.EVAL_GOLD),
+            (metrics.OBJECTIVE_SCORES, metrics.OBJECTIVE_GOLD),
+        )
     )
 
 
@@ -133,49 +158,35 @@ def kl(
     until: int,
     happened: Sequence[Mark] = (),
     resets: bool = True,
-    top: tuple[float, float] | None = None,
+    top: Range | None = None,
 ) -> Figure:
     """KL to the start policy, over the share of episodes that were reset."""
-    parts = [
-        Panel(
-            t("charts.kl"),
-            t("charts.unit_kl"),
-            [
-                *batch(run, "objective/kl", t("charts.batch"), "kl"),
-                *measured(run, "eval/kl", t("charts.heldout"), "kl", dash="dot"),
-            ],
-            zero=True,
-            range=top,
-        )
-    ]
-    if resets and len(run.get("reset/fraction")):
+    parts = [quantity(run, metrics.EVAL_KL, zero=True, range=top)]
+    if resets and len(run.get(metrics.RESET_FRACTION)):
         parts.append(reset_share(run, axis="2"))
     return figures.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
 
 
 def reset_share(run: Source, *, axis: str = "") -> Panel:
     """How many episodes were reset, against how many were asked for."""
-    asked, done = run.get("reset/prob"), run.get("reset/fraction")
+    asked, done = run.get(metrics.RESET_PROB), run.get(metrics.RESET_FRACTION)
     traces = [figures.line(done, t("charts.reset_done"), "reset", axis=axis, legend=axis == "")]
     if len(asked):
         traces.append(
             figures.line(asked, t("charts.reset_asked"), "ink", width=1.25, dash="dash", axis=axis)
         )
-    return Panel(t("charts.resets"), t("charts.unit_share"), traces, range=(-0.03, 1.03))
+    return Panel(t("charts.resets"), words.unit(metrics.RESET_FRACTION), traces, range=SHARE)
 
 
 def path(run: Source) -> Figure:
     """What reward was bought with how much KL: one point an evaluation, from start to now."""
     traces: list[Trace] = []
     parts: list[Panel] = []
-    rewards = [
-        ("eval/scores", t("charts.learned_reward"), "learned"),
-        ("eval/gold", t("charts.gold_reward"), "gold"),
-    ]
-    for name, label, meaning in rewards[trained_on_gold(run) :]:
-        steps, x, y = together(run.get("eval/kl"), run.get(name))
+    for name in metrics.on_chart("reward")[trained_on_gold(run) :]:
+        steps, x, y = together(run.get(metrics.EVAL_KL), run.get(name))
         if not len(steps):
             continue
+        label, meaning = words.title(name), metrics.of(name).meaning
         axis = "2" if parts else ""
         traces = [
             {
@@ -200,7 +211,7 @@ def path(run: Source) -> Figure:
                 "yaxis": f"y{axis}",
             }
         ]
-        parts.append(Panel(label, t("charts.unit_score"), traces))
+        parts.append(Panel(label, words.unit(name), traces))
     figure = figures.panels(parts, x_title=t("charts.kl_axis"), legend=False)
     figure["layout"]["hovermode"] = "closest"
     return figure
@@ -213,7 +224,9 @@ def together(one: Series, other: Series) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _errors(run: Source, name: str, steps: np.ndarray) -> np.ndarray:
-    known = dict(zip(*(s.tolist() for s in _steps_values(run.get(f"{name}_se"))), strict=True))
+    known = dict(
+        zip(*(s.tolist() for s in _steps_values(run.get(metrics.error_of(name)))), strict=True)
+    )
     return np.array([figures.Z95 * known.get(int(step), 0.0) for step in steps], np.float32)
 
 
@@ -224,51 +237,30 @@ def _steps_values(series: Series) -> tuple[np.ndarray, np.ndarray]:
 def by_start(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
     """Learned and gold reward and KL of reset starts and of prompt starts, as far as known."""
     parts: list[Panel] = []
-    shown = [
-        ("objective/scores", t("charts.learned_reward"), t("charts.unit_score")),
-        ("objective/gold", t("charts.gold_reward"), t("charts.unit_score")),
-        ("objective/kl", t("charts.kl"), t("charts.unit_kl")),
-    ]
-    for name, title, unit in shown[trained_on_gold(run) :]:
+    for name in metrics.on_chart("resets")[trained_on_gold(run) :]:
         axis = str(len(parts) + 1) if parts else ""
         traces = [
             figures.line(
-                run.get(name + ending),
-                t(f"charts.from{ending}"),
+                run.get(metrics.part_of(name, part)),
+                t(f"charts.from_{part}"),
                 meaning,
                 axis=axis,
-                dash="solid" if ending == "_reset" else "dash",
+                dash=DASH_OF.get(meaning, "solid"),
                 legend=axis == "",
             )
-            for ending, meaning in SPLITS.items()
-            if len(run.get(name + ending))
+            for part, meaning in SPLITS.items()
+            if len(run.get(metrics.part_of(name, part)))
         ]
         if traces:
-            parts.append(Panel(title, unit, traces))
+            parts.append(Panel(words.title(name), words.unit(name), traces))
     return figures.panels(parts, x_title=t("charts.updates"), marks=happened)
 
 
 def lengths(run: Source, *, until: int, happened: Sequence[Mark] = ()) -> Figure:
     """How long answers are, and how many end by themselves."""
     parts = [
-        Panel(
-            t("charts.length"),
-            t("charts.unit_tokens"),
-            [
-                *start_level(run.get("eval/mean_length"), until),
-                *batch(run, "completions/mean_length", t("charts.batch"), "learned"),
-                *measured(run, "eval/mean_length", t("charts.heldout"), "learned"),
-            ],
-            zero=True,
-        ),
-        Panel(
-            t("charts.finished"),
-            t("charts.unit_share"),
-            [
-                *measured(run, "eval/finished", t("charts.heldout"), "learned", axis="2"),
-            ],
-            range=(-0.03, 1.03),
-        ),
+        quantity(run, metrics.EVAL_MEAN_LENGTH, until=until, zero=True),
+        quantity(run, metrics.EVAL_FINISHED, axis="2", range=SHARE),
     ]
     return figures.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
 
@@ -277,21 +269,18 @@ def losses(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
     """The two losses that are minimised."""
     parts = [
         Panel(
-            t(f"charts.loss_{which}"),
-            "",
-            [
-                figures.line(
-                    run.get(f"loss/{which}_avg"), t(f"charts.loss_{which}"), "ink", axis=axis
-                )
-            ],
+            words.title(name),
+            words.unit(name),
+            [figures.line(run.get(name), words.title(name), metrics.of(name).meaning, axis=axis)],
         )
-        for axis, which in (("", "policy"), ("2", "value"))
+        for axis, name in zip(("", "2"), metrics.on_chart("losses"), strict=True)
     ]
     return figures.panels(parts, x_title=t("charts.updates"), marks=happened, legend=False)
 
 
-def common_range(sources: Sequence[Source], *names: str) -> tuple[float, float] | None:
-    """One y range that holds the given metrics of several runs, so that their charts compare."""
+def common_range(sources: Sequence[Source], name: str) -> Range | None:
+    """One y range that holds a quantity of several runs, so that their charts compare."""
+    names = (name, metrics.of(name).batch)
     values = [
         source.get(name).values for source in sources for name in names if len(source.get(name))
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.charts.figures import Source
 from drpo.dashboard.components import forms
@@ -19,7 +20,7 @@ from drpo.store import Store
 from drpo.store.schema import Run
 from drpo.system import control
 
-METRICS = {"kl_coef": "objective/kl_coef", "reset_prob": "reset/prob"}
+METRICS = {"kl_coef": metrics.OBJECTIVE_KL_COEF, "reset_prob": metrics.RESET_PROB}
 """What tells a knob's value in the last update."""
 
 

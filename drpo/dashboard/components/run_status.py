@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from drpo import metrics
 from drpo.config.methods import UPDATING
 from drpo.config.run_config import leaves
 from drpo.dashboard.charts.figures import Source
@@ -98,12 +99,12 @@ def stage_name(run: Run) -> str:
 def seconds_left(run: Run, source: Source, *, now: float | None = None) -> float | None:
     """Foretell how long the stage still takes; None while there is nothing to go by."""
     if run.stage in TRAINING:
-        updates = source.get("timing_s/update").values[-_RECENT:]
+        updates = source.get(metrics.TIMING_S_UPDATE).values[-_RECENT:]
         if len(updates):
             config = config_of(run)
             remaining = max(0, config.ppo.updates - run.step)
             evaluations = remaining / config.evaluation.eval_every
-            each = source.get("timing_s/evaluation").values[-_RECENT:]
+            each = source.get(metrics.TIMING_S_EVALUATION).values[-_RECENT:]
             measuring = float(np.mean(each)) if len(each) else 0.0
             return float(np.mean(updates)) * remaining + measuring * evaluations
     if run.started_at is None or run.stage_done <= 0 or run.stage_total <= 0:

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from drpo import metrics
 from drpo.dashboard import navigation
 from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.run_status import share_done
 from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.language import moment
 from drpo.i18n import t
+from drpo.metrics import words
 from drpo.store.schema import Run
 
 OPENED = "opened_run"
@@ -107,7 +109,7 @@ def _columns(runs: Sequence[Run], key: str) -> dict[str, Any]:
         ),
         "gold": number(t("runs.gold_gain"), format="%+.2f", help=t("runs.gain_help")),
         "scores": number(t("runs.scores_gain"), format="%+.2f", help=t("runs.gain_help")),
-        "kl": number(t("runs.kl"), format="%.2f", help=t("charts.unit_kl")),
+        "kl": number(t("runs.kl"), format="%.2f", help=words.unit(metrics.EVAL_KL)),
         "reset_prob": number("reset_prob", format="%.2f"),
         "kl_coef": number("kl_coef", format="%.3g"),
         "created": st.column_config.DatetimeColumn(t("runs.created"), format=moment()),

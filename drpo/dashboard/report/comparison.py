@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drpo import metrics
 from drpo.analysis import verdict_words as say
 from drpo.analysis.head_to_head import JUDGES
 from drpo.analysis.verdict import Verdict, head_to_head, verdict_of
@@ -18,15 +19,11 @@ from drpo.dashboard.state.metric_series import Feed
 from drpo.evaluation.frontier import points
 from drpo.i18n import language, t
 from drpo.i18n.format import count, told_apart
+from drpo.metrics import words
 from drpo.store import Store
 from drpo.store.schema import Run
 
 PROMPTS = 4
-FIGURES = (
-    ("eval/scores", "charts.learned_reward", "charts.unit_score"),
-    ("eval/gold", "charts.gold_reward", "charts.unit_score"),
-    ("eval/kl", "charts.kl", "charts.unit_kl"),
-)
 
 
 def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
@@ -105,12 +102,11 @@ def _curves(feeds: Sequence[Feed], names: Sequence[str]) -> list[Block]:
         folded=True,
     )
     blocks: list[Block] = []
-    for metric, title, unit in FIGURES:
+    for metric in metrics.OUTCOME:
         if any(len(feed.get(metric)) for feed in feeds):
-            figure = compare_charts.over_steps(
-                _compared(feeds, names), metric, title=t(title), unit=t(unit)
-            )
-            blocks.append(Picture(figure, t("report.alt_overlay", what=t(title)), numbers, 320))
+            figure = compare_charts.over_steps(_compared(feeds, names), metric)
+            alt = t("report.alt_overlay", what=words.title(metric))
+            blocks.append(Picture(figure, alt, numbers, 320))
     return [*blocks, numbers]
 
 
@@ -123,14 +119,9 @@ def _even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 def _frontier(
     store: Store, runs: Sequence[Run], feeds: Sequence[Feed], names: Sequence[str]
 ) -> list[Block]:
-    gold = all(len(feed.get("eval/gold")) for feed in feeds)
-    title = t("charts.gold_reward" if gold else "charts.learned_reward")
-    figure = frontier_chart.frontier(
-        _compared(feeds, names),
-        "eval/gold" if gold else "eval/scores",
-        title=title,
-        unit=t("charts.unit_score"),
-    )
+    gold = all(len(feed.get(metrics.EVAL_GOLD)) for feed in feeds)
+    reward = metrics.EVAL_GOLD if gold else metrics.EVAL_SCORES
+    figure = frontier_chart.frontier(_compared(feeds, names), reward)
     if not figure["data"]:
         return []
     by_id = {run.id: name for run, name in zip(runs, names, strict=True)}

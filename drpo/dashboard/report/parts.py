@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from drpo import metrics
 from drpo.alarms.handler import Raised
 from drpo.analysis.verdict import Verdict
 from drpo.config.run_config import RunConfig, leaves
@@ -18,17 +19,11 @@ from drpo.data.quality.readiness import reason_text
 from drpo.evaluation.frontier import Point
 from drpo.i18n import t
 from drpo.i18n.format import count, number
+from drpo.metrics import words
 from drpo.runs import event_words
 from drpo.store import Store
 from drpo.store.schema import Dataset, EventRow, Run
 
-MEASURED = (
-    ("eval/scores", "charts.learned_reward"),
-    ("eval/gold", "charts.gold_reward"),
-    ("eval/kl", "charts.kl"),
-    ("eval/mean_length", "charts.length"),
-    ("eval/finished", "charts.finished"),
-)
 TURNED = ("setting", "pause", "resume", "stop", "decision", "error")
 
 
@@ -57,16 +52,16 @@ def clock(seconds: float) -> str:
 
 def evaluations(feed: Feed) -> Table:
     """The held-out figures at every evaluation."""
-    known = [(name, title) for name, title in MEASURED if len(feed.get(name))]
-    steps = sorted({int(step) for name, _ in known for step in feed.get(name).steps})
+    known = [name for name in metrics.MEASURED if len(feed.get(name))]
+    steps = sorted({int(step) for name in known for step in feed.get(name).steps})
     rows = []
     for step in steps:
         row = [count(step)]
-        for name, _ in known:
-            value, error = _at(feed, name, step), _at(feed, f"{name}_se", step)
+        for name in known:
+            value, error = _at(feed, name, step), _at(feed, metrics.error_of(name), step)
             row.append(number(value) + (f" ± {number(1.96 * error)}" if error else ""))
         rows.append(row)
-    head = [t("charts.update"), *(t(title) for _, title in known)]
+    head = [t("charts.update"), *map(words.title, known)]
     return Table(head, rows, caption=t("report.evaluations"), folded=True)
 
 
@@ -82,8 +77,8 @@ def frontier_table(known: Iterable[Point], names: dict[str, str] | None = None) 
         *([t("report.run")] if names else []),
         t("charts.update"),
         t("charts.kl_axis"),
-        t("charts.learned_reward"),
-        t("charts.gold_reward"),
+        words.title(metrics.EVAL_SCORES),
+        words.title(metrics.EVAL_GOLD),
     ]
     rows = [
         [

@@ -17,6 +17,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from drpo import metrics
 from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.state import services
@@ -116,7 +117,7 @@ class Feed:
     @property
     def measured(self) -> bool:
         """Whether the policy itself has been measured; a reward model's curves come before that."""
-        return bool(len(self.get("eval/scores")) or len(self.get("objective/scores")))
+        return bool(len(self.get(metrics.EVAL_SCORES)) or len(self.get(metrics.OBJECTIVE_SCORES)))
 
 
 def goes_back(series: dict[str, Series], rows: pd.DataFrame) -> bool:
@@ -168,7 +169,8 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
     """One row a run, with the figures people look for first."""
     rows = []
     for run in runs:
-        first, last = run.summary.get("first") or {}, run.summary.get("last") or {}
+        gold = _first_and_last(run, metrics.EVAL_GOLD)
+        scores = _first_and_last(run, metrics.EVAL_SCORES)
         # Methods without episodes have none to reset, and 0 would make them look like a control.
         updating = run.config["run"]["method"] in UPDATING
         rows.append(
@@ -182,18 +184,23 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
                 "reset_prob": run.config["reset"]["reset_prob"] if updating else None,
                 "kl_coef": run.config["kl"]["kl_coef"] if updating else None,
                 "seed": run.config["run"]["seed"],
-                "scores": last.get("scores"),
-                "scores_gain": _difference(last.get("scores"), first.get("scores")),
-                "gold": last.get("gold"),
-                "gold_gain": _difference(last.get("gold"), first.get("gold")),
-                "kl": last.get("kl"),
+                "scores": scores[1],
+                "scores_gain": _gain(*scores),
+                "gold": gold[1],
+                "gold_gain": _gain(*gold),
+                "kl": metrics.read(run.summary.get("last"), metrics.EVAL_KL),
                 "created": pd.Timestamp(run.created_at, unit="s", tz="UTC"),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _difference(last: float | None, first: float | None) -> float | None:
+def _first_and_last(run: Run, name: str) -> tuple[float | None, float | None]:
+    first, last = (metrics.read(run.summary.get(end), name) for end in ("first", "last"))
+    return first, last
+
+
+def _gain(first: float | None, last: float | None) -> float | None:
     return None if last is None or first is None else last - first
 
 

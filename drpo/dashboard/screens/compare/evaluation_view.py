@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from drpo import metrics
 from drpo.analysis.verdict_words import bare
 from drpo.dashboard.charts import compare_charts, figures
 from drpo.dashboard.charts.compare_charts import Compared
@@ -25,14 +26,16 @@ from drpo.evaluation.frontier import overoptimization
 from drpo.evaluation.storage import comparison_of, evaluation_of, standing_step
 from drpo.i18n import format, t
 from drpo.i18n.format import number, told_apart
+from drpo.metrics import words
 from drpo.playground.protocol import sources_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Run
 from drpo.system.jobs import Jobs
 
-FIGURES = ("gold", "scores", "kl", "mean_length", "finished", "distinct_2", "repetition", "rouge_l")
-SHARES = ("finished", "distinct_2", "repetition")
-"""Shown as per cent."""
+FIGURES = (
+    *metrics.REWARDS,
+    *(name for name in metrics.COMPARED if name not in metrics.REWARDS),
+)
 OWN_JUDGES = ("gold", "reward_model")
 Document = Mapping[str, Any]
 
@@ -154,7 +157,7 @@ def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: s
     )
     names = _names(runs)
     for run, feed in zip(runs, feeds, strict=True):
-        _, kl, gold = together(feed.get("eval/kl"), feed.get("eval/gold"))
+        _, kl, gold = together(feed.get(metrics.EVAL_KL), feed.get(metrics.EVAL_GOLD))
         # The first evaluation is that of the start policy.
         start = float(gold[0]) if len(gold) else 0.0
         curve = overoptimization(kl.tolist(), gold.tolist(), start=start)
@@ -176,8 +179,8 @@ def true_against_learned(lines: Sequence[Compared]) -> Figure:
     traces: list[Trace] = []
     ends: list[tuple[int, float, str]] = []
     for index, run in enumerate(lines):
-        learned = compare_charts.joined(run, "eval/scores")[0]
-        steps, x, y = together(learned, compare_charts.joined(run, "eval/gold")[0])
+        learned = compare_charts.joined(run, metrics.EVAL_SCORES)[0]
+        steps, x, y = together(learned, compare_charts.joined(run, metrics.EVAL_GOLD)[0])
         if not len(steps):
             continue
         label, colour = compare_charts.plain(run.label), f"@run-{index % 6}"
@@ -199,13 +202,13 @@ def true_against_learned(lines: Sequence[Compared]) -> Figure:
                     "symbol": ["diamond-open" if step == 0 else "circle" for step in steps],
                 },
                 "hovertemplate": f"{label}, {t('charts.update')} %{{customdata}}: %{{y:.3~g}}"
-                f"<extra>{t('charts.learned_reward')} %{{x:.3~g}}</extra>",
+                f"<extra>{words.title(metrics.EVAL_SCORES)} %{{x:.3~g}}</extra>",
             }
         )
         ends.append((index, float(y[-1]), label))
     figure = figures.panels(
-        [Panel(t("charts.gold_reward"), t("charts.unit_score"), traces)],
-        x_title=t("charts.learned_reward"),
+        [Panel(*words.heading(metrics.EVAL_GOLD), traces)],
+        x_title=words.title(metrics.EVAL_SCORES),
         legend=False,
     )
     figure["layout"]["hovermode"] = "closest"
@@ -271,12 +274,13 @@ def _folder(runs: Sequence[Run]) -> Path:
 def _figures(values: Mapping[str, float]) -> dict[str, str]:
     shown = {}
     for name in FIGURES:
-        value, error = values.get(name), values.get(f"{name}_se")
+        value, error = metrics.read(values, name), metrics.read(values, metrics.error_of(name))
         if value is None:
             continue
-        scale = 100 if name in SHARES else 1
+        # Shares are shown as per cent.
+        scale = 100 if metrics.of(name).unit == "share" else 1
         text = number(scale * value)
-        shown[t(f"evaluation.figure_{name}")] = (
+        shown[t(f"evaluation.figure_{metrics.short(name)}")] = (
             text if error is None else f"{text} ± {number(scale * error)}"
         )
     return shown

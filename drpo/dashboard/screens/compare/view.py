@@ -9,17 +9,18 @@ from typing import Any
 
 import streamlit as st
 
+from drpo import metrics
 from drpo.dashboard import navigation
-from drpo.dashboard.charts import frontier_chart
+from drpo.dashboard.charts import compare_charts, frontier_chart
 from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.charts.live_chart import live_chart
-from drpo.dashboard.charts.metric_charts import metric_title
 from drpo.dashboard.components.generations import generations, open_at
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.state import services, url_state
 from drpo.dashboard.state.metric_series import Feed, config_of
 from drpo.i18n import t
 from drpo.i18n.format import number, told_apart
+from drpo.metrics import words
 from drpo.store.schema import Run
 
 MOST = 6
@@ -27,8 +28,6 @@ MOST = 6
 MOST_RUNS = 24
 """Runs behind those lines when seeds are joined."""
 EVERY = "all"
-REWARDS = ("eval/gold", "eval/scores")
-"""Metrics of which more is better; the true reward first."""
 
 
 def choose(everything: Sequence[Run]) -> list[Run]:
@@ -53,15 +52,16 @@ def choose(everything: Sequence[Run]) -> list[Run]:
 
 def pick_metric(feeds: Sequence[Feed]) -> str:
     """Choose what is compared; the true reward first where it is known."""
-    known = sorted({name for feed in feeds for name in feed.series if not name.endswith("_se")})
-    first = [name for name in REWARDS if name in known]
-    options = [*first, *(name for name in known if name not in first)] or ["eval/scores"]
+    logged = {name for feed in feeds for name in feed.series}
+    known = sorted(name for name in logged if metrics.of(name).part != "error")
+    first = [name for name in metrics.REWARDS if name in known]
+    options = [*first, *(name for name in known if name not in first)] or [metrics.EVAL_SCORES]
     url_state.recall("metric", options, options[0])
     chosen = st.selectbox(
         t("compare.metric"),
         options,
         key="metric",
-        format_func=lambda name: metric_title(name)[0],
+        format_func=lambda name: words.heading(name)[0],
     )
     url_state.record("metric", chosen, options[0])
     return str(chosen)
@@ -130,12 +130,29 @@ def same_start(runs: Sequence[Run]) -> bool:
     return not tuned and len({config.models.policy for config in configs}) == 1
 
 
+def curves(lines: Sequence[Compared], metric: str, revision: str) -> None:
+    """Draw the chosen metric over the updates, and beside it the KL that it took."""
+    shown = (
+        ("compare_metric", metric, revision + metric),
+        ("compare_kl", metrics.EVAL_KL, revision),
+    )
+    for place, (key, name, kept) in zip(st.columns(2, gap="medium"), shown, strict=True):
+        with place:
+            live_chart(
+                compare_charts.over_steps(lines, name),
+                key=key,
+                revision=kept,
+                group="compare",
+                height=400,
+                alt=t("compare.alt", name=words.heading(name)[0]),
+            )
+
+
 def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revision: str) -> None:
     """Draw reward against KL; a click on a point opens what that checkpoint writes, below."""
-    title, unit = metric_title(metric)
     ids = [run.id for run in runs]
     names = dict(zip(ids, told_apart([run.name for run in runs], ids), strict=True))
-    budget = _budget(lines, metric, title, names)
+    budget = _budget(lines, metric, names)
     # Drawn after the answers, which say what is open; it stands above them.
     picture = st.container()
     chosen = _answers(runs, lines)
@@ -144,8 +161,6 @@ def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revisi
             frontier_chart.frontier(
                 lines,
                 metric,
-                title=title,
-                unit=unit,
                 budget=budget,
                 chosen=chosen,
                 same_start=same_start(runs),
@@ -158,9 +173,7 @@ def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revisi
         )
 
 
-def _budget(
-    lines: Sequence[Compared], metric: str, title: str, names: dict[str, str]
-) -> float | None:
+def _budget(lines: Sequence[Compared], metric: str, names: dict[str, str]) -> float | None:
     """Ask how much KL may be spent, and say what is the best that it buys."""
     url_state.recall_number("budget")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -177,7 +190,7 @@ def _budget(
         )
         budget = budget or None
         url_state.record("budget", "" if budget is None else f"{budget:g}")
-        if budget is None or metric not in REWARDS:
+        if budget is None or metric not in metrics.REWARDS:
             # Of KL or repetition the highest is not the best.
             return budget
         best = frontier_chart.best_within(lines, metric, budget)
@@ -190,7 +203,7 @@ def _budget(
                     budget=number(budget),
                     name=names[best.run_id],
                     step=best.step,
-                    metric=title,
+                    metric=words.heading(metric)[0],
                     value=number(best.reward),
                     kl=number(best.kl),
                 )

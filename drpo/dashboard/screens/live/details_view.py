@@ -13,6 +13,7 @@ import pandas as pd
 import psutil
 import streamlit as st
 
+from drpo import metrics
 from drpo.dashboard.charts import metric_charts, run_charts
 from drpo.dashboard.charts.annotations import marks_of
 from drpo.dashboard.charts.figures import Figure
@@ -23,7 +24,7 @@ from drpo.dashboard.state import services, url_state
 from drpo.dashboard.state.metric_series import Feed, config_of, turned
 from drpo.i18n import t
 from drpo.i18n.format import share, size
-from drpo.metrics import OWN_STEPS
+from drpo.metrics import words
 from drpo.runs import event_words
 from drpo.store import run_folder
 from drpo.store.schema import Run
@@ -119,9 +120,9 @@ def _all(run: Run, feed: Feed) -> None:
                     revision=run.id,
                     group=run.id + panel.stage,
                     height=230,
-                    alt=f"{panel.name}. {metric_charts.metric_label(panel.name)}",
+                    alt=f"{panel.name}. {words.meaning(panel.name)}",
                 )
-                st.caption(metric_charts.metric_label(panel.name))
+                st.caption(words.meaning(panel.name))
     st.download_button(
         t("live.download_metrics"),
         lambda: _csv(feed),
@@ -137,8 +138,7 @@ def _csv(feed: Feed) -> str:
     """All metrics by step; `clock` says whose steps: the policy's updates, or a stage's own."""
     clocks: dict[str, dict[str, pd.Series]] = {}
     for name, series in feed.series.items():
-        stage = name.split("/")[0]
-        columns = clocks.setdefault(stage if stage in OWN_STEPS else "update", {})
+        columns = clocks.setdefault(metrics.of(name).steps_of or "update", {})
         columns[name] = pd.Series(series.values, index=series.steps)
     tables = {clock: pd.DataFrame(columns) for clock, columns in clocks.items()}
     return str(pd.concat(tables, names=["clock", "step"]).to_csv()) if tables else ""
@@ -180,7 +180,7 @@ def tail(path: Path, limit: int = LOG_BYTES) -> str:
 
 def _machine(run: Run, feed: Feed) -> None:
     memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(run_folder(run.id).parent.parent))
-    speed = feed.last("eps")
+    speed = feed.last(metrics.EPS)
     graphics = _gpus_of(run)
     with st.grid(4, min_column_width=150):
         st.metric(t("live.processor"), share(_processor()), border=True)

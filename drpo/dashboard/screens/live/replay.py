@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from drpo import metrics
 from drpo.analysis.verdict import Verdict
 from drpo.analysis.verdict_words import in_full
 from drpo.dashboard.assets import read_assets
@@ -22,6 +23,7 @@ from drpo.dashboard.charts.figures import Source
 from drpo.dashboard.charts.palette import COLOURS
 from drpo.dashboard.state.metric_series import Series
 from drpo.i18n import t
+from drpo.metrics import words
 from drpo.store import Store
 from drpo.store.schema import EventRow, Run
 
@@ -36,12 +38,6 @@ _REPLAY = st.components.v2.component(
     html='<div class="host"></div>',
     js=read_assets("drawing.js", "replay.js"),
     css=read_assets("replay.css"),
-)
-
-_PANELS = (
-    ("learned", "eval/scores", "objective/scores", "charts.learned_reward", "charts.unit_score"),
-    ("gold", "eval/gold", "objective/gold", "charts.gold_reward", "charts.unit_score"),
-    ("kl", "eval/kl", "objective/kl", "charts.kl", "charts.unit_kl"),
 )
 
 
@@ -105,7 +101,7 @@ def replay_data(
         "updates": max(1, run.step),
         "secondsPerUpdate": verdict.cost.seconds / max(1, run.step),
         "verdict": in_full(verdict),
-        "panels": [panel for panel in (_panel(source, *spec) for spec in _PANELS) if panel],
+        "panels": [panel for panel in (_panel(source, name) for name in metrics.OUTCOME) if panel],
         "marks": [{"step": mark.step, "label": mark.label} for mark in marks_of(events)],
         "prompts": prompts,
     }
@@ -123,25 +119,24 @@ def answers(store: Store, run: Run) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _panel(
-    source: Source, meaning: str, heldout: str, batch: str, title: str, unit: str
-) -> dict[str, Any] | None:
-    measured, trained = source.get(heldout), source.get(batch)
+def _panel(source: Source, name: str) -> dict[str, Any] | None:
+    metric = metrics.of(name)
+    measured, trained = source.get(name), source.get(metric.batch)
     lines = [_line(trained, heldout=False)] if len(trained) else []
     if len(measured):
-        lines.append(_line(measured, source.get(f"{heldout}_se")))
+        lines.append(_line(measured, source.get(metrics.error_of(name))))
     if not lines:
         return None
-    name, of_what = t(title), t(unit)
+    title, unit = words.heading(name)
     last = measured.last if len(measured) else trained.last
     return {
-        "meaning": meaning,
-        "title": name,
-        "unit": of_what,
-        "alt": t("overview.replay_alt", name=name, last=f"{last:.2f} {of_what}"),
-        "zero": meaning == "kl",
-        "dash": "2 4" if meaning == "kl" else "",
-        "start": None if meaning == "kl" else measured.first,
+        "meaning": metric.meaning,
+        "title": title,
+        "unit": unit,
+        "alt": t("overview.replay_alt", name=title, last=f"{last:.2f} {unit}"),
+        "zero": metric.meaning == "kl",
+        "dash": "2 4" if metric.meaning == "kl" else "",
+        "start": None if metric.meaning == "kl" else measured.first,
         "lines": lines,
     }
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from drpo import metrics
 from drpo.dashboard.charts import run_charts
 from drpo.dashboard.charts.annotations import marks_of
 from drpo.dashboard.charts.live_chart import live_chart
@@ -82,7 +83,7 @@ def _one(run_id: str) -> None:
             run_charts.reward(feed, until=until, happened=marks),
             key="reward",
             revision=run_id,
-            alt=t("live.alt_reward", last=number(feed.last("eval/scores"))),
+            alt=t("live.alt_reward", last=number(feed.last(metrics.EVAL_SCORES))),
             group=run_id,
             height=HEIGHT,
         )
@@ -91,7 +92,7 @@ def _one(run_id: str) -> None:
             run_charts.kl(feed, until=until, happened=marks),
             key="kl",
             revision=run_id,
-            alt=t("live.alt_kl", last=number(feed.last("eval/kl"))),
+            alt=t("live.alt_kl", last=number(feed.last(metrics.EVAL_KL))),
             group=run_id,
             height=HEIGHT,
         )
@@ -103,11 +104,8 @@ def _two(left: str, right: str) -> None:
     runs = [services.store().runs.get(run_id) for run_id in (left, right)]
     feeds = [metric_series.feed(run.id) for run in runs]
     differing = metric_series.settings_that_differ(runs, feeds)
-    ranges = (
-        run_charts.common_range(feeds, "eval/scores", "objective/scores"),
-        run_charts.common_range(feeds, "eval/gold", "objective/gold"),
-    )
-    top = run_charts.common_range(feeds, "eval/kl", "objective/kl")
+    ranges = {name: run_charts.common_range(feeds, name) for name in metrics.on_chart("reward")}
+    top = run_charts.common_range(feeds, metrics.EVAL_KL)
     names = told_apart([run.name for run in runs], [run.id for run in runs])
     # A row of their own: above one run's charts they would push them down past the other's.
     for place, run, name in zip(st.columns(2, gap="large"), runs, names, strict=True):
@@ -130,7 +128,7 @@ def _two(left: str, right: str) -> None:
                 revision=run.id,
                 group="pair",
                 height=HEIGHT,
-                alt=t("live.alt_reward", last=number(feed.last("eval/scores"))),
+                alt=t("live.alt_reward", last=number(feed.last(metrics.EVAL_SCORES))),
             )
             live_chart(
                 run_charts.kl(feed, until=until, happened=marks, top=top),
@@ -138,7 +136,7 @@ def _two(left: str, right: str) -> None:
                 revision=run.id,
                 group="pair",
                 height=HEIGHT,
-                alt=t("live.alt_kl", last=number(feed.last("eval/kl"))),
+                alt=t("live.alt_kl", last=number(feed.last(metrics.EVAL_KL))),
             )
     generations(runs, [run.name for run in runs])
 

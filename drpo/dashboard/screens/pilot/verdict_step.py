@@ -8,8 +8,9 @@ import json
 import pandas as pd
 import streamlit as st
 
+from drpo import metrics
 from drpo.analysis import verdict_words as say
-from drpo.analysis.head_to_head import Comparison
+from drpo.analysis.head_to_head import METRIC, Comparison
 from drpo.config.run_config import RunConfig
 from drpo.dashboard import navigation
 from drpo.dashboard.charts import compare_charts
@@ -109,8 +110,7 @@ def cautions(result: PilotResult) -> list[str]:
 
 
 def _curves(one: Pilot, result: PilotResult) -> None:
-    metric = "eval/gold" if result.judge == "gold" else "eval/scores"
-    title = t("charts.gold_reward" if result.judge == "gold" else "charts.learned_reward")
+    metric = METRIC[result.judge] if result.judge else metrics.EVAL_SCORES
     lines = [
         Compared(
             t(f"pilot.arm_{arm}"), [metric_series.feed(run.id) for run in of_arm(result, arm).runs]
@@ -119,7 +119,7 @@ def _curves(one: Pilot, result: PilotResult) -> None:
     ]
     st.caption(t("pilot.curves"))
     live_chart(
-        compare_charts.over_steps(lines, metric, title=title, unit=t("charts.unit_score")),
+        compare_charts.over_steps(lines, metric),
         key="pilot_curves",
         revision=one.id,
         alt=t("pilot.curves_alt"),

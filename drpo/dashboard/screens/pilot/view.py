@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from drpo import metrics
 from drpo.dashboard import navigation
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import guarded, show_problem
@@ -213,16 +214,16 @@ def members_table(planned: Sequence[Member]) -> pd.DataFrame:
     rows = []
     for member in planned:
         run = member.run
-        last = (run.summary.get("last") or {}) if run else {}
+        last = run.summary.get("last") if run else None
         rows.append(
             {
                 t("pilot.col_seed"): member.seed,
                 t("pilot.col_arm"): t(f"pilot.arm_{member.arm}"),
                 t("pilot.col_status"): t(f"live.status_{run.status}" if run else "pilot.planned"),
                 t("pilot.col_step"): f"{run.step} / {run.config['ppo']['updates']}" if run else "",
-                t("pilot.col_gold"): last.get("gold"),
-                t("pilot.col_score"): last.get("scores"),
-                t("pilot.col_kl"): last.get("kl"),
+                t("pilot.col_gold"): metrics.read(last, metrics.EVAL_GOLD),
+                t("pilot.col_score"): metrics.read(last, metrics.EVAL_SCORES),
+                t("pilot.col_kl"): metrics.read(last, metrics.EVAL_KL),
                 t("pilot.col_seconds"): round(run.summary.get("wall_seconds", 0)) if run else None,
                 t("pilot.col_problem"): run.error if run else "",
             }

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
+from drpo import metrics
 from drpo.config.methods import LIVE_SETTINGS
 from drpo.dashboard.charts import sweep_charts
 from drpo.dashboard.charts.live_chart import live_chart
-from drpo.dashboard.charts.metric_charts import meaning_of
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.sweep import Board, Cell, search
@@ -34,8 +34,8 @@ def cells(
 
 
 def colour(metric: str) -> str:
-    """The meaning that a metric's cells are drawn in; grey where its name has none."""
-    meaning = meaning_of(metric)
+    """The meaning that a metric's cells are drawn in; grey where it has none."""
+    meaning = metrics.of(metric).meaning
     # Ink on ink could not be read.
     return "muted" if meaning == "ink" else meaning
 

@@ -11,7 +11,6 @@ import streamlit as st
 from drpo import sweep as engine
 from drpo.dashboard import navigation
 from drpo.dashboard.charts import sweep_charts
-from drpo.dashboard.charts.metric_charts import metric_title
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
 from drpo.dashboard.screens.sweep import panels
@@ -19,6 +18,7 @@ from drpo.dashboard.state import metric_series, services, url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import duration, number
+from drpo.metrics import words
 from drpo.stats.intervals import paired_difference
 from drpo.sweep import Board, Cell
 from drpo.sweep.results import ENDED, SweepRun
@@ -45,7 +45,7 @@ def _show(sweep_id: str, live: bool) -> None:
     if OPENED in st.session_state or live != (board.status == "running"):
         st.rerun()
     _status(board)
-    title, unit = metric_title(board.metric)
+    title, unit = words.heading(board.metric)
     if board.best() is None:
         st.caption(t("sweep.nothing_yet"))
     else:
