@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test setup lint wheel sample study audit
+.PHONY: metrics app test setup lint wheel sample study audit
 
 app: setup
 	$(BIN)/streamlit run app.py
@@ -27,6 +27,9 @@ wheel: setup
 
 sample: setup
 	$(BIN)/python sample_data/make.py
+
+metrics: setup
+	$(BIN)/python -m drpo.metrics > docs/metrics.md
 
 study: setup
 	$(BIN)/python -m drpo study

@@ -17,6 +17,7 @@ from drpo.errors import DataError, RunError
 from drpo.evaluation.evaluate import Terms, evaluate
 from drpo.evaluation.policies import contestant
 from drpo.i18n.format import number
+from drpo.metrics.table import evaluated
 from drpo.review import Source, create_review
 from drpo.runs import worker
 from drpo.store import Store
@@ -100,6 +101,13 @@ def test_the_figures_are_those_the_run_saw_at_its_last_evaluation(home, evaluati
         assert last["step"] == one.contestant.step
         for name in ("scores", "gold", "kl", "mean_length"):
             assert one.figures[name] == pytest.approx(last[name], abs=1e-5), name
+
+
+def test_the_figures_of_an_evaluation_are_those_that_the_page_of_metrics_lists(evaluation):
+    listed = set(evaluated())
+    for one in evaluation.contestants:
+        assert set(one.figures) == listed
+        assert set(one.start_figures) == listed
 
 
 def test_every_method_starts_from_the_same_answers(evaluation):
