@@ -8,6 +8,7 @@ it could no longer be judged on that prompt.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from drpo.data import load_pairs
+from drpo.data.library.versions import save_version
 from drpo.errors import DataError
 from drpo.files import whole_file
 from drpo.review.results import standing_votes
 from drpo.review.sampling import Item, Review, SourceAnswer, load_review
 from drpo.store import Store
-from drpo.store.schema import Vote
+from drpo.store.schema import Dataset, Vote
 
 
 def preference_rows(store: Store, review_id: str) -> list[dict[str, Any]]:
@@ -65,6 +68,31 @@ def write_preferences(rows: Sequence[dict[str, Any]], path: Path) -> None:
             beside.write_text("".join(lines), encoding="utf-8")
         else:
             pd.DataFrame(list(rows)).to_parquet(beside, index=False)
+
+
+def preference_file(rows: Sequence[dict[str, Any]], suffix: str) -> bytes:
+    """Return what `write_preferences` writes into a file of this ending."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"votes{suffix}"
+        write_preferences(rows, path)
+        return path.read_bytes()
+
+
+def save_preferences(store: Store, review_id: str, name: str) -> Dataset:
+    """Save a review's pairs as the next version of a data set.
+
+    They are read as a file of pairs would be: there is one way in for files and votes.
+
+    Raises:
+        DataError: No item has a winner yet, or the name is unusable.
+    """
+    rows = preference_rows(store, review_id)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "votes.jsonl"
+        write_preferences(rows, path)
+        pairs = load_pairs(str(path)).pairs
+    recipe = {"review": review_id, "votes": len(rows), "evaluation_prompts": True}
+    return save_version(store, pairs, name, source=f"{review_id}.jsonl", recipe=recipe)
 
 
 def _row(review: Review, item: Item, votes: Sequence[Vote]) -> dict[str, Any] | None:

@@ -1,0 +1,65 @@
+"""Data: uploads and what is in them, saved versions, files that lie on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from drpo.dashboard.client.store import store
+from drpo.data.io.source import Source, file_of
+from drpo.data.library import versions
+from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
+from drpo.data.library.export import FORMATS, export_version
+from drpo.data.library.uploads import Desk, Task
+from drpo.data.library.versions import check_name, compare_versions, find_version
+from drpo.data.quality.report import Settings, check_source
+from drpo.data.quality.report_html import render_html
+from drpo.data.schema.column_mapping import SHAPES
+from drpo.store.schema import Dataset
+
+__all__ = [
+    "BY_ROW",
+    "FORMATS",
+    "SHAPES",
+    "Contradictions",
+    "Desk",
+    "Repeats",
+    "Task",
+    "check_file",
+    "check_name",
+    "compare_versions",
+    "delete_version",
+    "export_version",
+    "file_of",
+    "find_version",
+    "render_html",
+    "uploads",
+]
+
+
+@st.cache_resource(show_spinner=False)
+def uploads() -> Desk:
+    """The uploads of this workspace."""
+    return Desk()
+
+
+def check_file(path: Path, *, model: Path | None, response_length: int) -> dict[str, Any]:
+    """Report on a file that lies on this machine.
+
+    Args:
+        path: The file.
+        model: Whose tokens are counted; None for words.
+        response_length: Tokens that an episode may write.
+
+    Raises:
+        DataError: The file cannot be read as pairs.
+    """
+    settings = Settings(model=model, response_length=response_length)
+    return check_source(Source.from_path(path), settings)[1]
+
+
+def delete_version(dataset_id: str) -> Dataset:
+    """Delete a saved version; see `versions.delete_version`."""
+    return versions.delete_version(store(), dataset_id)

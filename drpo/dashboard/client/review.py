@@ -1,0 +1,87 @@
+"""Blind review: draw one, judge its items, and read what the votes say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from drpo.dashboard.client.store import store
+from drpo.review import BlindItem, Desk, Results, Review, Source, export, sampling
+from drpo.review import results as results_of
+from drpo.review.disagreement import raise_disagreements
+from drpo.review.export import preference_file
+from drpo.review.results import Duel, Slice
+from drpo.review.results import slices as slices_of
+from drpo.review.session import REASONS, Pressed
+from drpo.store.schema import Dataset
+
+__all__ = [
+    "REASONS",
+    "BlindItem",
+    "Desk",
+    "Duel",
+    "Pressed",
+    "Results",
+    "Review",
+    "Slice",
+    "Source",
+    "create",
+    "every",
+    "preference_file",
+    "preference_rows",
+    "prompts_of",
+    "results",
+    "save_preferences",
+    "session",
+    "slices",
+    "warn",
+]
+
+
+def every() -> list[Review]:
+    """All reviews, newest first."""
+    return sampling.reviews(store())
+
+
+def create(name: str, sources: Sequence[Source], *, items: int, repeats: int) -> Review:
+    """Draw a review and write it down; see `sampling.create_review`."""
+    return sampling.create_review(store(), name, sources, items=items, repeats=repeats)
+
+
+def session(review_id: str, reviewer: str) -> Desk:
+    """One reviewer's way through one review.
+
+    Raises:
+        DataError: There is no such review, or the reviewer's name is unusable.
+    """
+    return Desk(store(), review_id, reviewer)
+
+
+def results(review_id: str) -> Results:
+    """What a review's votes say."""
+    return results_of(store(), review_id)
+
+
+def warn(results: Results) -> None:
+    """Raise an alarm on every run whose reward model people contradict."""
+    raise_disagreements(store(), results)
+
+
+def slices(review_id: str, subject: int, other: int) -> list[Slice]:
+    """One pair's human win rate by length and prompt; see `drpo.review.results.slices`."""
+    return slices_of(store(), review_id, subject, other)
+
+
+def prompts_of(source: Source) -> set[str]:
+    """The prompts that a source answered."""
+    return set(sampling.answers_of(store(), source, 0))
+
+
+def preference_rows(review_id: str) -> list[dict[str, Any]]:
+    """The votes as preference pairs; see `export.preference_rows`."""
+    return export.preference_rows(store(), review_id)
+
+
+def save_preferences(review_id: str, name: str) -> Dataset:
+    """Save the votes as a data set; see `export.save_preferences`."""
+    return export.save_preferences(store(), review_id, name)

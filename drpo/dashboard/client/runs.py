@@ -1,0 +1,134 @@
+"""Runs: what one would cost, starting it, controlling it while it goes on, keeping house."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from drpo.config.run_config import RunConfig
+from drpo.dashboard.client.store import store
+from drpo.runs import housekeeping, preflight
+from drpo.runs import estimate as estimates
+from drpo.runs.demo import SAMPLES, STORIES, TASKS, Story, demo_config
+from drpo.runs.estimate import Estimate
+from drpo.runs.housekeeping import LONGEST_NAME, bytes_of
+from drpo.runs.supervisor import Supervisor
+from drpo.store.schema import Run
+from drpo.system import control
+from drpo.system.control import KNOBS, RESUMABLE, can_pause, knobs_of
+from drpo.system.processes import Gpu, gpu_use
+
+__all__ = [
+    "KNOBS",
+    "LONGEST_NAME",
+    "RESUMABLE",
+    "SAMPLES",
+    "STORIES",
+    "TASKS",
+    "Estimate",
+    "Gpu",
+    "Story",
+    "bytes_of",
+    "can_pause",
+    "delete",
+    "demo_config",
+    "erase",
+    "estimate",
+    "gpu_use",
+    "knobs_of",
+    "launch",
+    "launch_story",
+    "pause",
+    "rename",
+    "restore",
+    "resume",
+    "stop",
+    "supervisor",
+    "tag",
+    "turn",
+]
+
+
+@st.cache_resource(show_spinner=False)
+def supervisor() -> Supervisor:
+    """The background thread that starts queued runs and looks after live ones."""
+    thread = Supervisor(store())
+    thread.start()
+    return thread
+
+
+def estimate(config: RunConfig) -> Estimate:
+    """What a run would cost.
+
+    Raises:
+        DrpoError: That cannot be said.
+    """
+    return estimates.plan(config, store())
+
+
+def launch(config: RunConfig) -> Run:
+    """Check a run's settings and material, then queue it.
+
+    Raises:
+        DrpoError: Something is wrong; nothing was queued.
+    """
+    preflight.check(config, store())
+    return store().runs.create(config)
+
+
+def launch_story(story: Story) -> list[Run]:
+    """Check and queue both runs of a story.
+
+    Raises:
+        DrpoError: Something is wrong; nothing was queued.
+    """
+    for config in story.configs():
+        preflight.check(config, store())
+    return story.launch(store())
+
+
+def pause(run_id: str, who: str) -> None:
+    """Ask a run to pause; see `control.pause`."""
+    control.pause(store(), run_id, who)
+
+
+def resume(run_id: str, who: str) -> None:
+    """Let a run go on; see `control.resume`."""
+    control.resume(store(), run_id, who)
+
+
+def stop(run_id: str, who: str) -> None:
+    """Ask a run to save and stop; see `control.stop`."""
+    control.stop(store(), run_id, who)
+
+
+def turn(run_id: str, settings: Mapping[str, Any], who: str) -> None:
+    """Give a live run new values; see `control.turn`."""
+    control.turn(store(), run_id, settings, who)
+
+
+def rename(run_id: str, name: str) -> None:
+    """Give a run another name; see `housekeeping.rename`."""
+    housekeeping.rename(store(), run_id, name)
+
+
+def tag(run_id: str, tags: Sequence[str]) -> None:
+    """Replace a run's tags; see `housekeeping.tag`."""
+    housekeeping.tag(store(), run_id, tags)
+
+
+def delete(run_id: str) -> None:
+    """Take a run out of the lists; see `housekeeping.delete`."""
+    housekeeping.delete(store(), run_id)
+
+
+def restore(run_id: str) -> None:
+    """Bring a deleted run back; see `housekeeping.restore`."""
+    housekeeping.restore(store(), run_id)
+
+
+def erase(run_id: str) -> None:
+    """Remove a deleted run for good; see `housekeeping.erase`."""
+    housekeeping.erase(store(), run_id)

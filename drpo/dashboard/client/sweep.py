@@ -1,0 +1,59 @@
+"""Sweeps: plan one, start it, follow it, and queue what is missing."""
+
+from __future__ import annotations
+
+from drpo.dashboard.client.store import store
+from drpo.runs import preflight
+from drpo.sweep import Axis, Board, Cell, SweepPlan, engine
+from drpo.sweep.plan import NOT_AXES, parse_seeds
+from drpo.sweep.results import ENDED, SweepRun
+from drpo.sweep.search import importance
+
+__all__ = [
+    "ENDED",
+    "NOT_AXES",
+    "Axis",
+    "Board",
+    "Cell",
+    "SweepPlan",
+    "SweepRun",
+    "board_of",
+    "importance",
+    "parse_seeds",
+    "queue_cell",
+    "resume",
+    "start",
+    "stop",
+]
+
+
+def board_of(sweep_id: str) -> Board:
+    """A sweep as it stands now."""
+    return Board.read(store(), sweep_id)
+
+
+def start(plan: SweepPlan, name: str) -> str:
+    """Check what the runs share, write a sweep down and queue its first runs; returns its id.
+
+    Raises:
+        DrpoError: Something is wrong; nothing was queued.
+    """
+    preflight.check(plan.base_config, store())
+    sweep_id = engine.create(store(), plan, name)
+    engine.advance(store(), sweep_id)
+    return sweep_id
+
+
+def stop(sweep_id: str, who: str) -> None:
+    """Stop a sweep and its runs; see `engine.stop`."""
+    engine.stop(store(), sweep_id, who)
+
+
+def resume(sweep_id: str, who: str) -> None:
+    """Let a stopped sweep go on; see `engine.resume`."""
+    engine.resume(store(), sweep_id, who)
+
+
+def queue_cell(sweep_id: str, key: str, who: str) -> list[int]:
+    """Queue what a cell lacks; returns the seeds. See `engine.queue_cell`."""
+    return engine.queue_cell(store(), sweep_id, key, who)
