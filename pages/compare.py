@@ -3,14 +3,14 @@
 import streamlit as st
 
 from drpo.dashboard import navigation
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.compare import evaluation_view, view
 from drpo.dashboard.screens.compare.run_list import DELETED, shelf
-from drpo.dashboard.state import metric_series, services
+from drpo.dashboard.state import metric_series
 from drpo.i18n import t
 
-store = services.store()
-everything = store.runs.all(limit=500, archived=True)
+everything = store().runs.all(limit=500, archived=True)
 st.title(t("compare.title"))
 st.write(t("compare.lead"))
 # What was deleted on this screen is listed below, with the way back.

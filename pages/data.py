@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from drpo.dashboard import client
 from drpo.dashboard.screens.data import cleaning_view, report_view, upload_view, versions_view
 from drpo.i18n import t
 
@@ -13,14 +14,14 @@ if upload is None:
     upload_view.choose_file()
     st.caption(t("data.nothing"))
 else:
-    desk = upload_view.desk()
+    uploads = client.data.uploads()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(desk.name(upload))
+        st.text(uploads.name(upload))
         if st.button(t("data.other_file"), key="data_other", type="tertiary"):
             del st.query_params[upload_view.UPLOAD]
             st.rerun()
     if upload_view.watch(upload, "check"):
-        report = desk.report(upload)
+        report = uploads.report(upload)
         report_view.show_verdict(report)
         report_view.show_counts(report)
         problems, pictures, resets, rows, mapping = st.tabs(
@@ -49,6 +50,6 @@ else:
         cleaning_view.save_form(upload, report)
         if upload_view.watch(upload, "save"):
             cleaning_view.show_saved(upload)
-    elif desk.status(upload, "check").state == "failed":
+    elif uploads.status(upload, "check").state == "failed":
         cleaning_view.mapping_form(upload, {})
 versions_view.show_versions()

@@ -2,19 +2,17 @@
 
 import streamlit as st
 
-from drpo.dashboard import navigation
+from drpo.dashboard import client, navigation
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.lock_demo import why_resets_work
-from drpo.dashboard.components.reset_diagram import show_reset_drawing
 from drpo.dashboard.components.run_table import run_table
+from drpo.dashboard.screens.home.reset_diagram import show_reset_drawing
 from drpo.dashboard.screens.launch import actions
-from drpo.dashboard.state import services
 from drpo.i18n import t
-from drpo.runs import demo
 
-store = services.store()
 st.title(t("home.title"))
-for run in store.runs.all(statuses=("running", "paused")):
+for run in store().runs.all(statuses=("running", "paused")):
     alarm_cards.call(run)
 text, picture = st.columns([6, 5], gap="large")
 with text:
@@ -29,14 +27,14 @@ with picture:
     show_reset_drawing()
 
 st.subheader(t("home.stories"))
-for place, story in zip(st.columns(2, gap="medium"), demo.STORIES.values(), strict=True):
+for place, story in zip(st.columns(2, gap="medium"), client.runs.STORIES.values(), strict=True):
     with place, st.container(border=True, height="stretch", key=f"story_{story.name}"):
         st.markdown(f"**{t(f'home.story_{story.name}')}**")
         st.write(t(f"home.story_{story.name}_text"))
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button(t("home.story_start"), key=f"start_{story.name}"):
                 actions.run_story(story)
-            earlier = actions.last_story(store, story)
+            earlier = actions.last_story(story)
             if earlier:
                 st.page_link(
                     navigation.path("live"),
@@ -48,7 +46,7 @@ st.subheader(t("theory.title"))
 why_resets_work()
 
 st.subheader(t("home.latest"))
-latest = store.runs.all(limit=8)
+latest = store().runs.all(limit=8)
 if latest:
     run_table(latest, key="latest")
 else:

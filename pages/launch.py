@@ -2,28 +2,27 @@
 
 import streamlit as st
 
-from drpo.config.run_config import RunConfig
+from drpo.dashboard.client.config import RunConfig
 from drpo.dashboard.components.notices import show_problem
 from drpo.dashboard.components.run_choice import asked_for
 from drpo.dashboard.screens.launch import actions, form
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
 
-store = services.store()
 st.title(t("launch.title"))
 st.write(t("launch.lead"))
 
-points = form.starting_points(store, asked_for("start"))
+points = form.starting_points(asked_for("start"))
 url_state.recall("start", list(points), next(iter(points)))
 point = st.selectbox(t("launch.start"), list(points), key="start", format_func=points.get)
 url_state.record("start", point)
-base = form.settings_of(point, store)
+base = form.settings_of(point)
 # Widgets of another starting point are other widgets: each begins at its own values.
 values = base | form.from_url(base)
 
 st.subheader(t("launch.material"))
-known = form.material(store)
+known = form.material()
 chosen: dict[str, object] = {}
 with st.grid(2, min_column_width=280):
     for leaf in form.MATERIAL:

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from drpo.dashboard import navigation
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.live.view import follow, pair
-from drpo.dashboard.state import metric_series, services, url_state
+from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import t
 
-store = services.store()
 st.title(t("live.title"))
-runs = offered(store.runs.all(limit=500), asked_for("run", "beside"))
+runs = offered(store().runs.all(limit=500), asked_for("run", "beside"))
 if not runs:
     st.write(t("live.empty"))
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")

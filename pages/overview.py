@@ -2,20 +2,20 @@
 
 import streamlit as st
 
-from drpo.analysis import verdict as verdicts
 from drpo.dashboard import navigation
+from drpo.dashboard.client.analysis import verdict_of
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components.lock_demo import why_resets_work
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.live.replay import replay
 from drpo.dashboard.screens.overview import view
-from drpo.dashboard.state import metric_series, services, url_state
+from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import t
 
-store = services.store()
 presenting = st.query_params.get("present") == "1"
 if not presenting:
     st.title(t("overview.title"))
-runs = offered(store.runs.all(limit=500), asked_for("run"))
+runs = offered(store().runs.all(limit=500), asked_for("run"))
 if not runs:
     st.write(t("overview.empty"))
     st.page_link(navigation.path("home"), label=t("overview.to_home"), icon=":material/home:")
@@ -48,11 +48,11 @@ else:
     run = runs[st.session_state["run"]]
 url_state.record("run", run.id)
 
-verdict = verdicts.verdict_of(store, run)
+verdict = verdict_of(store(), run)
 feed = metric_series.feed(run.id)
 if presenting:
     if feed.measured:
-        replay(store, verdict, feed, feed.events, key="stage", stage=True)
+        replay(verdict, feed, feed.events, key="stage", stage=True)
     else:
         view.hero(verdict)
     st.stop()
@@ -62,7 +62,7 @@ view.hero(verdict)
 view.numbers(view.cards(verdict))
 if feed.measured:
     st.subheader(t("overview.picture"))
-    replay(store, verdict, feed, feed.events, key="replay")
+    replay(verdict, feed, feed.events, key="replay")
 
 left, right = st.columns([3, 2], gap="large")
 with left:

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from drpo.dashboard import navigation
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components.run_choice import asked_for, offered
 from drpo.dashboard.screens.playground import fields, view
-from drpo.dashboard.state import services
 from drpo.i18n import t
 
 st.title(t("playground.title"))
@@ -13,11 +13,10 @@ st.write(t("playground.lead"))
 asked = fields.asked_sample()
 shown = view.shown()
 go_on = fields.take_up()
-store = services.store()
 named = [*([asked.run_id] if asked else []), *asked_for("models")]
 # What wrote the generation shown may have been erased since: then it is simply not offered.
-wrote = [one.run for one in shown.answers if store.runs.exists(one.run)] if shown else []
-runs = list(offered(store.runs.all(limit=500), [*named, *wrote]).values())
+wrote = [one.run for one in shown.answers if store().runs.exists(one.run)] if shown else []
+runs = list(offered(store().runs.all(limit=500), [*named, *wrote]).values())
 if not runs:
     st.caption(t("playground.empty"))
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")

@@ -5,17 +5,17 @@ from functools import partial
 
 import streamlit as st
 
-from drpo.analysis import verdict as verdicts
 from drpo.dashboard import navigation, report
+from drpo.dashboard.client.analysis import verdict_of
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.overview import view
-from drpo.dashboard.state import metric_series, services, url_state
+from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import LANGUAGES, language, t
 
-store = services.store()
 st.title(t("report.title"))
-runs = offered(store.runs.all(limit=500), asked_for("run", "runs"))
+runs = offered(store().runs.all(limit=500), asked_for("run", "runs"))
 if not runs:
     st.write(t("report.empty"))
     st.page_link(navigation.path("home"), label=t("report.to_home"), icon=":material/home:")
@@ -65,7 +65,7 @@ file_name = report.file_name(chosen, kind)
 st.download_button(
     t("report.save", name=file_name),
     # Built when it is asked for: a look at this screen costs nothing.
-    partial(report.build, store, chosen, kind=kind, lang=lang),
+    partial(report.build, store(), chosen, kind=kind, lang=lang),
     file_name,
     "text/html" if kind == "html" else "text/markdown",
     type="primary",
@@ -82,7 +82,7 @@ st.subheader(t("report.inside"))
 for run_id in chosen:
     if len(chosen) > 1:
         st.text(runs[run_id].name)
-    verdict = verdicts.verdict_of(store, runs[run_id])
+    verdict = verdict_of(store(), runs[run_id])
     view.hero(verdict)
     if len(chosen) == 1:
         view.numbers(view.cards(verdict))

@@ -5,16 +5,16 @@ import streamlit as st
 from drpo.dashboard import navigation
 from drpo.dashboard.charts import reset_charts
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components.generations import step_slider
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.resets import view
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
-store = services.store()
 st.title(t("resets.title"))
 st.write(t("resets.lead"))
-runs = offered(store.runs.all(limit=500), asked_for("run"))
+runs = offered(store().runs.all(limit=500), asked_for("run"))
 if not runs:
     st.caption(t("resets.no_runs"))
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
@@ -24,7 +24,7 @@ names = {run.id: label(run) for run in runs.values()}
 url_state.recall("run", list(runs), next(iter(runs)))
 run_id = st.selectbox(t("resets.run"), list(runs), key="run", format_func=names.get)
 url_state.record("run", run_id)
-steps = store.samples.steps(run_id, "episode")
+steps = store().samples.steps(run_id, "episode")
 if not steps:
     st.caption(t("resets.none"))
     st.stop()
@@ -46,7 +46,7 @@ if known:
 
 st.subheader(t("resets.episodes"))
 step = step_slider(steps)
-episodes = store.samples.at(run_id, step, "episode")
+episodes = store().samples.at(run_id, step, "episode")
 view.figures(episodes, known)
 if known:
     st.markdown(f"**{t('resets.spread')}**")

@@ -2,23 +2,22 @@
 
 import streamlit as st
 
-from drpo.dashboard import navigation
+from drpo.dashboard import client, navigation
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components.run_choice import asked_for, offered
 from drpo.dashboard.screens.review.result_view import result
 from drpo.dashboard.screens.review.view import draw_form, judge, reviewer, sources_of
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
-from drpo.review import reviews
 
 VIEWS = ("judge", "result", "new")
 
-store = services.store()
-known = {review.id: review for review in reviews(store)}
+known = {review.id: review for review in client.review.every()}
 st.title(t("review.title"))
 st.write(t("review.lead"))
 asked = asked_for("run")
 runs = sorted(
-    offered(store.runs.all(limit=100), asked).values(), key=lambda run: run.id not in asked
+    offered(store().runs.all(limit=100), asked).values(), key=lambda run: run.id not in asked
 )
 if not known and not any(sources_of(run) for run in runs):
     st.write(t("review.no_answers"))

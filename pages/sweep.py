@@ -2,12 +2,11 @@
 
 import streamlit as st
 
+from drpo.dashboard.client.store import store
 from drpo.dashboard.screens.sweep import form, view
-from drpo.dashboard.state import services
 from drpo.i18n import t
 
-store = services.store()
-sweeps = [(sweep.id, f"{sweep.name} · {sweep.id[-4:]}") for sweep in store.sweeps.all()]
+sweeps = [(sweep.id, f"{sweep.name} · {sweep.id[-4:]}") for sweep in store().sweeps.all()]
 st.title(t("sweep.title"))
 st.write(t("sweep.lead"))
 

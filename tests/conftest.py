@@ -15,6 +15,7 @@ install_import_hook([f"drpo.{name}" for name in _CHECKED.split()], "typecheck.ch
 
 import random  # noqa: E402
 import secrets  # noqa: E402
+import sys  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
@@ -37,6 +38,20 @@ def same_secrets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """
     drawn = random.Random(request.node.nodeid)
     monkeypatch.setattr(secrets, "token_hex", lambda size=32: drawn.randbytes(size).hex())
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached() -> Iterator[None]:
+    """Forget what screens share between visitors: the store of one test is not another's."""
+    _forget_shared()
+    yield
+    _forget_shared()
+
+
+def _forget_shared() -> None:
+    # Looked up, so that no test loads Streamlit that does not show a screen.
+    if streamlit := sys.modules.get("streamlit"):
+        streamlit.cache_resource.clear()
 
 
 @pytest.fixture(autouse=True)

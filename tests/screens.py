@@ -2,20 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[1]
 MAIN = ROOT / "drpo" / "dashboard" / "main.py"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_cached():
-    """A page keeps its store; each test has one of its own."""
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
 
 
 def visit(name, /, **query):

@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from drpo.dashboard.client.store import bundled
 from drpo.i18n import t
-from drpo.system.bundled import bundled
 
 PAGES = bundled("pages")
 

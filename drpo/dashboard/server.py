@@ -61,12 +61,12 @@ async def plotly_script(_request: Request) -> Response:
 async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 - st.App has no public type
     """Start the supervisor with the server, not with the first visitor, and stop it at the end."""
     # Imported here: cached resources may only be made once the runtime is up.
-    from drpo.dashboard.state import services
+    from drpo.dashboard import client
 
-    supervisor = services.supervisor()
+    supervisor = client.runs.supervisor()
     yield
     supervisor.stop()
-    services.store().close()
+    client.store.store().close()
 
 
 def on_script_error(error: Exception) -> bool:

@@ -2,15 +2,12 @@
 
 import pytest
 import screen_material
-from screens import _nothing_cached
 
 from drpo.alarms import Alarm, Monitor
 from drpo.alarms.alarms import Evidence
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.components.alarm_cards import evidence_cards
 from drpo.types import Sample
-
-__all__ = ["_nothing_cached"]
 
 LIMITS = RunConfig.of(data="pairs.jsonl", policy="model").alarms
 

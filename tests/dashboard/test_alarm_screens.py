@@ -4,12 +4,10 @@ import json
 
 import pytest
 import screen_material
-from screens import _nothing_cached, problems, visit
+from screens import problems, visit
 
 from drpo.alarms.alarms import Alarm, Choice, Evidence
 from drpo.alarms.handler import alarms_of, decide, write_down
-
-__all__ = ["_nothing_cached"]
 
 HOSTILE = "<img src=x> **mine**"
 

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import screen_material
-from screens import _nothing_cached, notices, problems, visit
+from screens import notices, problems, visit
 from series import Run, coloured
 
 from drpo.dashboard.charts import compare_charts, frontier_chart
@@ -14,8 +14,6 @@ from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.screens.compare.view import compared, joint_name
 from drpo.dashboard.state.metric_series import Feed
 from drpo.runs import housekeeping
-
-__all__ = ["_nothing_cached"]
 
 
 def run_with(gold, kl, se=None):

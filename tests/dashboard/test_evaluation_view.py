@@ -4,11 +4,9 @@ import json
 
 import pytest
 import screen_material
-from screens import _nothing_cached, problems, visit
+from screens import problems, visit
 
 from drpo.evaluation.storage import COMPARISON_KIND, KIND, comparison_key
-
-__all__ = ["_nothing_cached"]
 
 
 @pytest.fixture

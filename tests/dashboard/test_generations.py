@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import screen_material
-from screens import ROOT, _nothing_cached, problems, visit
+from screens import ROOT, problems, visit
 
 from drpo.dashboard.components.generations import side_by_side
 from drpo.dashboard.components.sample_cards import figures_of
 from drpo.store.schema import SampleRow
-
-__all__ = ["_nothing_cached"]
 
 
 def add(store, name, **more):

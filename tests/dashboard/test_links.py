@@ -2,9 +2,7 @@
 
 import pytest
 import screen_material
-from screens import _nothing_cached, problems, shown, visit
-
-__all__ = ["_nothing_cached"]
+from screens import problems, shown, visit
 
 
 @pytest.fixture

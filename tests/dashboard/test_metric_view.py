@@ -1,13 +1,11 @@
 """The list of all metrics on Live: every chart says what it draws, and a link what is looked at."""
 
 import screen_material
-from screens import _nothing_cached, problems, visit
+from screens import problems, visit
 from series import Run, numbers
 
 from drpo.dashboard.charts import metric_charts
 from drpo.dashboard.charts.annotations import Mark
-
-__all__ = ["_nothing_cached"]
 
 
 def chart(series, **more):

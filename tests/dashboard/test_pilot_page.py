@@ -3,15 +3,13 @@
 from urllib.parse import parse_qsl
 
 import pytest
-from screens import _nothing_cached, visit
+from screens import visit
 
 from drpo.config.run_config import RunConfig
 from drpo.data import Pair
 from drpo.data.library.versions import save_version
 from drpo.errors import ConfigError
 from drpo.pilot import design
-
-__all__ = ["_nothing_cached"]
 
 
 def test_other_pairs_do_not_take_the_held_out_file_of_the_first(store):

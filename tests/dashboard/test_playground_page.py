@@ -2,15 +2,12 @@
 
 import pytest
 import screen_material
-from screens import _nothing_cached, problems, visit
+from screens import problems, visit
 
-from drpo.dashboard.components import playground_session
-from drpo.dashboard.screens.playground import view
+from drpo.dashboard.screens.playground import session, view
 from drpo.playground import Sampling
 from drpo.runs import housekeeping
 from drpo.types import Sample
-
-__all__ = ["_nothing_cached"]
 
 
 def start_of(run):
@@ -89,13 +86,11 @@ def token(text, kl):
 def kept(store, run, key, prompt, *, finished=True):
     """A generation as the playground keeps it."""
     end = {"finished": True, "score": 1.5, "token_scores": [1.0, 0.5], "pooling": "sum"}
-    answer = playground_session.Written(
+    answer = session.Written(
         run.id, -1, "4f0c", [token(" so", 0.1)], [token(" it", 0.25)], end if finished else None
     )
     how = Sampling(temperature=0.0, top_p=0.8, max_tokens=16, seed=7)
-    playground_session._keep(
-        store, playground_session.Generation(key, prompt, " so", how, [answer], at=1.0)
-    )
+    session._keep(store, session.Generation(key, prompt, " so", how, [answer], at=1.0))
     return answer
 
 

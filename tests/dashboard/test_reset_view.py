@@ -2,7 +2,7 @@
 
 import pytest
 import screen_material
-from screens import _nothing_cached, problems, visit
+from screens import problems, visit
 from series import Run, numbers
 
 from drpo.config.run_config import RunConfig
@@ -10,8 +10,6 @@ from drpo.dashboard.charts import reset_charts, run_charts
 from drpo.dashboard.screens.resets import view
 from drpo.store.schema import SampleRow
 from drpo.types import Sample
-
-__all__ = ["_nothing_cached"]
 
 
 def episode(start, *, score=None, gold=None, kl=None, own=None, own_gold=None):

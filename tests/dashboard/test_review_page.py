@@ -22,14 +22,6 @@ from drpo.review import Desk, create_review, results, reviews
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_cached():
-    """A page keeps its store; each test has one of its own."""
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
-
-
 @pytest.fixture
 def review(store):
     sources = two_sources(store, prompts=12)

@@ -2,11 +2,9 @@
 
 import pytest
 import screen_material
-from screens import _nothing_cached, notices, problems, shown, visit
+from screens import notices, problems, shown, visit
 
 from drpo.config.run_config import RunConfig
-
-__all__ = ["_nothing_cached"]
 
 
 def queued(store, **settings):

@@ -13,14 +13,12 @@ import psutil
 import pytest
 import screen_material
 import streamlit as st
-from screens import _nothing_cached, problems, shown, visit
+from screens import problems, shown, visit
 
 from drpo.cli import main
 from drpo.dashboard.screens.live import details_view
 from drpo.dashboard.state.metric_series import Feed
 from drpo.system import processes
-
-__all__ = ["_nothing_cached"]
 
 LISTED = """\
 0, GPU-11111111-aaaa, 37, 20480, 81559

@@ -4,7 +4,7 @@ import json
 
 import plotly.graph_objects as go
 import pytest
-from screens import _nothing_cached, notices, problems, shown, visit
+from screens import notices, problems, shown, visit
 from series import coloured
 from sweep_material import GRID, finish, run_through, started
 from typer.testing import CliRunner
@@ -13,8 +13,6 @@ from drpo.cli.sweep import app as command_line
 from drpo.dashboard.charts import sweep_charts
 from drpo.dashboard.screens.sweep import panels
 from drpo.sweep import Axis, Board, advance, stop
-
-__all__ = ["_nothing_cached"]
 
 DRAWN = tuple(Axis.parse(text) for text in ("reset_prob=0.05:1", "kl_coef=0.01:1:log"))
 

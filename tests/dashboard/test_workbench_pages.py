@@ -4,7 +4,7 @@ import json
 
 import pytest
 import screen_material
-from screens import _nothing_cached, problems, shown, visit
+from screens import problems, shown, visit
 from sweep_material import run_through
 
 from drpo.alarms import Alarm
@@ -13,8 +13,6 @@ from drpo.alarms.handler import write_down
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.screens.sweep import view
 from drpo.sweep import Axis, Board, SweepPlan, create
-
-__all__ = ["_nothing_cached"]
 
 GRID = (Axis(name="reset_prob", values=(0.5,)), Axis(name="kl_coef", values=(0.05, 0.2)))
 

@@ -4,15 +4,13 @@ import json
 import time
 
 import pytest
-from screens import _nothing_cached, visit
+from screens import visit
 
 from drpo.dashboard.screens.data import upload_view
 from drpo.data import Pair, load_pairs
 from drpo.data.library.uploads import Desk
 from drpo.data.library.versions import save_version
 from drpo.errors import DataError
-
-__all__ = ["_nothing_cached"]
 
 
 def pairs(count):

@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-import streamlit as st
 from screens import problems, shown, visit
 from toy import WORDS, toy_config
 
@@ -244,7 +243,7 @@ def test_the_screen_evaluates_in_a_process_of_its_own_and_shows_what_it_found(ho
     assert status.state == "done", (place / "log.txt").read_text()
 
     both = [store.runs.get(runs[name]) for name in ("drpo", "dpo")]
-    known = evaluation_view.known_of(store, both)
+    known = evaluation_view.known_of(both)
     shown = evaluation_view.table(known, {run.id: run.name for run in both})
     assert list(shown.columns) == ["Start policy", "drpo", "dpo"]
     figures = known[runs["dpo"]]["figures"]
@@ -256,7 +255,7 @@ def test_the_screen_evaluates_in_a_process_of_its_own_and_shows_what_it_found(ho
         if (rate["against"], rate["judge"]) == ("start", "gold")
     ]
     assert row["Preferred to start policy, % (true score)"].startswith(f"{100 * rate['value']:.0f}")
-    told = evaluation_view.duels(store, known, {run.id: run.name for run in both})
+    told = evaluation_view.duels(known, {run.id: run.name for run in both})
     assert any(sentence.startswith("dpo against drpo: preferred in") for sentence in told)
 
 
@@ -292,7 +291,6 @@ def stopped_between(home, model_folder, reward_folder):
 
 def test_a_run_stopped_between_evaluations_is_evaluated_and_shown(home, stopped_between):
     folder, _, _ = home
-    st.cache_resource.clear()
     app = visit("compare", runs=stopped_between.id)
     assert "Not evaluated yet" in shown(app)
     app.button(key="evaluate").click().run()
@@ -301,7 +299,6 @@ def test_a_run_stopped_between_evaluations_is_evaluated_and_shown(home, stopped_
     while Jobs().status(place).state == "running" and time.monotonic() < until:
         time.sleep(0.2)
     app.run()
-    st.cache_resource.clear()
     assert problems(app) == []
     assert "Not evaluated yet" not in shown(app)
     assert any("stopped" in table.value.columns for table in app.dataframe)
@@ -315,7 +312,7 @@ def test_the_newest_policy_stands_for_a_run_whose_last_evaluation_is_gone(home, 
     store.runs.change(run.id, summary=without)
     resumed = store.runs.get(run.id)
     assert evaluation_view.step_of(resumed) == contestant(store, run.id).step == 3
-    assert evaluation_view.known_of(store, [resumed]) == {}
+    assert evaluation_view.known_of([resumed]) == {}
     # Of a large model only the checkpoint is kept, not the policy of the evaluation before it.
     shutil.rmtree(folder / "runs" / run.id / "checkpoints" / "step-000002")
     assert evaluation_view.step_of(run) == 3

@@ -16,7 +16,7 @@ import torch
 from alarm_runs import teach
 from toy import RecordingObserver, toy_config, toy_pairs
 
-from drpo.dashboard.components import playground_session
+from drpo.dashboard.screens.playground import session
 from drpo.errors import ConfigError, DataError, RunError
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import load_models, load_vocabulary, weights_hash
@@ -270,8 +270,8 @@ def test_what_was_written_is_kept_whole_with_what_was_asked(trained, home):
     store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
     how = Sampling(temperature=0.7, top_p=0.9, max_tokens=8, seed=3)
     sources = [source_of(run, 0), source_of(run, 4)]
-    one = ended(playground_session.start(store, sources, PROMPT, " a", how))
-    again = playground_session.find(store, one.key)
+    one = ended(session.start(store, sources, PROMPT, " a", how))
+    again = session.find(store, one.key)
     assert again.error == one.error == ""
     assert (again.texts, again.sampling, again.sources) == ((PROMPT, " a"), how, one.sources)
     assert [answer.text for answer in again.answers] == [answer.text for answer in one.answers]
@@ -284,15 +284,15 @@ def test_what_was_written_is_kept_whole_with_what_was_asked(trained, home):
 def test_an_answer_that_was_stopped_is_kept_with_the_weights_that_wrote_it(trained, home):
     run, listener = trained
     store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
-    before = {document.key for document in store.documents.all(playground_session.KIND)}
-    one = playground_session.start(store, [source_of(run, 4)], PROMPT, "", Sampling(max_tokens=100))
+    before = {document.key for document in store.documents.all(session.KIND)}
+    one = session.start(store, [source_of(run, 4)], PROMPT, "", Sampling(max_tokens=100))
     # A second tab finds it by its key while it goes on.
-    assert playground_session.find(store, one.key) is one
+    assert session.find(store, one.key) is one
     while not one.answers[0].tokens:
         time.sleep(0.001)
     one.stop()
     ended(one)
-    [document] = [d for d in store.documents.all(playground_session.KIND) if d.key not in before]
+    [document] = [d for d in store.documents.all(session.KIND) if d.key not in before]
     [answer] = document.body["answers"]
     kept = {s.step: s.weights for s in listener.kept_samples if s.kind == "heldout"}
     assert answer["stopped"]

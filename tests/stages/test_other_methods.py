@@ -4,12 +4,10 @@ import json
 
 import pytest
 import screen_material
-from screens import _nothing_cached, problems, shown, visit
+from screens import problems, shown, visit
 
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.report import build
-
-__all__ = ["_nothing_cached"]
 
 
 @pytest.fixture

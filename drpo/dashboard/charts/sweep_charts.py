@@ -8,9 +8,9 @@ from typing import Any
 
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.figures import Figure, Panel
+from drpo.dashboard.client.sweep import Cell
 from drpo.i18n import t
 from drpo.i18n.format import MINUS, number
-from drpo.sweep import Cell
 
 WIDE = 10
 """An axis whose largest value is more than so many times its smallest is a logarithm."""

@@ -18,5 +18,5 @@ def alarms_of(run_id: str) -> list[Raised]:
 def decide(run_id: str, event_id: int, choice: Choice, who: str) -> None:
     """Write down what a person chose, and ask the run to do it; see `handler.decide`."""
     handler.decide(
-        store(), run_id, event_id, choice.kind, who=who, knob=choice.knob, value=choice.value
+        store(), run_id, event_id, choice.kind, who=who, setting=choice.setting, value=choice.value
     )

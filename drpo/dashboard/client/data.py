@@ -14,6 +14,9 @@ from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
 from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.uploads import Desk, Task
 from drpo.data.library.versions import check_name, compare_versions, find_version
+from drpo.data.quality import wording
+from drpo.data.quality.problems import KINDS
+from drpo.data.quality.readiness import reason_text
 from drpo.data.quality.report import Settings, check_source
 from drpo.data.quality.report_html import render_html
 from drpo.data.schema.column_mapping import SHAPES
@@ -22,6 +25,7 @@ from drpo.store.schema import Dataset
 __all__ = [
     "BY_ROW",
     "FORMATS",
+    "KINDS",
     "SHAPES",
     "Contradictions",
     "Desk",
@@ -34,8 +38,10 @@ __all__ = [
     "export_version",
     "file_of",
     "find_version",
+    "reason_text",
     "render_html",
     "uploads",
+    "wording",
 ]
 
 

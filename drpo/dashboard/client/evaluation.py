@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
+from drpo.dashboard.client.store import store
+from drpo.evaluation import storage
 from drpo.evaluation.frontier import Point, overoptimization, points
-from drpo.evaluation.storage import comparison_of, evaluation_of, standing_step
-from drpo.system.jobs import Status, Tasks
+from drpo.evaluation.storage import standing_step
+from drpo.system.jobs import Jobs, Status
 
 __all__ = [
     "Point",
@@ -26,8 +29,18 @@ __all__ = [
 
 
 @st.cache_resource(show_spinner=False)
-def _jobs() -> Tasks:
-    return Tasks()
+def _jobs() -> Jobs:
+    return Jobs()
+
+
+def evaluation_of(run_id: str, step: int) -> dict[str, Any] | None:
+    """The kept evaluation of a policy; None where there is none."""
+    return storage.evaluation_of(store(), run_id, step)
+
+
+def comparison_of(subject: str, other: str, judge: str) -> dict[str, Any] | None:
+    """The kept comparison of two policies, each given as `run@step`; None where there is none."""
+    return storage.comparison_of(store(), subject, other, judge)
 
 
 def job_status(folder: Path) -> Status:

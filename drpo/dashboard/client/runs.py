@@ -9,19 +9,18 @@ import streamlit as st
 
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.client.store import store
-from drpo.runs import housekeeping, preflight
 from drpo.runs import estimate as estimates
+from drpo.runs import event_words, housekeeping, preflight
 from drpo.runs.demo import SAMPLES, STORIES, TASKS, Story, demo_config
 from drpo.runs.estimate import Estimate
 from drpo.runs.housekeeping import LONGEST_NAME, bytes_of
 from drpo.runs.supervisor import Supervisor
 from drpo.store.schema import Run
 from drpo.system import control
-from drpo.system.control import KNOBS, RESUMABLE, can_pause, knobs_of
+from drpo.system.control import RESUMABLE, can_pause, live_settings
 from drpo.system.processes import Gpu, gpu_use
 
 __all__ = [
-    "KNOBS",
     "LONGEST_NAME",
     "RESUMABLE",
     "SAMPLES",
@@ -32,14 +31,16 @@ __all__ = [
     "Story",
     "bytes_of",
     "can_pause",
+    "change_settings",
     "delete",
     "demo_config",
     "erase",
     "estimate",
+    "event_words",
     "gpu_use",
-    "knobs_of",
     "launch",
     "launch_story",
+    "live_settings",
     "pause",
     "rename",
     "restore",
@@ -47,7 +48,6 @@ __all__ = [
     "stop",
     "supervisor",
     "tag",
-    "turn",
 ]
 
 
@@ -104,9 +104,9 @@ def stop(run_id: str, who: str) -> None:
     control.stop(store(), run_id, who)
 
 
-def turn(run_id: str, settings: Mapping[str, Any], who: str) -> None:
-    """Give a live run new values; see `control.turn`."""
-    control.turn(store(), run_id, settings, who)
+def change_settings(run_id: str, settings: Mapping[str, Any], who: str) -> None:
+    """Give a live run new values; see `control.change_settings`."""
+    control.change_settings(store(), run_id, settings, who)
 
 
 def rename(run_id: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The store, one for all visitors, and the records it keeps.
+"""The store, one for all visitors, the records it keeps, and where files lie.
 
 Kept small and stable: editing `store` makes Streamlit open another one.
 """
@@ -9,16 +9,16 @@ import streamlit as st
 
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import LIVE_STATUSES, Dataset, EventRow, Run, SampleRow
-from drpo.store.series import STAGES
+from drpo.system.bundled import bundled
 
 __all__ = [
     "LIVE_STATUSES",
-    "STAGES",
     "Dataset",
     "EventRow",
     "Run",
     "SampleRow",
     "Store",
+    "bundled",
     "run_folder",
     "store",
     "workspace",

@@ -8,25 +8,23 @@ from dataclasses import replace
 
 import streamlit as st
 
-from drpo.alarms.alarms import Choice, Evidence
-from drpo.alarms.handler import Raised, alarms_of, decide
-from drpo.dashboard import navigation
+from drpo.dashboard import client, navigation
+from drpo.dashboard.client.alarms import Choice, Evidence, Raised
+from drpo.dashboard.client.runs import event_words
+from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.generations import card
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
 from drpo.dashboard.components.sample_cards import Card, show_answers
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state import url_state
 from drpo.dashboard.state.metric_series import is_live
 from drpo.errors import DrpoError
 from drpo.i18n import t
-from drpo.runs import event_words
-from drpo.store.schema import Run
-from drpo.system import control
 
 
 def open_alarms(run: Run) -> list[Raised]:
     """The alarms of a run that nobody has decided about yet, newest first."""
-    return [one for one in alarms_of(services.store(), run.id) if one.decision is None]
+    return [one for one in client.alarms.alarms_of(run.id) if one.decision is None]
 
 
 def call(run: Run) -> None:
@@ -55,7 +53,7 @@ def alarms(run: Run, name: str = "") -> None:
         run: Whose.
         name: What to call the run where alarms of another one stand beside; may hold anything.
     """
-    raised = alarms_of(services.store(), run.id)
+    raised = client.alarms.alarms_of(run.id)
     for one in raised:
         if one.decision is None:
             _card(run, one, _title(one, name))
@@ -105,9 +103,9 @@ def _is_possible(run: Run, choice: Choice) -> bool:
     """Whether a run can still do what a choice asks for."""
     if choice.kind == "ignore":
         return True
-    if choice.kind == "setting" and choice.setting not in control.live_settings(run):
+    if choice.kind == "setting" and choice.setting not in client.runs.live_settings(run):
         return False
-    return is_live(run) and control.can_pause(run)
+    return is_live(run) and client.runs.can_pause(run)
 
 
 def _evidence(run: Run, shown: Sequence[Evidence], key: str) -> None:
@@ -137,7 +135,7 @@ def evidence_cards(run: Run, shown: Sequence[Evidence]) -> list[Card]:
         # Alarms of earlier versions do not say which; then as many as they linked are shown.
         number = linked[place] if one.number is None else one.number
         linked[place] += 1
-        rows = services.store().samples.at(run.id, one.step, one.kind)
+        rows = client.store.store().samples.at(run.id, one.step, one.kind)
         alike = [at for at, row in enumerate(rows) if (row.item, row.start) == place[2:]]
         for at in alike[number : number + 1]:
             made = card(at, [(rows[at], "")], with_data=True)
@@ -147,15 +145,7 @@ def evidence_cards(run: Run, shown: Sequence[Evidence]) -> list[Card]:
 
 def _decide(run_id: str, event_id: int, choice: Choice, said: str) -> None:
     try:
-        decide(
-            services.store(),
-            run_id,
-            event_id,
-            choice.kind,
-            who=visitor(),
-            setting=choice.setting,
-            value=choice.value,
-        )
+        client.alarms.decide(run_id, event_id, choice, visitor())
     except DrpoError as error:
         # The run may have ended between the drawing of the button and the click.
         st.session_state[said] = error

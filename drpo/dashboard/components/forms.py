@@ -10,7 +10,7 @@ from typing import Any, Literal
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from drpo.config.run_config import leaves
+from drpo.dashboard.client.config import leaves
 from drpo.dashboard.state.relabel import relabel
 from drpo.i18n import entry, has, language, t
 from drpo.i18n.format import number

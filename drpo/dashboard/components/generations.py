@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from drpo.dashboard.client.store import Run, SampleRow, store
 from drpo.dashboard.components.sample_cards import Answer, Card, offline, show_answers, written
-from drpo.dashboard.state import services, url_fields, url_state
+from drpo.dashboard.state import url_fields, url_state
 from drpo.i18n import t
 from drpo.i18n.format import told_apart
-from drpo.store.schema import Run, SampleRow
 
 KINDS = ("heldout", "episode")
 PER_PAGE = 8
@@ -35,9 +35,7 @@ def generations(
     st.subheader(t("live.generations"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kind = _kind() if len(runs) == 1 else "heldout"
-        steps = sorted(
-            {step for run in runs for step in services.store().samples.steps(run.id, kind)}
-        )
+        steps = sorted({step for run in runs for step in store().samples.steps(run.id, kind)})
         if not steps:
             st.caption(t("live.no_samples"))
             return None
@@ -139,7 +137,7 @@ def _kind() -> str:
 
 def _at(run: Run, step: int, kind: str) -> list[SampleRow]:
     """A run's samples at a step, or at its last one before: runs may be at different steps."""
-    samples = services.store().samples
+    samples = store().samples
     earlier = [known for known in samples.steps(run.id, kind) if known <= step]
     return samples.at(run.id, earlier[-1], kind) if earlier else []
 

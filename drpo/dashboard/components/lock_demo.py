@@ -10,9 +10,9 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.analysis.lock_demo import Lock, learn_lock
 from drpo.dashboard.assets import read_assets
 from drpo.dashboard.charts.palette import COLOURS
+from drpo.dashboard.client.analysis import Lock, learn_lock
 from drpo.i18n import t
 from drpo.i18n.format import count
 

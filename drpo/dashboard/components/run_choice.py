@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.notices import notice
-from drpo.dashboard.state import services
 from drpo.i18n import t
-from drpo.store.schema import Run
 
 
 def offered(listed: Sequence[Run], asked: Sequence[str]) -> dict[str, Run]:
@@ -26,8 +25,8 @@ def offered(listed: Sequence[Run], asked: Sequence[str]) -> dict[str, Run]:
     for run_id in dict.fromkeys(asked):
         if run_id in runs:
             continue
-        store = services.store()
-        found = store.runs.get(run_id) if store.runs.exists(run_id) else None
+        runs_here = store().runs
+        found = runs_here.get(run_id) if runs_here.exists(run_id) else None
         if found is None or found.deleted_at is not None:
             notice("warning", t("frame.run_gone", run=run_id))
         else:

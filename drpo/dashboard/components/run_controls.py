@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from drpo import metrics
-from drpo.config.run_config import RunConfig
+from drpo.dashboard import client
 from drpo.dashboard.charts.figures import Source
+from drpo.dashboard.client.config import RunConfig
+from drpo.dashboard.client.store import Run
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import show_problem
-from drpo.dashboard.state import services
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import number
-from drpo.store import Store
-from drpo.store.schema import Run
-from drpo.system import control
 
 METRICS = {"kl_coef": metrics.OBJECTIVE_KL_COEF, "reset_prob": metrics.RESET_PROB}
 """What tells a knob's value in the last update."""
@@ -47,19 +45,18 @@ def controls(run: Run, source: Source, *, key: str) -> None:
         source: Its metrics, for the knobs' present values.
         key: What sets these buttons apart from those of another run on the same screen.
     """
-    store = services.store()
     with st.container(horizontal=True, gap="small", key=f"controls_{key}", width="content"):
-        if run.status == "running" and control.can_pause(run):
-            _button("pause", "pause", key, run, control.pause)
+        if run.status == "running" and client.runs.can_pause(run):
+            _button("pause", "pause", key, run, client.runs.pause)
         if run.status == "paused":
-            _button("go_on", "play_arrow", key, run, control.resume)
+            _button("go_on", "play_arrow", key, run, client.runs.resume)
         if run.status in ("queued", "running", "paused"):
-            _button("stop", "stop", key, run, control.stop)
-        if run.status in ("running", "paused") and control.live_settings(run):
+            _button("stop", "stop", key, run, client.runs.stop)
+        if run.status in ("running", "paused") and client.runs.live_settings(run):
             with st.popover(t("live.knobs"), icon=":material/tune:", key=f"knobs_{key}"):
-                _knobs(store, run, source, key)
-        if run.status in control.RESUMABLE and has_checkpoint(run):
-            _button("resume", "resume", key, run, control.resume)
+                _knobs(run, source, key)
+        if run.status in client.runs.RESUMABLE and has_checkpoint(run):
+            _button("resume", "resume", key, run, client.runs.resume)
     for said in st.session_state.pop(f"said_{key}", []):
         show_problem(said)
 
@@ -69,9 +66,7 @@ def has_checkpoint(run: Run) -> bool:
     return run.step > 0 or run.status in ("stopped", "interrupted")
 
 
-def _button(
-    word: str, icon: str, key: str, run: Run, order: Callable[[Store, str, str], object]
-) -> None:
+def _button(word: str, icon: str, key: str, run: Run, order: Callable[[str, str], object]) -> None:
     st.button(
         t(f"live.{word}"),
         icon=f":material/{icon}:",
@@ -82,24 +77,24 @@ def _button(
     )
 
 
-def _ask(key: str, run_id: str, order: Callable[[Store, str, str], object]) -> None:
+def _ask(key: str, run_id: str, order: Callable[[str, str], object]) -> None:
     try:
-        order(services.store(), run_id, visitor())
+        order(run_id, visitor())
     except DrpoError as error:
         # The run may have ended between the drawing of the button and the click.
         st.session_state[f"said_{key}"] = [error]
 
 
-def _knobs(store: Store, run: Run, source: Source, key: str) -> None:
+def _knobs(run: Run, source: Source, key: str) -> None:
     st.caption(t("live.knobs_help"))
     settings = RunConfig.from_nested(run.config).flat()
-    names = control.live_settings(run)
+    names = client.runs.live_settings(run)
     for name in names:
         last = source.get(METRICS[name]).last
         now = float(settings[name]) if last is None else round(last, 6)
         _slider(name, now, key=f"{name}_{key}")
     if st.button(t("live.apply"), type="primary", key=f"apply_{key}", icon=":material/check:"):
-        _turn(store, run.id, {name: f"{name}_{key}" for name in names})
+        _turn(run.id, {name: f"{name}_{key}" for name in names})
 
 
 def _slider(name: str, now: float, *, key: str) -> None:
@@ -132,14 +127,14 @@ def _beside(key: str) -> str:
     return f"stands_{key}"
 
 
-def _turn(store: Store, run_id: str, keys: Mapping[str, str]) -> None:
+def _turn(run_id: str, keys: Mapping[str, str]) -> None:
     """Ask the run for the knobs whose sliders, by knob, were moved."""
     moved = {name: float(st.session_state[key]) for name, key in keys.items() if _is_moved(key)}
     if not moved:
         st.toast(t("live.not_moved"), icon=":material/tune:")
         return
     try:
-        control.change_settings(store, run_id, moved, visitor())
+        client.runs.change_settings(run_id, moved, visitor())
     except DrpoError as error:
         show_problem(error)
         return

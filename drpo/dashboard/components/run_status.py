@@ -10,15 +10,14 @@ import numpy as np
 import streamlit as st
 
 from drpo import metrics
-from drpo.config.methods import UPDATING
-from drpo.config.run_config import leaves
 from drpo.dashboard.charts.figures import Source
+from drpo.dashboard.client.config import UPDATING, leaves
+from drpo.dashboard.client.runs import live_settings
+from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.run_controls import METRICS
 from drpo.dashboard.state.metric_series import config_of, is_live
 from drpo.i18n import has, t
 from drpo.i18n.format import count, duration, number
-from drpo.store.schema import Run
-from drpo.system.control import live_settings
 
 _ICONS = {
     "queued": "hourglass_empty",

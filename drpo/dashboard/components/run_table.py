@@ -10,13 +10,13 @@ import streamlit as st
 
 from drpo import metrics
 from drpo.dashboard import navigation
+from drpo.dashboard.client.store import Run
 from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.run_status import share_done
 from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.language import moment
 from drpo.i18n import t
 from drpo.metrics import words
-from drpo.store.schema import Run
 
 OPENED = "opened_run"
 

@@ -14,9 +14,9 @@ import streamlit as st
 
 from drpo.dashboard.assets import read_assets
 from drpo.dashboard.charts.palette import COLOURS
+from drpo.dashboard.client.store import SampleRow
 from drpo.i18n import t
 from drpo.i18n.format import number
-from drpo.store.schema import SampleRow
 
 _ANSWERS = st.components.v2.component(
     "drpo_answers",

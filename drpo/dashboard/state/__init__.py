@@ -1,1 +1,1 @@
-"""What a screen remembers: its address, services that visitors share, series of the store."""
+"""What a screen remembers: what the URL says, and the series of runs."""

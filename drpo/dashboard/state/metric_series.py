@@ -18,13 +18,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from drpo import metrics
-from drpo.config.methods import UPDATING
-from drpo.config.run_config import RunConfig
-from drpo.dashboard.state import services
+from drpo.dashboard.client.config import UPDATING, RunConfig
+from drpo.dashboard.client.store import LIVE_STATUSES, EventRow, Run, Store, store
 from drpo.i18n import t
 from drpo.i18n.format import number
-from drpo.store import Store
-from drpo.store.schema import LIVE_STATUSES, EventRow, Run
 
 FRESH_SECONDS = 0.3
 """Several charts of one tick, and several tabs, share one reading of the store."""
@@ -147,7 +144,7 @@ def merge(series: dict[str, Series], rows: pd.DataFrame) -> dict[str, Series]:
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def _feed(run_id: str) -> Feed:
-    return Feed(services.store(), run_id)
+    return Feed(store(), run_id)
 
 
 def feed(run_id: str) -> Feed:

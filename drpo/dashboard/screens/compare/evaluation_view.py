@@ -11,26 +11,27 @@ import pandas as pd
 import streamlit as st
 
 from drpo import metrics
-from drpo.analysis.verdict_words import bare
+from drpo.dashboard import client
 from drpo.dashboard.charts import compare_charts, figures
 from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.charts.figures import Figure, Panel, Trace
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.charts.palette import DASHES
 from drpo.dashboard.charts.run_charts import together
+from drpo.dashboard.client.analysis import verdict_words
+from drpo.dashboard.client.evaluation import (
+    overoptimization,
+    standing_step,
+)
+from drpo.dashboard.client.playground import sources_of
+from drpo.dashboard.client.store import Run, workspace
 from drpo.dashboard.components.notices import guarded, notice
 from drpo.dashboard.screens.compare import view
-from drpo.dashboard.state import metric_series, services
+from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.metric_series import Feed
-from drpo.evaluation.frontier import overoptimization
-from drpo.evaluation.storage import comparison_of, evaluation_of, standing_step
 from drpo.i18n import format, t
 from drpo.i18n.format import number, told_apart
 from drpo.metrics import words
-from drpo.playground.protocol import sources_of
-from drpo.store import Store, workspace
-from drpo.store.schema import Run
-from drpo.system.jobs import Jobs
 
 FIGURES = (
     *metrics.REWARDS,
@@ -38,11 +39,6 @@ FIGURES = (
 )
 OWN_JUDGES = ("gold", "reward_model")
 Document = Mapping[str, Any]
-
-
-@st.cache_resource(show_spinner=False)
-def _tasks() -> Jobs:
-    return Jobs()
 
 
 def evaluation(runs: Sequence[Run]) -> None:
@@ -53,9 +49,9 @@ def evaluation(runs: Sequence[Run]) -> None:
     if not over:
         st.caption(t("evaluation.unfinished"))
         return
-    known = known_of(services.store(), over)
+    known = known_of(over)
     if _watch(over, again=len(known) == len(over)):
-        known = known_of(services.store(), over)
+        known = known_of(over)
     if not known:
         st.caption(t("evaluation.none"))
         return
@@ -63,7 +59,7 @@ def evaluation(runs: Sequence[Run]) -> None:
         notice("warning", t("evaluation.different"))
     names = _names(over)
     st.dataframe(table(known, names), key="evaluated", alt=t("evaluation.title"))
-    for sentence in duels(services.store(), known, names):
+    for sentence in duels(known, names):
         st.text(sentence)
 
 
@@ -73,12 +69,12 @@ def _names(runs: Sequence[Run]) -> dict[str, str]:
     return dict(zip(ids, told_apart([run.name for run in runs], ids), strict=True))
 
 
-def known_of(store: Store, runs: Sequence[Run]) -> dict[str, Document]:
+def known_of(runs: Sequence[Run]) -> dict[str, Document]:
     """The kept evaluation of the policy that stands for each run, where there is one."""
     found: dict[str, Document] = {}
     for run in runs:
         step = step_of(run)
-        body = None if step is None else evaluation_of(store, run.id, step)
+        body = None if step is None else client.evaluation.evaluation_of(run.id, step)
         if body is not None:
             found[run.id] = body
     return found
@@ -113,7 +109,7 @@ def table(known: Mapping[str, Document], names: Mapping[str, str]) -> pd.DataFra
     return pd.DataFrame(columns).fillna("").rename_axis(t("evaluation.figure"))
 
 
-def duels(store: Store, known: Mapping[str, Document], names: Mapping[str, str]) -> list[str]:
+def duels(known: Mapping[str, Document], names: Mapping[str, str]) -> list[str]:
     """How these runs fare against each other, as sentences."""
     keys = {f"{run_id}@{body['step']}": names[run_id] for run_id, body in known.items()}
     judges = dict.fromkeys(rate["judge"] for body in known.values() for rate in body["win_rates"])
@@ -121,7 +117,7 @@ def duels(store: Store, known: Mapping[str, Document], names: Mapping[str, str])
     for subject, subject_name in keys.items():
         for other, other_name in keys.items():
             for judge in judges:
-                body = comparison_of(store, subject, other, judge)
+                body = client.evaluation.comparison_of(subject, other, judge)
                 if body and body["value"] is not None:
                     said.append(
                         t(
@@ -129,9 +125,9 @@ def duels(store: Store, known: Mapping[str, Document], names: Mapping[str, str])
                             run=subject_name,
                             other=other_name,
                             n=body["n"],
-                            value=bare(body["value"]),
-                            low=bare(body["low"]),
-                            high=bare(body["high"]),
+                            value=verdict_words.bare(body["value"]),
+                            low=verdict_words.bare(body["low"]),
+                            high=verdict_words.bare(body["high"]),
                             judge=_judge(judge),
                         )
                     )
@@ -219,7 +215,7 @@ def true_against_learned(lines: Sequence[Compared]) -> Figure:
 def _watch(runs: Sequence[Run], *, again: bool) -> bool:
     """Offer the evaluation, show how it stands; say whether it is done."""
     folder = _folder(runs)
-    status = _tasks().status(folder)
+    status = client.evaluation.job_status(folder)
     if status.state == "running":
         _progress(folder)
         return False
@@ -233,9 +229,7 @@ def _watch(runs: Sequence[Run], *, again: bool) -> bool:
         type="secondary" if again else "primary",
         icon=":material/rule:",
     ):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        asked = [f"{run.id}@{step_of(run)}" for run in runs]
-        _tasks().start(folder, "drpo.evaluation.job", {"runs": asked})
+        client.evaluation.start_job(folder, [f"{run.id}@{step_of(run)}" for run in runs])
         st.rerun()
     return status.state == "done"
 
@@ -243,7 +237,7 @@ def _watch(runs: Sequence[Run], *, again: bool) -> bool:
 @st.fragment(run_every=1)
 @guarded
 def _progress(folder: Path) -> None:
-    status = _tasks().status(folder)
+    status = client.evaluation.job_status(folder)
     if status.state != "running":
         st.rerun()
     loading = not status.stage or status.stage.startswith("loading")
@@ -261,7 +255,7 @@ def _progress(folder: Path) -> None:
         )
     st.progress(status.done / status.total if status.total else 0.0, text=words)
     if st.button(t("evaluation.stop"), key="evaluation_stop", icon=":material/stop:"):
-        _tasks().stop(folder)
+        client.evaluation.stop_job(folder)
         st.rerun()
 
 
@@ -294,7 +288,8 @@ def _rate_title(rate: Mapping[str, Any]) -> str:
 
 
 def _interval(rate: Mapping[str, Any]) -> str:
-    return f"{bare(rate['value'])} ({bare(rate['low'])}–{bare(rate['high'])})"
+    value, low, high = (verdict_words.bare(rate[part]) for part in ("value", "low", "high"))
+    return f"{value} ({low}–{high})"
 
 
 def _judge(name: str) -> str:

@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from drpo.dashboard import client
+from drpo.dashboard.client.store import LIVE_STATUSES, Run, store
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.components.run_table import pick_runs
 from drpo.dashboard.screens.compare.view import MOST, MOST_RUNS
-from drpo.dashboard.state import services, url_fields, url_state
+from drpo.dashboard.state import url_fields, url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count, size, told_apart
-from drpo.runs import housekeeping
-from drpo.store.schema import LIVE_STATUSES, Run
 
 ROUND = "shelf_round"
 """Counts what was done here: ticks belong to places in the table and must not outlive a change."""
@@ -32,7 +32,7 @@ def shelf(runs: Sequence[Run]) -> None:
     """Show the runs with their tools, and the deleted ones; both are folded until asked for."""
     for problem in st.session_state.pop(SAID, []):
         show_problem(problem)
-    gone = {run.id: run for run in services.store().runs.all(archived=True, deleted=True)}
+    gone = {run.id: run for run in store().runs.all(archived=True, deleted=True)}
     _undo(gone)
     if runs:
         _folded(runs)
@@ -113,7 +113,7 @@ def _tools(picked: Sequence[Run], tags: Sequence[str], most: int) -> None:
     ):
         if only is not None:
             key = f"name_{only.id}"
-            st.text_input(t("shelf.name"), only.name, max_chars=housekeeping.LONGEST_NAME, key=key)
+            st.text_input(t("shelf.name"), only.name, max_chars=client.runs.LONGEST_NAME, key=key)
             st.button(
                 t("shelf.save"), key="shelf_rename_save", on_click=_rename, args=(only.id, key)
             )
@@ -143,7 +143,7 @@ def _flag(column: str, icon: str, picked: Sequence[Run]) -> None:
         on_click=_each,
         args=(
             [run.id for run in picked],
-            lambda run_id: services.store().runs.change(run_id, **{column: not on}),
+            lambda run_id: store().runs.change(run_id, **{column: not on}),
         ),
     )
 
@@ -175,7 +175,6 @@ def _tags(picked: Sequence[Run], known: Sequence[str]) -> None:
 
 def _undo(gone: Mapping[str, Run]) -> None:
     """What was deleted in this visit, each with the way back."""
-    store = services.store()
     for run_id in st.session_state.get(DELETED, []):
         if run_id not in gone:
             continue
@@ -186,13 +185,12 @@ def _undo(gone: Mapping[str, Run]) -> None:
                 key=f"undo_{run_id}",
                 icon=":material/undo:",
                 on_click=_each,
-                args=([run_id], lambda run_id: housekeeping.restore(store, run_id)),
+                args=([run_id], client.runs.restore),
             )
 
 
 def _deleted(gone: Mapping[str, Run]) -> None:
     """All deleted runs: bring one back, or erase it for good."""
-    store = services.store()
     if not gone:
         return
     with st.expander(t("shelf.deleted", count=len(gone)), icon=":material/delete:"):
@@ -201,14 +199,14 @@ def _deleted(gone: Mapping[str, Run]) -> None:
         run_id = st.selectbox(
             t("shelf.which"), list(gone), key="deleted_run", format_func=lambda key: names[key]
         )
-        st.text(t("shelf.takes", size=size(housekeeping.bytes_of(run_id))))
+        st.text(t("shelf.takes", size=size(client.runs.bytes_of(run_id))))
         with st.container(horizontal=True, gap="small"):
             st.button(
                 t("shelf.restore"),
                 key="shelf_restore",
                 icon=":material/undo:",
                 on_click=_each,
-                args=([run_id], lambda run_id: housekeeping.restore(store, run_id)),
+                args=([run_id], client.runs.restore),
             )
             with st.popover(t("shelf.erase"), icon=":material/delete_forever:", key="shelf_erase"):
                 notice("warning", t("shelf.erase_sure"))
@@ -216,7 +214,7 @@ def _deleted(gone: Mapping[str, Run]) -> None:
                     t("shelf.erase_now"),
                     key="shelf_erase_now",
                     on_click=_each,
-                    args=([run_id], lambda run_id: housekeeping.erase(store, run_id)),
+                    args=([run_id], client.runs.erase),
                 )
 
 
@@ -227,7 +225,7 @@ def _compare(ids: Sequence[str]) -> None:
 def _rename(run_id: str, key: str) -> None:
     _each(
         [run_id],
-        lambda run_id: housekeeping.rename(services.store(), run_id, st.session_state[key]),
+        lambda run_id: client.runs.rename(run_id, st.session_state[key]),
     )
 
 
@@ -237,8 +235,7 @@ def _retag(tags_of: Sequence[tuple[str, list[str]]], common: Sequence[str], key:
     before = dict(tags_of)
     _each(
         list(before),
-        lambda run_id: housekeeping.tag(
-            services.store(),
+        lambda run_id: client.runs.tag(
             run_id,
             [*(own for own in before[run_id] if own not in common), *asked],
         ),
@@ -247,7 +244,7 @@ def _retag(tags_of: Sequence[tuple[str, list[str]]], common: Sequence[str], key:
 
 def _delete(ids: Sequence[str]) -> None:
     def delete(run_id: str) -> None:
-        housekeeping.delete(services.store(), run_id)
+        client.runs.delete(run_id)
         kept = [known for known in st.session_state.get(DELETED, []) if known != run_id]
         st.session_state[DELETED] = [*kept, run_id]
 

@@ -14,14 +14,14 @@ from drpo.dashboard import navigation
 from drpo.dashboard.charts import compare_charts, frontier_chart
 from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.generations import generations, open_at
 from drpo.dashboard.components.run_choice import label
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state import url_state
 from drpo.dashboard.state.metric_series import Feed, config_of
 from drpo.i18n import t
 from drpo.i18n.format import number, told_apart
 from drpo.metrics import words
-from drpo.store.schema import Run
 
 MOST = 6
 """More lines than this cannot be told apart."""
@@ -248,7 +248,7 @@ def _answers(runs: Sequence[Run], lines: Sequence[Compared]) -> tuple[str, int] 
 
 def _to_episodes(run_id: str, step: int) -> None:
     """A link to the episodes that the checkpoint's last update learned from."""
-    kept = [known for known in services.store().samples.steps(run_id, "episode") if known <= step]
+    kept = [known for known in store().samples.steps(run_id, "episode") if known <= step]
     if kept:
         st.page_link(
             navigation.path("resets"),

@@ -7,14 +7,12 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from drpo.dashboard import client
+from drpo.dashboard.client.data import BY_ROW, SHAPES, Contradictions, Repeats, check_name
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.screens.data import upload_view
 from drpo.dashboard.screens.launch import actions, form
-from drpo.dashboard.state import services
 from drpo.dashboard.state.relabel import relabel
-from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
-from drpo.data.library.versions import check_name
-from drpo.data.schema.column_mapping import SHAPES
 from drpo.errors import DrpoError
 from drpo.i18n import format, t
 
@@ -25,8 +23,8 @@ CODES = ("first_is", "second_is", "tie_is")
 def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
     """Let a person say which column is what, and read the file again so."""
     layout = (report.get("recognised") or {}).get("layout", {})
-    columns = report.get("columns") or upload_view.desk().columns(upload)
-    asked = upload_view.desk().report_options(upload)
+    columns = report.get("columns") or client.data.uploads().columns(upload)
+    asked = client.data.uploads().report_options(upload)
     shapes = ["", *SHAPES]
     st.write(t("data.mapping_lead"))
     relabel("map_shape")
@@ -76,8 +74,8 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
 
 def model_form(upload: str) -> None:
     """Count in a model's tokens, or measure how likely it finds the answers."""
-    models = form.material(services.store())["policy"]
-    asked = upload_view.desk().report_options(upload)
+    models = form.material()["policy"]
+    asked = client.data.uploads().report_options(upload)
     known = list(dict.fromkeys([*([asked["model"]] if asked.get("model") else []), *models]))
     model = st.selectbox(
         t("data.model"),
@@ -142,7 +140,7 @@ def save_form(upload: str, report: Mapping[str, Any]) -> None:
                     "repeats": repeats,
                 }
                 # With the model and limits of the report that named these problems.
-                options = upload_view.desk().report_options(upload)
+                options = client.data.uploads().report_options(upload)
                 upload_view.start(upload, "save", {**options, "recipe": recipe, "name": name})
 
 
@@ -154,7 +152,7 @@ def _suggested(name: str) -> str:
 
 def show_saved(upload: str) -> None:
     """Say what the last save made, and offer to launch with it."""
-    saved = upload_view.desk().result(upload, "save")
+    saved = client.data.uploads().result(upload, "save")
     notice(
         "done",
         t(

@@ -12,13 +12,10 @@ import streamlit as st
 
 from drpo.dashboard.charts import data_charts
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.data import KINDS, reason_text, render_html, wording
 from drpo.dashboard.components.notices import Kind as NoticeKind
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
-from drpo.data.quality import wording
-from drpo.data.quality.problems import KINDS
-from drpo.data.quality.readiness import reason_text
-from drpo.data.quality.report_html import render_html
 from drpo.i18n import format, t
 
 SHOWN_ROWS = 30

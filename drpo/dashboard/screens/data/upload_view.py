@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from drpo.dashboard import client
+from drpo.dashboard.client.data import Task
 from drpo.dashboard.components.notices import guarded, notice, show_problem
-from drpo.data.library.uploads import Desk, Task
 from drpo.errors import DrpoError
 from drpo.i18n import format, t
-from drpo.runs import demo
 
 ENDINGS = [
     "jsonl",
@@ -31,16 +31,10 @@ UPLOAD = "upload"
 """The upload's id in the URL."""
 
 
-@st.cache_resource(show_spinner=False)
-def desk() -> Desk:
-    """The desk of this workspace."""
-    return Desk()
-
-
 def current() -> str | None:
     """The upload that the URL names, if it is still here."""
     asked = st.query_params.get(UPLOAD)
-    if asked and not desk().exists(asked):
+    if asked and not client.data.uploads().exists(asked):
         notice("note", t("data.gone"))
         return None
     return asked
@@ -67,15 +61,15 @@ def choose_file() -> None:
                 placeholder=t("data.sample_choose"),
             )
             if st.button(t("data.sample_take"), key="data_take", disabled=chosen is None):
-                _take(lambda: desk().add_file(files[str(chosen)]))
+                _take(lambda: client.data.uploads().add_file(files[str(chosen)]))
     if brought is not None and st.session_state.get("data_taken") != brought.file_id:
         st.session_state["data_taken"] = brought.file_id
-        _take(lambda: desk().add(brought.name, brought.getvalue()))
+        _take(lambda: client.data.uploads().add(brought.name, brought.getvalue()))
 
 
 def sample_files() -> dict[str, Path]:
     """The sample sets by name."""
-    folder = demo.SAMPLES / "files"
+    folder = client.runs.SAMPLES / "files"
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         str(path.relative_to(folder)): path
@@ -87,7 +81,7 @@ def sample_files() -> dict[str, Path]:
 def _take(add: Any) -> None:  # noqa: ANN401 - a function that returns the new upload's id
     try:
         upload = add()
-        desk().start(upload, "check", {})
+        client.data.uploads().start(upload, "check", {})
     except DrpoError as error:
         show_problem(error)
         return
@@ -98,7 +92,7 @@ def _take(add: Any) -> None:  # noqa: ANN401 - a function that returns the new u
 def start(upload: str, task: Task, options: Mapping[str, Any]) -> None:
     """Start a task and show the screen anew, which then watches it."""
     try:
-        desk().start(upload, task, options)
+        client.data.uploads().start(upload, task, options)
     except DrpoError as error:
         show_problem(error)
         return
@@ -110,7 +104,7 @@ def watch(upload: str, task: Task) -> bool:
 
     While it runs, the progress renews itself and the screen is shown anew at its end.
     """
-    status = desk().status(upload, task)
+    status = client.data.uploads().status(upload, task)
     if status.state == "running":
         _progress(upload, task)
     elif status.state == "stopped":
@@ -118,14 +112,14 @@ def watch(upload: str, task: Task) -> bool:
     elif status.state == "failed":
         notice("problem", t("data.bug") if status.kind == "bug" else status.error)
     if status.state in ("stopped", "failed") and st.button(t("data.again"), key=f"again_{task}"):
-        start(upload, task, desk().options(upload, task))
+        start(upload, task, client.data.uploads().options(upload, task))
     return status.state == "done"
 
 
 @st.fragment(run_every=1)
 @guarded
 def _progress(upload: str, task: Task) -> None:
-    status = desk().status(upload, task)
+    status = client.data.uploads().status(upload, task)
     if status.state != "running":
         st.rerun()
     stage = t(f"data.stage_{status.stage or 'start'}")
@@ -143,5 +137,5 @@ def _progress(upload: str, task: Task) -> None:
     share = min(1.0, status.done / status.total) if status.total else 0.0
     st.progress(share, text=f"{words} · {t('data.elapsed', time=format.duration(status.seconds))}")
     if st.button(t("data.stop"), key=f"stop_{task}", icon=":material/stop:"):
-        desk().stop(upload, task)
+        client.data.uploads().stop(upload, task)
         st.rerun()

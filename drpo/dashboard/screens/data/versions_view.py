@@ -9,21 +9,20 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from drpo.dashboard import client
+from drpo.dashboard.client.data import FORMATS, compare_versions, export_version
+from drpo.dashboard.client.store import Dataset, store
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.screens.launch import actions
-from drpo.dashboard.state import services
 from drpo.dashboard.state.language import moment
-from drpo.data.library.export import FORMATS, export_version
-from drpo.data.library.versions import compare_versions, delete_version
 from drpo.errors import DrpoError
 from drpo.i18n import format, t
-from drpo.store.schema import Dataset
 
 
 def show_versions() -> None:
     """Show all versions; what is ticked can be acted on."""
     st.subheader(t("data.versions"))
-    every = services.store().datasets.all()
+    every = store().datasets.all()
     if st.session_state.pop("data_deleted", False):
         notice("done", t("data.deleted"))
     if not every:
@@ -99,7 +98,7 @@ def _actions(version: Dataset) -> None:
 
 def _delete(version: Dataset) -> None:
     try:
-        delete_version(services.store(), version.id)
+        client.data.delete_version(version.id)
     except DrpoError as error:
         show_problem(error)
         return

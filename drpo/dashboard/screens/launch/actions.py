@@ -6,13 +6,11 @@ from typing import NoReturn
 
 import streamlit as st
 
-from drpo.config.run_config import RunConfig
-from drpo.dashboard import navigation
-from drpo.dashboard.state import services
+from drpo.dashboard import client, navigation
+from drpo.dashboard.client.config import RunConfig
+from drpo.dashboard.client.runs import Story
+from drpo.dashboard.client.store import Run, store
 from drpo.i18n import t
-from drpo.runs import demo, preflight
-from drpo.store import Store
-from drpo.store.schema import Run
 
 
 def launch(config: RunConfig) -> Run:
@@ -21,10 +19,8 @@ def launch(config: RunConfig) -> Run:
     Raises:
         DrpoError: Something is wrong; nothing was queued.
     """
-    store = services.store()
     with st.spinner(t("home.queued")):
-        preflight.check(config, store)
-        return store.runs.create(config)
+        return client.runs.launch(config)
 
 
 def watch(run_id: str, beside: str = "") -> NoReturn:
@@ -43,22 +39,19 @@ def launch_form_with(data: str) -> NoReturn:
 
 def run_demo() -> NoReturn:
     """Start the demo and show it."""
-    watch(launch(demo.demo_config()).id)
+    watch(launch(client.runs.demo_config()).id)
 
 
-def run_story(story: demo.Story) -> NoReturn:
+def run_story(story: Story) -> NoReturn:
     """Start both runs of a story and show them side by side."""
-    store = services.store()
     with st.spinner(t("home.queued")):
-        for config in story.configs():
-            preflight.check(config, store)
-        runs = story.launch(store)
+        runs = client.runs.launch_story(story)
     watch(runs[0].id, runs[1].id)
 
 
-def last_story(store: Store, story: demo.Story) -> list[str]:
+def last_story(story: Story) -> list[str]:
     """The runs of the newest showing of a story, in the story's order; empty if there is none."""
-    told = [run for run in store.runs.all(limit=200) if run.story.startswith(f"{story.name}:")]
+    told = [run for run in store().runs.all(limit=200) if run.story.startswith(f"{story.name}:")]
     if not told:
         return []
     newest = max(told, key=lambda run: run.created_at).story

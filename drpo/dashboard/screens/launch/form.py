@@ -10,45 +10,43 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from drpo.config.command_line import command_line
-from drpo.config.run_config import RunConfig, groups, leaves
+from drpo.dashboard import client
+from drpo.dashboard.client.config import RunConfig, command_line, groups, leaves
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.run_choice import label, offered
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import duration, size
-from drpo.runs import demo, estimate
-from drpo.store import Store
 
 MATERIAL = ("data", "heldout", "policy", "reward_model")
 KNOBS = ("reset_prob", "kl_coef")
 
 
-def starting_points(store: Store, asked: Sequence[str] = ()) -> dict[str, str]:
+def starting_points(asked: Sequence[str] = ()) -> dict[str, str]:
     """What the form can start from: sample tasks that are here, and earlier runs.
 
     Args:
-        store: Where the runs are.
         asked: Starting points that must be offered too; it is said which of them are not here.
     """
     points = {}
-    for task in demo.TASKS:
-        if (demo.SAMPLES / "models" / f"{task}-policy").exists():
+    for task in client.runs.TASKS:
+        if (client.runs.SAMPLES / "models" / f"{task}-policy").exists():
             points[f"sample-{task}"] = t(f"launch.sample_{task}")
     points["blank"] = t("launch.blank")
-    runs = offered(store.runs.all(limit=50), [point for point in asked if point not in points])
+    runs = offered(store().runs.all(limit=50), [point for point in asked if point not in points])
     return points | {run_id: t("launch.like", name=label(run)) for run_id, run in runs.items()}
 
 
-def settings_of(point: str, store: Store) -> dict[str, Any]:
+def settings_of(point: str) -> dict[str, Any]:
     """All settings of a starting point by leaf name; a new run gets a new name."""
     if point.startswith("sample-"):
-        values = demo.demo_config(point.removeprefix("sample-")).flat()
+        values = client.runs.demo_config(point.removeprefix("sample-")).flat()
     elif point == "blank":
         values = RunConfig.of(data="-", policy="-").flat() | {"data": None, "policy": None}
     else:
-        values = RunConfig.from_nested(store.runs.get(point).config).flat()
+        values = RunConfig.from_nested(store().runs.get(point).config).flat()
     return values | {"name": ""}
 
 
@@ -93,12 +91,12 @@ def to_url(values: Mapping[str, Any], base: Mapping[str, Any]) -> None:
         url_state.record(leaf, plain)
 
 
-def material(store: Store) -> dict[str, list[str]]:
+def material() -> dict[str, list[str]]:
     """Data sets and models that are known here, by setting."""
-    files = sorted((demo.SAMPLES / "files").glob("*.json*"))
-    saved = list(dict.fromkeys(dataset.name for dataset in store.datasets.all()))
+    files = sorted((client.runs.SAMPLES / "files").glob("*.json*"))
+    saved = list(dict.fromkeys(dataset.name for dataset in store().datasets.all()))
     samples = [str(path) for path in files if not path.name.endswith(".gold.json")]
-    models = sorted(path for path in (demo.SAMPLES / "models").glob("*") if path.is_dir())
+    models = sorted(path for path in (client.runs.SAMPLES / "models").glob("*") if path.is_dir())
     scorers = [str(path) for path in models if _is_scorer(path)]
     return {
         "data": saved + samples,
@@ -135,7 +133,7 @@ def choose_material(leaf: str, value: str | None, options: list[str], *, key: st
 def short_name(source: str) -> str:
     """A path of the sample material by its own name; everything else as it is."""
     path = Path(source)
-    return f"{path.name} ({t('launch.sample')})" if demo.SAMPLES in path.parents else source
+    return f"{path.name} ({t('launch.sample')})" if client.runs.SAMPLES in path.parents else source
 
 
 def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
@@ -205,7 +203,7 @@ def command_line_of(config: RunConfig) -> str:
 def show_estimate(config: RunConfig) -> None:
     """Say how long the run will take and how much memory, or why that cannot be said."""
     try:
-        cost = estimate.plan(config, services.store())
+        cost = client.runs.estimate(config)
     except DrpoError as error:
         st.text(str(error))
         return

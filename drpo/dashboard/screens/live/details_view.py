@@ -18,17 +18,15 @@ from drpo.dashboard.charts import metric_charts, run_charts
 from drpo.dashboard.charts.annotations import marks_of
 from drpo.dashboard.charts.figures import Figure
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.runs import Gpu, event_words, gpu_use
+from drpo.dashboard.client.store import Run, run_folder, store
 from drpo.dashboard.components.run_status import axis_end
 from drpo.dashboard.screens.live import metrics_view
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state import url_state
 from drpo.dashboard.state.metric_series import Feed, config_of, turned
 from drpo.i18n import t
 from drpo.i18n.format import share, size
 from drpo.metrics import words
-from drpo.runs import event_words
-from drpo.store import run_folder
-from drpo.store.schema import Run
-from drpo.system import processes
 
 LOG_BYTES = 16_000
 FRESH_SECONDS = 3.0
@@ -211,11 +209,11 @@ def _processor() -> float:
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
-def _gpus() -> list[processes.Gpu]:
-    return processes.gpu_use()
+def _gpus() -> list[Gpu]:
+    return gpu_use()
 
 
-def _gpus_of(run: Run) -> list[processes.Gpu]:
+def _gpus_of(run: Run) -> list[Gpu]:
     """The GPU that a run has; of a run without one all of the machine."""
     found = _gpus()
     own = [gpu for gpu in found if run.device in (f"cuda:{gpu.index}", f"cuda:{gpu.uuid}")]
@@ -246,6 +244,6 @@ def _config(run: Run, feed: Feed) -> None:
 
 def record_of(run: Run) -> str:
     """The settings and what was turned in mid-run, in the shape of `drpo show --json`."""
-    knobs = services.store().events.setting_changes(run.id)
+    knobs = store().events.setting_changes(run.id)
     record = {"run": run.id, "config": run.config, "knobs": knobs}
     return json.dumps(record, indent=2, ensure_ascii=False)

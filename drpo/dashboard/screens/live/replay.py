@@ -14,18 +14,16 @@ import numpy as np
 import streamlit as st
 
 from drpo import metrics
-from drpo.analysis.verdict import Verdict
-from drpo.analysis.verdict_words import in_full
 from drpo.dashboard.assets import read_assets
 from drpo.dashboard.charts import figures
 from drpo.dashboard.charts.annotations import marks_of
 from drpo.dashboard.charts.figures import Source
 from drpo.dashboard.charts.palette import COLOURS
+from drpo.dashboard.client.analysis import Verdict, verdict_words
+from drpo.dashboard.client.store import EventRow, Run, store
 from drpo.dashboard.state.metric_series import Series
 from drpo.i18n import t
 from drpo.metrics import words
-from drpo.store import Store
-from drpo.store.schema import EventRow, Run
 
 PROMPTS = 6
 """Held-out prompts whose answers travel with a replay."""
@@ -42,7 +40,6 @@ _REPLAY = st.components.v2.component(
 
 
 def replay(
-    store: Store,
     verdict: Verdict,
     source: Source,
     events: Sequence[EventRow],
@@ -53,14 +50,13 @@ def replay(
     """Show a run's picture, which plays.
 
     Args:
-        store: Where the answers are.
         verdict: What the run came to; said when the replay is at its end.
         source: The run's series.
         events: What happened in the run.
         key: The component's identity on this screen.
         stage: Large, for a room.
     """
-    data = replay_data(verdict, source, events, answers(store, verdict.run))
+    data = replay_data(verdict, source, events, answers(verdict.run))
     words = {
         name: t(f"overview.replay_{name}")
         for name in (
@@ -100,18 +96,18 @@ def replay_data(
         "name": run.name,
         "updates": max(1, run.step),
         "secondsPerUpdate": verdict.cost.seconds / max(1, run.step),
-        "verdict": in_full(verdict),
+        "verdict": verdict_words.in_full(verdict),
         "panels": [panel for panel in (_panel(source, name) for name in metrics.OUTCOME) if panel],
         "marks": [{"step": mark.step, "label": mark.label} for mark in marks_of(events)],
         "prompts": prompts,
     }
 
 
-def answers(store: Store, run: Run) -> list[dict[str, Any]]:
+def answers(run: Run) -> list[dict[str, Any]]:
     """The answers to a few held-out prompts at every evaluation, prompt by prompt."""
     found: dict[int, dict[str, Any]] = {}
-    for step in store.samples.steps(run.id):
-        for sample in store.samples.at(run.id, step)[:PROMPTS]:
+    for step in store().samples.steps(run.id):
+        for sample in store().samples.at(run.id, step)[:PROMPTS]:
             entry = found.setdefault(sample.item, {"prompt": sample.prompt, "answers": []})
             entry["answers"].append(
                 {"step": step, "text": sample.response, "score": sample.score, "gold": sample.gold}

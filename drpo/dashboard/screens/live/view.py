@@ -16,17 +16,17 @@ from drpo import metrics
 from drpo.dashboard.charts import run_charts
 from drpo.dashboard.charts.annotations import marks_of
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.runs import event_words
+from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.generations import generations
 from drpo.dashboard.components.notices import guarded, notice
 from drpo.dashboard.components.run_controls import controls
 from drpo.dashboard.components.run_status import axis_end, status_line
 from drpo.dashboard.screens.live.details_view import details
-from drpo.dashboard.state import metric_series, services
+from drpo.dashboard.state import metric_series
 from drpo.i18n import t
 from drpo.i18n.format import number, told_apart
-from drpo.runs import event_words
-from drpo.store.schema import Run
 
 TICK = 1.0
 """Seconds between two looks at the store; a point is on the screen within two."""
@@ -58,11 +58,11 @@ def _while_live(run_ids: Sequence[str], draw: Callable[[], None]) -> None:
 
 
 def _any_live(run_ids: Sequence[str]) -> bool:
-    return any(metric_series.is_live(services.store().runs.get(run_id)) for run_id in run_ids)
+    return any(metric_series.is_live(store().runs.get(run_id)) for run_id in run_ids)
 
 
 def _one(run_id: str) -> None:
-    run = services.store().runs.get(run_id)
+    run = store().runs.get(run_id)
     feed = metric_series.feed(run_id)
     sticky("status_bar")
     with st.container(key="status_bar", horizontal=True, vertical_alignment="center"):
@@ -101,7 +101,7 @@ def _one(run_id: str) -> None:
 
 
 def _two(left: str, right: str) -> None:
-    runs = [services.store().runs.get(run_id) for run_id in (left, right)]
+    runs = [store().runs.get(run_id) for run_id in (left, right)]
     feeds = [metric_series.feed(run.id) for run in runs]
     differing = metric_series.settings_that_differ(runs, feeds)
     ranges = {name: run_charts.common_range(feeds, name) for name in metrics.on_chart("reward")}

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from drpo.analysis import verdict_words as say
-from drpo.analysis.head_to_head import Comparison
-from drpo.analysis.verdict import Verdict
 from drpo.dashboard.assets import ASSETS
+from drpo.dashboard.client.analysis import Comparison, Interval, Verdict
+from drpo.dashboard.client.analysis import verdict_words as say
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_status import updates_of
 from drpo.i18n import LANGUAGES, language, spoken, t
 from drpo.i18n.format import count, number
-from drpo.stats.intervals import Interval
 
 STYLE = f"<style>{(ASSETS / 'overview.css').read_text('utf-8')}</style>"
 

@@ -8,29 +8,25 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard import navigation
+from drpo.dashboard import client, navigation
+from drpo.dashboard.client.pilot import Pilot
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import show_problem
 from drpo.dashboard.screens.data import report_view
 from drpo.dashboard.screens.launch import form
 from drpo.dashboard.screens.overview import view
 from drpo.dashboard.screens.overview.view import Card
-from drpo.data.io.source import Source, file_of
-from drpo.data.library.versions import find_version
-from drpo.data.quality.report import Settings, check_source
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count, number
-from drpo.pilot import design
-from drpo.pilot.design import Pilot
-from drpo.store import Store
 
 
-def data(store: Store, one: Pilot) -> None:
+def data(one: Pilot) -> None:
     """Step 1: which pairs and models, and what is in the pairs."""
     st.write(t("pilot.data_lead"))
-    fixed = any(member.run for member in design.members(store, one))
-    known = form.material(store)
+    fixed = any(member.run for member in client.pilot.members(one))
+    known = form.material()
     if fixed:
         st.caption(t("pilot.data_fixed"))
         values = {
@@ -40,17 +36,17 @@ def data(store: Store, one: Pilot) -> None:
         }
         st.dataframe(pd.DataFrame([values]), hide_index=True)
     else:
-        one = _choose(store, one, known)
+        one = _choose(one, known)
         if navigation.exists("data"):
             st.page_link(
                 navigation.path("data"), label=t("pilot.to_data"), icon=":material/upload:"
             )
-    report = _report_of(store, one)
+    report = _report_of(one)
     if report is not None:
         _show_report(report)
 
 
-def _choose(store: Store, one: Pilot, known: dict[str, list[str]]) -> Pilot:
+def _choose(one: Pilot, known: dict[str, list[str]]) -> Pilot:
     chosen: dict[str, Any] = {}
     with st.grid(2, min_column_width=280):
         for leaf in form.MATERIAL:
@@ -65,16 +61,16 @@ def _choose(store: Store, one: Pilot, known: dict[str, list[str]]) -> Pilot:
         return one
     if all(one.settings.get(leaf) == value for leaf, value in chosen.items()):
         return one
-    return design.plan(store, one, settings={**one.settings, **chosen})
+    return client.pilot.change(one, settings={**one.settings, **chosen})
 
 
-def _report_of(store: Store, one: Pilot) -> dict[str, Any] | None:
+def _report_of(one: Pilot) -> dict[str, Any] | None:
     """The report that was saved with the data, else one made now of a file that is here."""
     named = str(one.settings["data"])
-    saved = find_version(store, named)
+    saved = client.data.find_version(store(), named)
     if saved is not None and saved.report:
         return dict(saved.report)
-    path = file_of(named)
+    path = client.data.file_of(named)
     if path is None:
         return None
     with st.spinner(t("pilot.checking")):
@@ -93,9 +89,8 @@ def _report_of(store: Store, one: Pilot) -> dict[str, Any] | None:
 @st.cache_data(max_entries=8, show_spinner=False)
 def _checked(path: str, _changed: float, policy: str, response_length: int) -> dict[str, Any]:
     folder = Path(policy)
-    settings = Settings(model=folder if folder.is_dir() else None, response_length=response_length)
-    _, report = check_source(Source.from_path(Path(path)), settings)
-    return report
+    model = folder if folder.is_dir() else None
+    return client.data.check_file(Path(path), model=model, response_length=response_length)
 
 
 def _show_report(report: dict[str, Any]) -> None:

@@ -9,13 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from drpo import metrics
-from drpo.analysis import verdict_words as say
-from drpo.analysis.head_to_head import METRIC, Comparison
-from drpo.config.run_config import RunConfig
-from drpo.dashboard import navigation
+from drpo.dashboard import client, navigation
 from drpo.dashboard.charts import compare_charts
 from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.analysis import Comparison, Interval, PairedDifference, mean_over_seeds
+from drpo.dashboard.client.analysis import verdict_words as say
+from drpo.dashboard.client.config import RunConfig
+from drpo.dashboard.client.pilot import ARMS, CHOICES, ArmResult, Pilot, PilotResult, scale_cost
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.screens.overview import view
 from drpo.dashboard.screens.pilot.view import clock
@@ -24,18 +25,13 @@ from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count, duration, number
-from drpo.pilot import design
-from drpo.pilot.design import ARMS, CHOICES, Pilot
-from drpo.pilot.result import ArmResult, PilotResult, read, scale_cost
-from drpo.stats.intervals import Interval, PairedDifference, mean_over_seeds
-from drpo.store import Store
 
 _MEANING = {"better": "gold", "worse": "alarm", "open": "start"}
 
 
-def verdict(store: Store, one: Pilot) -> None:
+def verdict(one: Pilot) -> None:
     """Step 3: what resets brought, what they risked, what they cost."""
-    result = read(store, one)
+    result = client.pilot.result_of(one)
     if not result.seeds or result.judge is None:
         st.write(t("pilot.no_pairs"))
         return
@@ -127,7 +123,7 @@ def _curves(one: Pilot, result: PilotResult) -> None:
     )
 
 
-def of_arm(result: PilotResult, arm: design.Arm) -> ArmResult:
+def of_arm(result: PilotResult, arm: client.pilot.Arm) -> ArmResult:
     """One arm's side of the result."""
     return result.resets if arm == "resets" else result.plain
 
@@ -195,10 +191,10 @@ def _gap(difference: PairedDifference, unit: str = "") -> str:
     return f"{number(interval.value, sign=True)}{unit} ({say.between(interval, sign=True)})"
 
 
-def decision(store: Store, one: Pilot) -> None:
+def decision(one: Pilot) -> None:
     """Step 4: what to scale, what that would take, and who decided why."""
     st.write(t("pilot.decide_lead"))
-    result = read(store, one)
+    result = client.pilot.result_of(one)
     if result.seeds and result.judge is not None:
         told = say.joined(t(f"pilot.effect_{result.call}"), effect_sentence(result))
         st.text(told, width="stretch")
@@ -231,7 +227,7 @@ def decision(store: Store, one: Pilot) -> None:
             if choice is None:
                 notice("warning", t("pilot.choose_first"))
             else:
-                design.decide(store, one, choice, who=who, note=note, scale=scale)
+                client.pilot.decide(one, choice, who=who, note=note, scale=scale)
                 st.rerun()
         _what_now(one)
 
@@ -303,7 +299,7 @@ def _what_now(one: Pilot) -> None:
     if one.decision.choice not in ("scale_resets", "scale_plain"):
         return
     try:
-        plan = design.scaled(one)
+        plan = client.pilot.scaled(one)
     except DrpoError as error:
         show_problem(error)
         return

@@ -11,7 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from drpo import metrics
-from drpo.dashboard import navigation
+from drpo.dashboard import client, navigation
+from drpo.dashboard.client.pilot import STEPS, Member, Pilot
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import guarded, show_problem
 from drpo.dashboard.screens.launch import form
@@ -20,11 +21,6 @@ from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count, duration
-from drpo.pilot import design
-from drpo.pilot.design import Member, Pilot
-from drpo.runs import estimate
-from drpo.store import Store
-from drpo.system import control
 
 OWN = ("name", "seed", "reset_prob")
 """Settings that a pilot gives its runs itself."""
@@ -33,9 +29,9 @@ LEAST_RESETS = 0.05
 TICK = 2.0
 
 
-def begin(store: Store) -> None:
+def begin() -> None:
     """Pilots there are, and the form for a new one."""
-    known = design.every(store)
+    known = client.pilot.every()
     st.subheader(t("pilot.existing"))
     if not known:
         st.write(t("pilot.none_yet"))
@@ -47,9 +43,9 @@ def begin(store: Store) -> None:
                 icon=":material/explore:",
                 query_params={"pilot": one.id},
             )
-            st.text(f"{one.name} · {_state(store, one)}")
+            st.text(f"{one.name} · {_state(one)}")
     st.subheader(t("pilot.begin"))
-    every = form.starting_points(store)
+    every = form.starting_points()
     samples = {point: name for point, name in every.items() if point.startswith("sample-")}
     points = samples or every
     relabel("begin_from")
@@ -67,7 +63,7 @@ def begin(store: Store) -> None:
         begun = st.form_submit_button(t("pilot.begin"), type="primary")
     if begun:
         try:
-            made = design.create(store, name, shared_settings(form.settings_of(point, store)))
+            made = client.pilot.create(name, shared_settings(form.settings_of(point)))
         except DrpoError as error:
             show_problem(error)
             return
@@ -82,10 +78,10 @@ def shared_settings(values: dict[str, Any]) -> dict[str, Any]:
     return {**shared, "sample_prompts": kept}
 
 
-def _state(store: Store, one: Pilot) -> str:
+def _state(one: Pilot) -> str:
     if one.decision.choice:
         return t(f"pilot.choice_{one.decision.choice}")
-    done, total = design.progress(design.members(store, one))
+    done, total = client.pilot.progress(client.pilot.members(one))
     return (
         t("pilot.progress", done=count(done), total=count(total)) if total else t("pilot.planned")
     )
@@ -98,7 +94,7 @@ def clock(seconds: float) -> str:
 
 def stepper() -> int:
     """The four steps; all can be reached at any time. Returns the present one, from 1."""
-    places = [str(place) for place in range(1, len(design.STEPS) + 1)]
+    places = [str(place) for place in range(1, len(STEPS) + 1)]
     # The link's name for it is `step`, as Live's is for another kind of step; the widget's is not.
     asked = st.query_params.get("step", "1")
     # Another screen drops the widget's value; the link that led back here still says it.
@@ -112,7 +108,7 @@ def stepper() -> int:
         key="pilot_step",
         required=True,
         label_visibility="collapsed",
-        format_func=lambda place: f"{place}. {t(f'pilot.step_{design.STEPS[int(place) - 1]}')}",
+        format_func=lambda place: f"{place}. {t(f'pilot.step_{STEPS[int(place) - 1]}')}",
     )
     st.session_state["pilot_step_asked"] = st.query_params["step"] = str(place)
     return int(str(place))
@@ -120,9 +116,9 @@ def stepper() -> int:
 
 def next_step(step: int) -> None:
     """The button to what comes after."""
-    if step < len(design.STEPS):
+    if step < len(STEPS):
         st.button(
-            t("pilot.next", step=t(f"pilot.step_{design.STEPS[step]}")),
+            t("pilot.next", step=t(f"pilot.step_{STEPS[step]}")),
             key="next_step",
             icon=":material/arrow_forward:",
             on_click=_go_to,
@@ -134,29 +130,29 @@ def _go_to(place: str) -> None:
     st.session_state["pilot_step"] = place
 
 
-def runs(store: Store, one: Pilot) -> None:
+def runs(one: Pilot) -> None:
     """Step 2: the plan, the button, and how far the runs are."""
     st.write(t("pilot.runs_lead"))
-    planned = design.members(store, one)
+    planned = client.pilot.members(one)
     if not any(member.run for member in planned):
-        one = _plan(store, one)
-        planned = design.members(store, one)
+        one = _plan(one)
+        planned = client.pilot.members(one)
     live = any(member.run and metric_series.is_live(member.run) for member in planned)
 
     @st.fragment(run_every=TICK if live else None, key="pilot_runs")
     @guarded
     def tick() -> None:
-        now = design.members(store, one)
+        now = client.pilot.members(one)
         _show_members(now)
         if live and not any(member.run and metric_series.is_live(member.run) for member in now):
             st.rerun()
 
     if any(member.run for member in planned):
         tick()
-    _orders(store, one, planned, live=live)
+    _orders(one, planned, live=live)
 
 
-def _plan(store: Store, one: Pilot) -> Pilot:
+def _plan(one: Pilot) -> Pilot:
     values = {**one.settings, "reset_prob": one.reset_prob}
     chosen: dict[str, Any] = {}
     with st.grid(3, min_column_width=220):
@@ -188,11 +184,11 @@ def _plan(store: Store, one: Pilot) -> Pilot:
         reset_prob=prob,
     )
     if wanted != one:
-        one = design.plan(
-            store, one, settings=wanted.settings, seeds=wanted.seeds, reset_prob=wanted.reset_prob
+        one = client.pilot.change(
+            one, settings=wanted.settings, seeds=wanted.seeds, reset_prob=wanted.reset_prob
         )
     try:
-        seconds = 2 * len(one.seeds) * estimate.plan(one.config("resets", 0), store).seconds
+        seconds = 2 * len(one.seeds) * client.runs.estimate(one.config("resets", 0)).seconds
     except DrpoError as error:
         st.text(str(error))
     else:
@@ -201,7 +197,7 @@ def _plan(store: Store, one: Pilot) -> Pilot:
 
 
 def _show_members(planned: Sequence[Member]) -> None:
-    done, total = design.progress(planned)
+    done, total = client.pilot.progress(planned)
     st.progress(
         min(1.0, done / max(1, total)),
         text=t("pilot.progress", done=count(done), total=count(total)),
@@ -231,9 +227,9 @@ def members_table(planned: Sequence[Member]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _orders(store: Store, one: Pilot, planned: Sequence[Member], *, live: bool) -> None:
+def _orders(one: Pilot, planned: Sequence[Member], *, live: bool) -> None:
     missing = any(
-        member.run is None or member.run.status in control.RESUMABLE for member in planned
+        member.run is None or member.run.status in client.runs.RESUMABLE for member in planned
     )
     begun = any(member.run for member in planned)
     with st.container(horizontal=True):
@@ -245,13 +241,13 @@ def _orders(store: Store, one: Pilot, planned: Sequence[Member], *, live: bool) 
         ):
             try:
                 with st.spinner(t("pilot.queued")):
-                    design.launch(store, one)
+                    client.pilot.launch(one)
             except DrpoError as error:
                 show_problem(error)
             else:
                 st.rerun()
         if live and st.button(t("pilot.stop"), key="stop_pilot", icon=":material/stop:"):
-            design.stop(store, one)
+            client.pilot.stop(one)
             st.rerun()
         first = next((m.run for m in planned if m.run and metric_series.is_live(m.run)), None)
         if first is not None:

@@ -11,13 +11,12 @@ from typing import TypeVar
 
 import streamlit as st
 
-from drpo.dashboard.components.playground_session import Generation
+from drpo.dashboard.client.playground import LONGEST, MOST, START, Sampling, Source, sources_of
+from drpo.dashboard.client.store import Run, SampleRow, store
 from drpo.dashboard.components.run_choice import label
-from drpo.dashboard.state import services, url_fields, url_state
+from drpo.dashboard.screens.playground.session import Generation
+from drpo.dashboard.state import url_fields, url_state
 from drpo.i18n import t
-from drpo.playground import Sampling, Source, sources_of
-from drpo.playground.protocol import LONGEST, MOST, START
-from drpo.store.schema import Run, SampleRow
 
 FIELDS = (
     "models",
@@ -90,7 +89,7 @@ def asked_sample() -> SampleRow | None:
     text = st.query_params.get("sample", "")
     # Eighteen digits: what a database takes for an id.
     known = text.isascii() and text.isdigit() and len(text) <= 18
-    return services.store().samples.get(int(text)) if known else None
+    return store().samples.get(int(text)) if known else None
 
 
 def texts(
@@ -141,7 +140,7 @@ def _examples(
     found = {"own": shown.texts if shown else ("", "")}
     if asked is not None:
         found["episode"] = (asked.prompt, asked.prefix)
-    samples = services.store().samples
+    samples = store().samples
     for run_id in dict.fromkeys(source.run_id for source in sources):
         step = samples.last_step(run_id)
         if step is not None:

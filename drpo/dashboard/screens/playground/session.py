@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from drpo.dashboard.client.playground import Playground, Sampling, Source
+from drpo.dashboard.client.store import Store
 from drpo.errors import DrpoError
-from drpo.playground import Playground, Sampling, Source
-from drpo.store import Store
 
 log = logging.getLogger(__name__)
 KIND = "playground"

@@ -13,15 +13,15 @@ import streamlit as st
 
 from drpo.dashboard.assets import read_assets
 from drpo.dashboard.charts.palette import COLOURS
-from drpo.dashboard.components import playground_session
+from drpo.dashboard.client.playground import Sampling, Source
+from drpo.dashboard.client.store import store
 from drpo.dashboard.components.notices import guarded, notice, show_problem
-from drpo.dashboard.components.playground_session import KIND, Generation, Written
-from drpo.dashboard.screens.playground import fields
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.screens.playground import fields, session
+from drpo.dashboard.screens.playground.session import KIND, Generation, Written
+from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import number
-from drpo.playground import Sampling, Source
 
 TICK = 0.4
 COLOUR_BY = ("kl", "score", "none")
@@ -41,7 +41,7 @@ def shown() -> Generation | None:
     asked = st.query_params.get("written", "")
     here: Generation | None = st.session_state.get(SHOWN)
     if asked and (here is None or here.key != asked):
-        here = playground_session.find(services.store(), asked)
+        here = session.find(store(), asked)
         st.session_state[SHOWN] = here
         if here is not None:
             fields.forget()
@@ -74,9 +74,7 @@ def write_buttons(
         if live:
             live.stop()
         try:
-            begun = playground_session.start(
-                services.store(), sources, prompt, prefix, how.checked()
-            )
+            begun = session.start(store(), sources, prompt, prefix, how.checked())
         except DrpoError as error:
             show_problem(error)
         else:
@@ -128,7 +126,7 @@ def _show(here: Generation, was_live: bool) -> None:
 
 def _names(here: Generation) -> dict[str, str]:
     """What the asked checkpoints are called; a run that was erased since has no name."""
-    runs = services.store().runs
+    runs = store().runs
     known = [runs.get(one) for one in {one.run for one in here.answers} if runs.exists(one)]
     return {key: name for key, (_, name) in fields.offered(known).items()}
 
@@ -239,7 +237,7 @@ def earlier() -> None:
 
 
 def _list_earlier() -> None:
-    kept = services.store().documents.all(KIND, limit=50)
+    kept = store().documents.all(KIND, limit=50)
     rows = [
         (document, answer)
         for document in kept

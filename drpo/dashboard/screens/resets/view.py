@@ -12,11 +12,11 @@ import streamlit as st
 
 from drpo.dashboard import navigation
 from drpo.dashboard.charts.reset_charts import PARTS, VALUES, Value, depths
+from drpo.dashboard.client.store import SampleRow, store
 from drpo.dashboard.components.sample_cards import Card, Figure, offline, show_answers, written
-from drpo.dashboard.state import services, url_fields, url_state
+from drpo.dashboard.state import url_fields, url_state
 from drpo.i18n import t
 from drpo.i18n.format import number
-from drpo.store.schema import SampleRow
 
 PER_PAGE = 8
 STARTS = ("all", "reset", "prompt")
@@ -27,7 +27,7 @@ OPENED = "opened_episode"
 @st.cache_data(show_spinner=False, max_entries=32)
 def depth_table(run_id: str, last_step: int) -> pd.DataFrame:  # noqa: ARG001 - part of the key
     """Reward by step and depth; read anew only when there are new episodes."""
-    return depths(services.store().samples.by_depth(run_id, parts=PARTS))
+    return depths(store().samples.by_depth(run_id, parts=PARTS))
 
 
 def known_values(table: pd.DataFrame, *, on_gold: bool) -> list[Value]:

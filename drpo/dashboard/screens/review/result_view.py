@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import html
 import json
-import tempfile
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from drpo.dashboard import client
 from drpo.dashboard.charts import review_charts
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.analysis import Interval
+from drpo.dashboard.client.review import Duel, Results, Review
 from drpo.dashboard.components.notices import notice, show_problem
-from drpo.dashboard.state import services
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import MINUS, count, number, share
-from drpo.review import Results, Review, preference_rows, results, write_preferences
-from drpo.review.disagreement import raise_disagreements
-from drpo.review.results import Duel, slices
-from drpo.stats.intervals import Interval
 
 
 def result(review: Review) -> None:
     """Show everything the votes say."""
-    found = results(services.store(), review.id)
-    raise_disagreements(services.store(), found)
+    found = client.review.results(review.id)
+    client.review.warn(found)
     if not found.reviewers:
         st.write(t("review.no_votes"))
         return
@@ -162,7 +157,7 @@ def reviewers_table(found: Results) -> pd.DataFrame:
 def slices_table(review: Review, subject: int, other: int) -> pd.DataFrame:
     """The human win rate by length and prompt."""
     rows = []
-    for part in slices(services.store(), review.id, subject, other):
+    for part in client.review.slices(review.id, subject, other):
         name = part.name if part.kind == "prompt" else t(f"review.{part.name}")
         rate = part.human
         figures = (_percent(rate.value), _percent(rate.low), _percent(rate.high), rate.n)
@@ -203,7 +198,7 @@ def _take_along(review: Review) -> None:
     st.subheader(t("review.take"))
     st.write(t("review.take_help"))
     try:
-        rows = preference_rows(services.store(), review.id)
+        rows = client.review.preference_rows(review.id)
     except DrpoError as error:
         st.text(str(error))
         return
@@ -211,13 +206,13 @@ def _take_along(review: Review) -> None:
         for suffix in (".jsonl", ".parquet"):
             st.download_button(
                 suffix[1:].upper(),
-                _file(rows, suffix),
+                client.review.preference_file(rows, suffix),
                 f"{review.id}{suffix}",
                 key=f"votes{suffix}",
                 on_click="ignore",
                 icon=":material/download:",
             )
-        whole = json.dumps(results(services.store(), review.id).to_dict(), ensure_ascii=False)
+        whole = json.dumps(client.review.results(review.id).to_dict(), ensure_ascii=False)
         st.download_button(
             "JSON",
             whole.encode(),
@@ -229,43 +224,17 @@ def _take_along(review: Review) -> None:
     with st.form("save_votes", border=False):
         name = st.text_input(t("review.save_as"), value=review.name, max_chars=100)
         if st.form_submit_button(t("review.save")):
-            _save(rows, name, review)
+            _save(name, review)
 
 
-def _save(rows: list[dict[str, Any]], name: str, review: Review) -> None:
-    from drpo.data.library.versions import save_version
-
+def _save(name: str, review: Review) -> None:
     try:
-        pairs = _pairs(rows)
-        version = save_version(
-            services.store(),
-            pairs,
-            name,
-            source=f"{review.id}.jsonl",
-            recipe={"review": review.id, "votes": len(rows), "evaluation_prompts": True},
-        )
+        version = client.review.save_preferences(review.id, name)
     except DrpoError as error:
         show_problem(error)
         return
     told = t("review.saved", name=version.name, version=version.version, rows=count(version.rows))
     notice("done", told)
-
-
-def _pairs(rows: list[dict[str, Any]]) -> list[Any]:
-    """The exported rows as the data desk reads them: one way in for files and votes."""
-    from drpo.data import load_pairs
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "votes.jsonl"
-        write_preferences(rows, path)
-        return load_pairs(str(path)).pairs
-
-
-def _file(rows: list[dict[str, Any]], suffix: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"votes{suffix}"
-        write_preferences(rows, path)
-        return path.read_bytes()
 
 
 def _percent(value: float | None) -> float | None:

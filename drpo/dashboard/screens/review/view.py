@@ -9,18 +9,17 @@ import time
 
 import streamlit as st
 
+from drpo.dashboard import client
+from drpo.dashboard.client.review import REASONS, BlindItem, Desk, Pressed, Source
+from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
-from drpo.dashboard.state import services, url_state
+from drpo.dashboard.state import url_state
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count
-from drpo.review import BlindItem, Desk, Source, create_review
-from drpo.review.sampling import answers_of
-from drpo.review.session import REASONS, Pressed
-from drpo.store.schema import Run
 
 SHORTCUTS: dict[Pressed, str] = {
     "left": "A",
@@ -50,7 +49,7 @@ def reviewer() -> str:
 @guarded
 def judge(review_id: str, name: str) -> None:
     """Show the next item and take the vote."""
-    desk = Desk(services.store(), review_id, name)
+    desk = client.review.session(review_id, name)
     problem = st.session_state.pop(_PROBLEM, None)
     if problem is not None:
         show_problem(problem)
@@ -140,7 +139,7 @@ def _vote(desk: Desk, item_id: str, pressed: Pressed) -> None:
 
 def sources_of(run: Run) -> list[Source]:
     """What of a run can be judged: its last answers, its first, the data's."""
-    steps = services.store().samples.steps(run.id)
+    steps = store().samples.steps(run.id)
     if not steps:
         return []
     name = label(run)
@@ -186,9 +185,7 @@ def draw_form(runs: list[Run]) -> str | None:
         if not st.form_submit_button(t("review.create"), type="primary"):
             return None
     try:
-        review = create_review(
-            services.store(), name, sources, items=int(items), repeats=int(repeats)
-        )
+        review = client.review.create(name, sources, items=int(items), repeats=int(repeats))
     except DrpoError as error:
         show_problem(error)
         return None
@@ -199,6 +196,4 @@ def _shared(sources: list[Source]) -> int:
     """How many prompts all sources answered."""
     if not sources:
         return 0
-    store = services.store()
-    prompts = [set(answers_of(store, source, 0)) for source in sources]
-    return len(set.intersection(*prompts))
+    return len(set.intersection(*map(client.review.prompts_of, sources)))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from drpo.config.run_config import RunConfig, leaves
+from drpo.dashboard import client
+from drpo.dashboard.client.config import RunConfig, leaves
+from drpo.dashboard.client.sweep import NOT_AXES, Axis, SweepPlan, parse_seeds
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import show_problem
 from drpo.dashboard.screens.launch import form
-from drpo.dashboard.state import services
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import duration
-from drpo.runs import estimate, preflight
-from drpo.sweep import Axis, SweepPlan, advance, create
-from drpo.sweep.plan import NOT_AXES, parse_seeds
 
 KINDS = ("grid", "random", "tpe")
 FIRST = {
@@ -28,8 +26,7 @@ FIRST = {
 
 def plan_form() -> str | None:
     """Draw the form; returns the new sweep's id when it was started just now."""
-    store = services.store()
-    points = form.starting_points(store)
+    points = form.starting_points()
     points.pop("blank", None)
     for key in ("sweep_base", "sweep_kind"):
         relabel(key)
@@ -54,7 +51,7 @@ def plan_form() -> str | None:
     texts = _axes(str(kind))
     seeds, options = _plan_settings(str(kind))
     try:
-        base = RunConfig.of(**form.settings_of(point, store))
+        base = RunConfig.of(**form.settings_of(point))
         axes = tuple(Axis.parse(f"{leaf}={text}") for leaf, text in texts.items())
         plan = SweepPlan.of(base, axes=axes, kind=kind, seeds=parse_seeds(seeds), **options)
     except DrpoError as error:
@@ -66,13 +63,11 @@ def plan_form() -> str | None:
     ):
         return None
     try:
-        preflight.check(base, store)
-        sweep_id = create(store, plan, name.strip())
-        advance(store, sweep_id)
+        sweep_id = client.sweep.start(plan, name.strip())
     except DrpoError as error:
         show_problem(error)
         return None
-    services.supervisor()
+    client.runs.supervisor()
     return sweep_id
 
 
@@ -141,7 +136,7 @@ def _size(plan: SweepPlan, base: RunConfig) -> str:
     text = t("sweep.planned", cells=cells, seeds=len(plan.seeds), runs=runs)
     runs = runs if plan.budget_runs is None else min(runs, plan.budget_runs)
     try:
-        seconds = estimate.plan(base, services.store()).seconds
+        seconds = client.runs.estimate(base).seconds
     except DrpoError:
         return text
     time = duration(seconds * -(-runs // plan.together))

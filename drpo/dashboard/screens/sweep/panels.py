@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Sequence
 import streamlit as st
 
 from drpo import metrics
-from drpo.config.methods import LIVE_SETTINGS
+from drpo.dashboard import client
 from drpo.dashboard.charts import sweep_charts
 from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.config import LIVE_SETTINGS
+from drpo.dashboard.client.sweep import Board, Cell
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
-from drpo.sweep import Board, Cell, search
 
 
 def cells(
@@ -132,7 +133,7 @@ def _shares(
     results: tuple[tuple[str, float | None, str], ...],  # noqa: ARG001 - the key of the cache
     _board: Board,
 ) -> dict[str, float]:
-    return search.importance(_board)
+    return client.sweep.importance(_board)
 
 
 def parallel(board: Board, title: str) -> None:

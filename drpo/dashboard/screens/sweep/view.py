@@ -8,20 +8,19 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from drpo import sweep as engine
-from drpo.dashboard import navigation
+from drpo.dashboard import client, navigation
 from drpo.dashboard.charts import sweep_charts
+from drpo.dashboard.client.analysis import paired_difference
+from drpo.dashboard.client.store import store
+from drpo.dashboard.client.sweep import ENDED, Board, Cell, SweepRun
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
 from drpo.dashboard.screens.sweep import panels
-from drpo.dashboard.state import metric_series, services, url_state
+from drpo.dashboard.state import metric_series, url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import duration, number
 from drpo.metrics import words
-from drpo.stats.intervals import paired_difference
-from drpo.sweep import Board, Cell
-from drpo.sweep.results import ENDED, SweepRun
 
 TICK = 2.0
 OPENED = "opened_cell"
@@ -30,7 +29,7 @@ LAST = "last_sweep"
 
 def follow(sweep_id: str) -> None:
     """Show a sweep, and keep it up to date while it goes on."""
-    live = Board.read(services.store(), sweep_id).status == "running"
+    live = client.sweep.board_of(sweep_id).status == "running"
     opened = st.session_state.pop(OPENED, None)
     if opened:
         asked = {"runs": opened, "by_seed": "1"}
@@ -39,7 +38,7 @@ def follow(sweep_id: str) -> None:
 
 
 def _show(sweep_id: str, live: bool) -> None:
-    board = Board.read(services.store(), sweep_id)
+    board = client.sweep.board_of(sweep_id)
     # A fragment may not leave the page: what was opened in it is obeyed by the whole page. Nor may
     # it set its own timer, when a sweep ends or a click here lets one go on.
     if OPENED in st.session_state or live != (board.status == "running"):
@@ -121,19 +120,18 @@ def _paused(runs: Sequence[SweepRun]) -> None:
 
 def _turned(board: Board) -> dict[str, str]:
     """What was turned in mid-run, by run; only of runs in which something was."""
-    knobs = services.store().events.setting_changes_of([run.id for run in board.runs])
+    knobs = store().events.setting_changes_of([run.id for run in board.runs])
     return {run_id: metric_series.turned(turned) for run_id, turned in knobs.items()}
 
 
 def _ask(order: str, sweep_id: str, key: str = "") -> None:
-    store = services.store()
     try:
         if order == "stop":
-            engine.stop(store, sweep_id, visitor())
+            client.sweep.stop(sweep_id, visitor())
         elif order == "resume":
-            engine.resume(store, sweep_id, visitor())
+            client.sweep.resume(sweep_id, visitor())
         else:
-            seeds = engine.queue_cell(store, sweep_id, key, visitor())
+            seeds = client.sweep.queue_cell(sweep_id, key, visitor())
             st.toast(t("sweep.queued_seeds", count=len(seeds)), icon=":material/queue:")
     except DrpoError as error:
         # It may have ended between the drawing of the button and the click.
