@@ -2,7 +2,7 @@
 
 import pytest
 import screen_material
-from screens import problems, shown, visit
+from screens import notices, problems, shown, visit
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from screens import visit
 
 from drpo.config.run_config import RunConfig
+from drpo.dashboard.screens.launch import form as launch_form
 from drpo.data import Pair
 from drpo.data.library.versions import save_version
 from drpo.errors import ConfigError
@@ -95,7 +96,7 @@ def test_the_launch_form_opens_with_the_whole_plan(store):
             "response_length": 60,
         }
     )
-    assert form.code[0].value == form.command_line_of(wanted)
+    assert form.code[0].value == launch_form.command_line_of(wanted)
 
 
 def test_a_scale_that_contradicts_the_pilots_settings_is_a_sentence(store):

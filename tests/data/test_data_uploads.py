@@ -6,7 +6,7 @@ import time
 import pytest
 from screens import visit
 
-from drpo.dashboard.screens.data import upload_view
+from drpo.dashboard import client
 from drpo.data import Pair, load_pairs
 from drpo.data.library.uploads import Desk
 from drpo.data.library.versions import save_version
@@ -118,13 +118,13 @@ def test_the_shape_that_was_chosen_by_hand_is_still_chosen_at_the_next_correctio
     app = visit("data", upload=upload)
     app.selectbox(key="map_shape").set_value("answers")
     app.button(key="map_apply").click().run()
-    finish(upload_view.desk(), upload, "check")
+    finish(client.data.uploads(), upload, "check")
     app.run()
     assert not app.exception
     assert app.selectbox(key="map_shape").value == "answers"
     app.button(key="map_apply").click().run()
     assert desk.options(upload, "check")["shape"] == "answers"
-    finish(upload_view.desk(), upload, "check")
+    finish(client.data.uploads(), upload, "check")
 
 
 def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store, model_folder):
@@ -136,7 +136,7 @@ def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store,
     app.text_input(key="save_name").set_value("short ones")
     app.button(key="save_go").click().run()
     assert not app.exception
-    assert finish(upload_view.desk(), upload, "save").state == "done"
+    assert finish(client.data.uploads(), upload, "save").state == "done"
     assert desk.result(upload, "save")["left_out"] == {"long_answer": 2, "duplicate": 0}
     assert [len(pair.chosen) for pair in load_pairs("short ones", store=store)] == [7] * 6
 
