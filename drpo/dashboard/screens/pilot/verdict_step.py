@@ -13,7 +13,13 @@ from drpo.dashboard import client, navigation
 from drpo.dashboard.charts import compare_charts
 from drpo.dashboard.charts.compare_charts import Compared
 from drpo.dashboard.charts.live_chart import live_chart
-from drpo.dashboard.client.analysis import Comparison, Interval, PairedDifference, mean_over_seeds
+from drpo.dashboard.client.analysis import (
+    METRIC,
+    Comparison,
+    Interval,
+    PairedDifference,
+    mean_over_seeds,
+)
 from drpo.dashboard.client.analysis import verdict_words as say
 from drpo.dashboard.client.config import RunConfig
 from drpo.dashboard.client.pilot import ARMS, CHOICES, ArmResult, Pilot, PilotResult, scale_cost
