@@ -22,6 +22,10 @@ class ModelError(DrpoError):
     """A model folder or tokenizer lacks something that training needs."""
 
 
+class RewardError(DrpoError):
+    """A reward function returned something else than one finite number an answer."""
+
+
 class ShapeError(DrpoError):
     """Tensors do not fit together, or a row holds nothing to learn from."""
 

@@ -24,16 +24,30 @@ class RunData:
     gold: GoldScorer | None
 
 
-def load_run_data(config: RunConfig, store: Store | None) -> RunData:
+def load_run_data(
+    config: RunConfig,
+    store: Store | None,
+    *,
+    pairs: PairSet | None = None,
+    heldout: list[Pair] | None = None,
+) -> RunData:
     """Load a run's data.
 
     The held-out prompts do not depend on the run's seed, so that runs can be compared on them.
 
+    Args:
+        config: Says where the data are.
+        store: Where saved data sets are looked up.
+        pairs: Pairs that are in memory already, instead of the config's.
+        heldout: Held-out pairs likewise.
+
     Raises:
         DataError: A file or row cannot be used.
     """
-    pairs = load_pairs(config.data.data, store=store)
-    if config.data.heldout is not None:
+    pairs = pairs or load_pairs(config.data.data, store=store)
+    if heldout is not None:
+        train = pairs.pairs
+    elif config.data.heldout is not None:
         train, heldout = pairs.pairs, load_pairs(config.data.heldout, store=store).pairs
     else:
         train, heldout = split(

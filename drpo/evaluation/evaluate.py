@@ -16,14 +16,12 @@ import torch
 
 from drpo import metrics
 from drpo.config.run_config import RunConfig
-from drpo.config.settings import DataSettings
 from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
 from drpo.data.quality.near_duplicates import normalise
-from drpo.data.run_data import load_run_data
 from drpo.errors import DataError
 from drpo.evaluation.baselines import draw_best, kl_bound
-from drpo.evaluation.frontier import frontier
+from drpo.evaluation.frontier import Frontier, frontier
 from drpo.evaluation.judges import Answer, Judge, Match, recorded_judge
 from drpo.evaluation.policies import Contestant
 from drpo.evaluation.results import Duel, Evaluated, Evaluation, Row, keep_duels, keep_evaluated
@@ -50,7 +48,7 @@ class Terms:
 
 
 def evaluate(
-    store: Store,
+    store: Store | None,
     contestants: Sequence[Contestant],
     *,
     terms: Terms | None = None,
@@ -60,7 +58,7 @@ def evaluate(
     """Evaluate policies side by side and keep the results.
 
     Args:
-        store: Where data sets are looked up and results kept.
+        store: Where data sets are looked up and results kept; None keeps nothing.
         contestants: What to evaluate; the first one's held-out prompts, lengths, reward model and
             gold score serve for all.
         terms: Settings other than the first run's.
@@ -77,25 +75,28 @@ def evaluate(
     said = _terms_of(settings, first)
     for one in contestants:
         evaluated.append(_evaluate_one(one, first, settings, pairs, gold, judges, progress))
-        keep_evaluated(store, evaluated[-1], said)
+        if store is not None:
+            keep_evaluated(store, evaluated[-1], said)
     duels = _duels(evaluated, judges)
-    keep_duels(store, duels)
-    run_ids = dict.fromkeys(one.run_id for one in contestants)
-    frontiers = tuple(frontier(store, run_id) for run_id in run_ids)
+    frontiers: tuple[Frontier, ...] = ()
+    if store is not None:
+        keep_duels(store, duels)
+        run_ids = dict.fromkeys(one.run_id for one in contestants)
+        frontiers = tuple(frontier(store, run_id) for run_id in run_ids)
     return Evaluation(said, tuple(evaluated), tuple(duels), frontiers)
 
 
 def _common_prompts(
-    store: Store, contestants: Sequence[Contestant]
+    store: Store | None, contestants: Sequence[Contestant]
 ) -> tuple[list[Pair], GoldScorer | None]:
     """The first contestant's held-out pairs, less those whose prompt another was trained on."""
-    own = load_run_data(contestants[0].config, store)
+    own = contestants[0].run_data(store)
     trained: set[str] = set()
-    seen = [_division(contestants[0].config)]
+    seen = [contestants[0].division]
     for other in contestants[1:]:
-        if _division(other.config) not in seen:
-            seen.append(_division(other.config))
-            theirs = load_run_data(other.config, store)
+        if other.division not in seen:
+            seen.append(other.division)
+            theirs = other.run_data(store)
             # As in training: resets into demonstrations count, and spelling does not.
             trained |= {normalise(pair.prompt) for pair in (*theirs.train, *theirs.demonstrations)}
     pairs = [pair for pair in own.heldout if normalise(pair.prompt) not in trained]
@@ -106,11 +107,6 @@ def _common_prompts(
             "was trained on. Compare runs of the same data, or give them one held-out file."
         )
     return pairs, own.gold
-
-
-def _division(config: RunConfig) -> tuple[DataSettings, int]:
-    """What decides which prompts a run is trained on."""
-    return config.data, config.evaluation.eval_seed
 
 
 def _settings(first: Contestant, terms: Terms) -> RunConfig:
@@ -139,7 +135,13 @@ def _evaluate_one(
     progress: Progress,
 ) -> Evaluated:
     progress(f"loading {one.key}", 0, 0)
-    models = load_models(settings, policy=one.origin, reward_model=first.reward_model, gold=gold)
+    models = load_models(
+        settings,
+        policy=one.origin,
+        reward_model=first.reward_model,
+        gold=gold,
+        reward=first.reward,
+    )
     held = HeldOut(models, pairs, settings)
     start = held.draw(models.policy, tick=lambda done, total: progress("start policy", done, total))
     if one.policy != one.origin:
@@ -174,8 +176,8 @@ def _rows(
     models: Models, held: HeldOut, drawn: MeasuredCompletions, start: MeasuredCompletions
 ) -> list[Row]:
     offline = [offline_completion(models.vocabulary, held.pairs[t.item], t) for t in held.offline]
-    # Without a reward model the scores are the gold ones, and no learned score is known.
-    learned = models.learned is not None
+    # Where the scores are the gold ones, no learned score is known.
+    learned = models.reward is not models.gold
     chosen = _answers(
         offline,
         models.reward.score(offline).tolist(),

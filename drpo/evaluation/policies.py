@@ -7,8 +7,10 @@ from pathlib import Path
 
 from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
+from drpo.data.run_data import RunData, load_run_data
 from drpo.errors import RunError
 from drpo.evaluation.storage import standing_step
+from drpo.modeling.scorers import Scorer
 from drpo.rl.checkpoint import policies
 from drpo.store import Store, run_folder
 
@@ -29,6 +31,10 @@ class Contestant:
     origin: str
     """The start policy: what KL is measured to."""
     reward_model: str | None
+    reward: Scorer | None = None
+    """What it was trained to raise, where that was neither a reward model nor the gold score."""
+    data: RunData | None = None
+    """Its pairs, where they are in no file or library."""
 
     @property
     def key(self) -> str:
@@ -40,6 +46,15 @@ class Contestant:
         """Answers drawn for each one that is kept."""
         picks = self.config.run.method == "best_of_n" and self.step > 0
         return self.config.stages.best_of_n if picks else 1
+
+    def run_data(self, store: Store | None) -> RunData:
+        """Its pairs, from memory or from where its settings say."""
+        return self.data or load_run_data(self.config, store)
+
+    @property
+    def division(self) -> tuple[object, ...]:
+        """What decides which prompts it was trained on: equal for two, they share them."""
+        return self.config.data, self.config.evaluation.eval_seed, id(self.data)
 
 
 def contestant(store: Store, text: str) -> Contestant:
@@ -59,19 +74,31 @@ def contestant(store: Store, text: str) -> Contestant:
     folder = run_folder(run.id)
     if wanted and not wanted.isdigit():
         raise RunError(f"{text!r}: expected a step number behind @, got {wanted!r}.")
-    kept = _kept(config, folder)
+    kept = kept_policies(config, folder)
     if not kept:
         raise RunError(
             f"{run.id} has kept no policy to evaluate (method {config.run.method}, status "
             f"{run.status}); wait for its first evaluation, or choose another run."
         )
     step = int(wanted) if wanted else standing_step(run, [step for step in kept if step > 0])
+    return contestant_of(run.id, run.name, config, folder, step)
+
+
+def contestant_of(
+    run_id: str, name: str, config: RunConfig, folder: Path, step: int | None
+) -> Contestant:
+    """A run's policy of one step.
+
+    Raises:
+        RunError: The run keeps none of that step.
+    """
+    kept = kept_policies(config, folder)
     if step is None or step not in kept:
         raise RunError(
-            f"{run.id} kept its policy at steps {', '.join(map(str, sorted(kept)))}; got {step}."
+            f"{run_id} kept its policy at steps {', '.join(map(str, sorted(kept)))}; got {step}."
         )
     return Contestant(
-        run.id, run.name, config, step, kept[step], _origin(config, folder), _reward(config, folder)
+        run_id, name, config, step, kept[step], _origin(config, folder), _reward(config, folder)
     )
 
 
@@ -89,8 +116,8 @@ def _reward(config: RunConfig, folder: Path) -> str | None:
     return config.models.reward_model
 
 
-def _kept(config: RunConfig, folder: Path) -> dict[int, str]:
-    """Every policy that can answer, by step; step 0 is the start policy."""
+def kept_policies(config: RunConfig, folder: Path) -> dict[int, str]:
+    """Every policy of a run that can answer, by step; step 0 is the start policy."""
     origin = _origin(config, folder)
     if config.run.method in UPDATING:
         kept = {step: str(path) for step, path in policies(folder / "checkpoints").items()}

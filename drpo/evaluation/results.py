@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drpo.evaluation.frontier import Frontier
 from drpo.evaluation.judges import Answer
@@ -13,6 +13,9 @@ from drpo.evaluation.policies import Contestant
 from drpo.evaluation.storage import COMPARISON_KIND, KIND, comparison_key
 from drpo.evaluation.winrate import WinRate
 from drpo.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Duel = tuple[str, str, WinRate]
 """Keys of subject and opponent, and the win rate as one judge saw it."""
@@ -81,6 +84,45 @@ class Evaluation:
             ],
             "frontiers": [one.to_dict() for one in self.frontiers],
         }
+
+    def figures(self) -> pd.DataFrame:
+        """Return means over the held-out prompts as a table, standard errors as `_se`.
+
+        Returns:
+            Two rows a run, by `run` and `policy`: its start policy and the one evaluated. Scores
+            and gold in their own units, KL in nats per answer, lengths in tokens, shares from 0
+            to 1.
+        """
+        import pandas as pd
+
+        rows = {}
+        for one in self.contestants:
+            rows[one.contestant.run_id, "start"] = one.start_figures
+            rows[one.contestant.run_id, f"step {one.contestant.step}"] = one.figures
+        frame = pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(list(rows)))
+        return frame.rename_axis(index=["run", "policy"])
+
+    def win_rates(self) -> pd.DataFrame:
+        """Return how often each policy was preferred, as one row a run, opponent and judge.
+
+        Returns:
+            `value` is the share of prompts won, a tie counted half, `low` and `high` its 95 %
+            interval; `against` is "start" (its start policy), "chosen" (the data's chosen answers)
+            or another run.
+        """
+        import pandas as pd
+
+        rates = [
+            (one.contestant.key, opponent, rate)
+            for one in self.contestants
+            for opponent, rate in one.win_rates
+        ]
+        return pd.DataFrame(
+            [
+                {"run": subject, "against": other, **rate.to_dict()}
+                for subject, other, rate in (*rates, *self.duels)
+            ]
+        )
 
 
 def keep_evaluated(store: Store, found: Evaluated, terms: Mapping[str, Any]) -> None:

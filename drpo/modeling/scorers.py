@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from drpo.data.gold_reward import GoldScorer
+from drpo.errors import RewardError
 from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_loading import context_length
 from drpo.modeling.pair_encoding import keep_end, pad_rows
@@ -91,3 +93,47 @@ class GoldScores:
         return torch.tensor(
             [float("nan") if a.facts is None else self.gold(a.text, a.facts) for a in completions]
         )
+
+
+RewardFunction = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
+"""Prompts and whole answers, reset prefixes included, as text -> one score an answer."""
+
+
+@dataclass(frozen=True)
+class FunctionScorer:
+    """Scores by a Python function, which may be any rule, program or service."""
+
+    function: RewardFunction
+
+    @property
+    def name(self) -> str:
+        """The function as the run's record calls it."""
+        kind = type(self.function)
+        module = getattr(self.function, "__module__", kind.__module__)
+        return f"{module}.{getattr(self.function, '__qualname__', kind.__qualname__)}"
+
+    def score(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
+        """Return the function's score of each completion.
+
+        Raises:
+            RewardError: It returned another number of scores, or one that is no finite number.
+        """
+        prompts, texts = [c.prompt for c in completions], [c.text for c in completions]
+        found = list(self.function(prompts, texts))
+        if len(found) != len(texts):
+            raise RewardError(
+                f"The reward function {self.name} was given {len(texts)} answers and returned "
+                f"{len(found)} scores; expected one score an answer, in their order."
+            )
+        scores = []
+        for at, value in enumerate(found):
+            try:
+                scores.append(float(value))
+            except (TypeError, ValueError):
+                scores.append(math.nan)
+            if not math.isfinite(scores[-1]):
+                raise RewardError(
+                    f"The reward function {self.name} scored an answer {value!r}; expected a "
+                    f"finite number. The answer: {texts[at][:200]!r}, to {prompts[at][-200:]!r}."
+                )
+        return torch.tensor(scores)

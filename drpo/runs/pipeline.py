@@ -257,6 +257,7 @@ def _measure_reward_model(models: Models, heldout: list[Pair], observer: RunObse
     pairs = heldout[:RM_PAIRS]
     observer.progress("reward model accuracy", 0, len(pairs))
     accuracy, error = baselines.accuracy_of(models.learned, pairs, models)
+    observer.progress("reward model accuracy", len(pairs), len(pairs))
     observer.metrics(
         0, {metrics.EVAL_RM_ACCURACY: accuracy, metrics.error_of(metrics.EVAL_RM_ACCURACY): error}
     )
@@ -270,8 +271,10 @@ def export(config: RunConfig, folder: Path, out: Path) -> int | None:
 
     Raises:
         CheckpointError: Nothing is saved yet.
-        RunError: The method trains no policy.
+        RunError: The folder is in use, or the run's method trains no model.
     """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists and is not an empty folder; choose another.")
     method = config.run.method
     if method == "best_of_n":
         raise RunError("Best-of-n trains nothing; its model is the start policy itself.")

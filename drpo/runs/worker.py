@@ -183,8 +183,6 @@ def export(run_id: str, out: Path, store: Store) -> None:
     """
     from drpo.runs import pipeline
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} exists and is not an empty folder; choose another.")
     run = store.runs.get(run_id)
     step = pipeline.export(RunConfig.from_nested(run.config), run_folder(run_id), out)
     record = {

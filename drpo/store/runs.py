@@ -23,6 +23,12 @@ SOURCES = ("data", "heldout", "demonstrations")
 """Settings that may name a saved data set."""
 
 
+def new_id(name: str) -> str:
+    """An id for a new run, made from its name: readable and unique."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "run"
+    return f"{slug}-{secrets.token_hex(3)}"
+
+
 class Runs:
     """The runs table."""
 
@@ -50,9 +56,8 @@ class Runs:
             RunError: There is a run of the given id already.
         """
         name = config.run.name or f"{config.run.method}-{time.strftime('%m%d-%H%M%S')}"
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "run"
         run = Run(
-            id=run_id or f"{slug}-{secrets.token_hex(3)}",
+            id=run_id or new_id(name),
             name=name,
             config=self.pinned(config).model_dump(mode="json"),
             sweep_id=sweep_id,

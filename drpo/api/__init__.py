@@ -1,0 +1,1 @@
+"""What `import drpo` offers a script or a notebook; `drpo/__init__.py` names it, lazily."""
