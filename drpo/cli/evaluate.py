@@ -56,8 +56,7 @@ def evaluate_runs(
     if len({one.key for one in contestants}) < len(contestants):
         raise RunError("A run is named twice at the same step; name each once.")
     line = ProgressLine()
-    settings = contestants[0].config.evaluation
-    chat = _chat(store, judge or settings.judge, judge_model or settings.judge_model, line)
+    chat = _chat(store, judge, judge_model, line)
     if chat is not None:
         chat.workers = judge_workers
 

@@ -269,10 +269,6 @@ class EvaluationSettings(Group):
         ge=1,
         le=200,
     )
-    judge: str | None = setting(
-        None, "Base URL of an OpenAI-compatible chat endpoint that `drpo eval` asks, too."
-    )
-    judge_model: str | None = setting(None, "Model name asked for at that endpoint.")
 
 
 class RunSettings(Group):

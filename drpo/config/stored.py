@@ -7,7 +7,10 @@ from typing import Any
 
 from drpo.config.methods import NO_RESETS, UPDATING, resets
 
-RETIRED: Mapping[str, str] = {}
+RETIRED: Mapping[str, str] = {
+    "judge": "name a chat judge where runs are evaluated: `drpo eval RUN --judge URL`.",
+    "judge_model": "name its model where runs are evaluated: `drpo eval RUN --judge-model NAME`.",
+}
 """Settings that are no more, each with a sentence on what holds instead. Runs, sweeps and pilots
 stored with them open as ever; whoever gives one anew is told the sentence."""
 

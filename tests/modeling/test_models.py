@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import tiny_model
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from tokenizers import processors
 from toy import RecordingObserver, toy_config, toy_pairs, tuned_adapter
@@ -148,6 +149,13 @@ def test_lora_weights_are_drawn_from_the_run_s_seed(model_folder, reward_folder)
     torch.manual_seed(2)
     assert torch.equal(adapters(0), first)
     assert not torch.equal(adapters(1), first)
+
+
+def test_adapters_are_scaled_by_alpha_over_rank(model_folder, reward_folder):
+    asked = toy_config(model_folder(), reward_folder, lora_rank=2, lora_alpha=12.0)
+    layers = [m for m in load_models(asked).policy.modules() if isinstance(m, LoraLayer)]
+    assert layers
+    assert {scale for layer in layers for scale in layer.scaling.values()} == {6.0}
 
 
 def test_the_critic_may_start_from_the_reward_model(model_folder, reward_folder):

@@ -44,6 +44,15 @@ def test_every_run_sees_the_same_prompts_and_noise(models, config):
     assert not torch.equal(moved.noise, one.noise)
 
 
+def test_at_temperature_zero_the_noise_decides_nothing(models, config):
+    def answers(**settings):
+        heldout = HeldOut(models, toy_pairs(9), config.replace(**settings))
+        return [completion.ids for completion in heldout.draw(models.policy).completions]
+
+    assert answers(eval_temperature=0.0) == answers(eval_temperature=0.0, eval_seed=1)
+    assert answers(eval_temperature=1.0) != answers(eval_temperature=1.0, eval_seed=1)
+
+
 def test_a_prompt_is_asked_once_and_at_most_as_many_as_configured(models, config):
     heldout = HeldOut(models, [*toy_pairs(4), *toy_pairs(9)], config)
     assert [pair.prompt for pair in heldout.pairs] == [pair.prompt for pair in toy_pairs(6)]

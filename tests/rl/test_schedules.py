@@ -181,6 +181,19 @@ def test_ppo_never_resets_whatever_the_setting():
     assert scheduled.at(0, 11) == 0.0
 
 
+def test_a_falling_reset_probability_ends_where_the_config_says():
+    asked = config(reset_prob=0.9, reset_schedule="linear", reset_prob_final=0.3)
+    scheduled = reset_probability(asked)
+    assert (scheduled.at(0, 11), scheduled.at(10, 11)) == (0.9, pytest.approx(0.3))
+
+
+def test_the_adaptive_brake_has_the_target_and_the_horizon_of_the_config():
+    asked = config(kl_coef=0.1, kl_schedule="adaptive", kl_target=2.0, kl_horizon=500)
+    scheduled = kl_coefficient(asked)
+    scheduled.learn(kl=2.2, episodes=250)  # error .1 over half a horizon
+    assert scheduled.at(1, 11) == pytest.approx(0.1 * 1.05)
+
+
 def test_scheduled_values_are_built_from_the_config():
     asked = config(kl_coef=0.3, kl_schedule="linear", kl_coef_final=0.1, reset_prob=0.4)
     assert kl_coefficient(asked).at(10, 11) == pytest.approx(0.1)
