@@ -4,11 +4,9 @@ import time
 
 import pytest
 import screen_material
-from screens import _nothing_cached, problems, shown, visit
+from screens import problems, shown, visit
 
 from drpo.dashboard.state import metric_series
-
-__all__ = ["_nothing_cached"]
 
 PAGES = ("home", "launch", "live", "resets", "sweep", "compare", "playground")
 
