@@ -3,6 +3,7 @@
 import streamlit as st
 
 from drpo.dashboard import client
+from drpo.dashboard.components import data_problems
 from drpo.dashboard.screens.data import cleaning_view, report_view, upload_view, versions_view
 from drpo.i18n import t
 
@@ -22,7 +23,7 @@ else:
             st.rerun()
     if upload_view.watch(upload, "check"):
         report = uploads.report(upload)
-        report_view.show_verdict(report)
+        data_problems.show_readiness(report)
         report_view.show_counts(report)
         problems, pictures, resets, rows, mapping = st.tabs(
             [
@@ -34,7 +35,7 @@ else:
             ]
         )
         with problems:
-            report_view.show_problems(report)
+            data_problems.show_problems(report)
             report_view.offer_downloads(report)
         with pictures:
             report_view.show_pictures(report)

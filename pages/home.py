@@ -4,11 +4,10 @@ import streamlit as st
 
 from drpo.dashboard import client, navigation
 from drpo.dashboard.client.store import store
-from drpo.dashboard.components import alarm_cards
+from drpo.dashboard.components import alarm_cards, launch_actions
 from drpo.dashboard.components.lock_demo import why_resets_work
 from drpo.dashboard.components.run_table import run_table
 from drpo.dashboard.screens.home.reset_diagram import show_reset_drawing
-from drpo.dashboard.screens.launch import actions
 from drpo.i18n import t
 
 st.title(t("home.title"))
@@ -19,7 +18,7 @@ with text:
     st.markdown("\n".join(f"1. {t(f'home.what_{number}')}" for number in (1, 2, 3, 4)))
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if st.button(t("home.demo"), type="primary", key="demo", icon=":material/play_arrow:"):
-            actions.run_demo()
+            launch_actions.run_demo()
         if navigation.exists("data"):
             st.page_link(navigation.path("data"), label=t("home.own"), icon=":material/upload:")
     st.caption(t("home.demo_help"))
@@ -33,8 +32,8 @@ for place, story in zip(st.columns(2, gap="medium"), client.runs.STORIES.values(
         st.write(t(f"home.story_{story.name}_text"))
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button(t("home.story_start"), key=f"start_{story.name}"):
-                actions.run_story(story)
-            earlier = actions.last_story(story)
+                launch_actions.run_story(story)
+            earlier = launch_actions.last_story(story)
             if earlier:
                 st.page_link(
                     navigation.path("live"),

@@ -3,9 +3,17 @@
 import streamlit as st
 
 from drpo.dashboard.client.config import RunConfig
+from drpo.dashboard.components import launch_actions
 from drpo.dashboard.components.notices import show_problem
 from drpo.dashboard.components.run_choice import asked_for
-from drpo.dashboard.screens.launch import actions, form
+from drpo.dashboard.components.run_inputs import (
+    INPUTS,
+    choose_input,
+    known_inputs,
+    settings_of,
+    starting_points,
+)
+from drpo.dashboard.screens.launch import form
 from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
@@ -13,20 +21,20 @@ from drpo.i18n import t
 st.title(t("launch.title"))
 st.write(t("launch.lead"))
 
-points = form.starting_points(asked_for("start"))
+points = starting_points(asked_for("start"))
 url_state.recall("start", list(points), next(iter(points)))
 point = st.selectbox(t("launch.start"), list(points), key="start", format_func=points.get)
 url_state.record("start", point)
-base = form.settings_of(point)
+base = settings_of(point)
 # Widgets of another starting point are other widgets: each begins at its own values.
 values = base | form.from_url(base)
 
 st.subheader(t("launch.material"))
-known = form.material()
+known = known_inputs()
 chosen: dict[str, object] = {}
 with st.grid(2, min_column_width=280):
-    for leaf in form.MATERIAL:
-        chosen[leaf] = form.choose_material(leaf, values[leaf], known[leaf], key=f"{point}_{leaf}")
+    for leaf in INPUTS:
+        chosen[leaf] = choose_input(leaf, values[leaf], known[leaf], key=f"{point}_{leaf}")
 
 st.subheader(t("launch.settings"))
 chosen |= form.main_settings(values, key=point)
@@ -45,10 +53,10 @@ except DrpoError as error:
 form.show_estimate(config)
 if st.button(t("launch.launch"), type="primary", key="launch", icon=":material/rocket_launch:"):
     try:
-        run = actions.launch(config)
+        run = launch_actions.launch(config)
     except DrpoError as error:
         show_problem(error)
     else:
-        actions.watch(run.id)
+        launch_actions.watch(run.id)
 st.caption(t("launch.command"))
 st.code(form.command_line_of(config), language=None, wrap_lines=True)

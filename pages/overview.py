@@ -3,12 +3,14 @@
 import streamlit as st
 
 from drpo.dashboard import navigation
-from drpo.dashboard.client.analysis import verdict_of
+from drpo.dashboard.client.analysis import verdict_of, verdict_words
 from drpo.dashboard.client.store import store
+from drpo.dashboard.components.hero import show_key_figures, show_lines
 from drpo.dashboard.components.lock_demo import why_resets_work
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.screens.live.replay import replay
+from drpo.dashboard.components.verdict_summary import key_figures, risk_lines, show_verdict
 from drpo.dashboard.screens.overview import view
+from drpo.dashboard.screens.overview.replay import replay
 from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import t
 
@@ -54,12 +56,12 @@ if presenting:
     if feed.measured:
         replay(verdict, feed, feed.events, key="stage", stage=True)
     else:
-        view.hero(verdict)
+        show_verdict(verdict)
     st.stop()
 
 view.state(verdict)
-view.hero(verdict)
-view.numbers(view.cards(verdict))
+show_verdict(verdict)
+show_key_figures(key_figures(verdict))
 if feed.measured:
     st.subheader(t("overview.picture"))
     replay(verdict, feed, feed.events, key="replay")
@@ -67,10 +69,10 @@ if feed.measured:
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.subheader(t("overview.risked"))
-    view.listed(view.risk_lines(verdict))
+    show_lines(risk_lines(verdict))
 with right:
     st.subheader(t("overview.cost"))
-    view.listed(view.cost_lines(verdict))
+    show_lines([(verdict_words.cost_told(verdict.cost), False)])
 
 st.subheader(t("overview.deeper"))
 with st.container(horizontal=True):

@@ -8,9 +8,10 @@ import streamlit as st
 from drpo.dashboard import navigation, report
 from drpo.dashboard.client.analysis import verdict_of
 from drpo.dashboard.client.store import store
+from drpo.dashboard.components.hero import show_key_figures
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.screens.overview import view
+from drpo.dashboard.components.verdict_summary import key_figures, show_verdict
 from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import LANGUAGES, language, t
 
@@ -83,6 +84,6 @@ for run_id in chosen:
     if len(chosen) > 1:
         st.text(runs[run_id].name)
     verdict = verdict_of(store(), runs[run_id])
-    view.hero(verdict)
+    show_verdict(verdict)
     if len(chosen) == 1:
-        view.numbers(view.cards(verdict))
+        show_key_figures(key_figures(verdict))

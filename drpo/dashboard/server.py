@@ -15,10 +15,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-log = logging.getLogger(__name__)
+from drpo.dashboard.assets import PLOTLY_URL
 
-PLOTLY_URL = f"/assets/plotly-{plotly.__version__}.min.js"
-"""The version is in the name, so that a browser may keep the file for good."""
+log = logging.getLogger(__name__)
 
 HEADERS = {
     # Text of unknown origin is shown as text; should that ever fail, nothing may be fetched or run.

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import plotly
+
 ASSETS = Path(__file__).parent
+PLOTLY_URL = f"/assets/plotly-{plotly.__version__}.min.js"
+"""The version is in the name, so that a browser may keep the file for good."""
 
 
 def read_assets(*names: str) -> str:

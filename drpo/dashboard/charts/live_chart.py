@@ -11,9 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.assets import read_assets
+from drpo.dashboard.assets import PLOTLY_URL, read_assets
 from drpo.dashboard.charts.palette import COLOURS
-from drpo.dashboard.server import PLOTLY_URL
 from drpo.i18n import t
 
 _CHART = st.components.v2.component(

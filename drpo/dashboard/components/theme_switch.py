@@ -15,9 +15,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from drpo.dashboard.assets import read_assets
+from drpo.dashboard.assets import PLOTLY_URL, read_assets
 from drpo.dashboard.charts.palette import COLOURS
-from drpo.dashboard.server import PLOTLY_URL
 from drpo.i18n import language, t
 
 _SWITCH = st.components.v2.component(

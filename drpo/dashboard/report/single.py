@@ -12,9 +12,9 @@ from drpo.dashboard.client.evaluation import overoptimization, points
 from drpo.dashboard.client.store import Run, SampleRow, Store
 from drpo.dashboard.components.run_status import axis_end
 from drpo.dashboard.components.sample_cards import Card, offline, written
+from drpo.dashboard.components.verdict_summary import key_figures, risk_lines
 from drpo.dashboard.report import parts
 from drpo.dashboard.report.blocks import Answers, Block, Facts, Picture, Report, Section, Text
-from drpo.dashboard.screens.overview import view
 from drpo.dashboard.state.metric_series import Feed
 from drpo.i18n import LANGUAGES, language, spoken, t
 from drpo.i18n.format import count, duration, number
@@ -55,12 +55,10 @@ def verdict_blocks(verdict: Verdict) -> list[Block]:
                 blocks.append(Text(say.sentence(verdict), "note"))
     if verdict.main is not None:
         blocks.append(Text(f"{say.judged_by(verdict)} {say.tally(verdict.main)}"))
-    cards = view.cards(verdict)
-    if cards:
-        blocks.append(Facts([(card.label, card.value, card.note) for card in cards]))
-    blocks += [
-        Text(text, "warning" if alarm else "plain") for text, alarm in view.risk_lines(verdict)
-    ]
+    figures = key_figures(verdict)
+    if figures:
+        blocks.append(Facts([(one.label, one.value, one.note) for one in figures]))
+    blocks += [Text(text, "warning" if alarm else "plain") for text, alarm in risk_lines(verdict)]
     blocks.append(Text(f"{t('overview.cost')}: {say.cost_told(verdict.cost)}"))
     if verdict.run.error:
         blocks.append(Text(verdict.run.error, "warning"))

@@ -9,9 +9,9 @@ import streamlit as st
 
 from drpo.dashboard import client
 from drpo.dashboard.client.data import BY_ROW, SHAPES, Contradictions, Repeats, check_name
+from drpo.dashboard.components import launch_actions, run_inputs
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.screens.data import upload_view
-from drpo.dashboard.screens.launch import actions, form
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import format, t
@@ -74,7 +74,7 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
 
 def model_form(upload: str) -> None:
     """Count in a model's tokens, or measure how likely it finds the answers."""
-    models = form.material()["policy"]
+    models = run_inputs.known_inputs()["policy"]
     asked = client.data.uploads().report_options(upload)
     known = list(dict.fromkeys([*([asked["model"]] if asked.get("model") else []), *models]))
     model = st.selectbox(
@@ -85,7 +85,7 @@ def model_form(upload: str) -> None:
         index=known.index(asked["model"]) if asked.get("model") else None,
         help=t("data.model_help"),
         placeholder=t("data.model_choose"),
-        format_func=form.short_name,
+        format_func=run_inputs.short_name,
     )
     with st.container(horizontal=True):
         counted = st.button(t("data.count_tokens"), key="data_count", disabled=not model)
@@ -163,4 +163,4 @@ def show_saved(upload: str) -> None:
         ),
     )
     if st.button(t("data.launch"), key="data_launch", icon=":material/rocket_launch:"):
-        actions.launch_form_with(f"{saved['name']}:{saved['version']}")
+        launch_actions.launch_form_with(f"{saved['name']}:{saved['version']}")

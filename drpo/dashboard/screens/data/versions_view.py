@@ -12,8 +12,8 @@ import streamlit as st
 from drpo.dashboard import client
 from drpo.dashboard.client.data import FORMATS, compare_versions, export_version
 from drpo.dashboard.client.store import Dataset, store
+from drpo.dashboard.components import launch_actions
 from drpo.dashboard.components.notices import notice, show_problem
-from drpo.dashboard.screens.launch import actions
 from drpo.dashboard.state.language import moment
 from drpo.errors import DrpoError
 from drpo.i18n import format, t
@@ -88,7 +88,7 @@ def _actions(version: Dataset) -> None:
             icon=":material/download:",
         )
         if st.button(t("data.launch"), key="version_launch"):
-            actions.launch_form_with(f"{version.name}:{version.version}")
+            launch_actions.launch_form_with(f"{version.name}:{version.version}")
         with st.popover(t("data.delete")):
             if st.button(t("data.delete_sure"), key="data_delete"):
                 _delete(version)

@@ -11,12 +11,9 @@ import streamlit as st
 from drpo.dashboard import client, navigation
 from drpo.dashboard.client.pilot import Pilot
 from drpo.dashboard.client.store import store
-from drpo.dashboard.components import forms
+from drpo.dashboard.components import data_problems, forms, run_inputs
+from drpo.dashboard.components.hero import KeyFigure, show_key_figures
 from drpo.dashboard.components.notices import show_problem
-from drpo.dashboard.screens.data import report_view
-from drpo.dashboard.screens.launch import form
-from drpo.dashboard.screens.overview import view
-from drpo.dashboard.screens.overview.view import Card
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count, number
@@ -26,12 +23,12 @@ def data(one: Pilot) -> None:
     """Step 1: which pairs and models, and what is in the pairs."""
     st.write(t("pilot.data_lead"))
     fixed = any(member.run for member in client.pilot.members(one))
-    known = form.material()
+    known = run_inputs.known_inputs()
     if fixed:
         st.caption(t("pilot.data_fixed"))
         values = {
-            forms.label(leaf): form.short_name(str(one.settings[leaf]))
-            for leaf in form.MATERIAL
+            forms.label(leaf): run_inputs.short_name(str(one.settings[leaf]))
+            for leaf in run_inputs.INPUTS
             if one.settings.get(leaf)
         }
         st.dataframe(pd.DataFrame([values]), hide_index=True)
@@ -49,14 +46,14 @@ def data(one: Pilot) -> None:
 def _choose(one: Pilot, known: dict[str, list[str]]) -> Pilot:
     chosen: dict[str, Any] = {}
     with st.grid(2, min_column_width=280):
-        for leaf in form.MATERIAL:
+        for leaf in run_inputs.INPUTS:
             value, key = one.settings.get(leaf), f"{one.id}_{leaf}"
             if leaf == "heldout":
                 # A held-out file belongs to its data: other pairs set their own prompts apart. A
                 # field keeps what it holds, so each data set has a held-out field of its own.
                 value = value if chosen["data"] == one.settings["data"] else None
                 key = f"{key}_{chosen['data']}"
-            chosen[leaf] = form.choose_material(leaf, value, known[leaf], key=key)
+            chosen[leaf] = run_inputs.choose_input(leaf, value, known[leaf], key=key)
     if not chosen["data"] or not chosen["policy"]:
         return one
     if all(one.settings.get(leaf) == value for leaf, value in chosen.items()):
@@ -94,12 +91,12 @@ def _checked(path: str, _changed: float, policy: str, response_length: int) -> d
 
 
 def _show_report(report: dict[str, Any]) -> None:
-    report_view.show_verdict(report)
+    data_problems.show_readiness(report)
     counts, resets = report["counts"], report["resets"] or {}
-    cards = [
-        Card(t("pilot.pairs"), count(counts["pairs"]), ""),
-        Card(t("pilot.prompts"), count(counts["prompts"]), ""),
-        Card(
+    figures = [
+        KeyFigure(t("pilot.pairs"), count(counts["pairs"]), ""),
+        KeyFigure(t("pilot.prompts"), count(counts["prompts"]), ""),
+        KeyFigure(
             t("pilot.problems"),
             count(len(report["blockers"]) + len(report["warnings"])),
             t("pilot.problems_help"),
@@ -109,15 +106,15 @@ def _show_report(report: dict[str, Any]) -> None:
     if resets:
         per = resets["positions"] / max(1, resets["answers"])
         unit = t("pilot.unit_tokens" if resets["unit"] == "tokens" else "pilot.unit_words")
-        cards.append(
-            Card(
+        figures.append(
+            KeyFigure(
                 t("pilot.starts"),
                 count(resets["positions"]),
                 t("pilot.starts_help", per=number(per), unit=unit),
                 meaning="reset",
             )
         )
-    view.numbers(cards)
+    show_key_figures(figures)
     if report["blockers"] or report["warnings"]:
         with st.expander(t("pilot.problems")):
-            report_view.show_problems(report)
+            data_problems.show_problems(report)

@@ -23,8 +23,8 @@ from drpo.dashboard.client.analysis import (
 from drpo.dashboard.client.analysis import verdict_words as say
 from drpo.dashboard.client.config import RunConfig
 from drpo.dashboard.client.pilot import ARMS, CHOICES, ArmResult, Pilot, PilotResult, scale_cost
+from drpo.dashboard.components.hero import KeyFigure, draw_hero, gauge, show_key_figures
 from drpo.dashboard.components.notices import notice, show_problem
-from drpo.dashboard.screens.overview import view
 from drpo.dashboard.screens.pilot.view import clock
 from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.relabel import relabel
@@ -82,9 +82,9 @@ def _hero(result: PilotResult) -> None:
         told = say.preferred(result.head_to_head, "plain")
         parts += [
             f'<p class="by">{html.escape(told)}</p>',
-            view.gauge(result.head_to_head, t("pilot.arm_plain"), t("pilot.arm_resets")),
+            gauge(result.head_to_head, t("pilot.arm_plain"), t("pilot.arm_resets")),
         ]
-    view.draw_hero(meaning, parts)
+    draw_hero(meaning, parts)
 
 
 def effect_sentence(result: PilotResult) -> str:
@@ -289,7 +289,7 @@ def _scale(one: Pilot, result: PilotResult, *, plain: bool) -> dict[str, float]:
             high=duration(cost.high),
             episodes=count(cost.episodes),
         )
-        view.numbers([view.Card(t("pilot.scale_cost"), duration(cost.seconds), ranged)])
+        show_key_figures([KeyFigure(t("pilot.scale_cost"), duration(cost.seconds), ranged)])
         st.caption(t("pilot.scale_help"))
     return {
         "updates": float(updates),

@@ -15,7 +15,7 @@ from drpo.dashboard import client, navigation
 from drpo.dashboard.client.pilot import STEPS, Member, Pilot
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import guarded, show_problem
-from drpo.dashboard.screens.launch import form
+from drpo.dashboard.components.run_inputs import settings_of, starting_points
 from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
@@ -45,7 +45,7 @@ def begin() -> None:
             )
             st.text(f"{one.name} · {_state(one)}")
     st.subheader(t("pilot.begin"))
-    every = form.starting_points()
+    every = starting_points()
     samples = {point: name for point, name in every.items() if point.startswith("sample-")}
     points = samples or every
     relabel("begin_from")
@@ -63,7 +63,7 @@ def begin() -> None:
         begun = st.form_submit_button(t("pilot.begin"), type="primary")
     if begun:
         try:
-            made = client.pilot.create(name, shared_settings(form.settings_of(point)))
+            made = client.pilot.create(name, shared_settings(settings_of(point)))
         except DrpoError as error:
             show_problem(error)
             return

@@ -9,7 +9,7 @@ from drpo.dashboard.client.config import RunConfig, leaves
 from drpo.dashboard.client.sweep import NOT_AXES, Axis, SweepPlan, parse_seeds
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import show_problem
-from drpo.dashboard.screens.launch import form
+from drpo.dashboard.components.run_inputs import settings_of, starting_points
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
@@ -26,7 +26,7 @@ FIRST = {
 
 def plan_form() -> str | None:
     """Draw the form; returns the new sweep's id when it was started just now."""
-    points = form.starting_points()
+    points = starting_points()
     points.pop("blank", None)
     for key in ("sweep_base", "sweep_kind"):
         relabel(key)
@@ -51,7 +51,7 @@ def plan_form() -> str | None:
     texts = _axes(str(kind))
     seeds, options = _plan_settings(str(kind))
     try:
-        base = RunConfig.of(**form.settings_of(point))
+        base = RunConfig.of(**settings_of(point))
         axes = tuple(Axis.parse(f"{leaf}={text}") for leaf, text in texts.items())
         plan = SweepPlan.of(base, axes=axes, kind=kind, seeds=parse_seeds(seeds), **options)
     except DrpoError as error:
