@@ -5,7 +5,7 @@ from __future__ import annotations
 from drpo.analysis.head_to_head import Call, Change, Comparison
 from drpo.analysis.verdict import Cost, Risk, Verdict
 from drpo.i18n import t
-from drpo.i18n.format import MINUS, THIN, count, duration, number
+from drpo.i18n.format import THIN, bare, count, duration, number
 from drpo.stats.intervals import Interval
 
 SYMBOL: dict[Call | None, str] = {"better": "▲", "worse": "▼", "open": "◆", None: "○"}
@@ -136,8 +136,3 @@ def cost_told(cost: Cost) -> str:
 def percent(value: float | None) -> str:
     """A share in whole per cent."""
     return "–" if value is None else f"{bare(value)}{THIN}%"
-
-
-def bare(value: float | None) -> str:
-    """A share in whole per cent without the sign; for the lower end of a range."""
-    return "–" if value is None else f"{100 * value:.0f}".replace("-", MINUS)

@@ -7,6 +7,7 @@ asked for, and what needs torch runs in a worker or is imported by the one comma
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command; exit 1 when it cannot be done, 2 when it was not understood."""
     words = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in words
+    _print_whatever_comes()
     try:
         code = get_command(app).main(words, standalone_mode=False)
     except DrpoError as error:
@@ -64,6 +66,13 @@ def main(arguments: list[str] | None = None) -> None:
         _complain("Interrupted.", as_json, 130)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_whatever_comes() -> None:
+    """A sign that a terminal's old encoding lacks is shown as a question mark and stops nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _complain(sentence: str, as_json: bool, code: int) -> None:

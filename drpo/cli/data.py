@@ -26,6 +26,8 @@ from drpo.data.quality.report_text import report_lines
 from drpo.data.schema.column_mapping import parse_map
 from drpo.errors import DataError
 from drpo.files import write_whole
+from drpo.i18n import t
+from drpo.i18n.format import count
 from drpo.store import Store
 from drpo.store.schema import Dataset
 
@@ -138,7 +140,7 @@ def import_(
     if as_json:
         print_json(describe(version))
     else:
-        typer.echo(f"Saved {version.name} version {version.version}: {version.rows:,} pairs.")
+        typer.echo(t("cli.saved", **_named(version)))
 
 
 def _recipe(exclude: str, deduplicate: Repeats, conflicts: Contradictions) -> Recipe:
@@ -207,12 +209,11 @@ def list_(as_json: Json = False) -> None:
         print_json([describe(version) for version in every])
         return
     if not every:
-        typer.echo("No data set is saved yet; `drpo data import FILE NAME` saves one.")
+        typer.echo(t("cli.no_data"))
     for version in every:
-        typer.echo(
-            f"{version.name}:{version.version}  {version.rows:,} pairs  {version.content_hash[:12]}"
-            f"  from {version.source or '(unknown)'}"
-        )
+        source = version.source or t("cli.unknown_source")
+        named = _named(version, hash=version.content_hash[:12], source=source)
+        typer.echo(t("cli.version", **named))
 
 
 @app.command()
@@ -235,7 +236,7 @@ def export(
         raise DataError(
             f"{file} cannot be written ({error.strerror}); choose another place."
         ) from error
-    typer.echo(f"Wrote {version.rows:,} pairs to {file}.")
+    typer.echo(t("cli.wrote", **_named(version, file=str(file))))
 
 
 @app.command()
@@ -255,7 +256,7 @@ def compare(
         print_json(found)
         return
     for key in ("shared_pairs", "only_first", "only_second", "swapped_pairs", "shared_prompts"):
-        typer.echo(f"{key.replace('_', ' ')}: {found[key]:,}")
+        typer.echo(t(f"cli.{key}", count=count(found[key])))
 
 
 @app.command()
@@ -268,7 +269,12 @@ def delete(
         version = versions.delete_version(store, name)
     finally:
         store.close()
-    typer.echo(f"Deleted {version.name} version {version.version}.")
+    typer.echo(t("cli.deleted", **_named(version)))
+
+
+def _named(version: Dataset, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - as in `t`
+    rows = count(version.rows)
+    return {"name": version.name, "version": version.version, "rows": rows, **values}
 
 
 def describe(version: Dataset) -> dict[str, Any]:
@@ -303,7 +309,7 @@ def _progress() -> Any:  # noqa: ANN401 - a function, or nothing to call
         now = time.monotonic()
         if now - last > 0.2:
             last = now
-            share = f" {done:,}" + (f" of {total:,}" if total else "") if done else ""
-            typer.echo(f"\r{stage}{share}\x1b[K", nl=False, err=True)
+            share = f" {count(done)}" + (f" / {count(total)}" if total else "") if done else ""
+            typer.echo(f"\r{t(f'data.stage_{stage}')}{share}\x1b[K", nl=False, err=True)
 
     return tell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +10,10 @@ from drpo import metrics
 from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, figure, print_json, print_table
 from drpo.errors import RunError
+from drpo.evaluation import wording
 from drpo.evaluation.chat_endpoint import ChatEndpoint
 from drpo.evaluation.chat_judge import ChatJudge
+from drpo.i18n import t
 from drpo.store import Store
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def evaluate_runs(
         chat.workers = judge_workers
 
     def progress(what: str, done: int, total: int) -> None:
-        line.show(f"{what} {done}/{total}" if total else what)
+        stage = wording.stage_name(what)
+        line.show(f"{stage} {done}/{total}" if total else stage)
 
     found = evaluate(
         store,
@@ -79,8 +81,8 @@ def evaluate_runs(
         return
     _print(found)
     if chat is not None:
-        said = ", ".join(f"{name} {count}" for name, count in chat.tally.to_dict().items())
-        sys.stderr.write(f"judge {chat.name}: {said}\n")
+        counts = ", ".join(f"{name} {count}" for name, count in chat.tally.to_dict().items())
+        typer.echo(t("cli.tally", name=chat.name, counts=counts), err=True)
 
 
 def _chat(store: Store, url: str | None, model: str | None, line: ProgressLine) -> ChatJudge | None:
@@ -91,7 +93,7 @@ def _chat(store: Store, url: str | None, model: str | None, line: ProgressLine) 
     return ChatJudge(
         ChatEndpoint(url, model),
         store.documents,
-        progress=lambda done, total: line.show(f"judge {done}/{total}"),
+        progress=lambda done, total: line.show(t("cli.judging", done=done, total=total)),
     )
 
 
@@ -100,19 +102,18 @@ def _print(found: Evaluation) -> None:
     for one in found.contestants:
         for label, values in (("start", one.start_figures), (one.contestant.key, one.figures)):
             cells = [_with_error(values, name) for name in metrics.COMPARED]
-            rows.append([label if label != "start" else "  its start policy", *cells])
-    print_table(
-        rows, ["run", *(metrics.short(name).replace("_", " ") for name in metrics.COMPARED)]
-    )
-    typer.echo("Figures are means over prompts +- standard error; kl in nats, length in tokens.")
+            rows.append([label if label != "start" else t("cli.its_start"), *cells])
+    columns = map(metrics.short, metrics.COMPARED)
+    print_table(rows, [t(f"cli.{name}") for name in ("run", *columns)])
+    typer.echo(t("cli.figures_help"))
     for one in found.contestants:
-        names = {"start": "its start policy", "chosen": "the chosen answers"}
+        names = {"start": t("cli.start_policy"), "chosen": t("cli.chosen_answers")}
         for opponent, rate in one.win_rates:
-            typer.echo(rate.sentence(one.contestant.key, names[opponent]))
+            typer.echo(wording.preferred(one.contestant.key, names[opponent], rate.to_dict()))
     for subject, other, rate in found.duels:
-        typer.echo(rate.sentence(subject, other))
+        typer.echo(wording.preferred(subject, other, rate.to_dict()))
     for frontier in found.frontiers:
-        typer.echo(frontier.sentence())
+        typer.echo(wording.turning_point(frontier.run_id, frontier.curve))
 
 
 def _with_error(values: dict[str, float], name: str) -> str:

@@ -13,6 +13,7 @@ from drpo.cli.documents import sample_document
 from drpo.cli.options import Json
 from drpo.cli.output import figure, print_json
 from drpo.errors import RunError
+from drpo.i18n import t
 from drpo.store import Store
 from drpo.system.bundled import bundled
 
@@ -40,10 +41,11 @@ def samples(
         print_json({"run": found.id, "step": chosen, "steps": steps, "samples": kept})
         return
     for row in rows:
-        typer.echo(f"--- item {row.item}, step {row.step}")
+        typer.echo(t("cli.item", item=row.item, step=row.step))
         typer.echo(row.prompt)
         typer.echo((f"[{row.prefix}]" if row.prefix else "") + row.response)
-        typer.echo(f"score {figure(row.score)}  gold {figure(row.gold)}  kl {figure(row.kl)}")
+        shown = {"scores": row.score, "gold": row.gold, "kl": row.kl}
+        typer.echo("  ".join(f"{t(f'cli.{name}')} {figure(one)}" for name, one in shown.items()))
 
 
 def export(run: str, folder: Path, as_json: Json = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +20,20 @@ def print_json(document: Any) -> None:  # noqa: ANN401 - any JSON
 
 def print_table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> None:
     """Print left-aligned columns."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    widths = [max(map(width, column)) for column in zip(heads, *rows, strict=True)]
     for row in [heads, *rows]:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells = [padded(cell, wanted) for cell, wanted in zip(row, widths, strict=True)]
         typer.echo("  ".join(cells).rstrip())
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal a text takes: a Japanese sign takes two."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def padded(text: str, wanted: int) -> str:
+    """A text filled up with blanks to a width."""
+    return text + " " * (wanted - width(text))
 
 
 def figure(value: float | None, digits: int = 2) -> str:
@@ -42,7 +53,8 @@ class ProgressLine:
         if text == self._last:
             return
         if self._on_terminal:
-            typer.echo(f"\r{text.ljust(len(self._last))}", nl=False, err=True)
+            over = padded(text, max(width(text), width(self._last)))
+            typer.echo(f"\r{over}", nl=False, err=True)
         else:
             typer.echo(text, err=True)
         self._last = text

@@ -11,12 +11,16 @@ from drpo.cli.options import Json
 from drpo.cli.output import print_json
 from drpo.errors import RunError
 from drpo.files import write_whole
+from drpo.i18n import language
 from drpo.store import Store
 
 
 def report(
     words: Annotated[list[str], typer.Argument(metavar="RUN... FILE")],
-    lang: Annotated[Literal["en", "ja"], typer.Option(help="Language of the report.")] = "en",
+    lang: Annotated[
+        Literal["en", "ja"] | None,
+        typer.Option(help="Language of the report; by default that of DRPO_LANG or the locale."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a report on one run, or on up to six to compare, as FILE.html or FILE.md."""
@@ -32,7 +36,8 @@ def report(
     kind = reports.format_of(path)
     store = Store()
     run_ids = [store.runs.find(one).id for one in asked]
-    content = reports.build(store, run_ids, kind=kind, lang=lang)
+    spoken_in = lang or language()
+    content = reports.build(store, run_ids, kind=kind, lang=spoken_in)
     try:
         write_whole(path, content)
     except OSError as error:
@@ -42,6 +47,6 @@ def report(
         ) from error
     if as_json:
         size = path.stat().st_size
-        print_json({"runs": run_ids, "file": str(path.resolve()), "bytes": size, "lang": lang})
+        print_json({"runs": run_ids, "file": str(path.resolve()), "bytes": size, "lang": spoken_in})
     else:
         typer.echo(str(path))

@@ -12,6 +12,8 @@ from drpo.cli.documents import full_document, run_document
 from drpo.cli.options import WHO, Json
 from drpo.cli.output import figure, print_json, print_table
 from drpo.errors import ConfigError
+from drpo.i18n import t
+from drpo.runs import event_words
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES
 from drpo.system import control
@@ -32,36 +34,41 @@ def list_runs(
         rows.append(
             [
                 run.id,
-                run.status,
+                t(f"live.status_{run.status}"),
                 f"{run.step}/{run.config['ppo']['updates']}",
                 *(figure(metrics.read(last, name)) for name in metrics.OUTCOME),
                 f"{run.summary.get('wall_seconds', 0):.0f}",
             ]
         )
-    print_table(rows, ["run", "status", "updates", "score", "gold", "kl", "seconds"])
+    heads = ("run", "status", "updates", *map(metrics.short, metrics.OUTCOME), "seconds")
+    print_table(rows, [t(f"cli.{head}") for head in heads])
 
 
 def show(run: str, as_json: Json = False) -> None:
     """Show one run: where it stands, its figures, its settings, what happened to it."""
     store = Store()
     found = store.runs.find(run)
-    document = full_document(store, found)
     if as_json:
-        print_json(document)
+        print_json(full_document(store, found))
         return
-    typer.echo(f"{found.id}: {found.status}, {found.step} of {document['updates_planned']} updates")
+    events = store.events.since(found.id)
+    status, updates = t(f"live.status_{found.status}"), found.config["ppo"]["updates"]
+    typer.echo(t("cli.stands", run=found.id, status=status, step=found.step, updates=updates))
     if found.error:
-        typer.echo(found.error)
-    points = [("start", document["first"]), ("now", document["last"])]
+        typer.echo(event_words.trouble(found, events))
+    points = [("start", found.summary.get("first")), ("now", found.summary.get("last"))]
+    named = metrics.HEADLINE
     rows = [
-        [label, str(point["step"]), *(figure(metrics.read(point, n)) for n in metrics.HEADLINE)]
+        [t(f"cli.{label}"), str(point["step"]), *(figure(metrics.read(point, n)) for n in named)]
         for label, point in points
         if point
     ]
-    print_table(rows, ["", "step", "score", "gold", "kl", "length"])
-    for event in document["events"]:
-        by = f" ({event['who']})" if event["who"] else ""
-        typer.echo(f"  step {event['step']}: {event['message']}{by}")
+    heads = ("step", *map(metrics.short, named))
+    print_table(rows, ["", *(t(f"cli.{head}") for head in heads)])
+    for event in events:
+        what, who = event_words.told(event, events), event_words.who(event)
+        key = "cli.event_by" if who else "cli.event"
+        typer.echo(f"  {t(key, step=event.step, what=what, who=who)}")
 
 
 def stop(
@@ -119,4 +126,4 @@ def _say(store: Store, run_id: str, as_json: bool) -> None:
     if as_json:
         print_json(run_document(run))
     else:
-        typer.echo(f"{run.id}: {run.status}; a live run obeys after the update it is in.")
+        typer.echo(t("cli.obeys", run=run.id, status=t(f"live.status_{run.status}")))

@@ -11,6 +11,7 @@ from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, print_json
 from drpo.errors import ConfigError
 from drpo.evaluation.storage import evaluation_of
+from drpo.i18n import t
 from drpo.store import Store, workspace
 from drpo.study import execute, report
 from drpo.study.plan import EXPERIMENTS, Planned, whole
@@ -68,7 +69,7 @@ def _judge(store: Store, planned: list[Planned], line: ProgressLine) -> None:
             continue
         found = contestant(store, run.id)
         if evaluation_of(store, found.run_id, found.step) is None:
-            line.show(f"evaluating {one.story}")
+            line.show(t("study.evaluating", name=one.story))
             evaluate(store, [found])
 
 
@@ -85,6 +86,6 @@ def _say(planned: list[Planned], store: Store, path: Path | None, *, as_json: bo
     if as_json:
         print_json({**document, "planned": [one.story for one in planned]})
         return
-    typer.echo(f"{len(planned)} runs: {standing}")
+    typer.echo(t("study.runs", count=len(planned), standing=standing.text()))
     if path is not None:
         typer.echo(f"-> {path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from drpo.cli.output import ProgressLine, figure, print_json, print_table
 from drpo.cli.setting_flags import given, with_settings
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
+from drpo.i18n import t
 from drpo.runs import background_supervisor, demo, preflight
 from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
@@ -84,8 +86,9 @@ def list_sweeps(as_json: Json = False) -> None:
     if as_json:
         print_json(listed)
         return
-    rows = [["–" if said is None else str(said) for said in one.values()] for one in listed]
-    print_table(rows, ["sweep", "name", "status", "cells", "runs"])
+    named = [{**one, "status": _status(one["status"])} for one in listed]
+    rows = [["–" if said is None else str(said) for said in one.values()] for one in named]
+    print_table(rows, [t(f"cli.{head}") for head in ("sweep", "name", "status", "cells", "runs")])
 
 
 def _listed(store: Store, sweep: Sweep) -> dict[str, Any]:
@@ -155,8 +158,15 @@ def _follow(store: Store, sweep_id: str) -> None:
         while (board := Board.read(store, sweep_id)).status == "running":
             ended = len(board.runs) - len(board.live)
             moving = len(board.live) - len(board.paused)
-            waiting = f", {len(board.paused)} paused until resumed" if board.paused else ""
-            line.show(f"{sweep_id}: {ended} runs ended, {moving} queued or going on{waiting}")
+            line.show(
+                t(
+                    "cli.sweep_paused" if board.paused else "cli.sweep_follow",
+                    sweep=sweep_id,
+                    ended=ended,
+                    moving=moving,
+                    paused=len(board.paused),
+                )
+            )
             time.sleep(FOLLOW_SECONDS)
     except KeyboardInterrupt:
         engine.stop(store, sweep_id, WHO)
@@ -191,14 +201,29 @@ def _print(store: Store, board: Board, as_json: bool) -> None:
         [
             row["cell"],
             *(str(row[name]) for name in names),
-            row["state"] + ", setting changed" * bool(row["turned"]),
+            _state(row),
             f"{row['seeds']}/{row['planned']}",
             *(figure(row[name]) for name in ("mean", "low", "high")),
         ]
         for row in cells
     ]
-    typer.echo(f"{board.id}: {board.status}, {board.metric}, {board.hours:.2f} hours of running")
-    print_table(rows, ["cell", *names, "state", "seeds", "mean", "low", "high"])
+    status = _status(board.status, str(board.notes.get("error", "")))
+    hours = f"{board.hours:.2f}"
+    sweep, metric = board.id, board.metric
+    typer.echo(t("cli.sweep_stands", sweep=sweep, status=status, metric=metric, hours=hours))
+    heads = [t(f"cli.{head}") for head in ("state", "seeds", "mean", "low", "high")]
+    print_table(rows, [t("cli.cell"), *names, *heads])
+
+
+def _status(status: str, why: str = "") -> str:
+    if status == "failed" and not why:
+        return t("live.status_failed")
+    return t(f"sweep.status_{status}", why=why)
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    state = t(f"sweep.state_{row['state'].replace(' ', '_')}")
+    return t("cli.turned", state=state) if row["turned"] else state
 
 
 def _find(store: Store, text: str) -> str:

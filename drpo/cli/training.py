@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -10,12 +11,13 @@ import typer
 from drpo import metrics
 from drpo.cli.documents import run_document
 from drpo.cli.options import FOLLOW_SECONDS, WHO, Detach, Json
-from drpo.cli.output import ProgressLine, figure, print_json
+from drpo.cli.output import ProgressLine, figure, padded, print_json
 from drpo.cli.setting_flags import given, with_settings, written
 from drpo.config import presets
 from drpo.config.command_line import command_line
 from drpo.config.run_config import RunConfig
-from drpo.runs import background_supervisor, demo, estimate, preflight
+from drpo.i18n import t
+from drpo.runs import background_supervisor, demo, estimate, event_words, preflight
 from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
@@ -112,7 +114,7 @@ def _carry_out(store: Store, run_id: str, *, detach: bool, as_json: bool) -> Non
     elif detach:
         typer.echo(run_id)
     else:
-        _print_end(run)
+        _print_end(store, run)
     if run.status in ("failed", "interrupted") and not detach:
         raise typer.Exit(1)
 
@@ -134,7 +136,7 @@ def follow(store: Store, run_id: str) -> Run:
                     raise KeyboardInterrupt
                 asked = True
                 control.stop(store, run_id, WHO)
-                line.show(f"{run_id}: saving and stopping")
+                line.show(t("cli.saving", run=run_id))
     finally:
         line.end()
         background_supervisor.hand_over(supervisor)
@@ -154,29 +156,33 @@ def _next_look(store: Store, run_id: str, line: ProgressLine) -> Run | None:
 
 
 def _progress(run: Run) -> str:
-    parts = [f"{run.id}: {run.status if run.status != 'running' else run.stage}"]
+    waits = run.status in ("queued", "paused")
+    stage = t(f"live.status_{run.status}") if waits else event_words.stage_name(run.stage)
+    parts = [t("cli.progress", run=run.id, stage=stage)]
     if run.stage_total:
         parts.append(f"{run.stage_done}/{run.stage_total}")
     last = run.summary.get("last")
     if last:
         parts += [
-            f"{metrics.short(name)} {figure(value)}"
+            f"{t(f'cli.{metrics.short(name)}')} {figure(value)}"
             for name in metrics.OUTCOME
             if (value := metrics.read(last, name)) is not None
         ]
     return "  ".join(parts)
 
 
-def _print_end(run: Run) -> None:
+def _print_end(store: Store, run: Run) -> None:
     first, last = run.summary.get("first"), run.summary.get("last")
-    typer.echo(f"{run.id}: {run.status} after {run.step} updates")
+    status = t(f"live.status_{run.status}")
+    typer.echo(t("cli.ended", run=run.id, status=status, count=run.step))
     if run.error:
-        typer.echo(run.error, err=True)
+        typer.echo(event_words.trouble(run, store.events.since(run.id)), err=True)
     if first and last:
         for name in map(metrics.short, metrics.HEADLINE):
             if name in last:
-                typer.echo(f"  {name:12s} {figure(first.get(name))} -> {figure(last[name])}")
-    typer.echo(f"`drpo samples {run.id}` shows what it writes.")
+                title = padded(t(f"cli.{name}"), 12)
+                typer.echo(f"  {title} {figure(first.get(name))} -> {figure(last[name])}")
+    typer.echo(t("cli.samples_hint", run=run.id))
 
 
 def _print_plan(config: RunConfig, as_json: bool, notes: tuple[str, ...]) -> None:
@@ -185,11 +191,35 @@ def _print_plan(config: RunConfig, as_json: bool, notes: tuple[str, ...]) -> Non
         settings = config.model_dump(mode="json")
         print_json({**plan.document(), "notes": notes, "config": settings})
         return
-    typer.echo(plan.text())
+    for text in _plan_lines(plan):
+        typer.echo(text)
     for note in notes:
         typer.echo(f"- {note}")
     changed = {leaf: value for leaf, value in config.flat().items() if value != default_of(leaf)}
     typer.echo(command_line(changed))
+
+
+def _plan_lines(plan: estimate.Estimate) -> Iterator[str]:
+    yield t("cli.stages", names=", ".join(plan.stages))
+    for download in plan.downloads:
+        yield t("cli.download", name=download)
+    yield t(
+        "cli.cost_measured" if plan.source == "measured" else "cli.cost_calculated",
+        time=_long(plan.seconds),
+        device=t("cli.gpu" if plan.device == estimate.ON_GPU else "cli.cpu"),
+        update=f"{plan.seconds_per_update:.2g}",
+        memory=f"{plan.memory_bytes / estimate.GIB:.2g}",
+    )
+
+
+def _long(seconds: float) -> str:
+    """A time span in words a person would use."""
+    if seconds > 2 * 365 * 86_400:
+        return t("cli.years")
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return t(f"cli.{unit}", count=f"{seconds / length:.0f}")
+    return t("cli.whole_seconds", count=f"{seconds:.0f}")
 
 
 def default_of(leaf: str) -> Any:  # noqa: ANN401 - any setting's value

@@ -134,20 +134,6 @@ class Frontier:
     curve: Overoptimization | None
     """None where no gold score is known, or too few points carry information."""
 
-    def sentence(self) -> str:
-        """Say whether more optimisation would still help, in words."""
-        curve = self.curve
-        if curve is None:
-            return f"{self.run_id}: too few evaluations with a gold score for a curve."
-        fit = f"explains {curve.r_squared:.0%} of the spread over {len(self.points)} evaluations"
-        if curve.peak_kl is None:
-            return f"{self.run_id}: gold rises with KL, no turning point in sight ({fit})."
-        seen = "passed" if curve.peak_seen else "extrapolated, not reached"
-        return (
-            f"{self.run_id}: gold peaks at {curve.peak_gold:.2f} near KL {curve.peak_kl:.2f} nats "
-            f"({seen}; the curve {fit})."
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)

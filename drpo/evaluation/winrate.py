@@ -25,16 +25,6 @@ class WinRate:
     unjudged: int
     """Matches the judge could not decide; they are left out of the share."""
 
-    def sentence(self, subject: str, other: str) -> str:
-        """Say it in words, interval included."""
-        if self.interval.value is None:
-            return f"{subject} was not compared with {other}: no match was judged."
-        low, high = self.interval.low or 0.0, self.interval.high or 0.0
-        return (
-            f"{subject} preferred to {other} in {self.interval.value:.0%} of {self.interval.n} "
-            f"comparisons, 95 % interval {low:.0%} to {high:.0%} (judge: {self.judge})"
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {

@@ -115,4 +115,6 @@ def areas() -> dict[str, dict[str, dict[str, str]]]:
 @cache
 def _area(area: str) -> dict[str, dict[str, str]]:
     path = Path(__file__).parent / f"{area}.toml"
+    if not area.isidentifier() or not path.is_file():  # a stored code of another version
+        raise KeyError(area)
     return tomllib.loads(path.read_text(encoding="utf-8"))

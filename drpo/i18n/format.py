@@ -42,6 +42,11 @@ def share(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{100 * value:.0f}{THIN}%"
 
 
+def bare(value: float | None) -> str:
+    """Write a fraction as per cent without the sign; for the lower end of a range."""
+    return "–" if value is None else f"{100 * value:.0f}".replace("-", MINUS)
+
+
 def duration(seconds: float | None) -> str:
     """Write a time span in its two largest units: `1 h 20 min`, `3 min 5 s`, `0.8 s`."""
     if seconds is None or math.isnan(seconds) or math.isinf(seconds):

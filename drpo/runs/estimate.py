@@ -26,6 +26,7 @@ from drpo.store import Store
 from drpo.system import processes
 
 GIB = 2**30
+ON_GPU, ON_CPU = "a GPU", "the processor"
 TRAINED_BYTES = 16
 """A float32 weight that is trained: itself, its gradient and Adam's two averages."""
 GPU_SPEED = 1.2e14
@@ -58,33 +59,13 @@ class Estimate:
     source: str
     """measured or calculated."""
     device: str
+    """ON_GPU or ON_CPU."""
     stages: tuple[str, ...]
     downloads: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
         """As JSON shows it."""
         return asdict(self)
-
-    def text(self) -> str:
-        """As the command line shows it."""
-        lines = [f"stages: {', '.join(self.stages)}"]
-        lines += [f"download: {download}" for download in self.downloads]
-        basis = "measured on earlier runs" if self.source == "measured" else "within a factor of 2"
-        lines.append(
-            f"about {duration(self.seconds)} on {self.device} ({basis}; "
-            f"{self.seconds_per_update:.2g} s an update), {self.memory_bytes / GIB:.2g} GiB"
-        )
-        return "\n".join(lines)
-
-
-def duration(seconds: float) -> str:
-    """A time span in words a person would use."""
-    if seconds > 2 * 365 * 86_400:
-        return "years"
-    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
 
 
 def plan(config: RunConfig, store: Store | None = None) -> Estimate:
@@ -115,7 +96,7 @@ def plan(config: RunConfig, store: Store | None = None) -> Estimate:
         seconds_per_update=update,
         memory_bytes=_memory(config, policy, scorer, prompt),
         source="measured" if measured else "calculated",
-        device="a GPU" if on_gpu else "the processor",
+        device=ON_GPU if on_gpu else ON_CPU,
         stages=tuple(stages(config)),
         downloads=tuple(_downloads(config, policy, scorer)),
     )

@@ -50,6 +50,12 @@ def told(event: EventRow, events: Iterable[EventRow] = ()) -> str:
     return t(f"events.{name}", **{**shown, "step": event.step})
 
 
+def stage_name(stage: str) -> str:
+    """What a run does now, in words; a stage without words is called by its own name."""
+    key = f"stage_{stage.replace(' ', '_')}"
+    return t(f"live.{key}") if has(f"live.{key}") else stage
+
+
 def title(event: EventRow) -> str:
     """An alarm's name."""
     return _alarm(event, "title")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drpo.errors import RunError
+from drpo.i18n import Language, t
 from drpo.runs.background_supervisor import hand_over
 from drpo.runs.demo import SAMPLES
 from drpo.runs.supervisor import Supervisor
@@ -33,10 +34,15 @@ class Standing:
     failed: int
     missing: int
 
-    def __str__(self) -> str:
-        return (
-            f"{self.finished} finished, {self.live} queued or running, {self.failed} failed, "
-            f"{self.missing} to do"
+    def text(self, lang: Language | None = None) -> str:
+        """It in a line."""
+        return t(
+            "study.stands",
+            lang=lang,
+            finished=self.finished,
+            live=self.live,
+            failed=self.failed,
+            missing=self.missing,
         )
 
 
@@ -75,7 +81,7 @@ def make_starts(planned: Sequence[Planned], policies: Path, progress: Progress) 
         folder = policies / start_name(success)
         if (folder / "config.json").is_file():
             continue
-        progress(f"training a start policy with {success:.1%} success")
+        progress(t("study.start_policy", success=f"{success:.1%}"))
         script = SAMPLES / "make.py"
         command = [sys.executable, str(script), "start-policy"]
         done = subprocess.run(
@@ -118,7 +124,7 @@ def carry_out(
     try:
         while True:
             now = standing(store, planned)
-            progress(str(now))
+            progress(now.text())
             if now.live == 0 and (now.missing == 0 or again == 0):
                 return now
             if now.live == 0:
@@ -137,7 +143,7 @@ def carry_out(
 
 def _stop(store: Store, planned: Sequence[Planned], progress: Progress) -> Standing:
     """Let what runs save and stop; what waits leaves the queue."""
-    progress("stopping; runs save where they are")
+    progress(t("study.stopping"))
     for one in planned:
         run = run_of(store, one)
         if run is not None and run.status in LIVE_STATUSES:

@@ -62,7 +62,7 @@ def write(store: Store, planned: Sequence[Planned], folder: Path) -> Path:
     found = tables.courses(store, planned)
     tables.raw(found).to_csv(beside / "raw.csv", index=False)
     minutes = sum(course.seconds for course in found) / 60
-    said = str(standing(store, planned)).capitalize()
+    said = standing(store, planned).text("en").capitalize()
     prompts = COMMON["eval_prompts"]
     parts = [
         INTRODUCTION.format(

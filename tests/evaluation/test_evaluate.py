@@ -215,8 +215,8 @@ def test_the_command_prints_the_win_rate_with_its_interval(home, capsys):
         main(["eval", runs["drpo"], runs["strong"]])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    assert f"{runs['strong']}@2 preferred to {runs['drpo']}@2 in" in said
-    assert "95 % interval" in said
+    assert f"{runs['strong']}@2 against {runs['drpo']}@2: preferred in" in said
+    assert "95 % intervals" in said
     assert "too few evaluations" in said
     with pytest.raises(SystemExit):
         main(["eval", runs["drpo"], runs["strong"], "--json"])

@@ -4,6 +4,7 @@ import pytest
 
 from drpo.data.gold_reward import GoldScorer
 from drpo.errors import DataError
+from drpo.evaluation import wording
 from drpo.evaluation.judges import (
     Answer,
     Match,
@@ -13,6 +14,7 @@ from drpo.evaluation.judges import (
     reward_model_judge,
 )
 from drpo.evaluation.winrate import play, summarize
+from drpo.i18n import spoken
 
 
 def lengths(sides):
@@ -83,9 +85,12 @@ def test_swapping_sides_turns_the_win_rate_around():
 
 
 def test_the_sentence_carries_the_interval_and_the_judge():
-    rate = summarize("gold", ["a"] * 68 + ["b"] * 32, range(100))
-    said = rate.sentence("DR-PO", "the start policy")
-    assert "68% of 100" in said
-    assert "interval 59% to 77%" in said or "interval 58% to 77%" in said
-    assert "gold" in said
-    assert "no match" in summarize("gold", [], []).sentence("x", "y")
+    rate = summarize("gold", ["a"] * 68 + ["b"] * 32, range(100)).to_dict()
+    said = wording.preferred("DR-PO", "the start policy", rate)
+    assert "DR-PO against the start policy: preferred in 68 % of 100" in said
+    assert "59 to 77 %" in said or "58 to 77 %" in said
+    assert "(true score)" in said
+    with spoken("ja"):
+        assert "68 % で好まれた" in wording.preferred("DR-PO", "x", rate)
+    nothing = summarize("gold", [], []).to_dict()
+    assert "nothing was judged" in wording.preferred("x", "y", nothing)

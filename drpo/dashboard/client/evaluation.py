@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from drpo.dashboard.client.store import store
-from drpo.evaluation import storage
+from drpo.evaluation import storage, wording
 from drpo.evaluation.frontier import Point, overoptimization, points
 from drpo.evaluation.storage import standing_step
 from drpo.system.jobs import Jobs, Status
@@ -25,6 +25,7 @@ __all__ = [
     "standing_step",
     "start_job",
     "stop_job",
+    "wording",
 ]
 
 

@@ -12,11 +12,11 @@ import streamlit as st
 from drpo import metrics
 from drpo.dashboard.charts.figures import Source
 from drpo.dashboard.client.config import UPDATING, leaves
-from drpo.dashboard.client.runs import live_settings
+from drpo.dashboard.client.runs import event_words, live_settings
 from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.run_controls import METRICS
 from drpo.dashboard.state.metric_series import config_of, is_live
-from drpo.i18n import has, t
+from drpo.i18n import t
 from drpo.i18n.format import count, duration, number
 
 _ICONS = {
@@ -88,11 +88,8 @@ def share_done(run: Run) -> float | None:
 
 
 def stage_name(run: Run) -> str:
-    """The stage in words; a stage this screen does not know is shown under its own name."""
-    if not is_live(run):
-        return t(f"live.status_{run.status}")
-    key = f"live.stage_{run.stage.replace(' ', '_')}"
-    return t(key) if has(key) else run.stage
+    """What a live run does now; of an ended one how it ended."""
+    return event_words.stage_name(run.stage) if is_live(run) else t(f"live.status_{run.status}")
 
 
 def seconds_left(run: Run, source: Source, *, now: float | None = None) -> float | None:

@@ -18,7 +18,7 @@ from drpo.dashboard.report.single import headline_row
 from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.metric_series import Feed
 from drpo.i18n import language, t
-from drpo.i18n.format import count, told_apart
+from drpo.i18n.format import bare, count, told_apart
 from drpo.metrics import words
 
 PROMPTS = 4
@@ -79,7 +79,7 @@ def _verdicts(store: Store, verdicts: Sequence[Verdict], names: Sequence[str]) -
                 other=names[0],
                 rate=say.percent(duel.rate.value),
                 n=count(duel.rate.n),
-                low=say.bare(duel.rate.low),
+                low=bare(duel.rate.low),
                 high=say.percent(duel.rate.high),
             )
             blocks.append(Text(told))

@@ -18,10 +18,10 @@ from drpo.dashboard.charts.figures import Figure, Panel, Trace
 from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.charts.palette import DASHES
 from drpo.dashboard.charts.run_charts import together
-from drpo.dashboard.client.analysis import verdict_words
 from drpo.dashboard.client.evaluation import (
     overoptimization,
     standing_step,
+    wording,
 )
 from drpo.dashboard.client.playground import sources_of
 from drpo.dashboard.client.store import Run, workspace
@@ -30,14 +30,13 @@ from drpo.dashboard.screens.compare import view
 from drpo.dashboard.state import metric_series
 from drpo.dashboard.state.metric_series import Feed
 from drpo.i18n import format, t
-from drpo.i18n.format import number, told_apart
+from drpo.i18n.format import bare, number, told_apart
 from drpo.metrics import words
 
 FIGURES = (
     *metrics.REWARDS,
     *(name for name in metrics.COMPARED if name not in metrics.REWARDS),
 )
-OWN_JUDGES = ("gold", "reward_model")
 Document = Mapping[str, Any]
 
 
@@ -119,18 +118,7 @@ def duels(known: Mapping[str, Document], names: Mapping[str, str]) -> list[str]:
             for judge in judges:
                 body = client.evaluation.comparison_of(subject, other, judge)
                 if body and body["value"] is not None:
-                    said.append(
-                        t(
-                            "evaluation.duel",
-                            run=subject_name,
-                            other=other_name,
-                            n=body["n"],
-                            value=verdict_words.bare(body["value"]),
-                            low=verdict_words.bare(body["low"]),
-                            high=verdict_words.bare(body["high"]),
-                            judge=_judge(judge),
-                        )
-                    )
+                    said.append(wording.preferred(subject_name, other_name, body))
     return said
 
 
@@ -157,14 +145,8 @@ def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: s
         # The first evaluation is that of the start policy.
         start = float(gold[0]) if len(gold) else 0.0
         curve = overoptimization(kl.tolist(), gold.tolist(), start=start)
-        if curve is None:
-            continue
-        r2 = number(curve.r_squared)
-        if curve.peak_kl is None:
-            st.text(t("evaluation.no_peak", name=names[run.id], r2=r2))
-            continue
-        word = "peak_seen" if curve.peak_seen else "peak_ahead"
-        st.text(t(f"evaluation.{word}", name=names[run.id], kl=number(curve.peak_kl), r2=r2))
+        if curve is not None:
+            st.text(wording.turning_point(names[run.id], curve))
 
 
 def true_against_learned(lines: Sequence[Compared]) -> Figure:
@@ -240,9 +222,7 @@ def _progress(folder: Path) -> None:
     status = client.evaluation.job_status(folder)
     if status.state != "running":
         st.rerun()
-    loading = not status.stage or status.stage.startswith("loading")
-    begun = status.stage == "start policy"
-    stage = t(f"evaluation.stage_{'loading' if loading else 'start' if begun else 'answers'}")
+    stage = wording.stage_name(status.stage)
     passed = format.duration(status.seconds)
     words = t("evaluation.told_open", stage=stage, time=passed)
     if status.total:
@@ -282,15 +262,11 @@ def _figures(values: Mapping[str, float]) -> dict[str, str]:
 
 def _rate_title(rate: Mapping[str, Any]) -> str:
     what = t(f"evaluation.against_{rate['against']}")
-    if rate["judge"] in OWN_JUDGES:
+    if rate["judge"] in wording.OWN_JUDGES:
         return t(f"evaluation.by_{rate['judge']}", what=what)
     return t("evaluation.by_other", what=what, judge=rate["judge"])
 
 
 def _interval(rate: Mapping[str, Any]) -> str:
-    value, low, high = (verdict_words.bare(rate[part]) for part in ("value", "low", "high"))
+    value, low, high = (bare(rate[part]) for part in ("value", "low", "high"))
     return f"{value} ({low}–{high})"
-
-
-def _judge(name: str) -> str:
-    return t(f"evaluation.judge_{name}") if name in OWN_JUDGES else name
