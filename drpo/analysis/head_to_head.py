@@ -9,13 +9,13 @@ from typing import Literal
 from drpo import metrics
 from drpo.stats.intervals import Interval, VotesNeeded, mean_over_seeds, votes_needed, win_rate
 
-Source = Literal["people", "gold", "reward_model"]
-Judge = Literal["gold", "reward_model"]
+Rater = Literal["people", "gold", "reward_model"]
+JudgeName = Literal["gold", "reward_model"]
 Call = Literal["better", "worse", "open"]
 """better, worse: the interval leaves out 50 %; open: it does not, so nothing is decided."""
 
-JUDGES: tuple[Judge, ...] = ("gold", "reward_model")
-METRIC: dict[Judge, str] = {"gold": metrics.EVAL_GOLD, "reward_model": metrics.EVAL_SCORES}
+JUDGES: tuple[JudgeName, ...] = ("gold", "reward_model")
+METRIC: dict[JudgeName, str] = {"gold": metrics.EVAL_GOLD, "reward_model": metrics.EVAL_SCORES}
 """The held-out metric that is a judge's mean score."""
 
 Scores = Mapping[str, float]
@@ -26,7 +26,7 @@ Scores = Mapping[str, float]
 class Comparison:
     """Answers set side by side, one outcome a comparison, as seen by one judge."""
 
-    source: Source
+    source: Rater
     outcomes: tuple[float, ...]
     """1 where the new answer wins, 0 where the old one does, .5 for a tie."""
     prompts: tuple[Hashable, ...]
@@ -64,7 +64,7 @@ class Comparison:
 class Change:
     """A score at the start and now, over the same prompts, in its own units."""
 
-    source: Judge
+    source: JudgeName
     first: float
     last: float
     gain: Interval
@@ -80,7 +80,7 @@ def call_of(interval: Interval, neutral: float) -> Call:
     return "open"
 
 
-def compare(new: Scores, old: Scores, judge: Judge, *, seed: int = 0) -> Comparison | None:
+def compare(new: Scores, old: Scores, judge: JudgeName, *, seed: int = 0) -> Comparison | None:
     """Set answers to the same held-out prompts side by side.
 
     Args:
@@ -99,7 +99,7 @@ def compare(new: Scores, old: Scores, judge: Judge, *, seed: int = 0) -> Compari
     return Comparison(judge, outcomes, prompts, win_rate(outcomes, prompts, seed=seed))
 
 
-def pooled(source: Source, parts: Sequence[Comparison]) -> Comparison | None:
+def pooled(source: Rater, parts: Sequence[Comparison]) -> Comparison | None:
     """Lay comparisons of several seeds together; a prompt counts once, with all its seeds."""
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
     prompts = tuple(prompt for part in parts for prompt in part.prompts)
@@ -108,7 +108,7 @@ def pooled(source: Source, parts: Sequence[Comparison]) -> Comparison | None:
     return Comparison(source, outcomes, prompts, win_rate(outcomes, prompts))
 
 
-def change_of(new: Scores, old: Scores, judge: Judge) -> Change | None:
+def change_of(new: Scores, old: Scores, judge: JudgeName) -> Change | None:
     """How a score changed between two sets of answers to the same prompts."""
     both = [prompt for prompt in new if prompt in old]
     if not both:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from drpo import metrics
 from drpo.alarms.handler import Raised, alarms_of
-from drpo.analysis.head_to_head import JUDGES, Change, Comparison, Judge, change_of, compare
+from drpo.analysis.head_to_head import JUDGES, Change, Comparison, JudgeName, change_of, compare
 from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.evaluation.storage import evaluation_of
@@ -24,7 +24,7 @@ from drpo.stats.intervals import win_rate
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 
-FIELD: dict[Judge, str] = {"gold": "gold", "reward_model": "score"}
+FIELD: dict[JudgeName, str] = {"gold": "gold", "reward_model": "score"}
 """What each judge reads off an answer that was kept."""
 
 
@@ -130,7 +130,7 @@ def evaluated(store: Store, run: Run) -> tuple[int | None, int | None]:
     return (steps[0], steps[-1]) if len(steps) > 1 else (None, None)
 
 
-def scores_at(store: Store, run_id: str, step: int, judge: Judge) -> dict[str, float]:
+def scores_at(store: Store, run_id: str, step: int, judge: JudgeName) -> dict[str, float]:
     """One judge's scores of all answers that are known from one evaluation.
 
     While a run trains it keeps the answers to some of its held-out prompts; a later `drpo eval`
@@ -147,7 +147,7 @@ def scores_at(store: Store, run_id: str, step: int, judge: Judge) -> dict[str, f
     return {prompt: float(score) for prompt, score in known.items() if score is not None}
 
 
-def head_to_head(store: Store, subject: Run, other: Run, judge: Judge) -> Comparison | None:
+def head_to_head(store: Store, subject: Run, other: Run, judge: JudgeName) -> Comparison | None:
     """The last answers of two runs to the same held-out prompts, as one judge sees them.
 
     Args:

@@ -1,6 +1,6 @@
 """A judge behind an OpenAI-compatible chat endpoint: both orders asked, answers kept.
 
-Chat models favour the answer they read first, so each match is asked in both orders and a verdict
+Chat models favour the answer they read first, so each match is asked in both orders and a winner
 needs both to agree; disagreement is a tie. Every reply is kept in the store under a hash of the
 question, so a stopped evaluation goes on where it was and a repeated one costs nothing.
 """
@@ -18,14 +18,14 @@ from typing import Any, Protocol
 
 from drpo.errors import JudgeError
 from drpo.evaluation.chat_endpoint import ChatEndpoint, UnusableReplyError
-from drpo.evaluation.judges import Match, Verdict
+from drpo.evaluation.judges import Match, Winner
 
 KIND = "judge"
 MAX_TOKENS = 2048
 """Room to think aloud before the one word; a model that does not think stops after it."""
 CHARACTERS_PER_TOKEN = 4
 KEPT_CHARACTERS = 500
-"""Of a reply, its end: there the verdict stands, after what was thought aloud."""
+"""Of a reply, its end: there the choice stands, after what was thought aloud."""
 FAILURES_IN_A_ROW = 3
 UNCLEAR_IN_A_ROW = 10
 """A judge that is unclear now and then is still of use; one that always is would cost for nothing.
@@ -66,7 +66,7 @@ class Tally:
     failed: int = 0
     """Questions without any usable reply; their matches stay unjudged."""
     disagreements: int = 0
-    """Matches whose two orders got different verdicts; they count as a tie."""
+    """Matches whose two orders named different winners; they count as a tie."""
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -142,32 +142,32 @@ class ChatJudge:
             cost = (inputs * prices[0] + outputs * prices[1]) / 1e6
         return Spend(len(new), len(questions) - len(new), inputs, outputs, cost)
 
-    def judge(self, matches: Sequence[Match]) -> list[Verdict | None]:
-        """Return one verdict a match; None where a question stayed without a clear reply.
+    def judge(self, matches: Sequence[Match]) -> list[Winner | None]:
+        """Return the winner of each match; None where a question stayed without a clear reply.
 
         Raises:
             JudgeError: The server refuses, or several questions in a row failed or got no clear
                 reply. What was answered is kept; the same call later asks only the rest.
         """
-        verdicts: list[Verdict | None] = []
+        winners: list[Winner | None] = []
         with ThreadPoolExecutor(self.workers) as pool:
             futures = [pool.submit(self._match, match) for match in matches]
             try:
                 for done, future in enumerate(futures, 1):
-                    verdicts.append(future.result())
+                    winners.append(future.result())
                     self._progress(done, len(matches))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        return verdicts
+        return winners
 
-    def _match(self, match: Match) -> Verdict | None:
+    def _match(self, match: Match) -> Winner | None:
         forward, backward = (self._choice(question) for question in _both_orders(match))
         if forward is None or backward is None:
             return None
-        seen: dict[str, Verdict] = {"A": "a", "B": "b"}
-        turned: dict[str, Verdict] = {"A": "b", "B": "a"}
-        first, second = seen.get(forward, "tie"), turned.get(backward, "tie")
+        seen: dict[str, Winner] = {"A": "a", "B": "b"}
+        swapped: dict[str, Winner] = {"A": "b", "B": "a"}
+        first, second = seen.get(forward, "tie"), swapped.get(backward, "tie")
         if first == second:
             return first
         with self._failures.lock:

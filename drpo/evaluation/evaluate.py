@@ -22,7 +22,7 @@ from drpo.data.quality.near_duplicates import normalise
 from drpo.errors import DataError
 from drpo.evaluation.baselines import draw_best, kl_bound
 from drpo.evaluation.frontier import Frontier, frontier
-from drpo.evaluation.judges import Answer, Judge, Match, recorded_judge
+from drpo.evaluation.judges import Judge, Match, ScoredAnswer, recorded_judge
 from drpo.evaluation.policies import Contestant
 from drpo.evaluation.results import Duel, Evaluated, Evaluation, Row, keep_duels, keep_evaluated
 from drpo.evaluation.winrate import WinRate, play
@@ -202,9 +202,9 @@ def _answers(
     gold: Sequence[float],
     *,
     learned: bool,
-) -> list[Answer]:
+) -> list[ScoredAnswer]:
     return [
-        Answer(
+        ScoredAnswer(
             answer.text,
             answer.finished,
             known(score) if learned else None,

@@ -1,6 +1,6 @@
 """Who decides which of two answers is better: a reward model, the gold score, or a chat model.
 
-All judges keep one protocol, so that a win rate means the same whoever gave the verdicts. A judge
+All judges keep one protocol, so that a win rate means the same whoever named the winners. A judge
 sees two answers as `a` and `b` and never learns which system wrote them.
 """
 
@@ -12,11 +12,11 @@ from typing import Literal, Protocol
 
 from drpo.errors import DataError
 
-Verdict = Literal["a", "b", "tie"]
+Winner = Literal["a", "b", "tie"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ScoredAnswer:
     """One answer, with what is already known of it."""
 
     text: str
@@ -33,8 +33,8 @@ class Match:
     """Two answers to one prompt."""
 
     prompt: str
-    a: Answer
-    b: Answer
+    a: ScoredAnswer
+    b: ScoredAnswer
     facts: Mapping[str, str] | None = None
     """What a faithful answer states, where the data know it."""
 
@@ -44,11 +44,11 @@ class Judge(Protocol):
 
     name: str
 
-    def judge(self, matches: Sequence[Match]) -> list[Verdict | None]:
-        """Return one verdict a match; None where the judge could not decide at all."""
+    def judge(self, matches: Sequence[Match]) -> list[Winner | None]:
+        """Return the winner of each match; None where the judge could not decide at all."""
 
 
-Scorer = Callable[[Sequence[tuple[str, Answer, Mapping[str, str] | None]]], list[float]]
+AnswerScorer = Callable[[Sequence[tuple[str, ScoredAnswer, Mapping[str, str] | None]]], list[float]]
 """Scores of answers given as (prompt, answer, facts)."""
 
 
@@ -56,25 +56,25 @@ class ScoreJudge:
     """Prefers the answer with the higher score.
 
     Args:
-        name: What the verdicts are filed under.
+        name: What the results are filed under.
         scorer: Scores answers, all at once.
         margin: Scores closer than this are a tie; exactly equal ones always are.
     """
 
-    def __init__(self, name: str, scorer: Scorer, *, margin: float = 0.0) -> None:
+    def __init__(self, name: str, scorer: AnswerScorer, *, margin: float = 0.0) -> None:
         self.name = name
         self._scorer = scorer
         self._margin = margin
 
-    def judge(self, matches: Sequence[Match]) -> list[Verdict | None]:
-        """Return one verdict a match."""
+    def judge(self, matches: Sequence[Match]) -> list[Winner | None]:
+        """Return the winner of each match."""
         sides = [(match.prompt, match.a, match.facts) for match in matches]
         sides += [(match.prompt, match.b, match.facts) for match in matches]
         scores = self._scorer(sides)
         half = len(matches)
-        return [self._verdict(a, b) for a, b in zip(scores[:half], scores[half:], strict=True)]
+        return [self._winner(a, b) for a, b in zip(scores[:half], scores[half:], strict=True)]
 
-    def _verdict(self, a: float, b: float) -> Verdict:
+    def _winner(self, a: float, b: float) -> Winner:
         if a == b or abs(a - b) < self._margin:
             return "tie"
         return "a" if a > b else "b"
@@ -96,7 +96,7 @@ class TextScorer(Protocol):
 def reward_model_judge(model: TextScorer) -> ScoreJudge:
     """Judge by a reward model; answers that were scored before are not scored again."""
 
-    def scorer(sides: Sequence[tuple[str, Answer, Mapping[str, str] | None]]) -> list[float]:
+    def scorer(sides: Sequence[tuple[str, ScoredAnswer, Mapping[str, str] | None]]) -> list[float]:
         scores = [answer.score for _, answer, _ in sides]
         missing = [index for index, score in enumerate(scores) if score is None]
         fresh = model.score_texts(
@@ -117,7 +117,7 @@ def gold_judge(gold: Callable[[str, Mapping[str, str]], float]) -> ScoreJudge:
         gold: Scores an answer's text against the facts of its row.
     """
 
-    def scorer(sides: Sequence[tuple[str, Answer, Mapping[str, str] | None]]) -> list[float]:
+    def scorer(sides: Sequence[tuple[str, ScoredAnswer, Mapping[str, str] | None]]) -> list[float]:
         return [_gold(answer, facts, gold) for _, answer, facts in sides]
 
     return ScoreJudge("gold", scorer)
@@ -126,14 +126,14 @@ def gold_judge(gold: Callable[[str, Mapping[str, str]], float]) -> ScoreJudge:
 def recorded_judge(figure: Literal["score", "gold"]) -> ScoreJudge:
     """Judge by scores that were written down when the answers were made; loads no model."""
 
-    def scorer(sides: Sequence[tuple[str, Answer, Mapping[str, str] | None]]) -> list[float]:
+    def scorer(sides: Sequence[tuple[str, ScoredAnswer, Mapping[str, str] | None]]) -> list[float]:
         return [_recorded(answer, figure) for _, answer, _ in sides]
 
     return ScoreJudge("reward_model" if figure == "score" else "gold", scorer)
 
 
 def _gold(
-    answer: Answer,
+    answer: ScoredAnswer,
     facts: Mapping[str, str] | None,
     gold: Callable[[str, Mapping[str, str]], float],
 ) -> float:
@@ -147,7 +147,7 @@ def _gold(
     return gold(answer.text, facts)
 
 
-def _recorded(answer: Answer, figure: Literal["score", "gold"]) -> float:
+def _recorded(answer: ScoredAnswer, figure: Literal["score", "gold"]) -> float:
     value = answer.score if figure == "score" else answer.gold
     if value is None:
         raise DataError(

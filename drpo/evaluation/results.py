@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from drpo.evaluation.frontier import Frontier
-from drpo.evaluation.judges import Answer
+from drpo.evaluation.judges import ScoredAnswer
 from drpo.evaluation.policies import Contestant
 from drpo.evaluation.storage import COMPARISON_KIND, KIND, comparison_key
 from drpo.evaluation.winrate import WinRate
@@ -27,9 +27,9 @@ class Row:
 
     prompt: str
     item: int
-    policy: Answer
-    start: Answer
-    chosen: Answer
+    policy: ScoredAnswer
+    start: ScoredAnswer
+    chosen: ScoredAnswer
     kl: float
 
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drpo.evaluation.judges import Judge, Match, Verdict
+from drpo.evaluation.judges import Judge, Match, Winner
 from drpo.stats.intervals import Interval, win_rate
 
 OUTCOMES = {"a": 1.0, "b": 0.0, "tie": 0.5}
@@ -39,20 +39,18 @@ class WinRate:
 
 def play(judge: Judge, matches: Sequence[Match], *, seed: int = 0) -> WinRate:
     """Let a judge decide all matches; matches on the same prompt count as one cluster."""
-    verdicts = judge.judge(matches)
-    return summarize(judge.name, verdicts, [match.prompt for match in matches], seed=seed)
+    winners = judge.judge(matches)
+    return summarize(judge.name, winners, [match.prompt for match in matches], seed=seed)
 
 
 def summarize(
-    judge: str, verdicts: Sequence[Verdict | None], prompts: Sequence[Hashable], *, seed: int = 0
+    judge: str, winners: Sequence[Winner | None], prompts: Sequence[Hashable], *, seed: int = 0
 ) -> WinRate:
-    """Turn verdicts into a win rate with its interval."""
-    judged = [
-        (verdict, prompt) for verdict, prompt in zip(verdicts, prompts, strict=True) if verdict
-    ]
-    given = [verdict for verdict, _ in judged]
+    """Turn winners into a win rate with its interval."""
+    judged = [(winner, prompt) for winner, prompt in zip(winners, prompts, strict=True) if winner]
+    given = [winner for winner, _ in judged]
     interval = win_rate(
-        [OUTCOMES[verdict] for verdict in given], [prompt for _, prompt in judged], seed=seed
+        [OUTCOMES[winner] for winner in given], [prompt for _, prompt in judged], seed=seed
     )
     return WinRate(
         judge,
@@ -60,5 +58,5 @@ def summarize(
         given.count("a"),
         given.count("tie"),
         given.count("b"),
-        len(verdicts) - len(given),
+        len(winners) - len(given),
     )

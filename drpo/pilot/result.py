@@ -12,7 +12,7 @@ from drpo.analysis.head_to_head import (
     METRIC,
     Call,
     Comparison,
-    Judge,
+    JudgeName,
     call_of,
     compare,
     pooled,
@@ -43,7 +43,7 @@ class PilotResult:
     """The verdict on a pilot, from the seeds that finished in both arms."""
 
     seeds: tuple[int, ...]
-    judge: Judge | None
+    judge: JudgeName | None
     """Whose score is compared: gold where the data know it, else the reward model."""
     resets: ArmResult
     plain: ArmResult
@@ -138,7 +138,7 @@ def scale_cost(
     )
 
 
-def _judge_of(runs: Sequence[Run]) -> Judge | None:
+def _judge_of(runs: Sequence[Run]) -> JudgeName | None:
     """The strongest judge that knows the final answers of all runs."""
     if not runs:
         return None
@@ -146,12 +146,12 @@ def _judge_of(runs: Sequence[Run]) -> Judge | None:
     return next(known, None)
 
 
-def _final(run: Run, judge: Judge) -> float | None:
+def _final(run: Run, judge: JudgeName) -> float | None:
     """A judge's mean score of the run's last held-out answers."""
     return metrics.read(run.summary.get("last"), METRIC[judge])
 
 
-def _arm_result(store: Store, runs: Sequence[Run], judge: Judge | None) -> ArmResult:
+def _arm_result(store: Store, runs: Sequence[Run], judge: JudgeName | None) -> ArmResult:
     against = []
     for run in runs:
         first, last = evaluated(store, run)
@@ -171,7 +171,7 @@ def _arm_result(store: Store, runs: Sequence[Run], judge: Judge | None) -> ArmRe
 
 
 def _head_to_head(
-    store: Store, pairs: Sequence[tuple[Run, Run]], judge: Judge | None
+    store: Store, pairs: Sequence[tuple[Run, Run]], judge: JudgeName | None
 ) -> Comparison | None:
     if judge is None:
         return None

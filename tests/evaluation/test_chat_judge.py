@@ -11,7 +11,7 @@ import pytest
 from drpo.errors import JudgeError
 from drpo.evaluation.chat_endpoint import ChatEndpoint, Patience, UnusableReplyError
 from drpo.evaluation.chat_judge import ChatJudge, _both_orders, read_choice
-from drpo.evaluation.judges import Answer, Match
+from drpo.evaluation.judges import Match, ScoredAnswer
 from drpo.evaluation.winrate import play
 from drpo.store import Store
 
@@ -85,14 +85,17 @@ def chat_judge(server, documents, patience=QUICK, workers=2):
     return ChatJudge(ChatEndpoint(server.url, "tiny", patience), documents, workers=workers)
 
 
-MATCHES = [Match(f"prompt {n}", Answer("long answer" * n), Answer("short")) for n in range(1, 6)]
+MATCHES = [
+    Match(f"prompt {n}", ScoredAnswer("long answer" * n), ScoredAnswer("short"))
+    for n in range(1, 6)
+]
 
 
 def test_a_consistent_judge_decides_and_both_orders_are_asked(documents):
     with ChatServer(prefers_longer) as server:
         judge = chat_judge(server, documents)
         assert judge.judge(MATCHES) == ["a"] * 5
-        assert judge.judge([Match("x", Answer("s"), Answer("longer"))]) == ["b"]
+        assert judge.judge([Match("x", ScoredAnswer("s"), ScoredAnswer("longer"))]) == ["b"]
     assert len(server.requests) == 12
     assert judge.tally.to_dict() == {
         "calls": 12,
@@ -192,7 +195,7 @@ def test_a_judge_that_thinks_aloud_is_heard_to_the_end(documents):
 
 
 def test_a_judge_that_never_comes_to_a_verdict_ends_the_judging_with_a_sentence(documents):
-    matches = [Match(f"prompt {n}", Answer("long"), Answer("s")) for n in range(40)]
+    matches = [Match(f"prompt {n}", ScoredAnswer("long"), ScoredAnswer("s")) for n in range(40)]
     with ChatServer(lambda *_: says("<think>A is good, but then")) as server:
         with pytest.raises(JudgeError, match=r"named no answer in 10 replies.*good, but then"):
             chat_judge(server, documents, workers=1).judge(matches)
@@ -200,7 +203,7 @@ def test_a_judge_that_never_comes_to_a_verdict_ends_the_judging_with_a_sentence(
 
 
 def test_a_judge_that_is_unclear_now_and_then_goes_on_and_so_does_a_repetition(documents):
-    matches = [Match(f"prompt {n}.", Answer("long"), Answer("s")) for n in range(40)]
+    matches = [Match(f"prompt {n}.", ScoredAnswer("long"), ScoredAnswer("s")) for n in range(40)]
 
     def moody(count, body):
         number = body["messages"][1]["content"].split("prompt ")[1].split(".")[0]

@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from drpo.evaluation.chat_endpoint import ChatEndpoint, Patience
 from drpo.evaluation.chat_judge import ChatJudge
-from drpo.evaluation.judges import Answer, Match
+from drpo.evaluation.judges import Match, ScoredAnswer
 from drpo.store import Store
 
 TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
@@ -105,7 +105,7 @@ def test_transformers_serve_is_asked_in_both_orders_and_its_replies_are_kept(tmp
     folder = tmp_path / "model"
     stubborn_model(folder)
     store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    matches = [Match(f"request {n}", Answer("one"), Answer("two")) for n in range(3)]
+    matches = [Match(f"request {n}", ScoredAnswer("one"), ScoredAnswer("two")) for n in range(3)]
     with served(folder) as url:
         endpoint = ChatEndpoint(url, str(folder), Patience(timeout=60, attempts=2))
         judge = ChatJudge(endpoint, store.documents, workers=1)

@@ -6,8 +6,8 @@ from drpo.data.gold_reward import GoldScorer
 from drpo.errors import DataError
 from drpo.evaluation import wording
 from drpo.evaluation.judges import (
-    Answer,
     Match,
+    ScoredAnswer,
     ScoreJudge,
     gold_judge,
     recorded_judge,
@@ -22,12 +22,18 @@ def lengths(sides):
 
 
 def test_the_higher_score_wins_and_equal_scores_tie():
-    matches = [Match("p", Answer(a), Answer(b)) for a, b in [("xx", "x"), ("x", "xx"), ("x", "y")]]
+    matches = [
+        Match("p", ScoredAnswer(a), ScoredAnswer(b))
+        for a, b in [("xx", "x"), ("x", "xx"), ("x", "y")]
+    ]
     assert ScoreJudge("length", lengths).judge(matches) == ["a", "b", "tie"]
 
 
 def test_scores_within_the_margin_tie():
-    matches = [Match("p", Answer("xxx"), Answer("x")), Match("p", Answer("xx"), Answer("x"))]
+    matches = [
+        Match("p", ScoredAnswer("xxx"), ScoredAnswer("x")),
+        Match("p", ScoredAnswer("xx"), ScoredAnswer("x")),
+    ]
     assert ScoreJudge("length", lengths, margin=1.5).judge(matches) == ["a", "tie"]
 
 
@@ -43,7 +49,7 @@ def test_the_reward_model_is_asked_only_for_scores_that_are_not_known():
             return [float(len(response)) for response in responses]
 
     model = LengthModel()
-    matches = [Match("p", Answer("known", score=9.0), Answer("new", finished=False))]
+    matches = [Match("p", ScoredAnswer("known", score=9.0), ScoredAnswer("new", finished=False))]
     assert reward_model_judge(model).judge(matches) == ["a"]
     assert model.asked == [("p", "new", False)]
 
@@ -52,20 +58,24 @@ def test_the_gold_judge_reads_the_facts_of_the_row():
     gold = GoldScorer({"colour": ("red", "blue"), "day": ("monday", "friday")}, strict=False)
     facts = {"colour": "red", "day": "friday"}
     matches = [
-        Match("p", Answer("red on friday"), Answer("blue on friday"), facts),
-        Match("p", Answer("red"), Answer("friday"), facts),
+        Match("p", ScoredAnswer("red on friday"), ScoredAnswer("blue on friday"), facts),
+        Match("p", ScoredAnswer("red"), ScoredAnswer("friday"), facts),
     ]
     assert gold_judge(gold).judge(matches) == ["a", "tie"]
     with pytest.raises(DataError, match="facts"):
-        gold_judge(gold).judge([Match("p", Answer("red"), Answer("blue"))])
+        gold_judge(gold).judge([Match("p", ScoredAnswer("red"), ScoredAnswer("blue"))])
 
 
 def test_recorded_scores_judge_without_any_model():
-    match = Match("p", Answer("x", score=1.0, gold=0.0), Answer("y", score=0.0, gold=1.0))
+    match = Match(
+        "p", ScoredAnswer("x", score=1.0, gold=0.0), ScoredAnswer("y", score=0.0, gold=1.0)
+    )
     assert recorded_judge("score").judge([match]) == ["a"]
     assert recorded_judge("gold").judge([match]) == ["b"]
     with pytest.raises(DataError, match="without its gold"):
-        recorded_judge("gold").judge([Match("p", Answer("x", gold=None), Answer("y", gold=1.0))])
+        recorded_judge("gold").judge(
+            [Match("p", ScoredAnswer("x", gold=None), ScoredAnswer("y", gold=1.0))]
+        )
 
 
 def test_win_rate_counts_wins_ties_losses_and_leaves_out_the_unjudged():
@@ -76,7 +86,9 @@ def test_win_rate_counts_wins_ties_losses_and_leaves_out_the_unjudged():
 
 
 def test_swapping_sides_turns_the_win_rate_around():
-    matches = [Match(str(n), Answer("x" * (n % 5)), Answer("x" * (n % 3))) for n in range(60)]
+    matches = [
+        Match(str(n), ScoredAnswer("x" * (n % 5)), ScoredAnswer("x" * (n % 3))) for n in range(60)
+    ]
     turned = [Match(m.prompt, m.b, m.a) for m in matches]
     judge = ScoreJudge("length", lengths)
     forward, backward = play(judge, matches).interval, play(judge, turned).interval
