@@ -22,7 +22,7 @@ from drpo.alarms.handler import alarms_of, decide, write_down
 from drpo.config.run_config import RunConfig
 from drpo.data.gold_reward import GoldScorer, load_gold
 from drpo.pilot import design
-from drpo.review import Desk, Source, create_review
+from drpo.review import ReviewSession, ReviewSource, create_review
 from drpo.runs import demo
 from drpo.store import Store
 from drpo.sweep import Axis, SweepPlan, create
@@ -62,9 +62,9 @@ def furnish(store: Store) -> Gallery:
     run = told_run(store, "with-resets", seed=0, gain=1.6)
     live = told_run(store, "still-learning", seed=3, upto=18, status="running")
     sources = [
-        Source("start", run, 0),
-        Source("no-resets", plain, UPDATES),
-        Source("with-resets", run, UPDATES),
+        ReviewSource("start", run, 0),
+        ReviewSource("no-resets", plain, UPDATES),
+        ReviewSource("with-resets", run, UPDATES),
     ]
     judged = create_review(store, "three-policies", sources, items=60, repeats=6, seed=1)
     for seed, name in enumerate(("Ann", "Ben", "Chloé")):
@@ -340,12 +340,12 @@ def sweep(store: Store) -> str:
 
 def vote(store: Store, review: str, name: str, seed: int) -> None:
     """Judge every item by its gold score, with a person's wavering."""
-    desk = Desk(store, review, name)
+    session = ReviewSession(store, review, name)
     rng = np.random.default_rng(seed)
     facts = {row["prompt"].strip(): row for row in rows()}
-    while (item := desk.next()) is not None:
+    while (item := session.next()) is not None:
         row = facts[item.prompt.strip()]
         scores = [scorer()(text, row["facts"]) for text in (item.left, item.right)]
         gap = scores[0] - scores[1] + rng.normal(0, 0.5)
         choice = "tie" if abs(gap) < 0.4 else "left" if gap > 0 else "right"
-        desk.vote(item.item, choice, seconds=float(rng.uniform(4, 15)))
+        session.vote(item.item, choice, seconds=float(rng.uniform(4, 15)))

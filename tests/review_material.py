@@ -1,7 +1,7 @@
 """A store with two runs whose held-out answers can be reviewed."""
 
 from drpo.config.run_config import RunConfig
-from drpo.review import Source
+from drpo.review import ReviewSource
 from drpo.types import Sample
 
 
@@ -27,7 +27,7 @@ def add_run(store, name, answers, *, step=10):
             for item, (text, score, gold) in enumerate(answers)
         ],
     )
-    return Source(name, run.id, step)
+    return ReviewSource(name, run.id, step)
 
 
 def two_sources(store, prompts=40, score=(0.0, 1.0), gold=(0.0, 1.0)):
@@ -41,10 +41,10 @@ def two_sources(store, prompts=40, score=(0.0, 1.0), gold=(0.0, 1.0)):
     return [start, tuned]
 
 
-def vote_all(desk, choose):
+def vote_all(session, choose):
     """Vote on every item left; `choose` gets the blind item and returns what is pressed."""
-    while (item := desk.next()) is not None:
-        desk.vote(item.item, choose(item))
+    while (item := session.next()) is not None:
+        session.vote(item.item, choose(item))
 
 
 def prefers(word):

@@ -13,7 +13,7 @@ import typer
 from drpo.cli.options import Json
 from drpo.cli.output import print_json
 from drpo.data.gold_reward import sidecar_of
-from drpo.data.io.limits import DESK, STREAM, AmbiguousError, UnreadableError
+from drpo.data.io.limits import STREAM, UPLOAD, AmbiguousError, UnreadableError
 from drpo.data.io.source import Source
 from drpo.data.library import versions
 from drpo.data.library.cleaning import Contradictions, Recipe, Repeats, fix
@@ -79,7 +79,7 @@ def check(
     if coverage and model is None:
         raise DataError("--coverage needs --model, the folder of the start policy.")
     try:
-        source = Source.from_path(file, limits=DESK)
+        source = Source.from_path(file, limits=UPLOAD)
         _, report = check_source(
             source,
             settings,
@@ -131,7 +131,7 @@ def import_(
     versions.check_name(name)
     store = Store()
     try:
-        if file.is_file() and file.stat().st_size > DESK.file_bytes:
+        if file.is_file() and file.stat().st_size > UPLOAD.file_bytes:
             version = _stream(store, file, name, parts, shape, recipe)
         else:
             version = _whole(store, file, name, parts, shape, recipe, model)
@@ -159,7 +159,7 @@ def _whole(
     recipe: Recipe,
     model: Path | None,
 ) -> Dataset:
-    source = Source.from_path(file, limits=DESK)
+    source = Source.from_path(file, limits=UPLOAD)
     loaded, _ = check_source(
         source, Settings(model), mapping=parts, shape=shape or None, progress=_progress()
     )

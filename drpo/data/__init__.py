@@ -1,4 +1,4 @@
-"""The data desk: any preference file to pairs, with an account of everything wrong with it.
+"""Any preference file to pairs, with an account of everything wrong with it.
 
     file -> rows -> layout -> pairs -> report -> versions
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from drpo.data.gold_reward import sidecar_of
 from drpo.data.io.hub import hub_rows, is_hub_name
-from drpo.data.io.limits import DESK, Limits
+from drpo.data.io.limits import UPLOAD, Limits
 from drpo.data.io.source import Source, file_of
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet, content_hash
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SHOWN_CHARS = 200
 
 
-def load_pairs(source: str, *, store: Store | None = None, limits: Limits = DESK) -> PairSet:
+def load_pairs(source: str, *, store: Store | None = None, limits: Limits = UPLOAD) -> PairSet:
     """Load pairs by a saved data set's name or id, a file's path, or a Hub name.
 
     Rows that cannot be trained on are left out and named in `problems`.
@@ -120,7 +120,7 @@ def _collected(source: Source, reader: PairReader) -> PairSet:
 
 
 def load_demonstrations(
-    source: str, *, store: Store | None = None, limits: Limits = DESK
+    source: str, *, store: Store | None = None, limits: Limits = UPLOAD
 ) -> list[Pair]:
     """Load answers to reset into, each the `chosen` of a record; of pairs, the chosen answers.
 

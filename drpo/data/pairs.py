@@ -1,4 +1,4 @@
-"""The record that everything after the data desk works on: one preference."""
+"""The record that everything after reading works on: one preference."""
 
 from __future__ import annotations
 

@@ -5,6 +5,6 @@ the models, started on first use and gone again after some idle time.
 """
 
 from drpo.playground.client import Playground
-from drpo.playground.protocol import Sampling, Source, sources_of
+from drpo.playground.protocol import PlaygroundSource, Sampling, sources_of
 
-__all__ = ["Playground", "Sampling", "Source", "sources_of"]
+__all__ = ["Playground", "PlaygroundSource", "Sampling", "sources_of"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from drpo.errors import RunError
-from drpo.playground.protocol import Sampling, Source, socket_note
+from drpo.playground.protocol import PlaygroundSource, Sampling, socket_note
 from drpo.store import workspace
 from drpo.system import processes
 
@@ -43,7 +43,12 @@ class Playground:
         return self._lock().holder() is not None and socket_note(workspace()).exists()
 
     def ask(
-        self, sources: Sequence[Source], prompt: str, sampling: Sampling, *, prefix: str = ""
+        self,
+        sources: Sequence[PlaygroundSource],
+        prompt: str,
+        sampling: Sampling,
+        *,
+        prefix: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Let checkpoints answer a prompt, and yield what they write as they write it.
 

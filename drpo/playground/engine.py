@@ -31,7 +31,7 @@ from drpo.modeling.model_loading import load_adapted, load_causal
 from drpo.modeling.models import load_vocabulary, weights_hash
 from drpo.modeling.reward_model import RewardModel, load_reward_model
 from drpo.playground.generation import Voice, write
-from drpo.playground.protocol import MOST, Sampling, Source, socket_note
+from drpo.playground.protocol import MOST, PlaygroundSource, Sampling, socket_note
 from drpo.store import workspace
 from drpo.system import processes
 
@@ -104,7 +104,7 @@ class Engine:
             yield {"kind": "done", "cached": len(self._policies), "device": str(self.device)}
             return
         sampling = Sampling(**request["sampling"]).checked()
-        sources = [Source(**source) for source in request["sources"]]
+        sources = [PlaygroundSource(**source) for source in request["sources"]]
         if not 1 <= len(sources) <= MOST:
             raise ConfigError(f"Ask one to {MOST} checkpoints at once, got {len(sources)}.")
         streams = {
@@ -121,7 +121,7 @@ class Engine:
         yield {"kind": "done"}
 
     def _stream(
-        self, source: Source, prompt: str, prefix: str, sampling: Sampling
+        self, source: PlaygroundSource, prompt: str, prefix: str, sampling: Sampling
     ) -> Iterator[dict[str, Any]]:
         policy, weights = self._policies.get(source.policy)
         start, _ = self._starts.get(source.start)

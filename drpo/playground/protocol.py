@@ -34,7 +34,7 @@ START = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PlaygroundSource:
     """One policy that can be asked, with what it is compared with and judged by."""
 
     run_id: str
@@ -78,7 +78,7 @@ class Sampling:
         return self
 
 
-def sources_of(run: Run) -> list[Source]:
+def sources_of(run: Run) -> list[PlaygroundSource]:
     """The policies of a run that are kept, the start policy first, then by step.
 
     A run that has saved nothing yet has its start policy only.
@@ -97,12 +97,12 @@ def sources_of(run: Run) -> list[Source]:
     if method in ("sft", "dpo") and (folder / "models" / method).is_dir():
         kept[run.step] = folder / "models" / method
     return [
-        Source(run.id, START, start, start, reward),
-        *(Source(run.id, step, str(kept[step]), start, reward) for step in sorted(kept)),
+        PlaygroundSource(run.id, START, start, start, reward),
+        *(PlaygroundSource(run.id, step, str(kept[step]), start, reward) for step in sorted(kept)),
     ]
 
 
-def source_of(run: Run, step: int) -> Source:
+def source_of(run: Run, step: int) -> PlaygroundSource:
     """The policy of one step.
 
     Raises:

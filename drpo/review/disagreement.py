@@ -9,7 +9,7 @@ from drpo.alarms.examples import SHOWN
 from drpo.alarms.handler import raise_alarm
 from drpo.alarms.human_disagreement import people_disagree
 from drpo.review.results import OUTCOMES, Duel, Results, standing_votes
-from drpo.review.sampling import Review, Source, load_review
+from drpo.review.sampling import Review, ReviewSource, load_review
 from drpo.store import Store
 
 
@@ -38,7 +38,7 @@ def raise_disagreements(store: Store, found: Results) -> list[Alarm]:
     return raised
 
 
-def _of(duel: Duel, mine: Source) -> Alarm | None:
+def _of(duel: Duel, mine: ReviewSource) -> Alarm | None:
     """The alarm about one side of a pair, where there is one."""
     human, model = duel.human, duel.reward_model.value
     if mine.answers != "policy" or mine.step == 0 or human.value is None or model is None:
@@ -57,7 +57,7 @@ def _of(duel: Duel, mine: Source) -> Alarm | None:
     )
 
 
-def _evidence(store: Store, review: Review, mine: Source) -> tuple[Evidence, ...]:
+def _evidence(store: Store, review: Review, mine: ReviewSource) -> tuple[Evidence, ...]:
     """The run's answers that score higher than the one people preferred to them."""
     items = {item.id: item for item in review.items}
     lost = set()

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
-from drpo.review.sampling import Item, Review, Source, SourceAnswer, load_review
+from drpo.review.sampling import Item, Review, ReviewSource, SourceAnswer, load_review
 from drpo.stats.agreement import (
     Agreement,
     SelfConsistency,
@@ -31,8 +31,8 @@ OUTCOMES = {"first": 1.0, "second": 0.0, "tie": 0.5, "both_bad": 0.5}
 class Duel:
     """One pair of sources: how often people, and the recorded scores, prefer one to the other."""
 
-    subject: Source
-    other: Source
+    subject: ReviewSource
+    other: ReviewSource
     human: Interval
     """Share of votes for the subject, ties half, prompts resampled whole."""
     votes: int

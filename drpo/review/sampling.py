@@ -19,7 +19,7 @@ EVALUATION_KIND = "evaluation"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ReviewSource:
     """Whose answers are judged: a run at an evaluation, or the data's own chosen answers."""
 
     label: str
@@ -69,7 +69,7 @@ class Review:
     seed: int
     secret: str
     """Key of the left-right order; stays in the store."""
-    sources: tuple[Source, ...]
+    sources: tuple[ReviewSource, ...]
     items: tuple[Item, ...]
     """In the order they are judged, the same for all, so that unfinished reviews overlap."""
     identical: int
@@ -91,7 +91,7 @@ class Review:
 def create_review(
     store: Store,
     name: str,
-    sources: Sequence[Source],
+    sources: Sequence[ReviewSource],
     *,
     items: int = 40,
     repeats: int = 0,
@@ -164,7 +164,7 @@ def reviews(store: Store) -> list[Review]:
     return sorted(found, key=lambda review: -review.created_at)
 
 
-def answers_of(store: Store, source: Source, place: int) -> dict[str, SourceAnswer]:
+def answers_of(store: Store, source: ReviewSource, place: int) -> dict[str, SourceAnswer]:
     """Return a source's kept answers by prompt.
 
     Answers come from the run's evaluations while it trained and, where `drpo eval` was run on it,
@@ -189,7 +189,7 @@ def answers_of(store: Store, source: Source, place: int) -> dict[str, SourceAnsw
     return found
 
 
-def _evaluated(kept: dict[str, Any], source: Source, place: int) -> SourceAnswer:
+def _evaluated(kept: dict[str, Any], source: ReviewSource, place: int) -> SourceAnswer:
     side = kept["chosen"] if source.answers == "chosen" else kept["policy"]
     return SourceAnswer(
         place, side["text"], side.get("score"), side.get("gold"), side.get("finished", True)
@@ -249,5 +249,5 @@ def _from_body(body: dict[str, Any]) -> Review:
         )
         for entry in body["items"]
     )
-    sources = tuple(Source(**entry) for entry in body["sources"])
+    sources = tuple(ReviewSource(**entry) for entry in body["sources"])
     return Review(**{**body, "sources": sources, "items": items})

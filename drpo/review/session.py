@@ -1,4 +1,4 @@
-"""One reviewer's desk: the next item, the vote, undo, and how far they are.
+"""One reviewer's session: the next item, the vote, undo, and how far they are.
 
 What leaves this module before the vote is a prompt and two texts. Which of them is whose is decided
 by a keyed hash of reviewer and item; the key never leaves the store, so the page, its traffic and
@@ -75,7 +75,7 @@ def reviewer_name(text: str) -> str:
     return name
 
 
-class Desk:
+class ReviewSession:
     """Hands one review to one reviewer.
 
     Raises:

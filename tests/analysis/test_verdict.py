@@ -9,7 +9,7 @@ from drpo.analysis.verdict import head_to_head, scores_at, verdict_of
 from drpo.analysis.verdict_words import cost_told
 from drpo.config.run_config import RunConfig
 from drpo.i18n.format import duration
-from drpo.review import Desk, Source, create_review
+from drpo.review import ReviewSession, ReviewSource, create_review
 from drpo.stats.intervals import Interval
 from drpo.store.schema import Vote
 
@@ -72,13 +72,16 @@ def test_a_run_with_one_evaluation_has_no_verdict(store):
 def test_blind_votes_outrank_every_score(store):
     run = add_run(store, gold=[1.0], scores=[1.0])
     review = create_review(
-        store, "first against last", [Source("new", run.id, 10), Source("old", run.id, 0)], items=8
+        store,
+        "first against last",
+        [ReviewSource("new", run.id, 10), ReviewSource("old", run.id, 0)],
+        items=8,
     )
-    desk = Desk(store, review.id, "Ada")
+    session = ReviewSession(store, review.id, "Ada")
     for _ in range(8):
-        item = desk.next()
+        item = session.next()
         # Whoever reads sees "at 0" or "at 10" in the text; here the old answer is preferred.
-        desk.vote(item.item, "left" if item.left.endswith("at 0") else "right")
+        session.vote(item.item, "left" if item.left.endswith("at 0") else "right")
     verdict = verdict_of(store, run)
     assert verdict.main.source == "people"
     assert (verdict.main.wins, verdict.main.losses) == (0, 8)
@@ -90,12 +93,19 @@ def test_skips_repeats_and_votes_on_other_steps_are_no_evidence(store):
     run = add_run(store, gold=[1.0], scores=[1.0])
     other = add_run(store, gold=[1.0], scores=[1.0])
     review = create_review(
-        store, "between runs", [Source("a", run.id, 10), Source("b", other.id, 0)], items=4
+        store,
+        "between runs",
+        [ReviewSource("a", run.id, 10), ReviewSource("b", other.id, 0)],
+        items=4,
     )
     for item in review.items:
         store.votes.add(Vote(review_id=review.id, reviewer="B", item=item.id, choice="first"))
     own = create_review(
-        store, "own", [Source("a", run.id, 10), Source("b", run.id, 0)], items=4, repeats=2
+        store,
+        "own",
+        [ReviewSource("a", run.id, 10), ReviewSource("b", run.id, 0)],
+        items=4,
+        repeats=2,
     )
     for item in own.items:
         choice = "tie" if item.repeats is None else "first"

@@ -4,7 +4,7 @@ import pytest
 from review_material import add_run
 
 from drpo.data import load_pairs
-from drpo.review import Source, create_review
+from drpo.review import ReviewSource, create_review
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +21,7 @@ def review(server):
         answers = [(f"{text} {n}", SCORE, None) for n in range(ITEMS)]
         run = add_run(server.store, f"{label}-run", answers)
         server.store.runs.change(run.run_id, status="finished")
-        made.append(Source(f"{label} policy", run.run_id, run.step))
+        made.append(ReviewSource(f"{label} policy", run.run_id, run.step))
     return create_review(server.store, "browser review", made, items=ITEMS)
 
 

@@ -17,7 +17,7 @@ from drpo.dashboard.screens.review.result_view import (
     slices_table,
 )
 from drpo.data import load_pairs
-from drpo.review import Desk, create_review, results, reviews
+from drpo.review import ReviewSession, create_review, results, reviews
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,7 +138,7 @@ def test_before_the_vote_the_page_names_no_source(store, review):
     held = [repr(element) for element in app.main]
     held += [str(vars(element)) for element in app.get("bidi_component")]
     page = "\n".join(held)
-    item = Desk(store, review.id, "ann").next()
+    item = ReviewSession(store, review.id, "ann").next()
     assert item.prompt.strip() in page or "drpo_answers" in page
     for source in review.sources:
         assert source.run_id not in page
@@ -146,7 +146,7 @@ def test_before_the_vote_the_page_names_no_source(store, review):
 
 
 def test_the_result_says_the_rate_and_offers_the_votes(store, review):
-    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
     app = visit(review=review.id, view="result", lang="en")
     assert "tuned preferred to start in 100" in "\n".join(part.body for part in app.get("html"))
     press(app, "Save")
@@ -156,7 +156,7 @@ def test_the_result_says_the_rate_and_offers_the_votes(store, review):
 
 
 def test_the_result_speaks_japanese(store, review):
-    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
     app = visit(review=review.id, view="result", lang="ja")
     assert any("票のうち" in part.body for part in app.get("html"))
 
@@ -187,7 +187,7 @@ def test_a_switch_of_language_keeps_the_answers_chosen_for_a_new_review(store):
 
 
 def test_tables_and_picture_hold_the_figures(store, review):
-    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
     found = results(store, review.id)
     assert list(ranking_table(found, review)["Name"]) == ["tuned", "start"]
     people = reviewers_table(found)
@@ -201,7 +201,7 @@ def test_tables_and_picture_hold_the_figures(store, review):
 
 def test_a_gain_that_only_the_reward_model_sees_is_called_by_its_name(store):
     review = create_review(store, "r", two_sources(store, prompts=20), items=20)
-    vote_all(Desk(store, review.id, "ann"), prefers("start"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("start"))
     (duel,) = results(store, review.id).duels
     assert hacked(duel)
     assert "reward hacking" in gap_told(duel)
@@ -209,8 +209,8 @@ def test_a_gain_that_only_the_reward_model_sees_is_called_by_its_name(store):
 
 def test_people_who_waver_but_agree_are_no_sign_of_hacking(store):
     review = create_review(store, "r", two_sources(store, prompts=40), items=40)
-    desk, wavering = Desk(store, review.id, "ann"), iter(range(40))
-    vote_all(desk, lambda item: prefers("start" if next(wavering) % 8 == 0 else "tuned")(item))
+    session, wavering = ReviewSession(store, review.id, "ann"), iter(range(40))
+    vote_all(session, lambda item: prefers("start" if next(wavering) % 8 == 0 else "tuned")(item))
     (duel,) = results(store, review.id).duels
     assert duel.gap.excludes(0)
     assert not hacked(duel)

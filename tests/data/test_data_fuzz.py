@@ -1,4 +1,4 @@
-"""Whatever bytes are brought, the desk answers with pairs or its own error, and stays small."""
+"""Whatever bytes are brought, reading answers with pairs or its own error, and stays small."""
 
 import gzip
 import json

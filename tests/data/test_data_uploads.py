@@ -1,4 +1,4 @@
-"""The desk checks, corrects and saves uploads in processes of their own, and the screen follows."""
+"""Uploads are checked, corrected and saved in processes of their own, and the screen follows."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from screens import visit
 
 from drpo.dashboard import client
 from drpo.data import Pair, load_pairs
-from drpo.data.library.uploads import Desk
+from drpo.data.library.uploads import Uploads
 from drpo.data.library.versions import save_version
 from drpo.errors import DataError
 
@@ -29,92 +29,92 @@ def file_of(rows) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def finish(desk: Desk, upload: str, task, seconds: float = 120):
+def finish(uploads: Uploads, upload: str, task, seconds: float = 120):
     until = time.monotonic() + seconds
-    while desk.status(upload, task).state == "running" and time.monotonic() < until:
+    while uploads.status(upload, task).state == "running" and time.monotonic() < until:
         time.sleep(0.05)
-    return desk.status(upload, task)
+    return uploads.status(upload, task)
 
 
 def test_the_desk_checks_corrects_and_saves_in_processes_of_their_own(store):
-    desk = Desk()
+    uploads = Uploads()
     rows = [
         {"p": f"prompt {n}", "answer_a": f"x{n}", "answer_b": f"y{n}", "label": n % 2}
         for n in range(8)
     ]
-    upload = desk.add("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-    desk.start(upload, "check", {})
-    status = finish(desk, upload, "check")
+    upload = uploads.add("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    uploads.start(upload, "check", {})
+    status = finish(uploads, upload, "check")
     assert (status.state, status.kind) == ("failed", "ambiguous")
-    assert desk.columns(upload) == ["p", "answer_a", "answer_b", "label"]
+    assert uploads.columns(upload) == ["p", "answer_a", "answer_b", "label"]
     parts = {"prompt": "p", "first_is": "1", "second_is": "0"}
-    desk.start(upload, "check", {"parts": parts})
-    assert finish(desk, upload, "check").state == "done"
-    assert Desk().report(upload)["counts"]["pairs"] == 8, "another process sees the same"
+    uploads.start(upload, "check", {"parts": parts})
+    assert finish(uploads, upload, "check").state == "done"
+    assert Uploads().report(upload)["counts"]["pairs"] == 8, "another process sees the same"
     recipe = {"exclude": [], "contradictions": "keep", "repeats": "exact"}
-    desk.start(upload, "save", {"parts": parts, "recipe": recipe, "name": "from desk"})
-    assert finish(desk, upload, "save").state == "done"
+    uploads.start(upload, "save", {"parts": parts, "recipe": recipe, "name": "from desk"})
+    assert finish(uploads, upload, "save").state == "done"
     assert load_pairs("from desk", store=store).pairs[0].chosen == "y0"
 
 
 @pytest.mark.usefixtures("store")
 def test_a_stopped_task_leaves_no_result():
-    desk = Desk()
-    upload = desk.add("a.jsonl", file_of(pairs(6)))
-    desk.start(upload, "check", {})
-    desk.stop(upload, "check")
-    assert desk.status(upload, "check").state == "stopped"
-    assert desk.report(upload) == {}
+    uploads = Uploads()
+    upload = uploads.add("a.jsonl", file_of(pairs(6)))
+    uploads.start(upload, "check", {})
+    uploads.stop(upload, "check")
+    assert uploads.status(upload, "check").state == "stopped"
+    assert uploads.report(upload) == {}
 
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("upload", ["../../etc", "", "x" * 16, "0" * 16])
 def test_an_uploads_id_from_the_url_cannot_name_another_folder(upload):
-    assert not Desk().exists(upload)
+    assert not Uploads().exists(upload)
     with pytest.raises(DataError, match="no longer here"):
-        Desk().status(upload, "check")
+        Uploads().status(upload, "check")
 
 
 def checked(rows, **options):
-    """A desk with one upload that was checked."""
-    desk = Desk()
-    upload = desk.add("a.jsonl", file_of(rows))
-    desk.start(upload, "check", options)
-    assert finish(desk, upload, "check").state == "done"
-    return desk, upload
+    """Uploads, one of which was checked."""
+    uploads = Uploads()
+    upload = uploads.add("a.jsonl", file_of(rows))
+    uploads.start(upload, "check", options)
+    assert finish(uploads, upload, "check").state == "done"
+    return uploads, upload
 
 
-def measure(desk, upload, model):
+def measure(uploads, upload, model):
     """Measure coverage as the screen does: with the model and its limits."""
     asked = {
-        **desk.options(upload, "check"),
+        **uploads.options(upload, "check"),
         "model": str(model),
         "max_prompt_length": 512,
         "response_length": 53,
     }
-    desk.start(upload, "coverage", asked)
-    assert finish(desk, upload, "coverage").state == "done"
+    uploads.start(upload, "coverage", asked)
+    assert finish(uploads, upload, "coverage").state == "done"
 
 
 @pytest.mark.usefixtures("store")
 def test_a_check_after_coverage_was_measured_is_what_is_reported(model_folder):
-    desk, upload = checked(pairs(8))
-    measure(desk, upload, model_folder())
-    report = desk.report(upload)
+    uploads, upload = checked(pairs(8))
+    measure(uploads, upload, model_folder())
+    report = uploads.report(upload)
     assert (report["coverage"]["measured"], report["lengths"]["unit"]) == (8, "tokens")
     swapped = {"prompt": "prompt", "chosen": "rejected", "rejected": "chosen"}
-    desk.start(upload, "check", {**desk.report_options(upload), "parts": swapped})
-    assert finish(desk, upload, "check").state == "done"
-    report = desk.report(upload)
+    uploads.start(upload, "check", {**uploads.report_options(upload), "parts": swapped})
+    assert finish(uploads, upload, "check").state == "done"
+    report = uploads.report(upload)
     assert report["recognised"]["layout"]["chosen"] == "rejected"
     assert report["coverage"] is None
     assert report["lengths"]["unit"] == "tokens", "the model of the last report still counts"
-    assert desk.status(upload, "coverage").state == "none"
+    assert uploads.status(upload, "coverage").state == "none"
 
 
 @pytest.mark.usefixtures("store")
 def test_the_shape_that_was_chosen_by_hand_is_still_chosen_at_the_next_correction():
-    desk, upload = checked(pairs(8))
+    uploads, upload = checked(pairs(8))
     app = visit("data", upload=upload)
     app.selectbox(key="map_shape").set_value("answers")
     app.button(key="map_apply").click().run()
@@ -123,13 +123,13 @@ def test_the_shape_that_was_chosen_by_hand_is_still_chosen_at_the_next_correctio
     assert not app.exception
     assert app.selectbox(key="map_shape").value == "answers"
     app.button(key="map_apply").click().run()
-    assert desk.options(upload, "check")["shape"] == "answers"
+    assert uploads.options(upload, "check")["shape"] == "answers"
     finish(client.data.uploads(), upload, "check")
 
 
 def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store, model_folder):
-    desk, upload = checked(pairs(8))
-    measure(desk, upload, model_folder())
+    uploads, upload = checked(pairs(8))
+    measure(uploads, upload, model_folder())
     app = visit("data", upload=upload)
     assert not app.exception
     app.multiselect(key="save_exclude").set_value(["long_answer"])
@@ -137,18 +137,18 @@ def test_answers_that_only_a_model_finds_too_long_are_left_out_when_asked(store,
     app.button(key="save_go").click().run()
     assert not app.exception
     assert finish(client.data.uploads(), upload, "save").state == "done"
-    assert desk.result(upload, "save")["left_out"] == {"long_answer": 2, "duplicate": 0}
+    assert uploads.result(upload, "save")["left_out"] == {"long_answer": 2, "duplicate": 0}
     assert [len(pair.chosen) for pair in load_pairs("short ones", store=store)] == [7] * 6
 
 
 def test_a_saved_version_comes_with_a_report_on_its_own_pairs(store):
     rows = pairs(12)
-    desk, upload = checked([*rows, *rows[:3], {**rows[0], "prompt": ""}])
-    before = desk.report(upload)
+    uploads, upload = checked([*rows, *rows[:3], {**rows[0], "prompt": ""}])
+    before = uploads.report(upload)
     assert [entry["kind"] for entry in before["blockers"]] == ["empty_prompt"]
     recipe = {"exclude": [], "contradictions": "keep", "repeats": "exact"}
-    desk.start(upload, "save", {"recipe": recipe, "name": "clean"})
-    assert finish(desk, upload, "save").state == "done"
+    uploads.start(upload, "save", {"recipe": recipe, "name": "clean"})
+    assert finish(uploads, upload, "save").state == "done"
     [version] = store.datasets.all()
     found = version.report
     assert (found["counts"]["rows"], found["counts"]["pairs"]) == (12, 12)

@@ -17,7 +17,7 @@ from drpo.evaluation.evaluate import Terms, evaluate
 from drpo.evaluation.policies import contestant
 from drpo.i18n.format import number
 from drpo.metrics.table import evaluated
-from drpo.review import Source, create_review
+from drpo.review import ReviewSource, create_review
 from drpo.runs import worker
 from drpo.store import Store
 from drpo.system.jobs import Jobs
@@ -169,7 +169,7 @@ def test_results_are_kept_for_the_screens_and_can_be_reviewed(home, evaluation):
     assert len(body["answers"]) == 10
     json.dumps(body, allow_nan=False)
     # Training kept 2 answers for reading; the evaluation kept all, so all can be judged.
-    sources = [Source("start", runs["strong"], 0), Source("strong", runs["strong"], 2)]
+    sources = [ReviewSource("start", runs["strong"], 0), ReviewSource("strong", runs["strong"], 2)]
     review = create_review(store, "r", sources, items=10)
     assert len(review.items) + review.identical == 10
     comparison = store.documents.all("comparison")

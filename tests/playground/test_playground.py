@@ -21,7 +21,7 @@ from drpo.errors import ConfigError, DataError, RunError
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import load_models, load_vocabulary, weights_hash
 from drpo.modeling.reward_model import load_reward_model
-from drpo.playground import Playground, Sampling, Source, sources_of
+from drpo.playground import Playground, PlaygroundSource, Sampling, sources_of
 from drpo.playground.generation import Voice, draw, news, write
 from drpo.playground.protocol import START, socket_note, source_of
 from drpo.rl.trainer import train
@@ -216,7 +216,7 @@ def test_two_checkpoints_answer_at_once_and_say_which_weights_wrote(trained, pla
 def test_a_checkpoint_that_cannot_be_loaded_does_not_stop_the_others(trained, playground):
     run, _ = trained
     good = source_of(run, 4)
-    broken = Source(run.id, 9, "/nowhere", good.start, good.reward)
+    broken = PlaygroundSource(run.id, 9, "/nowhere", good.start, good.reward)
     told = list(playground.ask([broken, good], PROMPT, SHORT))
     assert [line["at"] for line in told if line["kind"] == "error"] == [0]
     assert any(line["kind"] == "end" and line["at"] == 1 for line in told)

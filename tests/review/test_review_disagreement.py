@@ -3,13 +3,13 @@
 from review_material import add_run, prefers, two_sources, vote_all
 
 from drpo.alarms.handler import alarms_of, decide
-from drpo.review import Desk, Source, create_review, results
+from drpo.review import ReviewSession, ReviewSource, create_review, results
 from drpo.review.disagreement import raise_disagreements
 
 
 def judge(store, sources, wanted, *, items=20):
     review = create_review(store, "mine", sources, items=items)
-    vote_all(Desk(store, review.id, "ann"), prefers(wanted))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers(wanted))
     return review
 
 
@@ -51,13 +51,13 @@ def test_it_is_looked_at_from_both_sides(store):
 def test_nothing_is_raised_before_the_reviewer_is_done(store):
     start, tuned = two_sources(store)
     review = create_review(store, "mine", [start, tuned], items=20)
-    desk = Desk(store, review.id, "ann")
+    session = ReviewSession(store, review.id, "ann")
     for _ in range(19):
-        item = desk.next()
-        desk.vote(item.item, prefers("start says")(item))
+        item = session.next()
+        session.vote(item.item, prefers("start says")(item))
     assert alarms_of(store, tuned.run_id) == []
-    item = desk.next()
-    desk.vote(item.item, prefers("start says")(item))
+    item = session.next()
+    session.vote(item.item, prefers("start says")(item))
     assert len(alarms_of(store, tuned.run_id)) == 1
 
 
@@ -71,7 +71,7 @@ def test_a_start_policy_and_the_datas_answers_have_nothing_to_be_warned_of(store
     first = add_run(store, "start", [(f"start says {n}", 2.0, 0.0) for n in range(30)], step=0)
     second = add_run(store, "tuned", [(f"tuned says {n}", 1.0, 0.0) for n in range(30)])
     judge(store, [first, second], "tuned says")
-    chosen = Source("data", second.run_id, 10, "chosen")
+    chosen = ReviewSource("data", second.run_id, 10, "chosen")
     judge(store, [chosen, second], "tuned says")
     assert alarms_of(store, first.run_id) == []
     assert alarms_of(store, second.run_id) == []
@@ -102,5 +102,5 @@ def test_a_review_outlives_its_runs(store):
     start, tuned = two_sources(store)
     review = create_review(store, "mine", [start, tuned], items=20)
     store.runs.remove(tuned.run_id)
-    vote_all(Desk(store, review.id, "ann"), prefers("start says"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("start says"))
     assert results(store, review.id).duels[0].votes == 20

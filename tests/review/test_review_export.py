@@ -8,7 +8,7 @@ from drpo.data import Pair, load_pairs
 from drpo.data.library.versions import save_version
 from drpo.data.run_data import trainable
 from drpo.errors import DataError
-from drpo.review import Desk, create_review, preference_rows, write_preferences
+from drpo.review import ReviewSession, create_review, preference_rows, write_preferences
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def review(store):
 
 
 def test_votes_become_pairs_with_their_provenance(store, review):
-    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
     rows = preference_rows(store, review.id)
     assert len(rows) == 20
     for row in rows:
@@ -30,11 +30,11 @@ def test_votes_become_pairs_with_their_provenance(store, review):
 
 
 def test_the_majority_decides_and_even_votes_and_ties_are_left_out(store, review):
-    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
-    vote_all(Desk(store, review.id, "ben"), prefers("start"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
+    vote_all(ReviewSession(store, review.id, "ben"), prefers("start"))
     with pytest.raises(DataError, match="has a winner"):
         preference_rows(store, review.id)
-    cem = Desk(store, review.id, "cem")
+    cem = ReviewSession(store, review.id, "cem")
     first = cem.next()
     cem.vote(first.item, prefers("start")(first))
     vote_all(cem, lambda _: "tie")
@@ -50,7 +50,7 @@ def test_without_votes_there_is_nothing_to_export(store, review):
 
 @pytest.mark.parametrize("name", ["votes.jsonl", "votes.parquet"])
 def test_files_hold_the_rows_whole(store, review, tmp_path, name):
-    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
     rows = preference_rows(store, review.id)
     path = tmp_path / name
     write_preferences(rows, path)
@@ -64,7 +64,7 @@ def test_files_hold_the_rows_whole(store, review, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["votes.jsonl", "votes.parquet"])
 def test_exported_votes_import_again_and_stay_out_of_training(store, review, tmp_path, name):
-    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
     path = tmp_path / name
     write_preferences(preference_rows(store, review.id), path)
     loaded = load_pairs(str(path))

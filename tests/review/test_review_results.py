@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from review_material import add_run, prefers, two_sources, vote_all
 
-from drpo.review import Desk, create_review, results
+from drpo.review import ReviewSession, create_review, results
 from drpo.review.results import slices
 
 
@@ -22,9 +22,9 @@ def test_nobody_voted_yet(store):
 
 def test_one_vote_decides_nothing(store):
     review = create_review(store, "r", two_sources(store))
-    desk = Desk(store, review.id, "ann")
-    item = desk.next()
-    desk.vote(item.item, prefers("tuned")(item))
+    session = ReviewSession(store, review.id, "ann")
+    item = session.next()
+    session.vote(item.item, prefers("tuned")(item))
     (duel,) = results(store, review.id).duels
     assert (duel.human.value, duel.votes) == (1.0, 1)
     assert not duel.human.excludes(0.5)
@@ -34,7 +34,7 @@ def test_one_vote_decides_nothing(store):
 
 def test_all_ties_stay_at_one_half(store):
     review = create_review(store, "r", two_sources(store))
-    vote_all(Desk(store, review.id, "ann"), lambda _: "tie")
+    vote_all(ReviewSession(store, review.id, "ann"), lambda _: "tie")
     found = results(store, review.id)
     (duel,) = found.duels
     assert (duel.human.value, duel.ties) == (0.5, 40)
@@ -46,7 +46,7 @@ def test_all_ties_stay_at_one_half(store):
 
 def test_a_consistent_reviewer_decides_and_the_reward_model_agrees(store):
     review = create_review(store, "r", two_sources(store), repeats=8)
-    vote_all(Desk(store, review.id, "ann"), prefers("tuned"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
     found = results(store, review.id)
     (duel,) = found.duels
     assert duel.subject.label == "tuned"
@@ -61,7 +61,7 @@ def test_a_consistent_reviewer_decides_and_the_reward_model_agrees(store):
 
 def test_a_reviewer_who_always_says_left_is_found_and_moves_no_rate(store):
     review = create_review(store, "r", two_sources(store, prompts=100), items=100)
-    vote_all(Desk(store, review.id, "lefty"), lambda _: "left")
+    vote_all(ReviewSession(store, review.id, "lefty"), lambda _: "left")
     found = results(store, review.id)
     assert found.reviewers[0].bias.status == "biased"
     assert found.reviewers[0].bias.left.value == 1.0
@@ -77,7 +77,7 @@ def test_a_known_preference_is_recovered_and_votes_on_a_prompt_go_together(store
         return prefers("tuned" if likes_tuned[item.prompt] else "start")(item)
 
     for name in ("ann", "ben", "cem"):
-        vote_all(Desk(store, review.id, name), choose)
+        vote_all(ReviewSession(store, review.id, name), choose)
     found = results(store, review.id)
     (duel,) = found.duels
     assert duel.votes == 360
@@ -90,7 +90,7 @@ def test_a_known_preference_is_recovered_and_votes_on_a_prompt_go_together(store
 
 def test_hacked_reward_shows_as_a_gap_between_reward_model_and_people(store):
     review = create_review(store, "r", two_sources(store, gold=(1.0, 0.0)))
-    vote_all(Desk(store, review.id, "ann"), prefers("start"))
+    vote_all(ReviewSession(store, review.id, "ann"), prefers("start"))
     (duel,) = results(store, review.id).duels
     assert (duel.human.value, duel.reward_model.value, duel.gold.value) == (0.0, 1.0, 0.0)
     assert duel.gap.value == 1.0
@@ -99,10 +99,10 @@ def test_hacked_reward_shows_as_a_gap_between_reward_model_and_people(store):
 
 def test_skipped_and_undone_votes_and_repeats_do_not_count(store):
     review = create_review(store, "r", two_sources(store, prompts=10), items=10, repeats=5)
-    desk = Desk(store, review.id, "ann")
-    vote_all(desk, lambda _: "skip")
+    session = ReviewSession(store, review.id, "ann")
+    vote_all(session, lambda _: "skip")
     assert results(store, review.id).duels[0].votes == 0
-    ben = Desk(store, review.id, "ben")
+    ben = ReviewSession(store, review.id, "ben")
     vote_all(ben, prefers("tuned"))
     assert results(store, review.id).duels[0].votes == 10
     last = review.items[-1]
@@ -126,7 +126,7 @@ def test_three_checkpoints_are_ranked_in_the_order_people_prefer(store):
         ]
         return "left" if ranks[0] > ranks[1] else "right"
 
-    vote_all(Desk(store, review.id, "ann"), choose)
+    vote_all(ReviewSession(store, review.id, "ann"), choose)
     found = results(store, review.id)
     labels = {source.key: source.label for source in sources}
     assert [labels[s.name] for s in found.ranking.scores] == ["best", "tuned", "start"]
@@ -145,7 +145,7 @@ def test_slices_split_by_length_and_prompt(store):
     def longer(item):
         return "left" if len(item.left) > len(item.right) else "right"
 
-    vote_all(Desk(store, review.id, "ann"), longer)
+    vote_all(ReviewSession(store, review.id, "ann"), longer)
     parts = slices(store, review.id, 1, 0)
     by_length = {part.name: part.human for part in parts if part.kind == "length"}
     assert by_length["longer"].value == 1.0
@@ -157,9 +157,9 @@ def test_slices_split_by_length_and_prompt(store):
 
 def test_reasons_and_times_are_collected(store):
     review = create_review(store, "r", two_sources(store))
-    desk = Desk(store, review.id, "ann")
+    session = ReviewSession(store, review.id, "ann")
     for seconds in (2.0, 4.0, 9.0):
-        desk.vote(desk.next().item, "left", reasons=["correct", "concise"], seconds=seconds)
+        session.vote(session.next().item, "left", reasons=["correct", "concise"], seconds=seconds)
     found = results(store, review.id)
     assert found.reasons == {"concise": 3, "correct": 3}
     assert found.reviewers[0].seconds == 4.0

@@ -4,7 +4,7 @@ import pytest
 from review_material import add_run, two_sources
 
 from drpo.errors import DataError
-from drpo.review import Source, create_review, load_review, reviews
+from drpo.review import ReviewSource, create_review, load_review, reviews
 from drpo.review.sampling import answers_of
 
 
@@ -58,7 +58,7 @@ def test_answers_with_equal_text_are_counted_and_not_shown(store):
 
 def test_the_data_s_own_chosen_answers_can_be_a_source(store):
     start, _ = two_sources(store, prompts=3)
-    chosen = Source("chosen", start.run_id, start.step, answers="chosen")
+    chosen = ReviewSource("chosen", start.run_id, start.step, answers="chosen")
     review = create_review(store, "r", [start, chosen])
     assert {item.second.text for item in review.items} == {f"chosen answer {n}" for n in range(3)}
 
@@ -69,7 +69,7 @@ def test_a_run_trained_on_the_true_score_brings_no_word_of_a_reward_model(store,
     config = store.runs.get(tuned.run_id).config
     models = config["models"] | {"reward_source": "gold"}
     store.runs.change(tuned.run_id, config=config | {"models": models})
-    known = answers_of(store, Source("tuned", tuned.run_id, tuned.step, answers), 0)
+    known = answers_of(store, ReviewSource("tuned", tuned.run_id, tuned.step, answers), 0)
     assert {(one.score, one.gold) for one in known.values()} == {(None, 1.0)}
     assert {one.score for one in answers_of(store, start, 0).values()} == {0.0}
 
@@ -103,7 +103,7 @@ def test_an_impossible_plan_is_refused(store, change, message):
 
 def test_sources_without_a_common_prompt_are_refused(store):
     start, _ = two_sources(store)
-    nobody = Source("nobody", start.run_id, 99)
+    nobody = ReviewSource("nobody", start.run_id, 99)
     with pytest.raises(DataError, match="share no prompt"):
         create_review(store, "r", [start, nobody])
     with pytest.raises(DataError, match="no review"):

@@ -5,7 +5,7 @@ import pytest
 from review_material import prefers, two_sources, vote_all
 
 from drpo.errors import DataError
-from drpo.review import Desk, create_review
+from drpo.review import ReviewSession, create_review
 from drpo.review.session import first_is_left, reviewer_name
 
 
@@ -15,7 +15,7 @@ def review(store):
 
 
 def test_a_blind_item_holds_texts_and_nothing_of_their_source(store, review):
-    item = Desk(store, review.id, "ann").next()
+    item = ReviewSession(store, review.id, "ann").next()
     shown = json.dumps(dataclasses.asdict(item))
     for source in review.sources:
         assert source.run_id not in shown
@@ -47,8 +47,8 @@ def test_another_secret_gives_another_order(review):
 
 
 def test_a_vote_counts_for_the_answer_and_not_for_the_side(store, review):
-    desk = Desk(store, review.id, "ann")
-    vote_all(desk, prefers("tuned"))
+    session = ReviewSession(store, review.id, "ann")
+    vote_all(session, prefers("tuned"))
     for vote in store.votes.all(review.id):
         item = review.item(vote.item)
         winner = {"first": item.first, "second": item.second}[vote.choice]
@@ -56,89 +56,93 @@ def test_a_vote_counts_for_the_answer_and_not_for_the_side(store, review):
 
 
 def test_progress_counts_and_ends(store, review):
-    desk = Desk(store, review.id, "ann")
-    assert (desk.progress().judged, desk.progress().left, desk.progress().total) == (0, 44, 44)
-    vote_all(desk, lambda _: "tie")
-    assert desk.next() is None
-    assert (desk.progress().judged, desk.progress().left) == (44, 0)
+    session = ReviewSession(store, review.id, "ann")
+    assert (session.progress().judged, session.progress().left, session.progress().total) == (
+        0,
+        44,
+        44,
+    )
+    vote_all(session, lambda _: "tie")
+    assert session.next() is None
+    assert (session.progress().judged, session.progress().left) == (44, 0)
 
 
 def test_a_skipped_item_can_be_judged_after_all(store, review):
-    desk = Desk(store, review.id, "ann")
-    first = desk.next()
-    desk.vote(first.item, "skip")
-    assert desk.next().item != first.item
-    assert desk.progress().skipped == 1
-    assert desk.skipped() == first
-    desk.vote(first.item, "left")
-    assert desk.skipped() is None
-    assert (desk.progress().judged, desk.progress().skipped) == (1, 0)
+    session = ReviewSession(store, review.id, "ann")
+    first = session.next()
+    session.vote(first.item, "skip")
+    assert session.next().item != first.item
+    assert session.progress().skipped == 1
+    assert session.skipped() == first
+    session.vote(first.item, "left")
+    assert session.skipped() is None
+    assert (session.progress().judged, session.progress().skipped) == (1, 0)
 
 
 def test_a_skip_of_a_skipped_item_brings_the_next_skipped_one(store):
     review = create_review(store, "r", two_sources(store, prompts=6), items=6)
-    desk = Desk(store, review.id, "ann")
-    one = desk.next()
-    desk.vote(one.item, "skip")
-    two = desk.next()
-    desk.vote(two.item, "skip")
-    vote_all(desk, lambda _: "tie")
-    assert (desk.progress().judged, desk.progress().skipped) == (4, 2)
-    assert desk.skipped() == one
-    desk.vote(one.item, "skip")
-    assert desk.skipped() == two
-    assert (desk.progress().judged, desk.progress().skipped) == (4, 2)
-    desk.vote(two.item, "skip")
-    assert desk.skipped() == one
-    desk.vote(one.item, "left")
-    assert desk.skipped() == two
+    session = ReviewSession(store, review.id, "ann")
+    one = session.next()
+    session.vote(one.item, "skip")
+    two = session.next()
+    session.vote(two.item, "skip")
+    vote_all(session, lambda _: "tie")
+    assert (session.progress().judged, session.progress().skipped) == (4, 2)
+    assert session.skipped() == one
+    session.vote(one.item, "skip")
+    assert session.skipped() == two
+    assert (session.progress().judged, session.progress().skipped) == (4, 2)
+    session.vote(two.item, "skip")
+    assert session.skipped() == one
+    session.vote(one.item, "left")
+    assert session.skipped() == two
 
 
 def test_an_item_has_the_same_number_whenever_it_is_shown(store, review):
-    desk = Desk(store, review.id, "ann")
-    first = desk.next()
-    desk.vote(first.item, "skip")
-    assert desk.number(desk.next().item) == 2
-    vote_all(desk, lambda _: "tie")
-    assert desk.skipped() == first
-    assert desk.number(first.item) == 1
-    assert desk.number(review.items[-1].id) == len(review.items) == 44
+    session = ReviewSession(store, review.id, "ann")
+    first = session.next()
+    session.vote(first.item, "skip")
+    assert session.number(session.next().item) == 2
+    vote_all(session, lambda _: "tie")
+    assert session.skipped() == first
+    assert session.number(first.item) == 1
+    assert session.number(review.items[-1].id) == len(review.items) == 44
 
 
 def test_undo_brings_the_last_item_back_and_keeps_the_record(store, review):
-    desk = Desk(store, review.id, "ann")
-    assert desk.undo() is None
-    first = desk.next()
-    desk.vote(first.item, "left")
-    second = desk.next()
-    desk.vote(second.item, "right")
-    assert desk.undo() == second
-    assert desk.next() == second
-    desk.vote(second.item, "tie")
+    session = ReviewSession(store, review.id, "ann")
+    assert session.undo() is None
+    first = session.next()
+    session.vote(first.item, "left")
+    second = session.next()
+    session.vote(second.item, "right")
+    assert session.undo() == second
+    assert session.next() == second
+    session.vote(second.item, "tie")
     assert [vote.choice for vote in store.votes.all(review.id)][-1] == "tie"
 
 
 def test_a_double_click_or_another_tab_votes_once(store, review):
-    desk, tab = Desk(store, review.id, "ann"), Desk(store, review.id, "ann")
-    item = desk.next()
-    assert desk.vote(item.item, "left") == tab.vote(item.item, "right")
+    session, tab = ReviewSession(store, review.id, "ann"), ReviewSession(store, review.id, "ann")
+    item = session.next()
+    assert session.vote(item.item, "left") == tab.vote(item.item, "right")
     votes = store.votes.all(review.id)
     assert [vote.payload["side"] for vote in votes] == ["left"]
 
 
 def test_reviewers_do_not_touch_each_other(store, review):
-    vote_all(Desk(store, review.id, "ann"), lambda _: "left")
-    assert Desk(store, review.id, "ben").progress().judged == 0
+    vote_all(ReviewSession(store, review.id, "ann"), lambda _: "left")
+    assert ReviewSession(store, review.id, "ben").progress().judged == 0
 
 
 def test_sources_are_told_after_the_vote_only(store, review):
-    desk = Desk(store, review.id, "ann")
-    item = desk.next()
-    assert desk.reveal(item.item) is None
-    desk.vote(item.item, "skip")
-    assert desk.reveal(item.item) is None
-    desk.vote(item.item, "left")
-    reveal = desk.reveal(item.item)
+    session = ReviewSession(store, review.id, "ann")
+    item = session.next()
+    assert session.reveal(item.item) is None
+    session.vote(item.item, "skip")
+    assert session.reveal(item.item) is None
+    session.vote(item.item, "left")
+    reveal = session.reveal(item.item)
     assert reveal.left in item.left
     assert reveal.right in item.right
     assert reveal.choice == "left"
@@ -148,15 +152,15 @@ def test_a_reviewer_s_name_is_tidied_and_must_be_one(store, review):
     assert reviewer_name("  Ａnn   B. ") == "Ann B."
     for bad in ("", "   ", "x" * 65):
         with pytest.raises(DataError, match="name"):
-            Desk(store, review.id, bad)
+            ReviewSession(store, review.id, bad)
 
 
 def test_unknown_items_choices_and_reasons_are_refused(store, review):
-    desk = Desk(store, review.id, "ann")
+    session = ReviewSession(store, review.id, "ann")
     with pytest.raises(DataError, match="no item"):
-        desk.vote("nothing", "left")
+        session.vote("nothing", "left")
     with pytest.raises(DataError, match="Unknown choice"):
-        desk.vote(desk.next().item, "first")
+        session.vote(session.next().item, "first")
     with pytest.raises(DataError, match="reason"):
-        desk.vote(desk.next().item, "left", reasons=["<script>"])
+        session.vote(session.next().item, "left", reasons=["<script>"])
     assert store.votes.all(review.id) == []

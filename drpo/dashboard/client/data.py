@@ -12,7 +12,7 @@ from drpo.data.io.source import Source, file_of
 from drpo.data.library import versions
 from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
 from drpo.data.library.export import FORMATS, export_version
-from drpo.data.library.uploads import Desk, Task
+from drpo.data.library.uploads import Task, Uploads
 from drpo.data.library.versions import check_name, compare_versions, find_version
 from drpo.data.quality import wording
 from drpo.data.quality.problems import KINDS
@@ -28,9 +28,9 @@ __all__ = [
     "KINDS",
     "SHAPES",
     "Contradictions",
-    "Desk",
     "Repeats",
     "Task",
+    "Uploads",
     "check_file",
     "check_name",
     "compare_versions",
@@ -46,9 +46,9 @@ __all__ = [
 
 
 @st.cache_resource(show_spinner=False)
-def uploads() -> Desk:
+def uploads() -> Uploads:
     """The uploads of this workspace."""
-    return Desk()
+    return Uploads()
 
 
 def check_file(path: Path, *, model: Path | None, response_length: int) -> dict[str, Any]:

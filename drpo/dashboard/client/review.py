@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drpo.dashboard.client.store import store
-from drpo.review import BlindItem, Desk, Results, Review, Source, export, sampling
+from drpo.review import BlindItem, Results, Review, ReviewSession, ReviewSource, export, sampling
 from drpo.review import results as results_of
 from drpo.review.disagreement import raise_disagreements
 from drpo.review.export import preference_file
@@ -18,13 +18,13 @@ from drpo.store.schema import Dataset
 __all__ = [
     "REASONS",
     "BlindItem",
-    "Desk",
     "Duel",
     "Pressed",
     "Results",
     "Review",
+    "ReviewSession",
+    "ReviewSource",
     "Slice",
-    "Source",
     "create",
     "every",
     "preference_file",
@@ -43,18 +43,18 @@ def every() -> list[Review]:
     return sampling.reviews(store())
 
 
-def create(name: str, sources: Sequence[Source], *, items: int, repeats: int) -> Review:
+def create(name: str, sources: Sequence[ReviewSource], *, items: int, repeats: int) -> Review:
     """Draw a review and write it down; see `sampling.create_review`."""
     return sampling.create_review(store(), name, sources, items=items, repeats=repeats)
 
 
-def session(review_id: str, reviewer: str) -> Desk:
+def session(review_id: str, reviewer: str) -> ReviewSession:
     """One reviewer's way through one review.
 
     Raises:
         DataError: There is no such review, or the reviewer's name is unusable.
     """
-    return Desk(store(), review_id, reviewer)
+    return ReviewSession(store(), review_id, reviewer)
 
 
 def results(review_id: str) -> Results:
@@ -72,7 +72,7 @@ def slices(review_id: str, subject: int, other: int) -> list[Slice]:
     return slices_of(store(), review_id, subject, other)
 
 
-def prompts_of(source: Source) -> set[str]:
+def prompts_of(source: ReviewSource) -> set[str]:
     """The prompts that a source answered."""
     return set(sampling.answers_of(store(), source, 0))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drpo.data.io.limits import DESK, Limits
+from drpo.data.io.limits import UPLOAD, Limits
 from drpo.data.io.source import Source
 from drpo.errors import DataError
 
@@ -20,7 +20,7 @@ def is_hub_name(source: str) -> bool:
 
 
 @contextmanager
-def hub_rows(name: str, *, limits: Limits = DESK) -> Iterator[Source]:
+def hub_rows(name: str, *, limits: Limits = UPLOAD) -> Iterator[Source]:
     """Lend the rows of a Hub data set as a file, read like any other: same rules, same bounds.
 
     Args:

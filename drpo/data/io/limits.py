@@ -34,7 +34,7 @@ class Limits:
     """One line, one JSON element, one CSV cell."""
 
 
-DESK = Limits()
+UPLOAD = Limits()
 """What the screen and `drpo data check` take."""
 
 STREAM = Limits(file_bytes=20_000 * MEGABYTE, text_bytes=100_000 * MEGABYTE, rows=50_000_000)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from drpo.data.io.limits import DESK, RATIO_FROM, Limits, UnreadableError
+from drpo.data.io.limits import RATIO_FROM, UPLOAD, Limits, UnreadableError
 
 Container = Literal["", "gzip", "zip"]
 CHUNK = 1 << 18
@@ -43,7 +43,7 @@ class Source:
     _open_raw: Callable[[], IO[bytes]]
 
     @classmethod
-    def from_path(cls, path: Path, *, limits: Limits = DESK, name: str | None = None) -> Source:
+    def from_path(cls, path: Path, *, limits: Limits = UPLOAD, name: str | None = None) -> Source:
         """Take a file on disk.
 
         Raises:
@@ -60,7 +60,7 @@ class Source:
         return cls._checked(shown, status.st_size, limits, lambda: path.open("rb"))
 
     @classmethod
-    def from_bytes(cls, content: bytes, *, name: str, limits: Limits = DESK) -> Source:
+    def from_bytes(cls, content: bytes, *, name: str, limits: Limits = UPLOAD) -> Source:
         """Take an upload that is in memory."""
         return cls._checked(_shown(name), len(content), limits, lambda: io.BytesIO(content))
 

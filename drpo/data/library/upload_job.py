@@ -1,4 +1,4 @@
-"""One job on an upload, run by the desk as `python -m drpo.data.library.upload_job FOLDER`."""
+"""One job on an upload, run as `python -m drpo.data.library.upload_job FOLDER`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads on the desk: checked and saved by processes of their own, watched from the screen.
+"""Uploads: checked and saved by processes of their own, watched from the screen.
 
 An upload is a folder in the workspace. Its file is never changed; every task on it (check, save,
 coverage) is a child process that writes its progress and its result into a folder of its own there,
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from drpo.data.io.limits import DESK
+from drpo.data.io.limits import UPLOAD
 from drpo.data.io.source import Source
 from drpo.errors import DataError
 from drpo.files import read_json, write_json
@@ -27,11 +27,11 @@ KEPT_SECONDS = 14 * 24 * 3600
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
-class Desk:
+class Uploads:
     """The uploads of a workspace; one for all visitors."""
 
     def __init__(self) -> None:
-        self._tasks = Jobs()
+        self._jobs = Jobs()
 
     @property
     def folder(self) -> Path:
@@ -44,7 +44,7 @@ class Desk:
         Raises:
             UnreadableError: It is empty or too large.
         """
-        source = Source.from_bytes(content, name=name, limits=DESK)
+        source = Source.from_bytes(content, name=name, limits=UPLOAD)
         upload = self._new()
         (self.folder / upload / "content").write_bytes(content)
         write_json(self.folder / upload / "upload.json", {"name": source.name})
@@ -52,7 +52,7 @@ class Desk:
 
     def add_file(self, path: Path) -> str:
         """Take a file that lies on this machine, with its gold sidecar; it is read in place."""
-        source = Source.from_path(path, limits=DESK)
+        source = Source.from_path(path, limits=UPLOAD)
         upload = self._new()
         about = {"name": source.name, "path": str(path.resolve())}
         write_json(self.folder / upload / "upload.json", about)
@@ -88,15 +88,15 @@ class Desk:
             if task == "coverage"
             else "drpo.data.library.upload_job"
         )
-        self._tasks.start(self._at(upload) / task, module, options)
+        self._jobs.start(self._at(upload) / task, module, options)
 
     def stop(self, upload: str, task: Task) -> None:
         """Stop a task; what it had not finished is gone."""
-        self._tasks.stop(self._at(upload) / task)
+        self._jobs.stop(self._at(upload) / task)
 
     def status(self, upload: str, task: Task) -> Status:
         """Say how a task stands; errors are of the kinds unreadable, ambiguous, data and bug."""
-        return self._tasks.status(self._at(upload) / task)
+        return self._jobs.status(self._at(upload) / task)
 
     def result(self, upload: str, task: Task) -> dict[str, Any]:
         """Return what a task that is done wrote; empty before."""
@@ -131,4 +131,4 @@ def source_of(folder: Path) -> tuple[Source, Path]:
     """Open the upload a task's folder belongs to; return also where the file lies."""
     about = read_json(folder.parent / "upload.json")
     path = Path(about["path"]) if "path" in about else folder.parent / "content"
-    return Source.from_path(path, limits=DESK, name=about["name"]), path
+    return Source.from_path(path, limits=UPLOAD, name=about["name"]), path

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from drpo.i18n import Language, format, has, t
 
-Verdict = Literal["fit", "fit with care", "not fit"]
+Readiness = Literal["fit", "fit with care", "not fit"]
 ENOUGH_PAIRS = 2_000
 """Useful reward models want about this many comparisons (Gao et al. 2023, arXiv:2210.10760)."""
 FEW_PAIRS = 100
@@ -22,7 +22,7 @@ MOST_WARNED = {
 """The share of rows with a warning that is still nothing to speak of."""
 
 
-def _reason(code: str, weight: Verdict, **values: float) -> dict[str, Any]:
+def _reason(code: str, weight: Readiness, **values: float) -> dict[str, Any]:
     """One reason of the verdict: its code and values, and their sentence in English."""
     reason = {"code": code, "weight": weight, "values": values}
     return {**reason, "sentence": reason_text(reason, "en")}
@@ -54,7 +54,7 @@ def verdict(report: Mapping[str, Any]) -> dict[str, Any]:
         for reason in rule(report)
     ]
     weights = {reason["weight"] for reason in reasons}
-    level: Verdict = "fit"
+    level: Readiness = "fit"
     if "not fit" in weights:
         level = "not fit"
     elif "fit with care" in weights:

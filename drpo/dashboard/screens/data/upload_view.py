@@ -1,4 +1,4 @@
-"""Bringing a file to the desk and watching what is done to it."""
+"""Bringing a file and watching what is done to it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,14 @@ from typing import TypeVar
 
 import streamlit as st
 
-from drpo.dashboard.client.playground import LONGEST, MOST, START, Sampling, Source, sources_of
+from drpo.dashboard.client.playground import (
+    LONGEST,
+    MOST,
+    START,
+    PlaygroundSource,
+    Sampling,
+    sources_of,
+)
 from drpo.dashboard.client.store import Run, SampleRow, store
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.screens.playground.session import Generation
@@ -50,7 +57,7 @@ def take_up() -> bool:
     return bool(asked)
 
 
-def offered(runs: Sequence[Run]) -> dict[str, tuple[Source, str]]:
+def offered(runs: Sequence[Run]) -> dict[str, tuple[PlaygroundSource, str]]:
     """Every checkpoint that can be asked, by `run@step`, with its name."""
     found = {}
     for run in runs:
@@ -63,7 +70,7 @@ def offered(runs: Sequence[Run]) -> dict[str, tuple[Source, str]]:
 
 def choose_sources(
     runs: Sequence[Run], asked: SampleRow | None, shown: Generation | None
-) -> list[Source]:
+) -> list[PlaygroundSource]:
     """Let the visitor choose up to four checkpoints."""
     known = offered(runs)
     first = next(iter(known))
@@ -93,7 +100,7 @@ def asked_sample() -> SampleRow | None:
 
 
 def texts(
-    sources: Sequence[Source], asked: SampleRow | None, shown: Generation | None
+    sources: Sequence[PlaygroundSource], asked: SampleRow | None, shown: Generation | None
 ) -> tuple[str, str]:
     """The prompt and the given beginning: of the generation shown, of a sample, or typed."""
     examples = _examples(sources, asked, shown)
@@ -134,7 +141,7 @@ def _text(key: str, base: str, *, height: int, tip: str | None = None) -> str:
 
 
 def _examples(
-    sources: Sequence[Source], asked: SampleRow | None, shown: Generation | None
+    sources: Sequence[PlaygroundSource], asked: SampleRow | None, shown: Generation | None
 ) -> dict[str, tuple[str, str]]:
     """Prompts at hand, each with its given beginning; one's own was asked before, or is empty."""
     found = {"own": shown.texts if shown else ("", "")}

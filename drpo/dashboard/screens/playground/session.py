@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from drpo.dashboard.client.playground import Playground, Sampling, Source
+from drpo.dashboard.client.playground import Playground, PlaygroundSource, Sampling
 from drpo.dashboard.client.store import Store
 from drpo.errors import DrpoError
 
@@ -85,7 +85,7 @@ class Generation:
 
 
 def start(
-    store: Store, sources: Sequence[Source], prompt: str, prefix: str, sampling: Sampling
+    store: Store, sources: Sequence[PlaygroundSource], prompt: str, prefix: str, sampling: Sampling
 ) -> Generation:
     """Ask checkpoints in a thread of its own.
 
@@ -140,7 +140,7 @@ def find(store: Store, key: str) -> Generation | None:
     )
 
 
-def _run(store: Store, generation: Generation, sources: Sequence[Source]) -> None:
+def _run(store: Store, generation: Generation, sources: Sequence[PlaygroundSource]) -> None:
     with _told(generation):
         _follow(generation, sources)
     with _told(generation):
@@ -161,7 +161,7 @@ def _told(generation: Generation) -> Iterator[None]:
         generation.error = f"{type(error).__name__}: {error}"
 
 
-def _follow(generation: Generation, sources: Sequence[Source]) -> None:
+def _follow(generation: Generation, sources: Sequence[PlaygroundSource]) -> None:
     lines = Playground().ask(
         sources, generation.prompt, generation.sampling, prefix=generation.prefix
     )

@@ -13,7 +13,7 @@ import streamlit as st
 
 from drpo.dashboard.assets import read_assets
 from drpo.dashboard.charts.palette import COLOURS
-from drpo.dashboard.client.playground import Sampling, Source
+from drpo.dashboard.client.playground import PlaygroundSource, Sampling
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.screens.playground import fields, session
@@ -53,7 +53,7 @@ def shown() -> Generation | None:
 
 
 def write_buttons(
-    sources: Sequence[Source], prompt: str, prefix: str, how: Sampling, *, go_on: bool
+    sources: Sequence[PlaygroundSource], prompt: str, prefix: str, how: Sampling, *, go_on: bool
 ) -> None:
     """Start and stop; `go_on` starts without a press of the button."""
     here: Generation | None = st.session_state.get(SHOWN)

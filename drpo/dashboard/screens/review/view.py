@@ -10,7 +10,7 @@ import time
 import streamlit as st
 
 from drpo.dashboard import client
-from drpo.dashboard.client.review import REASONS, BlindItem, Desk, Pressed, Source
+from drpo.dashboard.client.review import REASONS, BlindItem, Pressed, ReviewSession, ReviewSource
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_choice import label
@@ -85,7 +85,7 @@ def _show(item: BlindItem, number: int) -> None:
     show_answers([card], key="blind")
 
 
-def _buttons(desk: Desk, item: BlindItem) -> None:
+def _buttons(desk: ReviewSession, item: BlindItem) -> None:
     st.html(THUMBS)
     with st.container(horizontal=True, key="choices"):
         for pressed, shortcut in SHORTCUTS.items():
@@ -109,7 +109,7 @@ def _buttons(desk: Desk, item: BlindItem) -> None:
     st.caption(t("review.keys"))
 
 
-def _undo(desk: Desk) -> None:
+def _undo(desk: ReviewSession) -> None:
     st.button(
         t("review.undo"),
         key="undo",
@@ -122,11 +122,11 @@ def _undo(desk: Desk) -> None:
     )
 
 
-def _take_back(desk: Desk) -> None:
+def _take_back(desk: ReviewSession) -> None:
     desk.undo()
 
 
-def _vote(desk: Desk, item_id: str, pressed: Pressed) -> None:
+def _vote(desk: ReviewSession, item_id: str, pressed: Pressed) -> None:
     seen, since = st.session_state.get(_SINCE, ("", 0.0))
     seconds = time.monotonic() - since if seen == item_id else 0.0
     reasons = st.session_state.get("reasons") or []
@@ -137,18 +137,18 @@ def _vote(desk: Desk, item_id: str, pressed: Pressed) -> None:
     st.session_state["reasons"] = []
 
 
-def sources_of(run: Run) -> list[Source]:
+def sources_of(run: Run) -> list[ReviewSource]:
     """What of a run can be judged: its last answers, its first, the data's."""
     steps = store().samples.steps(run.id)
     if not steps:
         return []
     name = label(run)
     newest = t("review.source_step", name=name, step=count(steps[-1]))
-    found = [Source(newest, run.id, steps[-1])]
+    found = [ReviewSource(newest, run.id, steps[-1])]
     if len(steps) > 1:
-        found.append(Source(t("review.source_start", name=name), run.id, steps[0]))
+        found.append(ReviewSource(t("review.source_start", name=name), run.id, steps[0]))
     chosen = t("review.source_chosen", name=name)
-    return [*found, Source(chosen, run.id, steps[-1], answers="chosen")]
+    return [*found, ReviewSource(chosen, run.id, steps[-1], answers="chosen")]
 
 
 def draw_form(runs: list[Run]) -> str | None:
@@ -192,7 +192,7 @@ def draw_form(runs: list[Run]) -> str | None:
     return review.id
 
 
-def _shared(sources: list[Source]) -> int:
+def _shared(sources: list[ReviewSource]) -> int:
     """How many prompts all sources answered."""
     if not sources:
         return 0
