@@ -5,6 +5,7 @@ import streamlit as st
 from drpo.dashboard import client
 from drpo.dashboard.components import data_problems
 from drpo.dashboard.screens.data import cleaning_view, report_view, upload_view, versions_view
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
 st.title(t("data.title"))
@@ -19,7 +20,7 @@ else:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(uploads.name(upload))
         if st.button(t("data.other_file"), key="data_other", type="tertiary"):
-            del st.query_params[upload_view.UPLOAD]
+            url_state.forget(upload_view.UPLOAD)
             st.rerun()
     if upload_view.watch(upload, "check"):
         report = uploads.report(upload)

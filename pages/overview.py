@@ -14,7 +14,7 @@ from drpo.dashboard.screens.overview.replay import replay
 from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import t
 
-presenting = st.query_params.get("present") == "1"
+presenting = url_state.asked("present") == "1"
 if not presenting:
     st.title(t("overview.title"))
 runs = offered(store().runs.all(limit=500), asked_for("run"))
@@ -30,7 +30,7 @@ url_state.recall("run", ids, (finished or ids)[0])
 if presenting:
     view.stage()
     if st.button(t("overview.leave"), key="leave", icon=":material/close:"):
-        del st.query_params["present"]
+        url_state.forget("present")
         st.rerun()
     run = runs[st.session_state["run"]]
 else:
@@ -45,7 +45,7 @@ else:
             help=t("overview.present_help"),
             icon=":material/present_to_all:",
         ):
-            st.query_params["present"] = "1"
+            url_state.ask("present", "1")
             st.rerun()
     run = runs[st.session_state["run"]]
 url_state.record("run", run.id)

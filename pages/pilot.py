@@ -5,11 +5,12 @@ import streamlit as st
 from drpo.dashboard import client, navigation
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.screens.pilot import data_step, verdict_step, view
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
 known = {one.id: one for one in client.pilot.every()}
-asked = st.query_params.get("pilot")
-one = known.get(asked or "")
+asked = url_state.asked("pilot")
+one = known.get(asked)
 
 st.title(t("pilot.title"))
 if one is None:

@@ -27,7 +27,7 @@ ids = list(runs)
 finished = [run.id for run in runs.values() if run.status == "finished"]
 names = {run.id: label(run) for run in runs.values()}
 # A link from another screen names one run, as every screen does.
-default = [st.query_params["run"]] if st.query_params.get("run") in runs else finished[:1]
+default = [url_state.asked("run")] if url_state.asked("run") in runs else finished[:1]
 url_state.recall_many("runs", ids, default, report.MOST_RUNS)
 chosen = st.multiselect(
     t("report.runs"),

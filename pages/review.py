@@ -31,7 +31,7 @@ about = [
     if not asked or any(source.run_id in asked for source in review.sources)
 ]
 first = "judge" if about else "new"
-if asked and not {"view", "review"} & set(st.query_params):
+if asked and not url_state.names_any("view", "review"):
     # Whatever was looked at here before, this link has just been followed.
     st.session_state["view"] = first
     st.session_state["review"] = next(iter(about), None)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from drpo.dashboard.client.store import store
 from drpo.dashboard.screens.sweep import form, view
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
 sweeps = [(sweep.id, f"{sweep.name} · {sweep.id[-4:]}") for sweep in store().sweeps.all()]
@@ -13,7 +14,7 @@ st.write(t("sweep.lead"))
 with st.expander(t("sweep.new"), expanded=not sweeps, icon=":material/add:", key="plan"):
     started = form.plan_form()
 if started:
-    st.query_params["sweep"] = started
+    url_state.ask("sweep", started)
     st.rerun()
 if not sweeps:
     st.caption(t("sweep.empty"))

@@ -29,3 +29,9 @@ def test_a_page_imports_streamlit_and_the_dashboard_only(page):
         and name.partition(".")[0] not in sys.stdlib_module_names
     ]
     assert foreign == []
+
+
+def test_one_module_reads_and_writes_the_url():
+    files = [*PAGES, *(ROOT / "drpo" / "dashboard").rglob("*.py")]
+    known = {path.name for path in files if "st.query_params" in path.read_text(encoding="utf-8")}
+    assert known == {"url_state.py"}

@@ -183,11 +183,6 @@ def test_the_page_of_episodes_is_in_the_link(store):
     app = visit("resets", run=run.id, step="2", episodes_page="3")
     assert problems(app) == []
     assert app.session_state["episodes_page"] == 3
-    assert app.query_params["episodes_page"] == "3"
-    # The Back button.
-    app.query_params["episodes_page"] = "2"
-    app.run()
-    assert app.session_state["episodes_page"] == 2
     # Past the last page: the link was made of a longer list.
     again = visit("resets", run=run.id, step="2", episodes_page="9")
     assert problems(again) == []

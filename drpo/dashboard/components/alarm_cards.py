@@ -116,7 +116,7 @@ def _evidence(run: Run, shown: Sequence[Evidence], key: str) -> None:
     key = f"evidence_{key}"
     url_state.recall_flag(key)
     wanted = st.toggle(t("live.alarm_evidence", count=len(shown)), key=key)
-    url_state.record(key, "1" if wanted else "")
+    url_state.record_flag(key, wanted)
     if wanted:
         show_answers(evidence_cards(run, shown), key=f"answers_{key}")
 

@@ -7,8 +7,15 @@ from collections.abc import Sequence
 import streamlit as st
 
 from drpo.dashboard.client.store import Run, SampleRow, store
-from drpo.dashboard.components.sample_cards import Answer, Card, offline, show_answers, written
-from drpo.dashboard.state import url_fields, url_state
+from drpo.dashboard.components.sample_cards import (
+    Answer,
+    Card,
+    offline,
+    page,
+    show_answers,
+    written,
+)
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.i18n.format import told_apart
 
@@ -42,7 +49,7 @@ def generations(
         step = step_slider(steps, _belonging([run.id for run in runs], kind))
         url_state.recall_flag("show_data")
         with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
-        url_state.record("show_data", "1" if with_data else "")
+        url_state.record_flag("show_data", with_data)
     st.caption(t(f"live.{kind}_help"))
     rows = [_at(run, step, kind) for run in runs]
     if len(runs) > 1:
@@ -52,7 +59,7 @@ def generations(
         cards = [card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
     else:
         cards = side_by_side(rows, names, with_data)
-    places = url_fields.page("answers_page", len(cards), PER_PAGE)
+    places = page("answers_page", len(cards), PER_PAGE)
     show_answers([cards[place] for place in places], key="answers", max_height=height)
     return step
 
@@ -70,7 +77,7 @@ def step_slider(steps: Sequence[int], belonging: str = "") -> int:
     """
     names = [str(step) for step in steps]
     belonging = belonging or str(st.session_state.get("run"))
-    asked = st.query_params.get("step", "")
+    asked = url_state.asked("step")
     chosen_for, following = st.session_state.get(FOLLOW, ("", True))
     if url_state.is_news("step", asked):
         # A link, the Back button, or a screen that was left and is opened again.

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import streamlit as st
-
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.notices import notice
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
 
@@ -45,5 +44,5 @@ def label(run: Run) -> str:
 
 def asked_for(*keys: str) -> list[str]:
     """The runs that the address names under these keys; a checkpoint `run@step` names its run."""
-    texts = [part for key in keys for part in st.query_params.get(key, "").split(",")]
+    texts = [part for key in keys for part in url_state.asked(key).split(",")]
     return [run_id for text in texts if (run_id := text.partition("@")[0])]

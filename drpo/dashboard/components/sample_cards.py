@@ -103,6 +103,22 @@ def offline(sample: SampleRow) -> Answer | None:
     )
 
 
+def page(key: str, count: int, per_page: int) -> range:
+    """Let the visitor leaf through a list; the page is in the URL.
+
+    Args:
+        key: The widget's key, and the name in the URL.
+        count: How many things there are.
+        per_page: How many a page holds.
+
+    Returns:
+        The places of those on the page that is shown; all where one page holds them.
+    """
+    pages = max(1, -(-count // per_page))
+    shown = st.pagination(pages, key=key, bind="query-params") if pages > 1 else 1
+    return range((shown - 1) * per_page, min(count, shown * per_page))
+
+
 def show_answers(cards: Sequence[Card], *, key: str, max_height: int | None = None) -> None:
     """Draw cards of prompts and answers; what is open stays open when texts change.
 

@@ -7,6 +7,7 @@ from typing import cast
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from drpo.dashboard.state import url_state
 from drpo.i18n import LANGUAGES, Language, language
 
 LANGUAGE_KEY = "lang"
@@ -18,7 +19,7 @@ def visitors_language() -> Language | None:
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
     # On a visit's first run the switch has not been drawn yet, but the URL may already say.
-    asked = st.session_state.get(LANGUAGE_KEY) or st.query_params.get(LANGUAGE_KEY)
+    asked = st.session_state.get(LANGUAGE_KEY) or url_state.asked(LANGUAGE_KEY)
     return cast("Language", asked) if asked in LANGUAGES else browser_language()
 
 

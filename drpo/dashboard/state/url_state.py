@@ -1,12 +1,16 @@
 """What a person can lose by refreshing is in the URL: run, step, filters.
 
-Streamlit's own binding writes the label of a choice into the URL, in the visitor's language; a link
-must mean the same to everyone, so choices are kept by their plain names here.
+Streamlit does this itself for a widget with `bind="query-params"`, and a search, a slider, a number
+or a page of a list is left to it. Not so here, where the URL must say something else than Streamlit
+would write: of a choice that is its label, in the visitor's language, and a link must mean the same
+to everyone; of a switch "true", and links say "1"; of a text all of it, however long. Nor can what
+is bound be given a default that depends on what else is shown.
+
+Such a widget is drawn between two calls: `recall...(key)` before it, `record...(key, value)` after.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 
 import streamlit as st
@@ -14,9 +18,22 @@ import streamlit as st
 from drpo.dashboard.state.relabel import relabel
 from drpo.i18n import t
 
+LONGEST = 2000
+"""Letters of one text that a URL carries; longer ones would break links in mail and chat."""
+
+
+def asked(key: str, default: str = "") -> str:
+    """What the URL says under a name."""
+    return st.query_params.get(key, default)
+
+
+def names_any(*keys: str) -> bool:
+    """Whether the URL says anything under one of these names."""
+    return any(key in st.query_params for key in keys)
+
 
 def recall(key: str, options: Collection[str], default: str) -> str:
-    """Put a widget's value from the URL into the session, before the widget is drawn.
+    """Put a choice from the URL into the session, before its widget is drawn.
 
     The URL wins when it changed by itself (a link, the back button); else the session does.
 
@@ -28,9 +45,9 @@ def recall(key: str, options: Collection[str], default: str) -> str:
     Returns:
         The value now in the session.
     """
-    asked = st.query_params.get(key)
-    if asked in options and is_news(key, asked):
-        st.session_state[key] = asked
+    text = st.query_params.get(key)
+    if text in options and is_news(key, text):
+        st.session_state[key] = text
     elif st.session_state.get(key) not in options:
         st.session_state[key] = default
     relabel(key)
@@ -44,9 +61,9 @@ def recall_many(
 
     What is unknown, there already, or one more than `most` is left out; the last is said.
     """
-    asked = st.query_params.get(key)
-    if asked is not None and is_news(key, asked):
-        st.session_state[key] = asked.split(",")
+    text = st.query_params.get(key)
+    if text is not None and is_news(key, text):
+        st.session_state[key] = text.split(",")
     elif key not in st.session_state:
         st.session_state[key] = list(default)
     known = [value for value in dict.fromkeys(st.session_state[key]) if value in options]
@@ -61,31 +78,50 @@ def recall_many(
 
 def recall_flag(key: str) -> bool:
     """Do the same for a switch, which is off by default."""
-    asked = st.query_params.get(key)
-    if asked is not None and is_news(key, asked):
-        st.session_state[key] = asked == "1"
+    text = st.query_params.get(key)
+    if text is not None and is_news(key, text):
+        st.session_state[key] = text == "1"
     return bool(st.session_state.setdefault(key, False))
 
 
-def recall_number(key: str) -> float | None:
-    """Do the same for a positive number that may be left out."""
-    asked = st.query_params.get(key)
-    if asked is not None and is_news(key, asked):
-        try:
-            value = float(asked)
-        except ValueError:
-            value = math.nan
-        st.session_state[key] = value if 0 < value < math.inf else None
-    found: float | None = st.session_state.setdefault(key, None)
-    return found
+def recall_text(key: str, default: str = "") -> None:
+    """Do the same for a text."""
+    text = st.query_params.get(key)
+    if text is not None and is_news(key, text):
+        st.session_state[key] = text[:LONGEST]
+    st.session_state.setdefault(key, default)
 
 
-def is_news(key: str, asked: str | None) -> bool:
+def recall_number(key: str, low: float, high: float, default: float) -> None:
+    """Do the same for a number; what is none, or out of its range, becomes the default.
+
+    Args:
+        key: The widget's key, and the name in the URL.
+        low: Smallest value that the widget takes.
+        high: Largest one.
+        default: The value when the URL says nothing usable; it says whether numbers are whole.
+    """
+    text = st.query_params.get(key)
+    if text is not None and is_news(key, text):
+        st.session_state[key] = _number(text, low, high, default)
+    st.session_state.setdefault(key, default)
+
+
+def _number(text: str, low: float, high: float, default: float) -> float:
+    try:
+        value = type(default)(text)
+    except ValueError:
+        return default
+    # NaN is in no range.
+    return value if low <= value <= high else default
+
+
+def is_news(key: str, text: str | None) -> bool:
     """Whether the URL says something that the widget does not know: a link, or a new widget.
 
     Another screen drops a widget's value, so a link back with the same value is news as well.
     """
-    return asked != st.session_state.get(_seen(key)) or key not in st.session_state
+    return text != st.session_state.get(_seen(key)) or key not in st.session_state
 
 
 def record(key: str, value: str | list[str], default: str | list[str] = "") -> None:
@@ -94,10 +130,37 @@ def record(key: str, value: str | list[str], default: str | list[str] = "") -> N
     plain = default if isinstance(default, str) else ",".join(default)
     st.session_state[_seen(key)] = text
     if text == plain:
-        if key in st.query_params:
-            del st.query_params[key]
+        forget(key)
     elif st.query_params.get(key) != text:
         st.query_params[key] = text
+
+
+def record_flag(key: str, on: bool) -> None:
+    """Write whether a switch is on."""
+    record(key, "1" if on else "")
+
+
+def record_text(key: str, text: str, default: str = "") -> None:
+    """Write a text into the URL, unless it is the default or too long for one."""
+    record(key, text if len(text) <= LONGEST else default, default)
+
+
+def record_number(key: str, value: float, default: float) -> None:
+    """Write a number into the URL, unless it is the default."""
+    # Ten digits: all of a seed, and none of what a slider's steps add to 0.15.
+    record(key, f"{value:.10g}", f"{default:.10g}")
+
+
+def ask(key: str, text: str) -> None:
+    """Make the URL say something, as a link would: the widget of that name takes it up."""
+    st.query_params[key] = text
+
+
+def forget(*keys: str) -> None:
+    """Take names out of the URL."""
+    for key in keys:
+        if key in st.query_params:
+            del st.query_params[key]
 
 
 def _seen(key: str) -> str:

@@ -16,7 +16,7 @@ from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.components.run_table import pick_runs
 from drpo.dashboard.screens.compare.view import MOST, MOST_RUNS
-from drpo.dashboard.state import url_fields, url_state
+from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count, size, told_apart
@@ -43,7 +43,7 @@ def _folded(runs: Sequence[Run]) -> None:
     url_state.recall_flag("shelf")
     # A table of all runs takes a browser a while, and who compares two seldom needs it.
     folded = st.expander(t("shelf.title", count=count(len(runs))), key="shelf", on_change="rerun")
-    url_state.record("shelf", "1" if folded.open else "")
+    url_state.record_flag("shelf", bool(folded.open))
     if folded.open:
         with folded:
             _unfolded(runs)
@@ -52,14 +52,17 @@ def _folded(runs: Sequence[Run]) -> None:
 def _unfolded(runs: Sequence[Run]) -> None:
     st.caption(t("shelf.help"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        url_fields.recall_text("shelf_search")
         wanted = st.text_input(
-            t("shelf.search"), key="shelf_search", type="search", live=True, width=320
+            t("shelf.search"),
+            key="shelf_search",
+            bind="query-params",
+            type="search",
+            live=True,
+            width=320,
         )
-        url_fields.record_text("shelf_search", wanted)
         url_state.recall_flag("archived")
         archived = st.toggle(t("shelf.show_archived"), key="archived")
-        url_state.record("archived", "1" if archived else "")
+        url_state.record_flag("archived", archived)
     shown = [
         run
         for run in runs

@@ -32,7 +32,7 @@ EVERY = "all"
 
 def choose(everything: Sequence[Run]) -> list[Run]:
     """Choose what is compared; archived runs are offered where they are shown, or named already."""
-    named = {*st.query_params.get("runs", "").split(","), *st.session_state.get("runs", ())}
+    named = {*url_state.asked("runs").split(","), *st.session_state.get("runs", ())}
     archived = url_state.recall_flag("archived")
     runs = {run.id: run for run in everything if archived or not run.archived or run.id in named}
     names = {run.id: label(run) for run in runs.values()}
@@ -71,7 +71,7 @@ def join_seeds() -> bool:
     """Whether runs that differ in their seed only become one line; in the URL like the rest."""
     url_state.recall_flag("by_seed")
     joined = st.toggle(t("compare.by_seed"), key="by_seed", help=t("compare.by_seed_help"))
-    url_state.record("by_seed", "1" if joined else "")
+    url_state.record_flag("by_seed", joined)
     return joined
 
 
@@ -175,13 +175,13 @@ def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revisi
 
 def _budget(lines: Sequence[Compared], metric: str, names: dict[str, str]) -> float | None:
     """Ask how much KL may be spent, and say what is the best that it buys."""
-    url_state.recall_number("budget")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         budget: float | None = st.number_input(
             t("compare.budget"),
             min_value=0.0,
             value=None,
             key="budget",
+            bind="query-params",
             format="%g",
             step=1.0,
             help=t("compare.budget_help"),
@@ -189,7 +189,6 @@ def _budget(lines: Sequence[Compared], metric: str, names: dict[str, str]) -> fl
             width=240,
         )
         budget = budget or None
-        url_state.record("budget", "" if budget is None else f"{budget:g}")
         if budget is None or metric not in metrics.REWARDS:
             # Of KL or repetition the highest is not the best.
             return budget

@@ -11,6 +11,7 @@ import streamlit as st
 from drpo.dashboard import client
 from drpo.dashboard.client.data import Task
 from drpo.dashboard.components.notices import guarded, notice, show_problem
+from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import format, t
 
@@ -33,11 +34,11 @@ UPLOAD = "upload"
 
 def current() -> str | None:
     """The upload that the URL names, if it is still here."""
-    asked = st.query_params.get(UPLOAD)
+    asked = url_state.asked(UPLOAD)
     if asked and not client.data.uploads().exists(asked):
         notice("note", t("data.gone"))
         return None
-    return asked
+    return asked or None
 
 
 def choose_file() -> None:
@@ -85,7 +86,7 @@ def _take(add: Any) -> None:  # noqa: ANN401 - a function that returns the new u
     except DrpoError as error:
         show_problem(error)
         return
-    st.query_params[UPLOAD] = upload
+    url_state.ask(UPLOAD, upload)
     st.rerun()
 
 

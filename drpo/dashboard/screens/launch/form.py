@@ -29,9 +29,9 @@ def from_url(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     asked = {}
     for leaf in values:
-        text = st.query_params.get(leaf)
-        if text is None:
+        if not url_state.names_any(leaf):
             continue
+        text = url_state.asked(leaf)
         if forms.kind_of(leaves()[leaf][1])[0] is str:
             # A name stays a name even where it reads as a number; what was emptied is null.
             asked[leaf] = None if text == "null" else text

@@ -16,7 +16,7 @@ from drpo.dashboard.client.pilot import STEPS, Member, Pilot
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import guarded, show_problem
 from drpo.dashboard.components.run_inputs import settings_of, starting_points
-from drpo.dashboard.state import metric_series
+from drpo.dashboard.state import metric_series, url_state
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
@@ -67,7 +67,7 @@ def begin() -> None:
         except DrpoError as error:
             show_problem(error)
             return
-        st.query_params["pilot"] = made.id
+        url_state.ask("pilot", made.id)
         st.rerun()
 
 
@@ -96,7 +96,7 @@ def stepper() -> int:
     """The four steps; all can be reached at any time. Returns the present one, from 1."""
     places = [str(place) for place in range(1, len(STEPS) + 1)]
     # The link's name for it is `step`, as Live's is for another kind of step; the widget's is not.
-    asked = st.query_params.get("step", "1")
+    asked = url_state.asked("step", "1")
     # Another screen drops the widget's value; the link that led back here still says it.
     fresh = "pilot_step" not in st.session_state
     if asked in places and (fresh or asked != st.session_state.get("pilot_step_asked")):
@@ -110,7 +110,8 @@ def stepper() -> int:
         label_visibility="collapsed",
         format_func=lambda place: f"{place}. {t(f'pilot.step_{STEPS[int(place) - 1]}')}",
     )
-    st.session_state["pilot_step_asked"] = st.query_params["step"] = str(place)
+    st.session_state["pilot_step_asked"] = str(place)
+    url_state.ask("step", str(place))
     return int(str(place))
 
 

@@ -22,7 +22,7 @@ from drpo.dashboard.client.playground import (
 from drpo.dashboard.client.store import Run, SampleRow, store
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.screens.playground.session import Generation
-from drpo.dashboard.state import url_fields, url_state
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
 FIELDS = (
@@ -93,7 +93,7 @@ def choose_sources(
 
 def asked_sample() -> SampleRow | None:
     """The episode or answer that a link brought along."""
-    text = st.query_params.get("sample", "")
+    text = url_state.asked("sample")
     # Eighteen digits: what a database takes for an id.
     known = text.isascii() and text.isdigit() and len(text) <= 18
     return store().samples.get(int(text)) if known else None
@@ -134,9 +134,9 @@ def texts(
 
 
 def _text(key: str, base: str, *, height: int, tip: str | None = None) -> str:
-    url_fields.recall_text(key, base)
+    url_state.recall_text(key, base)
     text = st.text_area(t(f"playground.{key}"), key=key, height=height, max_chars=20_000, help=tip)
-    url_fields.record_text(key, text, base)
+    url_state.record_text(key, text, base)
     return text
 
 
@@ -211,7 +211,7 @@ def sampling(shown: Generation | None) -> Sampling:
 
 
 def _number(key: str, name: str, widget: Callable[..., T], low: T, high: T, usual: T, step: T) -> T:
-    url_fields.recall_number(key, low, high, usual)
+    url_state.recall_number(key, low, high, usual)
     value = widget(name, low, high, step=step, key=key)
-    url_fields.record_number(key, value, usual)
+    url_state.record_number(key, value, usual)
     return value

@@ -38,7 +38,7 @@ _TOKENS = st.components.v2.component(
 
 def shown() -> Generation | None:
     """The generation that the URL names, else the one written last in this visit."""
-    asked = st.query_params.get("written", "")
+    asked = url_state.asked("written")
     here: Generation | None = st.session_state.get(SHOWN)
     if asked and (here is None or here.key != asked):
         here = session.find(store(), asked)
@@ -230,7 +230,7 @@ def earlier() -> None:
     url_state.recall_flag("earlier")
     # Generations carry their tokens: they are read only for somebody who looks at the list.
     folded = st.expander(t("playground.earlier"), key="earlier", on_change="rerun")
-    url_state.record("earlier", "1" if folded.open else "")
+    url_state.record_flag("earlier", bool(folded.open))
     if folded.open:
         with folded:
             _list_earlier()
@@ -287,6 +287,5 @@ def _ending(answer: dict[str, Any]) -> str:
 
 def _reopen(keys: Sequence[str]) -> None:
     """Show a kept generation; what the URL says of the fields is what was asked beside another."""
-    for key in fields.FIELDS:
-        st.query_params.pop(key, None)
-    st.query_params["written"] = keys[st.session_state["open_earlier"]["row"]]
+    url_state.forget(*fields.FIELDS)
+    url_state.ask("written", keys[st.session_state["open_earlier"]["row"]])

@@ -13,8 +13,15 @@ import streamlit as st
 from drpo.dashboard import navigation
 from drpo.dashboard.charts.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard.client.store import SampleRow, store
-from drpo.dashboard.components.sample_cards import Card, Figure, offline, show_answers, written
-from drpo.dashboard.state import url_fields, url_state
+from drpo.dashboard.components.sample_cards import (
+    Card,
+    Figure,
+    offline,
+    page,
+    show_answers,
+    written,
+)
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.i18n.format import number
 
@@ -136,7 +143,7 @@ def ordered(episodes: Sequence[SampleRow], order: str) -> list[SampleRow]:
 
 def cards(episodes: Sequence[SampleRow]) -> None:
     """Show episodes as text, the part from the data marked, beside the data's own answer."""
-    places = url_fields.page("episodes_page", len(episodes), PER_PAGE)
+    places = page("episodes_page", len(episodes), PER_PAGE)
     shown = [_card(place + 1, episodes[place]) for place in places]
     show_answers(shown, key="episodes")
 

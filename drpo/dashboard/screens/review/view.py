@@ -15,7 +15,6 @@ from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
-from drpo.dashboard.state import url_state
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
@@ -36,12 +35,13 @@ _PROBLEM = "review@problem"
 
 def reviewer() -> str:
     """Ask who is judging; the answer is in the URL."""
-    if "reviewer" not in st.session_state:
-        st.session_state["reviewer"] = st.query_params.get("reviewer", "")
     name = st.text_input(
-        t("review.reviewer"), key="reviewer", max_chars=64, help=t("review.reviewer_help")
+        t("review.reviewer"),
+        key="reviewer",
+        bind="query-params",
+        max_chars=64,
+        help=t("review.reviewer_help"),
     )
-    url_state.record("reviewer", name)
     return name.strip()
 
 
