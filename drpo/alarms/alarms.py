@@ -89,7 +89,7 @@ class Alarm:
             choices=tuple(Choice(**one) for one in payload["choices"]),
         )
 
-    def say(self, part: Part, lang: Language | None = None) -> str:
+    def describe(self, part: Part, lang: Language | None = None) -> str:
         """One sentence or two about this alarm, with its numbers filled in.
 
         Args:
@@ -102,7 +102,7 @@ class Alarm:
     @property
     def message(self) -> str:
         """The English sentence that stands in the log, the event and the webhook."""
-        return f"{self.say('title', 'en')}: {self.say('what', 'en')}"
+        return f"{self.describe('title', 'en')}: {self.describe('what', 'en')}"
 
 
 def _number(name: str, value: float) -> str:

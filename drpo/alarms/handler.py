@@ -230,7 +230,7 @@ def decide(
         run_id,
         store.runs.get(run_id).step,
         "decision",
-        f"{alarm.say('title', 'en')}: {said}",
+        f"{alarm.describe('title', 'en')}: {said}",
         {"alarm_event": event_id, "choice": choice, "setting": setting, "value": value},
         who,
     )

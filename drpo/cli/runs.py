@@ -66,7 +66,7 @@ def show(run: str, as_json: Json = False) -> None:
     heads = ("step", *map(metrics.short, named))
     print_table(rows, ["", *(t(f"cli.{head}") for head in heads)])
     for event in events:
-        what, who = event_words.told(event, events), event_words.who(event)
+        what, who = event_words.describe(event, events), event_words.who(event)
         key = "cli.event_by" if who else "cli.event"
         typer.echo(f"  {t(key, step=event.step, what=what, who=who)}")
 

@@ -186,7 +186,7 @@ def _print_end(store: Store, run: Run) -> None:
 
 
 def _print_plan(config: RunConfig, as_json: bool, notes: tuple[str, ...]) -> None:
-    plan = estimate.plan(config, Store())
+    plan = estimate.estimate_run(config, Store())
     if as_json:
         settings = config.model_dump(mode="json")
         print_json({**plan.document(), "notes": notes, "config": settings})

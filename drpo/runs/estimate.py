@@ -68,7 +68,7 @@ class Estimate:
         return asdict(self)
 
 
-def plan(config: RunConfig, store: Store | None = None) -> Estimate:
+def estimate_run(config: RunConfig, store: Store | None = None) -> Estimate:
     """Estimate a run.
 
     Args:

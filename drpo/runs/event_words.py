@@ -21,12 +21,12 @@ def kind(event: EventRow) -> str:
     return t(f"events.{name}") if has(f"events.{name}") else event.kind
 
 
-def told(event: EventRow, events: Iterable[EventRow] = ()) -> str:
+def describe(event: EventRow, events: Iterable[EventRow] = ()) -> str:
     """What happened, in a sentence.
 
     Args:
         event: It.
-        events: The run's events; a decision is told with the alarm it is about.
+        events: The run's events; a decision is described with the alarm it is about.
     """
     payload = event.payload
     if event.kind == "alarm":
@@ -63,7 +63,7 @@ def title(event: EventRow) -> str:
 
 def _alarm(event: EventRow, part: Part) -> str:
     try:
-        return Alarm.from_payload(event.payload).say(part)
+        return Alarm.from_payload(event.payload).describe(part)
     except KeyError:  # another version's alarm, or with other numbers: it has its own sentence
         return event.message
 
@@ -88,5 +88,5 @@ def trouble(run: Run, events: Sequence[EventRow]) -> str:
     """Why a run broke off; empty when it did not."""
     last = next((event for event in reversed(events) if event.kind == "error"), None)
     if run.status == "interrupted" and last is not None and last.payload.get("how"):
-        return t("events.resumable", why=told(last))
+        return t("events.resumable", why=describe(last))
     return run.error

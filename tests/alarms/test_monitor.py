@@ -275,7 +275,7 @@ def test_every_alarm_has_all_its_texts(name, part):
 def test_an_alarm_reads_in_both_languages(hacked):
     for alarm in hacked.alarms:
         for part in PARTS:
-            assert "{" not in alarm.say(part, "en") + alarm.say(part, "ja")
+            assert "{" not in alarm.describe(part, "en") + alarm.describe(part, "ja")
 
 
 def test_repetition_is_the_share_of_sequences_said_before():

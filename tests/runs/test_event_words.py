@@ -33,7 +33,7 @@ def in_japanese(store, run):
     events = store.events.since(run.id)
     with spoken("ja"):
         return [
-            (event_words.kind(event), event_words.told(event, events), event_words.who(event))
+            (event_words.kind(event), event_words.describe(event, events), event_words.who(event))
             for event in events
         ]
 
@@ -70,9 +70,9 @@ def test_an_alarm_and_what_was_decided_about_it_are_told_in_japanese(store, run)
     [raised] = alarms_of(store, run.id)
     decide(store, run.id, raised.event_id, "ignore", who="ann")
     (_, what, who), (_, decided, by) = in_japanese(store, run)
-    assert what == alarm.say("what", "ja")
+    assert what == alarm.describe("what", "ja")
     assert (who, by) == ("監視", "ann")
-    assert decided == f"{alarm.say('title', 'ja')}：このまま続ける"
+    assert decided == f"{alarm.describe('title', 'ja')}：このまま続ける"
 
 
 def test_a_worker_that_never_started_is_told_in_japanese(store, run):

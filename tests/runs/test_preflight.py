@@ -284,11 +284,11 @@ def test_a_device_that_is_not_there_is_refused(configure, monkeypatch, device):
 
 
 def test_the_estimate_grows_with_what_costs(configure):
-    base = estimate.plan(configure())
+    base = estimate.estimate_run(configure())
     for costly in ({"updates": 40}, {"episodes_per_update": 64}, {"num_ppo_epochs": 20}):
-        assert estimate.plan(configure(**costly)).seconds > base.seconds, costly
+        assert estimate.estimate_run(configure(**costly)).seconds > base.seconds, costly
     for costly in ({"micro_batch_size": 64, "episodes_per_update": 64}, {"response_length": 80}):
-        assert estimate.plan(configure(**costly)).memory_bytes > base.memory_bytes, costly
+        assert estimate.estimate_run(configure(**costly)).memory_bytes > base.memory_bytes, costly
 
 
 def test_the_estimate_prefers_what_was_measured(configure, store):
@@ -297,9 +297,9 @@ def test_the_estimate_prefers_what_was_measured(configure, store):
     run = store.runs.create(config)
     store.runs.change(run.id, status="finished", step=4, summary={"seconds_per_update": 7.0})
     doubled = configure(episodes_per_update=16)
-    assert estimate.plan(config, store).seconds_per_update == 7.0
-    assert estimate.plan(doubled, store).seconds_per_update == 14.0
-    assert estimate.plan(config, store).source == "measured"
+    assert estimate.estimate_run(config, store).seconds_per_update == 7.0
+    assert estimate.estimate_run(doubled, store).seconds_per_update == 14.0
+    assert estimate.estimate_run(config, store).source == "measured"
 
 
 def test_the_plan_names_the_stages(configure):
@@ -353,9 +353,9 @@ def test_an_alarm_that_does_not_exist_is_refused_before_the_launch(tmp_path):
 
 def test_a_name_too_long_for_a_path_is_a_sentence_wherever_it_stands(configure):
     long = "a" * 300
-    assert estimate.plan(configure(data=long)).seconds > 0
+    assert estimate.estimate_run(configure(data=long)).seconds > 0
     for field in ("data", "policy", "reward_model"):
         with pytest.raises(DrpoError, match="a" * 100):
             preflight.check(configure(**{field: long}))
     with pytest.raises(ModelError, match="a" * 100):
-        estimate.plan(configure(policy=long))
+        estimate.estimate_run(configure(policy=long))

@@ -4,7 +4,7 @@ import pytest
 
 from drpo.alarms.handler import alarms_of, decide
 from drpo.config.run_config import RunConfig
-from drpo.runs.event_words import decision, told
+from drpo.runs.event_words import decision, describe
 from drpo.runs.store_observer import StoreObserver
 
 CHANGE = {"name": "kl_coef", "old": 0.1, "new": 0.5, "live": True}
@@ -36,7 +36,7 @@ def run(store):
 def test_an_earlier_change_is_listed_and_told_as_a_setting(store, run):
     [event] = store.events.since(run.id, kinds=("setting",))
     assert (event.kind, event.payload, event.who) == ("setting", CHANGE, "ann")
-    assert told(event) == "kl_coef from 0.10 to 0.50"
+    assert describe(event) == "kl_coef from 0.10 to 0.50"
     assert store.events.setting_changes(run.id) == [
         {"step": 2, "who": "ann", "name": "kl_coef", "old": 0.1, "new": 0.5}
     ]

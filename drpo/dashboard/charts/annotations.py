@@ -64,7 +64,7 @@ def _mark(event: EventRow, events: Sequence[EventRow]) -> Mark:
     if event.kind == "alarm":
         label, what, who = f"▲ {label}", event_words.title(event), ""
     else:
-        what, who = event_words.told(event, events), event_words.who(event)
+        what, who = event_words.describe(event, events), event_words.who(event)
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(event.created_at))
     by = f"{who} · {when}" if who else when
     told = f"{textwrap.shorten(what, LINE, placeholder='…')}\n{by}"

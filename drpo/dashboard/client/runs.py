@@ -65,7 +65,7 @@ def estimate(config: RunConfig) -> Estimate:
     Raises:
         DrpoError: That cannot be said.
     """
-    return estimates.plan(config, store())
+    return estimates.estimate_run(config, store())
 
 
 def launch(config: RunConfig) -> Run:

@@ -71,7 +71,7 @@ def alarms(run: Run, name: str = "") -> None:
 
 
 def _title(one: Raised, name: str) -> str:
-    title = one.alarm.say("title")
+    title = one.alarm.describe("title")
     return f"{name} · {title}" if name else title
 
 
@@ -81,9 +81,9 @@ def _card(run: Run, one: Raised, title: str) -> None:
         times = t(
             "live.alarm_seen", first=alarm.first_step, last=alarm.last_step, count=alarm.count
         )
-        notice("warning", f"{alarm.say('what')} {times}", title=title)
-        st.text(alarm.say("why"))
-        st.text(alarm.say("try"))
+        notice("warning", f"{alarm.describe('what')} {times}", title=title)
+        st.text(alarm.describe("why"))
+        st.text(alarm.describe("try"))
         _evidence(run, alarm.evidence, key)
         with st.container(horizontal=True):
             for number, choice in enumerate(alarm.choices):

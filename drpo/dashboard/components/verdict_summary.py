@@ -88,7 +88,7 @@ def risk_lines(verdict: Verdict) -> list[tuple[str, bool]]:
     lines += [(text, True) for text in say.warnings(verdict)]
     for raised in risk.alarms:
         alarm = raised.alarm
-        lines.append((f"{alarm.say('title')}: {alarm.say('what')}", True))
+        lines.append((f"{alarm.describe('title')}: {alarm.describe('what')}", True))
     if not risk.alarms:
         lines.append((t("verdict.alarms_none"), False))
     return lines

@@ -189,7 +189,7 @@ def happened(events: Iterable[EventRow], name: str = "") -> list[Block]:
         [
             count(event.step),
             event_words.kind(event),
-            event_words.told(event, known),
+            event_words.describe(event, known),
             event_words.who(event) or "–",
         ]
         for event in known
@@ -219,9 +219,9 @@ def alarms(verdicts: Sequence[Verdict], names: Sequence[str] = ()) -> list[Block
         [
             *names[place : place + 1],
             count(raised.alarm.first_step),
-            raised.alarm.say("title"),
-            raised.alarm.say("what"),
-            raised.alarm.say("why"),
+            raised.alarm.describe("title"),
+            raised.alarm.describe("what"),
+            raised.alarm.describe("why"),
             _decision(raised),
         ]
         for place, verdict in enumerate(verdicts)

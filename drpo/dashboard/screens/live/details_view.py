@@ -151,7 +151,7 @@ def _events(_run: Run, feed: Feed) -> None:
             t("live.event_time"): datetime.fromtimestamp(event.created_at, UTC),
             t("live.event_step"): event.step,
             t("live.event_kind"): event_words.kind(event),
-            t("live.event_message"): event_words.told(event, feed.events),
+            t("live.event_message"): event_words.describe(event, feed.events),
             t("live.event_who"): event_words.who(event),
         }
         for event in reversed(feed.events)
