@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: metrics app test setup lint wheel sample study audit
+.PHONY: app audit docs lint metrics sample setup study test wheel
 
 app: setup
 	$(BIN)/streamlit run app.py
@@ -24,6 +24,9 @@ lint: setup
 
 wheel: setup
 	$(BIN)/hatchling build --target wheel
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 sample: setup
 	$(BIN)/python sample_data/make.py

@@ -2,11 +2,11 @@
 
     import drpo
 
-    config = drpo.demo_config(updates=10)        # or drpo.RunConfig.of(data=..., policy=...)
-    run = drpo.train(config)                     # here, with a bar; drpo.launch queues it instead
-    run.metrics()[["objective/scores", "objective/kl"]].plot()
+    config = drpo.demo_config(updates=10)    # or drpo.RunConfig.of(data=..., policy=...)
+    run = drpo.train(config)                 # here, with a bar; drpo.launch queues it instead
+    run.metrics()[["objective/scores", "objective/kl"]]
     run.samples()[-1].response
-    run.export("my-policy")                      # for transformers' from_pretrained
+    run.export("my-policy")                  # for transformers' from_pretrained
 
 Importing this costs next to nothing: each name is loaded when it is first used. What is named in
 `__all__` is public and keeps its meaning; everything else may change with any version.
