@@ -73,7 +73,7 @@ if not TYPE_CHECKING:
         import importlib
 
         if name == "__version__":
-            return _version()
+            return importlib.import_module("drpo.version").version()
         place = next((module for module, names in _PLACES.items() if name in names), None)
         if place is not None:
             found = getattr(importlib.import_module(place), name)
@@ -89,11 +89,3 @@ if not TYPE_CHECKING:
     def __dir__() -> list[str]:
         """What tab completion offers."""
         return [*__all__, "__version__"]
-
-    def _version() -> str:
-        from importlib import metadata  # a tenth of a second that few need
-
-        try:
-            return metadata.version("drpo")
-        except metadata.PackageNotFoundError:
-            return "0+unknown"  # read from a folder, never installed

@@ -20,7 +20,7 @@ from drpo.data.library.cleaning import Contradictions, Recipe, Repeats, fix
 from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.stream_import import import_stream
 from drpo.data.pairs import Pair
-from drpo.data.quality.report import Settings, build_report, check_source
+from drpo.data.quality.report import Settings, check_source, report_on_rest
 from drpo.data.quality.report_html import write_html
 from drpo.data.quality.report_text import report_lines
 from drpo.data.schema.column_mapping import parse_map
@@ -160,13 +160,14 @@ def _whole(
     model: Path | None,
 ) -> Dataset:
     source = Source.from_path(file, limits=UPLOAD)
-    loaded, _ = check_source(
+    loaded, before = check_source(
         source, Settings(model), mapping=parts, shape=shape or None, progress=_progress()
     )
     sidecar = sidecar_of(file)
     loaded.gold = sidecar if sidecar.is_file() else None
     fixed, account = fix(loaded, recipe)
-    report = build_report(fixed, Settings(model))  # of these pairs, not of the file's
+    # Of these pairs, not of the file's.
+    report = report_on_rest(fixed, loaded, before, Settings(model))
     return versions.save_version(
         store,
         fixed.pairs,

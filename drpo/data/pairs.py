@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,11 @@ class Pair:
     evaluation_prompt: bool | None = None
     """True where people judged runs on this prompt: training leaves the row out, or those runs
     could no longer be judged on it."""
+
+
+_NAMES = tuple(field.name for field in fields(Pair))
+
+
+def row_of(pair: Pair) -> dict[str, Any]:
+    """A pair as a row of JSON Lines: the fields it has; `Pair(**row)` reads it back."""
+    return {name: value for name in _NAMES if (value := getattr(pair, name)) is not None}

@@ -9,7 +9,8 @@ from screens import visit
 from drpo.dashboard import client
 from drpo.data import Pair, load_pairs
 from drpo.data.library.uploads import Uploads
-from drpo.data.library.versions import save_version
+from drpo.data.library.versions import load_version, save_version
+from drpo.data.quality.report import Settings, build_report
 from drpo.errors import DataError
 
 
@@ -174,3 +175,114 @@ def test_a_tick_on_a_saved_set_does_not_move_to_a_newer_one(store):
     said = [text.value for text in app.text]
     assert "newer:1" not in said, "the newest comes first and now stands where the tick was"
     assert not [button for button in app.button if button.key == "data_delete"]
+
+
+KEEP = {"exclude": [], "contradictions": "keep", "repeats": "exact"}
+
+
+def save(uploads, upload, **options):
+    """Save with the options of the last check, and others; what the job's log says it did."""
+    asked = {**uploads.report_options(upload), "recipe": KEEP, "name": "saved", **options}
+    uploads.start(upload, "save", asked)
+    assert finish(uploads, upload, "save").state == "done"
+    return done(uploads, upload, "save")
+
+
+def done(uploads, upload, task):
+    """What a job did anew, by its log: `reading` the file, `reporting` on its pairs."""
+    log = (uploads.folder / upload / task / "log.txt").read_text(encoding="utf-8")
+    return [word for word in ("reading", "reporting") if f" {word} " in log]
+
+
+def test_saving_neither_reads_nor_reports_again_where_every_row_stays(store):
+    uploads, upload = checked(pairs(12))
+    assert done(uploads, upload, "check") == ["reading", "reporting"]
+    assert save(uploads, upload) == []
+    [version] = store.datasets.all()
+    again = build_report(load_version(version), Settings())
+    told_apart = ("file", "recognised", "preview", "seconds")
+    assert {k: v for k, v in version.report.items() if k not in told_apart} == {
+        k: v for k, v in json.loads(json.dumps(again)).items() if k not in told_apart
+    }
+
+
+def test_a_recipe_goes_by_the_problems_that_the_check_left(store):
+    rows = pairs(12)
+    speaks = {**rows[1], "chosen": " yes\n\nHuman: no", "prompt": "another:"}
+    uploads, upload = checked([*rows, rows[0], speaks])
+    assert save(uploads, upload, recipe={**KEEP, "exclude": ["role_label"]}) == []
+    assert uploads.result(upload, "save")["left_out"] == {"role_label": 1, "duplicate": 1}
+    assert [pair.prompt for pair in load_pairs("saved", store=store)] == [
+        row["prompt"] for row in rows
+    ]
+
+
+def test_what_only_reading_finds_stands_in_the_report_of_what_was_saved(store):
+    rows = pairs(12)
+    speaks = {**rows[1], "chosen": " yes\n\nHuman: no", "prompt": "another:"}
+    uploads, upload = checked([*rows, rows[0], speaks])
+    save(uploads, upload)
+    [version] = store.datasets.all()
+    assert version.report["counts"]["pairs"] == 13
+    named = {entry["kind"]: entry["rows"] for entry in version.report["warnings"]}
+    assert named["role_label"] == [14]
+    assert "duplicate" not in named
+
+
+def test_another_mapping_than_the_check_s_is_read_anew(store):
+    uploads, upload = checked(pairs(6))
+    swapped = {"prompt": "prompt", "chosen": "rejected", "rejected": "chosen"}
+    assert save(uploads, upload, parts=swapped) == ["reading", "reporting"]
+    assert load_pairs("saved", store=store).pairs[1].chosen == " bad 1"
+    assert save(uploads, upload) == ["reading", "reporting"], "the kept pairs are the swapped ones"
+    assert load_pairs("saved", store=store).pairs[1].chosen == " good 1"
+
+
+def test_a_file_that_changed_after_its_check_is_read_anew(store, tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(file_of(pairs(6)))
+    uploads = Uploads()
+    upload = uploads.add_file(path)
+    uploads.start(upload, "check", {})
+    assert finish(uploads, upload, "check").state == "done"
+    path.write_bytes(file_of(pairs(7)))
+    assert save(uploads, upload) == ["reading", "reporting"]
+    assert len(load_pairs("saved", store=store)) == 7
+
+
+def test_another_model_reports_anew_on_the_pairs_that_were_read(store, model_folder):
+    uploads, upload = checked(pairs(8))
+    limits = {"model": str(model_folder()), "max_prompt_length": 512, "response_length": 53}
+    assert save(uploads, upload, **limits, recipe={**KEEP, "exclude": ["long_answer"]}) == [
+        "reporting"
+    ]
+    assert len(load_pairs("saved", store=store)) == 6
+
+
+def test_coverage_uses_the_pairs_of_the_check_and_saving_uses_its_problems(store, model_folder):
+    uploads, upload = checked(pairs(8))
+    measure(uploads, upload, model_folder())
+    assert done(uploads, upload, "coverage") == ["reporting"]
+    assert save(uploads, upload, recipe={**KEEP, "exclude": ["long_answer"]}) == []
+    assert len(load_pairs("saved", store=store)) == 6
+    [version] = store.datasets.all()
+    assert version.report["coverage"] is None
+
+
+@pytest.mark.parametrize("name", ["pairs.jsonl", "report.json"])
+@pytest.mark.parametrize("harm", ["cut", "empty", "gone", "other"])
+def test_what_was_damaged_beside_an_upload_is_made_anew(store, name, harm):
+    uploads, upload = checked(pairs(6))
+    kept = uploads.folder / upload / name
+    content = kept.read_bytes()
+    if harm == "gone":
+        kept.unlink()
+    elif harm == "other":
+        kept.write_bytes(content.replace(b"good 5", b"evil 5").replace(b'"problems"', b'"p"'))
+    else:
+        kept.write_bytes(content[: len(content) // 2] if harm == "cut" else b"")
+    anew = "reading" if name == "pairs.jsonl" else "reporting"
+    assert save(uploads, upload) == [anew]
+    assert [pair.chosen for pair in load_pairs("saved", store=store)] == [
+        row["chosen"] for row in pairs(6)
+    ]

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet, content_hash
-from drpo.data.quality.checks import compare_rows
+from drpo.data.quality.checks import compare_rows, conflicts, exact_repeats
 from drpo.data.quality.near_duplicates import normalise
 from drpo.data.quality.problems import KINDS, Problems
+from drpo.data.schema.convert import NOTED
 from drpo.errors import DataError
 
 Repeats = Literal["keep", "exact", "near"]
@@ -59,8 +60,8 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
         recipe: What to do.
 
     Returns:
-        The pairs that stay, a set of its own that nothing has been reported on yet, and an account
-        of what went, for the version's record.
+        The pairs that stay, a set of its own that nothing has been reported on yet but what only
+        reading finds, and an account of what went, for the version's record.
 
     Raises:
         DataError: The recipe cannot be applied, or nothing stays.
@@ -83,6 +84,7 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
         pairs,
         loaded.name,
         content_hash(pairs),
+        problems=loaded.problems.of_rows(NOTED, {pair.row for pair in pairs}),
         rows=len(pairs),
         layout=loaded.layout,
         format=loaded.format,
@@ -115,8 +117,7 @@ def _without(pairs: Sequence[Pair], rows: set[int]) -> tuple[list[Pair], int]:
 
 def _contradicting(pairs: Sequence[Pair], how: Contradictions) -> set[int]:
     """Return the rows to drop: all that contradict, or those that the majority contradicts."""
-    found = compare_rows(pairs, Problems()).conflicts
-    rows = {row for row, _ in found}
+    rows = {row for row, _ in conflicts(pairs)}
     if how == "drop":
         return rows
     votes: Counter[tuple[str, str, str]] = Counter()
@@ -135,8 +136,7 @@ def _contradicting(pairs: Sequence[Pair], how: Contradictions) -> set[int]:
 
 
 def _repeating(pairs: Sequence[Pair], how: Repeats) -> set[int]:
+    if how == "exact":
+        return {row for row, _ in exact_repeats(pairs)}
     likeness = compare_rows(pairs, Problems())
-    rows = {row for row, _ in likeness.exact}
-    if how == "near":
-        rows |= {row for row, _ in likeness.near}
-    return rows
+    return {row for row, _ in (*likeness.exact, *likeness.near)}

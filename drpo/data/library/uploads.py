@@ -2,7 +2,8 @@
 
 An upload is a folder in the workspace. Its file is never changed; every task on it (check, save,
 coverage) is a child process that writes its progress and its result into a folder of its own there,
-so a closed browser loses nothing and a cancelled task leaves nothing half-done.
+so a closed browser loses nothing and a cancelled task leaves nothing half-done. What a check read
+and found is kept beside the file for the tasks after it: see `checked_upload`.
 """
 
 from __future__ import annotations

@@ -8,13 +8,12 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from drpo.data.gold_reward import sidecar_of
 from drpo.data.io.limits import STREAM
-from drpo.data.pairs import Pair
+from drpo.data.pairs import Pair, row_of
 from drpo.data.pairset import PairSet, content_hash
 from drpo.errors import DataError
 from drpo.files import whole_folder
@@ -171,7 +170,7 @@ def _write(path: Path, pairs: Iterable[Pair]) -> tuple[int, str]:
     def written(file: Any) -> Iterator[Pair]:  # noqa: ANN401 - a text file
         nonlocal rows
         for pair in pairs:
-            file.write(json.dumps(_as_row(pair), ensure_ascii=False) + "\n")
+            file.write(json.dumps(row_of(pair), ensure_ascii=False) + "\n")
             rows += 1
             if rows > STREAM.rows:
                 raise DataError(f"More than {STREAM.rows:,} pairs; split them into several sets.")
@@ -185,10 +184,6 @@ def _write(path: Path, pairs: Iterable[Pair]) -> tuple[int, str]:
     if rows == 0:
         raise DataError("There is nothing to save: no pair is left.")
     return rows, digest
-
-
-def _as_row(pair: Pair) -> dict[str, Any]:
-    return {name: value for name, value in asdict(pair).items() if value is not None}
 
 
 def delete_version(store: Store, name: str) -> Dataset:

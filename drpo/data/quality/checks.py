@@ -48,22 +48,23 @@ def compare_rows(
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    exact = _exact(pairs)
-    conflicts = _conflicts(pairs)
+    exact = exact_repeats(pairs)
+    conflicting = conflicts(pairs)
     repeated = {row for row, _ in exact}
     near = [
         (pairs[later].row, pairs[earlier].row)
         for later, earlier in _near(pairs, [m for m in members.values() if len(m) > 1])
         if pairs[later].row not in repeated
     ]
-    for kind, found in (("duplicate", exact), ("near_duplicate", near), ("conflict", conflicts)):
+    for kind, found in (("duplicate", exact), ("near_duplicate", near), ("conflict", conflicting)):
         for row, other in found:
             detail = Message("rows.row" if kind == "conflict" else "rows.like", row=other)
             problems.add(kind, row, detail)
-    return Likeness(groups, exact, near, conflicts)
+    return Likeness(groups, exact, near, conflicting)
 
 
-def _exact(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+def exact_repeats(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+    """Return the row of every exact duplicate, and the row it repeats."""
     first: dict[int, int] = {}
     found = []
     for pair in pairs:
@@ -74,7 +75,7 @@ def _exact(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     return found
 
 
-def _conflicts(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+def conflicts(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     """Return both rows of every conflict, each with the other."""
     repeated = Counter(pair.prompt.strip() for pair in pairs)
     seen: dict[tuple[str, str, str], list[int]] = defaultdict(list)

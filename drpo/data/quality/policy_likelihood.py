@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from drpo.data.library.upload_job import read_upload, report_on, run_upload_job
+from drpo.data.library.upload_job import ReadUpload, run_upload_job
 from drpo.data.pairs import Pair
 from drpo.data.quality.summary_stats import histogram, summary
 from drpo.data.reading import Progress
@@ -127,9 +127,9 @@ def _mean_log_likelihood(
 
 
 def _report_with_coverage(job: JobFolder) -> dict[str, Any]:
-    loaded = read_upload(job)
-    coverage = measure_coverage(loaded.pairs, Path(job.options["model"]), job.progress)
-    return report_on(loaded, job, coverage)
+    upload = ReadUpload(job)
+    coverage = measure_coverage(upload.pairs.pairs, Path(job.options["model"]), job.progress)
+    return upload.report(coverage)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from drpo.i18n import Language, t
 from drpo.i18n.message import Message
@@ -110,6 +111,38 @@ class Problems:
             return "no rows"
         row, kind = min(named)
         return f"row {row}: {KINDS[kind].title('en')} {self.detail(kind, row) or ''}".rstrip()
+
+    def of_rows(self, kinds: Collection[str], rows: Collection[int]) -> Problems:
+        """Return what is noted of some kinds for some rows."""
+        kept = Problems()
+        for kind in kinds:
+            for row in self.rows(kind):
+                if row in rows:
+                    kept.add(kind, row, self.detail(kind, row))
+        return kept
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return {
+            kind: {
+                "rows": tally.rows,
+                "details": {row: detail.as_dict() for row, detail in tally.details.items()},
+            }
+            for kind, tally in self._by_kind.items()
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Problems:
+        """Read what `as_dict` wrote.
+
+        Raises:
+            KeyError: It names a kind that this version does not know.
+        """
+        read = cls()
+        for kind, tally in stored.items():
+            details = {int(row): Message.from_dict(it) for row, it in tally["details"].items()}
+            read._by_kind[KINDS[kind].code] = Tally(list(tally["rows"]), details)
+        return read
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each kind has, in the order of the report."""

@@ -134,6 +134,27 @@ def build_report(
     return {name: _writable(value) for name, value in report.items()}
 
 
+def report_on_rest(
+    rest: PairSet,
+    before: PairSet,
+    report: Mapping[str, Any] | None,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Report on what was cleaned: its own report, which where every row stayed is there already.
+
+    Args:
+        rest: The pairs that stayed.
+        before: The pairs as they were read.
+        report: The report on those, without coverage; None where it is not at hand.
+        settings: What it was measured against.
+        progress: Told how far it is.
+    """
+    if report is not None and len(rest) == before.rows:
+        return {**report, "columns": rest.columns}
+    return build_report(rest, settings, progress=progress)
+
+
 def _writable(value: Any) -> Any:  # noqa: ANN401
     """Replace what UTF-8 cannot hold: column names may come with broken characters."""
     if isinstance(value, str):

@@ -26,6 +26,8 @@ from drpo.data.schema.label_codes import Agreement, majority
 from drpo.i18n.message import Message
 
 QUOTE_CHARS = 40
+NOTED = ("negative_margin", "role_label")
+"""Kinds of problem that only reading finds and that leave a row usable."""
 
 
 class RowError(ValueError):
