@@ -3,6 +3,7 @@
 import streamlit as st
 
 from drpo.dashboard import navigation
+from drpo.dashboard.client.analysis import settings_that_differ
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.compare import evaluation_view, view
@@ -40,7 +41,7 @@ view.frontier(picked, lines, metric, revision + metric)
 evaluation_view.over_optimisation(picked, feeds, revision=revision)
 evaluation_view.evaluation(picked)
 st.subheader(t("compare.differences"))
-differing = metric_series.settings_that_differ(picked, feeds)
+differing = settings_that_differ(picked, feeds)
 if differing.empty:
     st.caption(t("live.same_settings"))
 else:

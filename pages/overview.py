@@ -3,12 +3,12 @@
 import streamlit as st
 
 from drpo.dashboard import navigation
-from drpo.dashboard.client.analysis import verdict_of, verdict_words
+from drpo.dashboard.client.analysis import key_figures, risk_lines, verdict_of, verdict_words
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.hero import show_key_figures, show_lines
 from drpo.dashboard.components.lock_demo import why_resets_work
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.components.verdict_summary import key_figures, risk_lines, show_verdict
+from drpo.dashboard.components.verdict_summary import show_verdict
 from drpo.dashboard.screens.overview import view
 from drpo.dashboard.screens.overview.replay import replay
 from drpo.dashboard.state import metric_series, url_state

@@ -5,13 +5,14 @@ from functools import partial
 
 import streamlit as st
 
-from drpo.dashboard import navigation, report
-from drpo.dashboard.client.analysis import verdict_of
+from drpo import report
+from drpo.dashboard import navigation
+from drpo.dashboard.client.analysis import key_figures, verdict_of
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.hero import show_key_figures
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_choice import asked_for, label, offered
-from drpo.dashboard.components.verdict_summary import key_figures, show_verdict
+from drpo.dashboard.components.verdict_summary import show_verdict
 from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import LANGUAGES, language, t
 

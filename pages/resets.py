@@ -2,11 +2,11 @@
 
 import streamlit as st
 
+from drpo.charts import reset_charts
 from drpo.dashboard import navigation
-from drpo.dashboard.charts import reset_charts
-from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.generations import step_slider
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.resets import view
 from drpo.dashboard.state import url_state

@@ -4,8 +4,8 @@ import base64
 
 import numpy as np
 
-from drpo.dashboard.charts import palette
-from drpo.dashboard.state.metric_series import EMPTY, Series
+from drpo.analysis.metric_series import EMPTY, Series
+from drpo.charts import palette
 
 
 class Run:

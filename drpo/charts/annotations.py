@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drpo.dashboard.client.runs import event_words
-from drpo.dashboard.client.store import EventRow
 from drpo.i18n import t
 from drpo.i18n.format import number
+from drpo.runs import event_words
+from drpo.store.schema import EventRow
 
 ROW = 15
 """Pixels for one line of marks' labels above a chart."""

@@ -12,10 +12,10 @@ import numpy as np
 from scipy import stats
 
 from drpo import metrics
-from drpo.dashboard.charts import figures
-from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
-from drpo.dashboard.charts.palette import DASHES
-from drpo.dashboard.state.metric_series import Series
+from drpo.analysis.metric_series import Series
+from drpo.charts import figures
+from drpo.charts.figures import Figure, Panel, Source, Trace
+from drpo.charts.palette import DASHES
 from drpo.i18n import t
 from drpo.metrics import words
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drpo.dashboard.charts.figures import Figure
+from drpo.charts.figures import Figure
 from drpo.i18n import t
 
 Series = tuple[str, str, str]

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tsdownsample import MinMaxLTTBDownsampler
 
-from drpo.dashboard.charts.annotations import Mark, add_marks
-from drpo.dashboard.state.metric_series import Series
+from drpo.analysis.metric_series import Series
+from drpo.charts.annotations import Mark, add_marks
 
 POINTS = 1000
 SHORT = 8

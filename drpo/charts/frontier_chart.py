@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from drpo import metrics
-from drpo.dashboard.charts import figures
-from drpo.dashboard.charts.compare_charts import Compared, joined, label_ends, plain
-from drpo.dashboard.charts.figures import Figure, Panel, Trace
-from drpo.dashboard.charts.palette import DASHES
-from drpo.dashboard.charts.run_charts import together
+from drpo.charts import figures
+from drpo.charts.compare_charts import Compared, joined, label_ends, plain
+from drpo.charts.figures import Figure, Panel, Trace
+from drpo.charts.palette import DASHES
+from drpo.charts.run_charts import together
 from drpo.i18n import t
 from drpo.i18n.format import number
 from drpo.metrics import words

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from drpo import metrics
-from drpo.dashboard.charts import figures
-from drpo.dashboard.charts.annotations import Mark
-from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
-from drpo.dashboard.charts.run_charts import DASH_OF, SPLITS
+from drpo.charts import figures
+from drpo.charts.annotations import Mark
+from drpo.charts.figures import Figure, Panel, Source, Trace
+from drpo.charts.run_charts import DASH_OF, SPLITS
 from drpo.i18n import t
 from drpo.metrics.registry import Part
 

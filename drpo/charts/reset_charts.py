@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from drpo import metrics
-from drpo.dashboard.charts import figures
-from drpo.dashboard.charts.figures import Figure, Panel
-from drpo.dashboard.client.store import SampleRow
+from drpo.charts import figures
+from drpo.charts.figures import Figure, Panel
 from drpo.i18n import t
 from drpo.metrics import words
+from drpo.store.schema import SampleRow
 
 PARTS = 10
 """Classes of depth; a tenth of the answer each."""

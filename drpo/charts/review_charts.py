@@ -6,10 +6,10 @@ import html
 import textwrap
 from typing import Any
 
-from drpo.dashboard.charts.figures import Panel, panels
-from drpo.dashboard.client.analysis import Interval
-from drpo.dashboard.client.review import Duel
+from drpo.charts.figures import Panel, panels
 from drpo.i18n import t
+from drpo.review.results import Duel
+from drpo.stats.intervals import Interval
 
 JUDGES = {"human": "by_people", "reward_model": "by_reward_model", "gold": "by_gold"}
 COLOURS = {"human": "gold", "reward_model": "learned", "gold": "muted"}

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from drpo import metrics
-from drpo.dashboard.charts import figures
-from drpo.dashboard.charts.annotations import Mark
-from drpo.dashboard.charts.figures import Figure, Panel, Source, Trace
-from drpo.dashboard.state.metric_series import Series
+from drpo.analysis.metric_series import Series
+from drpo.charts import figures
+from drpo.charts.annotations import Mark
+from drpo.charts.figures import Figure, Panel, Source, Trace
 from drpo.i18n import t
 from drpo.metrics import words
 from drpo.metrics.registry import Meaning, Part

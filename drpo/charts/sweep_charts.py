@@ -6,11 +6,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from drpo.dashboard.charts import figures
-from drpo.dashboard.charts.figures import Figure, Panel
-from drpo.dashboard.client.sweep import Cell
+from drpo.charts import figures
+from drpo.charts.figures import Figure, Panel
 from drpo.i18n import t
 from drpo.i18n.format import MINUS, number
+from drpo.sweep import Cell
 
 WIDE = 10
 """An axis whose largest value is more than so many times its smallest is a logarithm."""

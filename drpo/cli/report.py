@@ -30,7 +30,7 @@ def report(
             f"only {words[0]!r}."
         )
     *asked, target = words
-    from drpo.dashboard import report as reports  # plotly and its script, which others do without
+    from drpo import report as reports  # plotly and its script, which others do without
 
     path = Path(target)
     kind = reports.format_of(path)

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from drpo.dashboard.client.store import Store
-from drpo.dashboard.report.comparison import compare_runs
-from drpo.dashboard.report.html_page import to_html
-from drpo.dashboard.report.markdown import to_markdown
-from drpo.dashboard.report.single import describe_run
 from drpo.errors import RunError
 from drpo.i18n import Language, spoken
+from drpo.report.comparison import compare_runs
+from drpo.report.html_page import to_html
+from drpo.report.markdown import to_markdown
+from drpo.report.single import describe_run
+from drpo.store import Store
 
 Format = Literal["html", "md"]
 MOST_RUNS = 6

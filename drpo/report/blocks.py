@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from drpo.dashboard.charts.figures import Figure
-from drpo.dashboard.components.sample_cards import Card
+from drpo.charts.figures import Figure
+from drpo.report.cards import Card
 
 Weight = Literal["plain", "lead", "note", "warning"]
 

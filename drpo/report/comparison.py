@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drpo import metrics
-from drpo.dashboard.charts import compare_charts, frontier_chart
-from drpo.dashboard.charts.compare_charts import Compared
-from drpo.dashboard.client.analysis import JUDGES, Verdict, head_to_head, verdict_of
-from drpo.dashboard.client.analysis import verdict_words as say
-from drpo.dashboard.client.evaluation import points
-from drpo.dashboard.client.store import Run, Store
-from drpo.dashboard.components.sample_cards import Answer, Card, offline, written
-from drpo.dashboard.report import parts
-from drpo.dashboard.report.blocks import Answers, Block, Picture, Report, Section, Table, Text
-from drpo.dashboard.report.single import headline_row
-from drpo.dashboard.state import metric_series
-from drpo.dashboard.state.metric_series import Feed
+from drpo.analysis import verdict_words as say
+from drpo.analysis.differences import settings_that_differ
+from drpo.analysis.head_to_head import JUDGES
+from drpo.analysis.metric_series import Feed
+from drpo.analysis.verdict import Verdict, head_to_head, verdict_of
+from drpo.charts import compare_charts, frontier_chart
+from drpo.charts.compare_charts import Compared
+from drpo.evaluation.frontier import points
 from drpo.i18n import language, t
 from drpo.i18n.format import bare, count, told_apart
 from drpo.metrics import words
+from drpo.report import parts
+from drpo.report.blocks import Answers, Block, Picture, Report, Section, Table, Text
+from drpo.report.cards import Answer, Card, offline, written
+from drpo.report.single import headline_row
+from drpo.store import Store
+from drpo.store.schema import Run
 
 PROMPTS = 4
 
@@ -171,7 +173,7 @@ def _data(store: Store, runs: Sequence[Run]) -> list[Block]:
 
 
 def _differences(runs: Sequence[Run], feeds: Sequence[Feed], names: Sequence[str]) -> list[Block]:
-    table = metric_series.settings_that_differ(runs, feeds)
+    table = settings_that_differ(runs, feeds)
     if table.empty:
         return [Text(t("report.no_difference"))]
     rows = [[str(leaf), *(str(value) for value in table.loc[leaf])] for leaf in table.index]

@@ -9,19 +9,10 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from drpo.dashboard.charts.palette import COLOURS
-from drpo.dashboard.components.sample_cards import Answer, Card
-from drpo.dashboard.report.blocks import (
-    Answers,
-    Block,
-    Facts,
-    Picture,
-    Report,
-    Section,
-    Table,
-    Text,
-)
+from drpo.charts.palette import COLOURS
 from drpo.i18n import t
+from drpo.report.blocks import Answers, Block, Facts, Picture, Report, Section, Table, Text
+from drpo.report.cards import Answer, Card
 
 HERE = Path(__file__).parent
 POLICY = (

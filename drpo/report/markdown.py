@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from drpo.dashboard.components.sample_cards import Answer, Card
-from drpo.dashboard.report.blocks import Answers, Block, Facts, Picture, Report, Table, Text
 from drpo.i18n import t
+from drpo.report.blocks import Answers, Block, Facts, Picture, Report, Table, Text
+from drpo.report.cards import Answer, Card
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~$&]|:(?=//)|^(?:[-+#=]|\d+(?=[.)]))")
 """Signs of Markdown anywhere, addresses that would become links, and what begins a list or head."""

@@ -7,19 +7,22 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drpo import metrics
-from drpo.dashboard.client.alarms import Raised
-from drpo.dashboard.client.analysis import Verdict
-from drpo.dashboard.client.config import RunConfig, leaves
-from drpo.dashboard.client.data import KINDS, find_version, reason_text
-from drpo.dashboard.client.evaluation import Point
-from drpo.dashboard.client.runs import event_words
-from drpo.dashboard.client.store import Dataset, EventRow, Run, Store
-from drpo.dashboard.components.run_status import updates_of
-from drpo.dashboard.report.blocks import Block, Table, Text
-from drpo.dashboard.state.metric_series import Feed
+from drpo.alarms.handler import Raised
+from drpo.analysis.metric_series import Feed
+from drpo.analysis.progress import updates_of
+from drpo.analysis.verdict import Verdict
+from drpo.config.run_config import RunConfig, leaves
+from drpo.data.library.versions import find_version
+from drpo.data.quality.problems import KINDS
+from drpo.data.quality.readiness import reason_text
+from drpo.evaluation.frontier import Point
 from drpo.i18n import t
 from drpo.i18n.format import count, number
 from drpo.metrics import words
+from drpo.report.blocks import Block, Table, Text
+from drpo.runs import event_words
+from drpo.store import Store
+from drpo.store.schema import Dataset, EventRow, Run
 
 TURNED = ("setting", "pause", "resume", "stop", "decision", "error")
 

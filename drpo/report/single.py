@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drpo.dashboard.charts import run_charts
-from drpo.dashboard.charts.annotations import marks_of
-from drpo.dashboard.client.analysis import Verdict, verdict_of
-from drpo.dashboard.client.analysis import verdict_words as say
-from drpo.dashboard.client.evaluation import overoptimization, points
-from drpo.dashboard.client.store import Run, SampleRow, Store
-from drpo.dashboard.components.run_status import axis_end
-from drpo.dashboard.components.sample_cards import Card, offline, written
-from drpo.dashboard.components.verdict_summary import key_figures, risk_lines
-from drpo.dashboard.report import parts
-from drpo.dashboard.report.blocks import Answers, Block, Facts, Picture, Report, Section, Text
-from drpo.dashboard.state.metric_series import Feed
+from drpo.analysis import verdict_words as say
+from drpo.analysis.key_figures import key_figures, risk_lines
+from drpo.analysis.metric_series import Feed
+from drpo.analysis.progress import axis_end
+from drpo.analysis.verdict import Verdict, verdict_of
+from drpo.charts import run_charts
+from drpo.charts.annotations import marks_of
+from drpo.evaluation.frontier import overoptimization, points
 from drpo.i18n import LANGUAGES, language, spoken, t
 from drpo.i18n.format import count, duration, number
+from drpo.report import parts
+from drpo.report.blocks import Answers, Block, Facts, Picture, Report, Section, Text
+from drpo.report.cards import Card, offline, written
+from drpo.store import Store
+from drpo.store.schema import Run, SampleRow
 
 PROMPTS = 6
 EPISODES = 4

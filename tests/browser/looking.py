@@ -13,7 +13,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
-from drpo.dashboard.charts.palette import COLOURS
+from drpo.charts.palette import COLOURS
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 

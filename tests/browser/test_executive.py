@@ -11,8 +11,8 @@ import screen_material
 from executive_material import add_run
 from runs import wait_until
 
-from drpo.dashboard.report import build
 from drpo.pilot import design
+from drpo.report import build
 from drpo.runs import demo
 
 pytestmark = pytest.mark.browser

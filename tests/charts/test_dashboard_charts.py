@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from series import Run, as_series, numbers
 
-from drpo.dashboard.charts import compare_charts, figures, metric_charts, palette, run_charts
-from drpo.dashboard.charts.annotations import Mark, marks_of
-from drpo.dashboard.charts.compare_charts import Compared
-from drpo.dashboard.charts.figures import Panel
-from drpo.dashboard.state.metric_series import EMPTY, Series
+from drpo.analysis.metric_series import EMPTY, Series
+from drpo.charts import compare_charts, figures, metric_charts, palette, run_charts
+from drpo.charts.annotations import Mark, marks_of
+from drpo.charts.compare_charts import Compared
+from drpo.charts.figures import Panel
 from drpo.i18n import format
 from drpo.store.schema import EventRow
 

@@ -7,7 +7,7 @@ import pytest
 from data_material import report_on, rows
 
 from drpo import i18n
-from drpo.dashboard.charts import data_charts
+from drpo.charts import data_charts
 from drpo.data.quality import readiness
 from drpo.data.quality.problems import KINDS
 from drpo.data.schema.column_mapping import SHAPES

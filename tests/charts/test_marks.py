@@ -5,9 +5,9 @@ import screen_material
 
 from drpo.alarms import Alarm
 from drpo.alarms.handler import alarms_of, decide, write_down
-from drpo.dashboard.charts import figures
-from drpo.dashboard.charts.annotations import ROWS, Mark, add_marks, marks_of
-from drpo.dashboard.charts.figures import Panel
+from drpo.charts import figures
+from drpo.charts.annotations import ROWS, Mark, add_marks, marks_of
+from drpo.charts.figures import Panel
 from drpo.i18n import spoken
 from drpo.store.schema import EventRow
 

@@ -5,8 +5,8 @@ from runs import small_config, write_with_facts
 from series import numbers
 
 from drpo import metrics
-from drpo.dashboard.charts import figures, metric_charts
-from drpo.dashboard.state.metric_series import Feed
+from drpo.analysis.metric_series import Feed
+from drpo.charts import figures, metric_charts
 from drpo.runs import worker
 from drpo.store import Store
 

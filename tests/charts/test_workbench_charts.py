@@ -4,8 +4,8 @@ import plotly.graph_objects as go
 import pytest
 from series import coloured
 
+from drpo.charts import reset_charts, sweep_charts
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.charts import reset_charts, sweep_charts
 from drpo.dashboard.screens.playground.view import shades
 from drpo.dashboard.screens.resets import view
 from drpo.store.schema import SampleRow

@@ -9,10 +9,10 @@ import screen_material
 from screens import notices, problems, visit
 from series import Run, coloured
 
-from drpo.dashboard.charts import compare_charts, frontier_chart
-from drpo.dashboard.charts.compare_charts import Compared
+from drpo.analysis.metric_series import Feed
+from drpo.charts import compare_charts, frontier_chart
+from drpo.charts.compare_charts import Compared
 from drpo.dashboard.screens.compare.view import compared, joint_name
-from drpo.dashboard.state.metric_series import Feed
 from drpo.runs import housekeeping
 
 

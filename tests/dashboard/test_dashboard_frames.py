@@ -7,8 +7,9 @@ import screen_material
 
 from drpo.alarms import Alarm
 from drpo.alarms.handler import write_down
+from drpo.analysis.differences import settings_that_differ
+from drpo.analysis.metric_series import Feed, Series, merge
 from drpo.dashboard.state import metric_series
-from drpo.dashboard.state.metric_series import Feed, Series, merge
 
 
 def fresh(feed):
@@ -104,11 +105,11 @@ def test_only_settings_that_differ_are_listed(store):
         screen_material.add_run(store, "weak", updates=2, kl_coef=0.02),
         screen_material.add_run(store, "right", updates=2, kl_coef=0.2),
     ]
-    feeds = [metric_series.Feed(store, run.id).refresh() for run in runs]
-    assert list(metric_series.settings_that_differ(runs, feeds).index) == ["kl_coef"]
-    assert metric_series.settings_that_differ(runs[:1], feeds[:1]).empty
+    feeds = [Feed(store, run.id).refresh() for run in runs]
+    assert list(settings_that_differ(runs, feeds).index) == ["kl_coef"]
+    assert settings_that_differ(runs[:1], feeds[:1]).empty
     told = {"name": "kl_coef", "old": 0.2, "new": 0.9, "live": True}
     store.events.add(runs[1].id, 1, "setting", "kl_coef 0.2 -> 0.9", told, "ann")
-    feeds = [metric_series.Feed(store, run.id).refresh() for run in runs]
-    differing = metric_series.settings_that_differ(runs, feeds)
+    feeds = [Feed(store, run.id).refresh() for run in runs]
+    differing = settings_that_differ(runs, feeds)
     assert list(differing.loc["changed in mid-run"]) == ["–", "kl_coef 0.20 → 0.90 at update 1"]

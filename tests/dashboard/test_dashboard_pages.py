@@ -6,7 +6,7 @@ import pytest
 import screen_material
 from screens import problems, shown, visit
 
-from drpo.dashboard.state import metric_series
+from drpo.analysis import metric_series
 
 PAGES = ("home", "launch", "live", "resets", "sweep", "compare", "playground")
 

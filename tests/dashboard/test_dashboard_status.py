@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import screen_material
 
+from drpo.analysis.metric_series import EMPTY, Feed, Series
+from drpo.analysis.progress import axis_end
 from drpo.dashboard.components import run_status
 from drpo.dashboard.screens.live import details_view
-from drpo.dashboard.state.metric_series import EMPTY, Feed, Series
 
 
 class Quiet:
@@ -90,7 +91,7 @@ def test_a_stopped_run_of_a_method_without_updates_does_not_look_half_done(store
 def test_a_line_and_its_charts_tell_only_what_the_method_has(store, method, knobs, end):
     run = made_by(store, method, status="finished")
     assert run_status.knobs_now(run, Quiet()) == knobs
-    assert run_status.axis_end(run) == end
+    assert axis_end(run) == end
 
 
 def test_a_stopped_run_is_done_as_far_as_its_updates_go(store):

@@ -6,7 +6,7 @@ import screen_material
 from screens import ROOT, problems, visit
 
 from drpo.dashboard.components.generations import side_by_side
-from drpo.dashboard.components.sample_cards import figures_of
+from drpo.report.cards import figures_of
 from drpo.store.schema import SampleRow
 
 

@@ -4,8 +4,8 @@ import screen_material
 from screens import problems, visit
 from series import Run, numbers
 
-from drpo.dashboard.charts import metric_charts
-from drpo.dashboard.charts.annotations import Mark
+from drpo.charts import metric_charts
+from drpo.charts.annotations import Mark
 
 
 def chart(series, **more):

@@ -5,8 +5,8 @@ import screen_material
 from screens import problems, visit
 from series import Run, numbers
 
+from drpo.charts import reset_charts, run_charts
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.charts import reset_charts, run_charts
 from drpo.dashboard.screens.resets import view
 from drpo.store.schema import SampleRow
 from drpo.types import Sample

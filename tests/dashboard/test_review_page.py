@@ -8,7 +8,7 @@ import streamlit as st
 from review_material import add_run, prefers, two_sources, vote_all
 from streamlit.testing.v1 import AppTest
 
-from drpo.dashboard.charts.review_charts import whiskers
+from drpo.charts.review_charts import whiskers
 from drpo.dashboard.screens.review.result_view import (
     gap_told,
     hacked,

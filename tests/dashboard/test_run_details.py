@@ -15,9 +15,9 @@ import screen_material
 import streamlit as st
 from screens import problems, shown, visit
 
+from drpo.analysis.metric_series import Feed
 from drpo.cli import main
 from drpo.dashboard.screens.live import details_view
-from drpo.dashboard.state.metric_series import Feed
 from drpo.system import processes
 
 LISTED = """\

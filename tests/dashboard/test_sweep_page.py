@@ -9,8 +9,8 @@ from series import coloured
 from sweep_material import GRID, finish, run_through, started
 from typer.testing import CliRunner
 
+from drpo.charts import sweep_charts
 from drpo.cli.sweep import app as command_line
-from drpo.dashboard.charts import sweep_charts
 from drpo.dashboard.screens.sweep import panels
 from drpo.sweep import Axis, Board, advance, stop
 

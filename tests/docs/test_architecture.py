@@ -21,7 +21,9 @@ def layers():
 
 def test_the_order_of_packages_is_that_of_the_contract():
     section = PAGE.split("## The order of packages")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == layers()
+    # What stands side by side in the contract, and may not know each other, has rows of its own.
+    named = [package for layer in layers() for package in layer.split(" | ")]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == named
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -40,7 +42,9 @@ def test_every_function_stands_where_it_says(name, path):
 
 def test_what_a_page_may_import_is_what_the_test_of_pages_allows():
     allowed = re.search(
-        r"^ALLOWED = \((.*)\)$", (ROOT / "tests/dashboard/test_imports.py").read_text(), re.M
+        r"^ALLOWED = \((.*?)^\)$",
+        (ROOT / "tests/dashboard/test_imports.py").read_text(),
+        re.MULTILINE | re.DOTALL,
     )
     said = next(line for line in PAGE.splitlines() if "`pages/live.py`" in line)
     for name in re.findall(r'"(drpo[\w.]*)"', allowed[1]):

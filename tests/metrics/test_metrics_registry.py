@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from drpo import i18n, metrics
-from drpo.dashboard.charts.palette import COLOURS
+from drpo.charts.palette import COLOURS
 from drpo.metrics import registry, words
 from drpo.metrics.registry import Metric, declare
 

@@ -9,14 +9,14 @@ from html.parser import HTMLParser
 import pytest
 from executive_material import HOSTILE, add_run
 
+from drpo import report
 from drpo.alarms.alarms import Alarm
 from drpo.cli import main
-from drpo.dashboard import report
-from drpo.dashboard.report import build
-from drpo.dashboard.report.markdown import esc, fenced
 from drpo.data.library.versions import save_version
 from drpo.data.pairs import Pair
 from drpo.errors import RunError
+from drpo.report import build
+from drpo.report.markdown import esc, fenced
 from drpo.store import Store
 from drpo.types import Sample
 

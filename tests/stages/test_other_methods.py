@@ -7,7 +7,7 @@ import screen_material
 from screens import problems, shown, visit
 
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.report import build
+from drpo.report import build
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.generations import card
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
-from drpo.dashboard.components.sample_cards import Card, show_answers
+from drpo.dashboard.components.sample_cards import show_answers
 from drpo.dashboard.state import url_state
 from drpo.dashboard.state.metric_series import is_live
 from drpo.errors import DrpoError
 from drpo.i18n import t
+from drpo.report.cards import Card
 
 
 def open_alarms(run: Run) -> list[Raised]:

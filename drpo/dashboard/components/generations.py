@@ -7,17 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from drpo.dashboard.client.store import Run, SampleRow, store
-from drpo.dashboard.components.sample_cards import (
-    Answer,
-    Card,
-    offline,
-    page,
-    show_answers,
-    written,
-)
+from drpo.dashboard.components.sample_cards import page, show_answers
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.i18n.format import told_apart
+from drpo.report.cards import Answer, Card, offline, written
 
 KINDS = ("heldout", "episode")
 PER_PAGE = 8

@@ -7,29 +7,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
 from drpo.dashboard.assets import ASSETS
-from drpo.dashboard.client.analysis import Comparison
+from drpo.dashboard.client.analysis import Comparison, KeyFigure
 from drpo.dashboard.client.analysis import verdict_words as say
 from drpo.i18n import t
 
 STYLE = f"<style>{(ASSETS / 'overview.css').read_text('utf-8')}</style>"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFigure:
-    """A number that counts, with what it is called and what to know about it."""
-
-    label: str
-    value: str
-    note: str
-    meaning: str = ""
-    """Whose colour it is written in; empty for plain ink."""
-    sure: bool = True
-    """Whether it has an interval; a number without one is set lighter."""
 
 
 def draw_hero(meaning: str, parts: Sequence[str]) -> None:

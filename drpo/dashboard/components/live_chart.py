@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
+from drpo.charts.palette import COLOURS
 from drpo.dashboard.assets import PLOTLY_URL, read_assets
-from drpo.dashboard.charts.palette import COLOURS
 from drpo.i18n import t
 
 _CHART = st.components.v2.component(
@@ -35,7 +35,7 @@ def live_chart(
     height: int = 320,
     on_pick: Callable[[Any], None] | None = None,
 ) -> None:
-    """Draw a figure of `drpo.dashboard.charts.figures`.
+    """Draw a figure of `drpo.charts.figures`.
 
     Args:
         figure: `data` and `layout`, colours as names of meanings.

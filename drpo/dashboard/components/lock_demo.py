@@ -10,8 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from drpo.charts.palette import COLOURS
 from drpo.dashboard.assets import read_assets
-from drpo.dashboard.charts.palette import COLOURS
 from drpo.dashboard.client.analysis import Lock, learn_lock
 from drpo.i18n import t
 from drpo.i18n.format import count

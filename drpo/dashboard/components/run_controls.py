@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from drpo import metrics
+from drpo.charts.figures import Source
 from drpo.dashboard import client
-from drpo.dashboard.charts.figures import Source
 from drpo.dashboard.client.config import RunConfig
 from drpo.dashboard.client.store import Run
 from drpo.dashboard.components import forms

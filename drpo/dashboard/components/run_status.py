@@ -10,8 +10,9 @@ import numpy as np
 import streamlit as st
 
 from drpo import metrics
-from drpo.dashboard.charts.figures import Source
-from drpo.dashboard.client.config import UPDATING, leaves
+from drpo.charts.figures import Source
+from drpo.dashboard.client.analysis import updates_of
+from drpo.dashboard.client.config import leaves
 from drpo.dashboard.client.runs import event_words, live_settings
 from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.run_controls import METRICS
@@ -66,17 +67,6 @@ def status_of(run: Run, source: Source, *, now: float | None = None) -> Status:
 def counts_updates(run: Run) -> bool:
     """Whether progress is counted in policy updates, or in steps of a stage before them."""
     return updates_of(run) is not None and (run.stage in TRAINING or not is_live(run))
-
-
-def updates_of(run: Run) -> int | None:
-    """Policy updates that a run makes in all; None where its method, as SFT or DPO, makes none."""
-    planned: int = run.config["ppo"]["updates"]
-    return planned if run.config["run"]["method"] in UPDATING else None
-
-
-def axis_end(run: Run) -> int:
-    """Where a chart over a run's steps ends: its planned updates, else the steps it has."""
-    return updates_of(run) or run.step
 
 
 def share_done(run: Run) -> float | None:

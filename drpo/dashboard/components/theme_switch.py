@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from drpo.charts.palette import COLOURS
 from drpo.dashboard.assets import PLOTLY_URL, read_assets
-from drpo.dashboard.charts.palette import COLOURS
 from drpo.i18n import language, t
 
 _SWITCH = st.components.v2.component(

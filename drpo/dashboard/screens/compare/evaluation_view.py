@@ -11,24 +11,20 @@ import pandas as pd
 import streamlit as st
 
 from drpo import metrics
+from drpo.charts import compare_charts, figures
+from drpo.charts.compare_charts import Compared
+from drpo.charts.figures import Figure, Panel, Trace
+from drpo.charts.palette import DASHES
+from drpo.charts.run_charts import together
 from drpo.dashboard import client
-from drpo.dashboard.charts import compare_charts, figures
-from drpo.dashboard.charts.compare_charts import Compared
-from drpo.dashboard.charts.figures import Figure, Panel, Trace
-from drpo.dashboard.charts.live_chart import live_chart
-from drpo.dashboard.charts.palette import DASHES
-from drpo.dashboard.charts.run_charts import together
-from drpo.dashboard.client.evaluation import (
-    overoptimization,
-    standing_step,
-    wording,
-)
+from drpo.dashboard.client.analysis import Feed
+from drpo.dashboard.client.evaluation import overoptimization, standing_step, wording
 from drpo.dashboard.client.playground import sources_of
 from drpo.dashboard.client.store import Run, workspace
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.notices import guarded, notice
 from drpo.dashboard.screens.compare import view
 from drpo.dashboard.state import metric_series
-from drpo.dashboard.state.metric_series import Feed
 from drpo.i18n import format, t
 from drpo.i18n.format import bare, number, told_apart
 from drpo.metrics import words

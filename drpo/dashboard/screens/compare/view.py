@@ -10,15 +10,16 @@ from typing import Any
 import streamlit as st
 
 from drpo import metrics
+from drpo.charts import compare_charts, frontier_chart
+from drpo.charts.compare_charts import Compared
 from drpo.dashboard import navigation
-from drpo.dashboard.charts import compare_charts, frontier_chart
-from drpo.dashboard.charts.compare_charts import Compared
-from drpo.dashboard.charts.live_chart import live_chart
+from drpo.dashboard.client.analysis import Feed
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.generations import generations, open_at
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.state import url_state
-from drpo.dashboard.state.metric_series import Feed, config_of
+from drpo.dashboard.state.metric_series import config_of
 from drpo.i18n import t
 from drpo.i18n.format import number, told_apart
 from drpo.metrics import words

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard.charts import data_charts
-from drpo.dashboard.charts.live_chart import live_chart
+from drpo.charts import data_charts
 from drpo.dashboard.client.data import render_html, wording
-from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
+from drpo.dashboard.components.live_chart import live_chart
+from drpo.dashboard.components.sample_cards import show_answers
 from drpo.i18n import format, t
+from drpo.report.cards import Answer, Card
 
 
 def show_counts(report: Mapping[str, Any]) -> None:

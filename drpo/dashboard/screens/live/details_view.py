@@ -14,16 +14,16 @@ import psutil
 import streamlit as st
 
 from drpo import metrics
-from drpo.dashboard.charts import metric_charts, run_charts
-from drpo.dashboard.charts.annotations import marks_of
-from drpo.dashboard.charts.figures import Figure
-from drpo.dashboard.charts.live_chart import live_chart
+from drpo.charts import metric_charts, run_charts
+from drpo.charts.annotations import marks_of
+from drpo.charts.figures import Figure
+from drpo.dashboard.client.analysis import Feed, axis_end, turned
 from drpo.dashboard.client.runs import Gpu, event_words, gpu_use
 from drpo.dashboard.client.store import Run, run_folder, store
-from drpo.dashboard.components.run_status import axis_end
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.screens.live import metrics_view
 from drpo.dashboard.state import url_state
-from drpo.dashboard.state.metric_series import Feed, config_of, turned
+from drpo.dashboard.state.metric_series import config_of
 from drpo.i18n import t
 from drpo.i18n.format import share, size
 from drpo.metrics import words

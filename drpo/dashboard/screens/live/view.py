@@ -13,16 +13,17 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from drpo import metrics
-from drpo.dashboard.charts import run_charts
-from drpo.dashboard.charts.annotations import marks_of
-from drpo.dashboard.charts.live_chart import live_chart
+from drpo.charts import run_charts
+from drpo.charts.annotations import marks_of
+from drpo.dashboard.client.analysis import Feed, axis_end, settings_that_differ
 from drpo.dashboard.client.runs import event_words
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.generations import generations
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.notices import guarded, notice
 from drpo.dashboard.components.run_controls import controls
-from drpo.dashboard.components.run_status import axis_end, status_line
+from drpo.dashboard.components.run_status import status_line
 from drpo.dashboard.screens.live.details_view import details
 from drpo.dashboard.state import metric_series
 from drpo.i18n import t
@@ -103,7 +104,7 @@ def _one(run_id: str) -> None:
 def _two(left: str, right: str) -> None:
     runs = [store().runs.get(run_id) for run_id in (left, right)]
     feeds = [metric_series.feed(run.id) for run in runs]
-    differing = metric_series.settings_that_differ(runs, feeds)
+    differing = settings_that_differ(runs, feeds)
     ranges = {name: run_charts.common_range(feeds, name) for name in metrics.on_chart("reward")}
     top = run_charts.common_range(feeds, metrics.EVAL_KL)
     names = told_apart([run.name for run in runs], [run.id for run in runs])
@@ -153,7 +154,7 @@ def heading(name: str, differing: dict[str, str]) -> None:
     )
 
 
-def broke_off(run: Run, feed: metric_series.Feed) -> None:
+def broke_off(run: Run, feed: Feed) -> None:
     """Say why a run did not end as planned, if it did not."""
     why = event_words.trouble(run, feed.events)
     if why:

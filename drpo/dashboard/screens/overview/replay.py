@@ -14,14 +14,13 @@ import numpy as np
 import streamlit as st
 
 from drpo import metrics
+from drpo.charts import figures
+from drpo.charts.annotations import marks_of
+from drpo.charts.figures import Source
+from drpo.charts.palette import COLOURS
 from drpo.dashboard.assets import read_assets
-from drpo.dashboard.charts import figures
-from drpo.dashboard.charts.annotations import marks_of
-from drpo.dashboard.charts.figures import Source
-from drpo.dashboard.charts.palette import COLOURS
-from drpo.dashboard.client.analysis import Verdict, verdict_words
+from drpo.dashboard.client.analysis import Series, Verdict, verdict_words
 from drpo.dashboard.client.store import EventRow, Run, store
-from drpo.dashboard.state.metric_series import Series
 from drpo.i18n import t
 from drpo.metrics import words
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard.client.analysis import Interval, Verdict
+from drpo.dashboard.client.analysis import Interval, Verdict, updates_of
 from drpo.dashboard.components.notices import notice
-from drpo.dashboard.components.run_status import updates_of
 from drpo.i18n import t
 from drpo.i18n.format import count
 

@@ -9,10 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from drpo.dashboard import client, navigation
+from drpo.dashboard.client.analysis import KeyFigure
 from drpo.dashboard.client.pilot import Pilot
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components import data_problems, forms, run_inputs
-from drpo.dashboard.components.hero import KeyFigure, show_key_figures
+from drpo.dashboard.components.hero import show_key_figures
 from drpo.dashboard.components.notices import show_problem
 from drpo.errors import DrpoError
 from drpo.i18n import t

@@ -9,21 +9,22 @@ import pandas as pd
 import streamlit as st
 
 from drpo import metrics
+from drpo.charts import compare_charts
+from drpo.charts.compare_charts import Compared
 from drpo.dashboard import client, navigation
-from drpo.dashboard.charts import compare_charts
-from drpo.dashboard.charts.compare_charts import Compared
-from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.client.analysis import (
     METRIC,
     Comparison,
     Interval,
+    KeyFigure,
     PairedDifference,
     mean_over_seeds,
 )
 from drpo.dashboard.client.analysis import verdict_words as say
 from drpo.dashboard.client.config import RunConfig
 from drpo.dashboard.client.pilot import ARMS, CHOICES, ArmResult, Pilot, PilotResult, scale_cost
-from drpo.dashboard.components.hero import KeyFigure, draw_hero, gauge, show_key_figures
+from drpo.dashboard.components.hero import draw_hero, gauge, show_key_figures
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.screens.pilot.view import clock
 from drpo.dashboard.state import metric_series

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from drpo.charts.palette import COLOURS
 from drpo.dashboard.assets import read_assets
-from drpo.dashboard.charts.palette import COLOURS
 from drpo.dashboard.client.playground import PlaygroundSource, Sampling
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.notices import guarded, notice, show_problem

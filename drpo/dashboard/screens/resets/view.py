@@ -10,20 +10,14 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
+from drpo.charts.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard import navigation
-from drpo.dashboard.charts.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard.client.store import SampleRow, store
-from drpo.dashboard.components.sample_cards import (
-    Card,
-    Figure,
-    offline,
-    page,
-    show_answers,
-    written,
-)
+from drpo.dashboard.components.sample_cards import page, show_answers
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.i18n.format import number
+from drpo.report.cards import Card, Figure, offline, written
 
 PER_PAGE = 8
 STARTS = ("all", "reset", "prompt")

@@ -8,11 +8,11 @@ import json
 import pandas as pd
 import streamlit as st
 
+from drpo.charts import review_charts
 from drpo.dashboard import client
-from drpo.dashboard.charts import review_charts
-from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.client.analysis import Interval
 from drpo.dashboard.client.review import Duel, Results, Review
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError

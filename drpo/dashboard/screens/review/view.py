@@ -14,11 +14,12 @@ from drpo.dashboard.client.review import REASONS, BlindItem, Pressed, ReviewSess
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_choice import label
-from drpo.dashboard.components.sample_cards import Answer, Card, show_answers
+from drpo.dashboard.components.sample_cards import show_answers
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count
+from drpo.report.cards import Answer, Card
 
 SHORTCUTS: dict[Pressed, str] = {
     "left": "A",

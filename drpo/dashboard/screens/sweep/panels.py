@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 import streamlit as st
 
 from drpo import metrics
+from drpo.charts import sweep_charts
 from drpo.dashboard import client
-from drpo.dashboard.charts import sweep_charts
-from drpo.dashboard.charts.live_chart import live_chart
 from drpo.dashboard.client.config import LIVE_SETTINGS
 from drpo.dashboard.client.sweep import Board, Cell
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 

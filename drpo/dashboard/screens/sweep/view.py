@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from drpo.charts import sweep_charts
 from drpo.dashboard import client, navigation
-from drpo.dashboard.charts import sweep_charts
 from drpo.dashboard.client.analysis import paired_difference
 from drpo.dashboard.client.store import store
 from drpo.dashboard.client.sweep import ENDED, Board, Cell, SweepRun
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
 from drpo.dashboard.screens.sweep import panels
-from drpo.dashboard.state import metric_series, url_state
+from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import duration, number
@@ -121,7 +121,7 @@ def _paused(runs: Sequence[SweepRun]) -> None:
 def _turned(board: Board) -> dict[str, str]:
     """What was turned in mid-run, by run; only of runs in which something was."""
     knobs = store().events.setting_changes_of([run.id for run in board.runs])
-    return {run_id: metric_series.turned(turned) for run_id, turned in knobs.items()}
+    return {run_id: client.analysis.turned(turned) for run_id, turned in knobs.items()}
 
 
 def _ask(order: str, sweep_id: str, key: str = "") -> None:

@@ -1,0 +1,58 @@
+"""In which settings runs differ, those changed in mid-run included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from drpo.analysis.metric_series import Feed
+from drpo.config.run_config import RunConfig
+from drpo.i18n import t
+from drpo.i18n.format import number
+from drpo.store.schema import Run
+
+
+def turned(knobs: Iterable[Mapping[str, Any]]) -> str:
+    """What was turned in mid-run and when, in words; empty where nothing was.
+
+    Args:
+        knobs: As `Feed.knobs` or the store's `events.setting_changes` list them.
+    """
+    return "; ".join(
+        t(
+            "compare.turned_at",
+            name=knob["name"],
+            old=number(knob["old"]),
+            new=number(knob["new"]),
+            step=knob["step"],
+        )
+        for knob in knobs
+    )
+
+
+def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed]) -> pd.DataFrame:
+    """The settings in which runs differ, one row a setting, one column a run.
+
+    Args:
+        runs: The runs.
+        feeds: Their feeds, for a last row that says what was turned in mid-run.
+    """
+    runs = list(runs)
+    flat = {run.id: RunConfig.from_nested(run.config).flat() for run in runs}
+    ids = list(flat)
+    names = list(next(iter(flat.values()), {}))
+    differing = [
+        name
+        for name in names
+        if name != "name" and len({repr(flat[run_id][name]) for run_id in ids}) > 1
+    ]
+    table = pd.DataFrame(
+        {run_id: [str(flat[run_id][name]) for name in differing] for run_id in ids},
+        index=pd.Index(differing, name="setting"),
+    )
+    by_hand = [turned(feed.knobs) or "–" for feed in feeds]
+    if len(set(by_hand)) > 1:
+        table.loc[t("compare.turned")] = by_hand
+    return table
