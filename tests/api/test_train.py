@@ -12,6 +12,7 @@ import pytest
 import torch
 from runs import small_config
 from toy import RecordingObserver, toy_pairs
+from transformers import AutoModelForCausalLM
 
 import drpo
 from drpo.errors import ConfigError, DataError, RewardError, RunError
@@ -89,6 +90,30 @@ def test_pairs_may_be_in_memory_and_the_reward_a_function(configure):
     assert len(set(scores)) > 1
     assert "eval/rm_accuracy" not in run.metrics()  # no reward model was trained for it
     assert not (run.folder / "models").exists()
+
+
+def test_a_function_judges_methods_that_make_no_updates_as_well(configure, tmp_path):
+    def length(_prompts, answers):
+        return [float(len(answer)) for answer in answers]
+
+    run = drpo.train(configure(method="best_of_n"), reward=length, progress=False)
+    scores = run.metrics()["eval/scores"]
+    assert scores.index.tolist() == [0, 1]
+    assert scores[1] > scores[0]
+    assert all(sample.score == len(sample.response) for sample in run.samples())
+    with pytest.raises(RunError, match="trains nothing"):
+        run.export(tmp_path / "out")
+
+
+def test_adapters_are_merged_into_the_model_that_is_handed_out(configure, tmp_path):
+    run = drpo.train(configure(lora_rank=2, updates=2), progress=False)
+    run.export(tmp_path / "out")
+    prompt = run.tokenizer()("1 red:", return_tensors="pt")["input_ids"]
+    kept = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    with torch.no_grad():
+        logits = run.model()(prompt).logits
+        torch.testing.assert_close(logits, kept(prompt).logits)
+        assert not torch.allclose(logits, run.model(0)(prompt).logits, atol=1e-6)
 
 
 def test_heldout_pairs_in_memory_are_what_is_evaluated(configure):
