@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from drpo.charts.review_charts import whiskers
 from drpo.dashboard.screens.review.result_view import (
-    gap_told,
-    hacked,
+    gap_sentence,
     ranking_table,
     reviewers_table,
+    shows_reward_hacking,
     slices_table,
 )
 from drpo.data import load_pairs
@@ -203,8 +203,8 @@ def test_a_gain_that_only_the_reward_model_sees_is_called_by_its_name(store):
     review = create_review(store, "r", two_sources(store, prompts=20), items=20)
     vote_all(ReviewSession(store, review.id, "ann"), prefers("start"))
     (duel,) = results(store, review.id).duels
-    assert hacked(duel)
-    assert "reward hacking" in gap_told(duel)
+    assert shows_reward_hacking(duel)
+    assert "reward hacking" in gap_sentence(duel)
 
 
 def test_people_who_waver_but_agree_are_no_sign_of_hacking(store):
@@ -213,5 +213,5 @@ def test_people_who_waver_but_agree_are_no_sign_of_hacking(store):
     vote_all(session, lambda item: prefers("start" if next(wavering) % 8 == 0 else "tuned")(item))
     (duel,) = results(store, review.id).duels
     assert duel.gap.excludes(0)
-    assert not hacked(duel)
-    assert "hacking" not in gap_told(duel)
+    assert not shows_reward_hacking(duel)
+    assert "hacking" not in gap_sentence(duel)

@@ -20,7 +20,7 @@ from drpo.i18n import t
 from drpo.i18n.format import MINUS, count, number, share
 
 
-def result(review: Review) -> None:
+def show_result(review: Review) -> None:
     """Show everything the votes say."""
     found = client.review.results(review.id)
     client.review.warn(found)
@@ -42,27 +42,28 @@ def result(review: Review) -> None:
     if len(review.sources) > 2:
         st.subheader(t("review.ranking"))
         st.caption(t("review.ranking_help"))
-        table(ranking_table(found, review), "ranking", review)
+        show_table(ranking_table(found, review), "ranking", review)
     st.subheader(t("review.reviewers"))
-    st.text(agreement_told(found))
+    st.text(agreement_sentence(found))
     for person in found.reviewers:
         if person.bias.status == "biased":
             told = t("review.biased", name=person.name, share=share(person.bias.left.value))
             notice("warning", told)
-    table(reviewers_table(found), "reviewers", review)
+    show_table(reviewers_table(found), "reviewers", review)
     _slices(review)
-    _take_along(review)
+    _offer_votes(review)
 
 
 def _sentences(duel: Duel) -> None:
     # Escaped: a source's label is a run's name, and those may hold anything.
-    st.html(f'<p style="font-size:1.35rem;font-weight:600;margin:0">{html.escape(said(duel))}</p>')
-    st.caption(needed(duel))
+    sentence = html.escape(win_rate_sentence(duel))
+    st.html(f'<p style="font-size:1.35rem;font-weight:600;margin:0">{sentence}</p>')
+    st.caption(votes_needed_sentence(duel))
     if duel.gap.value is not None:
-        notice("warning" if hacked(duel) else "note", gap_told(duel))
+        notice("warning" if shows_reward_hacking(duel) else "note", gap_sentence(duel))
 
 
-def hacked(duel: Duel) -> bool:
+def shows_reward_hacking(duel: Duel) -> bool:
     """Whether the reward model sees a gain that people do not.
 
     People waver where a model does not, so a smaller share of their votes is no sign as long as
@@ -72,7 +73,7 @@ def hacked(duel: Duel) -> bool:
     return duel.gap.excludes(0) and (duel.gap.value or 0.0) > 0 and not agreed
 
 
-def gap_told(duel: Duel) -> str:
+def gap_sentence(duel: Duel) -> str:
     """How far the reward model's word is from people's, in percentage points."""
     gap = duel.gap
     value, low, high = (
@@ -81,14 +82,14 @@ def gap_told(duel: Duel) -> str:
     if not gap.excludes(0):
         return t("review.gap_none", gap=value, low=low, high=high)
     subject = duel.subject.label
-    if hacked(duel):
+    if shows_reward_hacking(duel):
         return t("review.gap_hacked", subject=subject, gap=value, low=low, high=high)
     key = "review.gap_more" if (gap.value or 0.0) > 0 else "review.gap_less"
     size = value.lstrip(MINUS)
     return t(key, subject=subject, gap=size, low=low, high=high)
 
 
-def said(duel: Duel) -> str:
+def win_rate_sentence(duel: Duel) -> str:
     """The human win rate of a pair, in a sentence."""
     if duel.human.value is None:
         return t("review.against", subject=duel.subject.label, other=duel.other.label)
@@ -103,7 +104,7 @@ def said(duel: Duel) -> str:
     )
 
 
-def needed(duel: Duel) -> str:
+def votes_needed_sentence(duel: Duel) -> str:
     """How far a decision still is."""
     status = duel.needed.status
     if status == "open":
@@ -113,7 +114,7 @@ def needed(duel: Duel) -> str:
     return t("review.needed_decided" if status == "decided" else "review.needed_no_votes")
 
 
-def agreement_told(found: Results) -> str:
+def agreement_sentence(found: Results) -> str:
     """How far the reviewers agree."""
     agreement = found.agreement
     if agreement.status == "known":
@@ -166,7 +167,7 @@ def slices_table(review: Review, subject: int, other: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[t(f"review.col_{name}") for name in columns])
 
 
-def table(frame: pd.DataFrame, key: str, review: Review) -> None:
+def show_table(frame: pd.DataFrame, key: str, review: Review) -> None:
     """Show a table and let it be downloaded."""
     st.dataframe(frame, hide_index=True, key=key, alt=key)
     st.download_button(
@@ -191,10 +192,10 @@ def _slices(review: Review) -> None:
     chosen = st.selectbox(
         t("review.pair"), list(range(len(pairs))), key="pair", format_func=lambda at: names[at]
     )
-    table(slices_table(review, *pairs[chosen or 0]), "slices", review)
+    show_table(slices_table(review, *pairs[chosen or 0]), "slices", review)
 
 
-def _take_along(review: Review) -> None:
+def _offer_votes(review: Review) -> None:
     st.subheader(t("review.take"))
     st.write(t("review.take_help"))
     try:
