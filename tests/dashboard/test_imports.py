@@ -8,15 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "pages").glob("*.py"))
-ALLOWED = (
-    "streamlit",
-    "drpo.dashboard",
-    "drpo.charts",
-    "drpo.report",
-    "drpo.errors",
-    "drpo.i18n",
-    "drpo.metrics",
-)
+ALLOWED = ("streamlit", "drpo.dashboard", "drpo.errors", "drpo.i18n", "drpo.metrics")
 
 
 def imported(path):
@@ -37,6 +29,13 @@ def test_a_page_imports_streamlit_and_the_dashboard_only(page):
         and name.partition(".")[0] not in sys.stdlib_module_names
     ]
     assert foreign == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_only_puts_together_what_its_screen_defines(page):
+    tree = ast.parse(page.read_text(encoding="utf-8"))
+    assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree))
+    assert len(tree.body) <= 45
 
 
 def test_one_module_reads_and_writes_the_url():

@@ -1,11 +1,13 @@
-"""Which runs a screen offers: those on the shelf, and any other that its address asks for.
+"""Which runs a screen offers: those that are listed, and any other that its URL asks for.
 
 A link may name an archived run, or one too old for the list; it must open that run and no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
 
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.notices import notice
@@ -31,6 +33,23 @@ def offered(listed: Sequence[Run], asked: Sequence[str]) -> dict[str, Run]:
         else:
             runs[run_id] = found
     return runs
+
+
+def choose_run(runs: Mapping[str, Run], default: str, title: str) -> Run:
+    """Choose a run; the choice stands in the URL.
+
+    Args:
+        runs: What is offered, by id.
+        default: The run that is shown where neither a link nor the visitor says anything.
+        title: The field's label.
+    """
+    ids = list(runs)
+    names = {run.id: label(run) for run in runs.values()}
+    url_state.recall("run", ids, default)
+    run_id = st.selectbox(title, ids, key="run", format_func=lambda key: names[key])
+    # The newest run is no default for a link: tomorrow it would be another.
+    url_state.record("run", run_id)
+    return runs[run_id]
 
 
 def label(run: Run) -> str:

@@ -8,7 +8,7 @@ there is no traffic.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -22,10 +22,11 @@ from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.generations import generations
 from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.notices import guarded, notice
+from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.components.run_controls import controls
 from drpo.dashboard.components.run_status import status_line
 from drpo.dashboard.screens.live.details_view import details
-from drpo.dashboard.state import metric_series
+from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import t
 from drpo.i18n.format import number, told_apart
 
@@ -34,12 +35,24 @@ TICK = 1.0
 HEIGHT = 460
 
 
-def follow(run_id: str) -> None:
+def choose_beside(runs: Mapping[str, Run], run_id: str) -> str:
+    """Choose a run to stand beside another; empty for none. The choice stands in the URL."""
+    others = ["", *(other for other in runs if other != run_id)]
+    names = {run.id: label(run) for run in runs.values()} | {"": t("live.none")}
+    url_state.recall("beside", others, "")
+    beside = st.selectbox(
+        t("live.beside"), others, key="beside", format_func=lambda other: names[other]
+    )
+    url_state.record("beside", beside)
+    return str(beside)
+
+
+def show_run(run_id: str) -> None:
     """One run in full."""
     _while_live([run_id], lambda: _one(run_id))
 
 
-def pair(left: str, right: str) -> None:
+def show_pair(left: str, right: str) -> None:
     """Two runs side by side on the same scales."""
     _while_live([left, right], lambda: _two(left, right))
 

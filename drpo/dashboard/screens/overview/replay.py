@@ -44,7 +44,7 @@ def replay(
     events: Sequence[EventRow],
     *,
     key: str,
-    stage: bool = False,
+    large: bool = False,
 ) -> None:
     """Show a run's picture, which plays.
 
@@ -53,7 +53,7 @@ def replay(
         source: The run's series.
         events: What happened in the run.
         key: The component's identity on this screen.
-        stage: Large, for a room.
+        large: For a room.
     """
     data = replay_data(verdict, source, events, answers(verdict.run))
     words = {
@@ -80,7 +80,7 @@ def replay(
         )
     }
     _REPLAY(
-        data={**data, "words": words, "colours": COLOURS, "stage": stage},
+        data={**data, "words": words, "colours": COLOURS, "stage": large},
         key=key,
     )
 

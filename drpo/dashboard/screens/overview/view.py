@@ -1,26 +1,17 @@
-"""What the overview alone shows: the stage for a room, how far a verdict is, the table."""
+"""What the overview alone shows: how far a verdict is, its risk and cost, where to look further."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from drpo.dashboard.client.analysis import Interval, Verdict, updates_of
+from drpo.dashboard import navigation
+from drpo.dashboard.client.analysis import Interval, Verdict, risk_lines, updates_of, verdict_words
+from drpo.dashboard.client.store import Run
+from drpo.dashboard.components.hero import show_lines
 from drpo.dashboard.components.notices import notice
 from drpo.i18n import t
 from drpo.i18n.format import count
-
-
-def stage() -> None:
-    """Leave nothing on the screen but what is shown to the room."""
-    # A style of ours without any value in it.
-    st.html(
-        "<style>[data-testid='stSidebar'], [data-testid='stHeader'],"
-        "[data-testid='stExpandSidebarButton'] { display: none }"
-        # The screen before this one stays until the new one is whole; its replay is another.
-        "[data-testid='stElementContainer'][data-stale='true'] { display: none }"
-        "[data-testid='stMainBlockContainer'] { max-width: none; padding: 1rem 2rem }</style>"
-    )
 
 
 def state(verdict: Verdict) -> None:
@@ -34,6 +25,45 @@ def state(verdict: Verdict) -> None:
         return
     key = "overview.so_far" if verdict.live else "overview.ended_early"
     notice("note", t(key, step=count(run.step), updates=count(planned)))
+
+
+def risk_and_cost(verdict: Verdict) -> None:
+    """Say what was risked, and what it cost, side by side."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader(t("overview.risked"))
+        show_lines(risk_lines(verdict))
+    with right:
+        st.subheader(t("overview.cost"))
+        show_lines([(verdict_words.cost_told(verdict.cost), False)])
+
+
+def links(run: Run) -> None:
+    """The way to the screens that say more of a run."""
+    icons = {"live": "monitoring", "report": "description", "review": "how_to_vote"}
+    with st.container(horizontal=True):
+        for name, icon in icons.items():
+            if navigation.exists(name):
+                st.page_link(
+                    navigation.path(name),
+                    label=t(f"overview.to_{name}"),
+                    icon=f":material/{icon}:",
+                    query_params={"run": run.id},
+                )
+
+
+def figures(verdict: Verdict) -> None:
+    """Every figure of the verdict, to look at and to take along."""
+    shown = table(verdict)
+    st.dataframe(shown, hide_index=True)
+    st.download_button(
+        t("overview.download"),
+        shown.to_csv(index=False).encode(),
+        f"{verdict.run.id}-verdict.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
 
 
 def table(verdict: Verdict) -> pd.DataFrame:

@@ -10,9 +10,11 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
+from drpo.charts import reset_charts
 from drpo.charts.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard import navigation
-from drpo.dashboard.client.store import SampleRow, store
+from drpo.dashboard.client.store import Run, SampleRow, store
+from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.sample_cards import page, show_answers
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
@@ -40,6 +42,37 @@ def known_values(table: pd.DataFrame, *, on_gold: bool) -> list[Value]:
     """
     known: list[Value] = [value for value in VALUES if table[value].notna().any()]
     return [value for value in known if not (value == "score" and on_gold)]
+
+
+def depth_map(run: Run, last_step: int) -> list[Value]:
+    """Draw reward by step and depth; returns what episodes of the run can be judged by."""
+    means = depth_table(run.id, last_step)
+    known = known_values(means, on_gold=run.trained_on_gold)
+    if known:
+        value = choose_value("colour", known)
+        live_chart(
+            reset_charts.heat(means, value),
+            key="depths",
+            revision=f"{run.id}{value}",
+            height=400,
+            alt=t("resets.map_help"),
+        )
+        st.caption(t("resets.map_help"))
+    return known
+
+
+def spread(run: Run, step: int, episodes: Sequence[SampleRow], known: Sequence[Value]) -> None:
+    """Draw each episode's value over the depth that it began at."""
+    st.markdown(f"**{t('resets.spread')}**")
+    value = choose_value("spread_of", known)
+    live_chart(
+        reset_charts.spread(episodes, value),
+        key="spread",
+        revision=f"{run.id}{step}{value}",
+        height=340,
+        alt=t("resets.spread_help"),
+    )
+    st.caption(t("resets.spread_help"))
 
 
 def choose_value(key: str, known: Sequence[Value]) -> Value:

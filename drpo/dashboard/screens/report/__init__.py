@@ -1,0 +1,1 @@
+"""Report: which runs, in which language and format, and what is in it."""
