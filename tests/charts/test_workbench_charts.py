@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 import pytest
 from series import coloured
 
-from drpo.charts import reset_charts, sweep_charts
+from drpo.charts import reset_charts, sweep_axes, sweep_cells, sweep_charts
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.screens.playground.view import shades
 from drpo.dashboard.screens.resets import view
@@ -45,7 +45,7 @@ FULL = board([(4.0, 4.2, 4.1), (5.0, 5.2, 5.1), (4.5, 4.6, 4.4), (6.0, 6.2, 6.1)
 
 
 def test_a_heat_map_holds_every_mean_where_its_settings_say():
-    figure = sweep_charts.heat(FULL.cells, "reset_prob", "kl_coef", title="Gold", unit="score")
+    figure = sweep_charts.heatmap(FULL.cells, "reset_prob", "kl_coef", title="Gold", unit="score")
     (trace,) = figure["data"]
     axes = (figure["layout"]["xaxis"], figure["layout"]["yaxis"])
     assert [axis["ticktext"] for axis in axes] == [["0", "0.5"], ["0.05", "0.2"]]
@@ -56,7 +56,7 @@ def test_a_heat_map_holds_every_mean_where_its_settings_say():
 
 def test_cells_that_differ_in_one_setting_are_one_row():
     row = [cell for cell in FULL.cells if cell.values["reset_prob"] == 0.5]
-    figure = sweep_charts.heat(row, "kl_coef", "", title="Gold", unit="score")
+    figure = sweep_charts.heatmap(row, "kl_coef", "", title="Gold", unit="score")
     (trace,) = figure["data"]
     assert trace["z"] == [[cell.mean for cell in row]]
     assert trace["customdata"] == [[cell.key for cell in row]]
@@ -66,7 +66,7 @@ def test_cells_that_differ_in_one_setting_are_one_row():
 
 
 def test_each_label_lies_on_its_cell_and_the_best_one_is_outlined():
-    figure = sweep_charts.heat(FULL.cells, "reset_prob", "kl_coef", title="Gold", unit="score")
+    figure = sweep_charts.heatmap(FULL.cells, "reset_prob", "kl_coef", title="Gold", unit="score")
     labels = [note for note in figure["layout"]["annotations"] if note.get("name") == "cell"]
     said = {(note["x"], note["y"]): note["text"].split("<br>")[0] for note in labels}
     assert said == {
@@ -81,23 +81,23 @@ def test_each_label_lies_on_its_cell_and_the_best_one_is_outlined():
 
 
 def test_a_click_on_a_cell_tells_which_one_it_is():
-    (trace,) = sweep_charts.heat(FULL.cells, "reset_prob", "kl_coef", title="", unit="")["data"]
+    (trace,) = sweep_charts.heatmap(FULL.cells, "reset_prob", "kl_coef", title="", unit="")["data"]
     by_key = {cell.key: cell for cell in FULL.cells}
     told = by_key[trace["customdata"][0][1]].values
     assert (told["reset_prob"], told["kl_coef"]) == (0.5, 0.05)
 
 
 def test_a_cell_says_its_mean_interval_and_seeds():
-    text = sweep_charts.cell_text(FULL.cells[0])
+    text = sweep_cells.cell_text(FULL.cells[0])
     # t(.975, 2) = 4.3027; the spread of 4, 4.2, 4.1 is .1
     assert text == "<b>4.10</b><br>± 0.25<br>n = 3"
 
 
 def test_a_cell_without_a_result_says_why():
     empty = board([(), (5.0,), (), ()])
-    assert sweep_charts.cell_text(empty.cells[0]) == "not run"
-    assert sweep_charts.cell_text(empty.cells[1]).endswith("<i>some seeds</i>")
-    figure = sweep_charts.heat(empty.cells, "reset_prob", "kl_coef", title="Gold", unit="")
+    assert sweep_cells.cell_text(empty.cells[0]) == "not run"
+    assert sweep_cells.cell_text(empty.cells[1]).endswith("<i>some seeds</i>")
+    figure = sweep_charts.heatmap(empty.cells, "reset_prob", "kl_coef", title="Gold", unit="")
     assert figure["data"][0]["z"] == [[None, None], [5.0, None]]
     valid(figure)
 
@@ -109,7 +109,7 @@ def test_importance_is_drawn_with_the_largest_on_top():
 
 
 def test_parallel_coordinates_have_one_line_a_cell_and_end_at_its_mean():
-    figure = sweep_charts.parallel(FULL.cells, FULL.plan.names, title="Gold")
+    figure = sweep_axes.parallel(FULL.cells, FULL.plan.names, title="Gold")
     (trace,) = figure["data"]
     assert [axis["label"] for axis in trace["dimensions"]] == ["reset_prob", "kl_coef", "Gold"]
     assert trace["dimensions"][-1]["values"] == pytest.approx([4.1, 5.1, 4.5, 6.1])
@@ -117,9 +117,7 @@ def test_parallel_coordinates_have_one_line_a_cell_and_end_at_its_mean():
 
 
 def test_parallel_coordinates_need_a_result():
-    assert (
-        sweep_charts.parallel(board([(), (), (), ()]).cells, ("kl_coef",), title="")["data"] == []
-    )
+    assert sweep_axes.parallel(board([(), (), (), ()]).cells, ("kl_coef",), title="")["data"] == []
 
 
 def test_a_wide_range_lies_on_a_logarithm():
@@ -127,7 +125,7 @@ def test_a_wide_range_lies_on_a_logarithm():
         Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),), 1)
         for v in (0.01, 0.1, 1.0)
     ]
-    axis = sweep_charts.parallel(cells, ("kl_coef",), title="")["data"][0]["dimensions"][0]
+    axis = sweep_axes.parallel(cells, ("kl_coef",), title="")["data"][0]["dimensions"][0]
     assert axis["values"] == pytest.approx([-2, -1, 0])
     assert axis["ticktext"] == ["0.01", "0.1", "1"]
 
@@ -138,7 +136,7 @@ def test_an_axis_of_many_values_is_labelled_with_a_few_round_ones():
             Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),), 1)
             for v in values
         ]
-        figure = sweep_charts.parallel(cells, ("kl_coef",), title="")
+        figure = sweep_axes.parallel(cells, ("kl_coef",), title="")
         return figure["data"][0]["dimensions"][0]["ticktext"]
 
     assert axis([0.012, 0.05, 0.07, 0.11, 0.2, 0.4, 0.9]) == ["0.03", "0.1", "0.3"]

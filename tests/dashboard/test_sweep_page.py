@@ -9,7 +9,7 @@ from series import coloured
 from sweep_material import GRID, finish, run_through, started
 from typer.testing import CliRunner
 
-from drpo.charts import sweep_charts
+from drpo.charts import sweep_axes, sweep_cells
 from drpo.cli.sweep import app as command_line
 from drpo.dashboard.screens.sweep import panels
 from drpo.sweep import Axis, Board, advance, stop
@@ -57,7 +57,7 @@ def test_a_cell_queued_in_a_stopped_sweep_is_said_to_go_on_alone_and_the_rest_ca
     app.button(key=f"fill_{wanted.key}").click().run()
     assert problems(app) == []
     [said] = notices(app)
-    assert sweep_charts.cell_name(wanted) in said
+    assert sweep_cells.cell_name(wanted) in said
     assert app.button(key="sweep_stop")
     app.button(key="sweep_resume").click().run()
     assert problems(app) == notices(app) == []
@@ -115,7 +115,7 @@ def test_drawn_cells_are_points_at_their_settings_with_their_results(store):
 def test_a_range_of_decades_is_a_logarithm_with_a_few_round_values(store):
     sweep_id = started(store, kind="random", axes=DRAWN, trials=12, seeds=(0,))
     board = Board.read(store, sweep_id)
-    figure = sweep_charts.points(
+    figure = sweep_axes.scatter(
         board.cells, "reset_prob", "kl_coef", title="Gold", unit="score", meaning="gold"
     )
     up, across = figure["layout"]["yaxis"], figure["layout"]["xaxis"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 import streamlit as st
 
 from drpo import metrics
-from drpo.charts import sweep_charts
+from drpo.charts import sweep_axes, sweep_cells, sweep_charts
 from drpo.dashboard import client
 from drpo.dashboard.client.config import LIVE_SETTINGS
 from drpo.dashboard.client.sweep import Board, Cell
@@ -17,7 +17,7 @@ from drpo.i18n import t
 
 
 def cells(
-    board: Board, title: str, unit: str, turned: Collection[str], on_pick: Callable[[str], None]
+    board: Board, title: str, unit: str, changed: Collection[str], on_pick: Callable[[str], None]
 ) -> None:
     """Show every cell where its settings say: a grid as a heat map, drawn cells as points.
 
@@ -25,13 +25,13 @@ def cells(
         board: The sweep.
         title: What its metric is called.
         unit: The metric's unit.
-        turned: Runs in which a knob was turned in mid-run.
+        changed: Runs in which a setting was changed in mid-run.
         on_pick: Called with the key of a cell that was clicked.
     """
     if board.plan.kind == "grid":
-        _map(board, title, unit, turned, on_pick)
+        _map(board, title, unit, changed, on_pick)
     elif all(name in board.plan.names for name in LIVE_SETTINGS):
-        _points(board, title, unit, turned, on_pick)
+        _points(board, title, unit, changed, on_pick)
 
 
 def colour(metric: str) -> str:
@@ -42,18 +42,18 @@ def colour(metric: str) -> str:
 
 
 def _map(
-    board: Board, title: str, unit: str, turned: Collection[str], on_pick: Callable[[str], None]
+    board: Board, title: str, unit: str, changed: Collection[str], on_pick: Callable[[str], None]
 ) -> None:
-    varied = [n for n in board.plan.names if len(sweep_charts.levels(board.cells, n)) > 1]
+    varied = [n for n in board.plan.names if len(sweep_cells.levels(board.cells, n)) > 1]
     names = varied or board.plan.names[:1]
     st.subheader(t("sweep.map"))
     x, y, shown = names[0], names[1] if len(names) > 1 else "", board.cells
     if len(names) > 2:
         x, y, shown = _slice(board, names)
-    rows = len(sweep_charts.levels(shown, y)) if y else 1
+    rows = len(sweep_cells.levels(shown, y)) if y else 1
     meaning = colour(board.metric)
     live_chart(
-        sweep_charts.heat(shown, x, y, title=title, unit=unit, meaning=meaning, turned=turned),
+        sweep_charts.heatmap(shown, x, y, title=title, unit=unit, meaning=meaning, changed=changed),
         key="cells",
         revision=f"{board.id}{x}{y}",
         height=120 + 92 * rows,
@@ -72,9 +72,11 @@ def _slice(board: Board, names: Sequence[str]) -> tuple[str, str, list[Cell]]:
         shown = board.cells
         for name in rest:
             if name != y:
-                values = [sweep_charts.said(v) for v in sweep_charts.levels(board.cells, name)]
+                values = [
+                    sweep_cells.setting_text(v) for v in sweep_cells.levels(board.cells, name)
+                ]
                 chosen = _choose(f"slice_{name}", t("sweep.slice", name=name), values)
-                shown = [c for c in shown if sweep_charts.said(c.values[name]) == chosen]
+                shown = [c for c in shown if sweep_cells.setting_text(c.values[name]) == chosen]
     return x, y, shown
 
 
@@ -86,18 +88,18 @@ def _choose(key: str, label: str, options: Sequence[str]) -> str:
 
 
 def _points(
-    board: Board, title: str, unit: str, turned: Collection[str], on_pick: Callable[[str], None]
+    board: Board, title: str, unit: str, changed: Collection[str], on_pick: Callable[[str], None]
 ) -> None:
     reset_prob, kl_coef = "reset_prob", "kl_coef"
     st.subheader(t("sweep.points"))
-    figure = sweep_charts.points(
+    figure = sweep_axes.scatter(
         board.cells,
         reset_prob,
         kl_coef,
         title=title,
         unit=unit,
         meaning=colour(board.metric),
-        turned=turned,
+        changed=changed,
     )
     live_chart(
         figure,
@@ -139,7 +141,7 @@ def _shares(
 def parallel(board: Board, title: str) -> None:
     """Show cells as lines through their settings."""
     st.subheader(t("sweep.parallel"))
-    figure = sweep_charts.parallel(
+    figure = sweep_axes.parallel(
         board.cells, board.plan.names, title=title, meaning=colour(board.metric)
     )
     if not figure["data"]:

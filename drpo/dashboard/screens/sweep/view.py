@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from drpo.charts import sweep_charts
+from drpo.charts import sweep_cells
 from drpo.dashboard import client, navigation
 from drpo.dashboard.client.analysis import paired_difference
 from drpo.dashboard.client.store import store
@@ -49,15 +49,15 @@ def _show(sweep_id: str, live: bool) -> None:
         st.caption(t("sweep.nothing_yet"))
     else:
         _answer(board, title)
-    turned = _turned(board)
-    panels.cells(board, title, unit, turned, on_pick=lambda key: _open(board, key))
+    changed = _changes(board)
+    panels.cells(board, title, unit, changed, on_pick=lambda key: _open(board, key))
     _missing(board)
     left, right = st.columns(2, gap="medium")
     with left:
         panels.importance(board)
     with right:
         panels.parallel(board, title)
-    _table(board, turned)
+    _table(board, changed)
 
 
 def _status(board: Board) -> None:
@@ -99,7 +99,7 @@ def _status(board: Board) -> None:
     for problem in st.session_state.pop("sweep_said", []):
         show_problem(problem)
     if board.only:
-        names = [sweep_charts.cell_name(cell) for cell in board.cells if cell.key in board.only]
+        names = [sweep_cells.cell_name(cell) for cell in board.cells if cell.key in board.only]
         notice("note", t("sweep.only", cells="; ".join(names)))
     _paused(waiting)
 
@@ -118,10 +118,10 @@ def _paused(runs: Sequence[SweepRun]) -> None:
         )
 
 
-def _turned(board: Board) -> dict[str, str]:
+def _changes(board: Board) -> dict[str, str]:
     """What was turned in mid-run, by run; only of runs in which something was."""
-    knobs = store().events.setting_changes_of([run.id for run in board.runs])
-    return {run_id: client.analysis.turned(turned) for run_id, turned in knobs.items()}
+    changes = store().events.setting_changes_of([run.id for run in board.runs])
+    return {run_id: client.analysis.turned(changed) for run_id, changed in changes.items()}
 
 
 def _ask(order: str, sweep_id: str, key: str = "") -> None:
@@ -146,7 +146,7 @@ def _answer(board: Board, title: str) -> None:
     with st.grid(3, min_column_width=220):
         st.metric(
             t("sweep.best"),
-            " · ".join(map(sweep_charts.said, best.values.values())),
+            " · ".join(map(sweep_cells.setting_text, best.values.values())),
             border=True,
             delta=" · ".join(best.values),
             delta_color="off",
@@ -208,8 +208,8 @@ def _missing(board: Board) -> None:
             st.button(
                 t(
                     "sweep.fill_cell",
-                    cell=sweep_charts.cell_name(cell),
-                    state=sweep_charts.state_words(cell),
+                    cell=sweep_cells.cell_name(cell),
+                    state=sweep_cells.state_text(cell),
                 ),
                 key=f"fill_{cell.key}",
                 icon=":material/add:",
@@ -218,17 +218,17 @@ def _missing(board: Board) -> None:
             )
 
 
-def _table(board: Board, turned: Mapping[str, str]) -> None:
+def _table(board: Board, changed: Mapping[str, str]) -> None:
     st.subheader(t("sweep.table"))
     frame = pd.DataFrame(board.rows())
     names = list(board.plan.names)
-    frame["state"] = [sweep_charts.state_words(cell) for cell in board.cells]
+    frame["state"] = [sweep_cells.state_text(cell) for cell in board.cells]
     frame["open"] = [t("sweep.compare")] * len(frame)
     frame["turned"] = [
         "; ".join(
-            f"{t('sweep.seed', seed=run.seed)}: {turned[run.id]}"
+            f"{t('sweep.seed', seed=run.seed)}: {changed[run.id]}"
             for run in cell.runs
-            if run.id in turned
+            if run.id in changed
         )
         for cell in board.cells
     ]
@@ -244,7 +244,7 @@ def _table(board: Board, turned: Mapping[str, str]) -> None:
                 "low",
                 "high",
                 "control",
-                *(["turned"] if turned else []),
+                *(["turned"] if changed else []),
             ]
         ],
         hide_index=True,
