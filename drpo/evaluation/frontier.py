@@ -11,6 +11,7 @@ import numpy as np
 
 from drpo import metrics
 from drpo.store import Store
+from drpo.types import known
 
 FIGURES = (
     metrics.EVAL_KL,
@@ -48,7 +49,10 @@ def points(store: Store, run_ids: Sequence[str]) -> list[Point]:
             # A step may have been written twice by a resumed run: the last value stands.
             written.setdefault(int(step), {})[name] = value
         for step in sorted(written):
-            kl, score, gold, score_se, gold_se = (_known(written[step].get(n)) for n in FIGURES)
+            values = written[step]
+            kl, score, gold, score_se, gold_se = (
+                known(float(values[name])) if name in values else None for name in FIGURES
+            )
             if kl is not None and score is not None:
                 found.append(Point(run_id, step, kl, score, gold, score_se, gold_se))
     return found
@@ -153,7 +157,3 @@ def frontier(store: Store, run_id: str) -> Frontier:
 
 def _gain(distance: float, alpha: float, beta: float) -> float:
     return float(distance * (alpha - beta * math.log(distance)))
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)

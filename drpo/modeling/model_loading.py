@@ -58,30 +58,14 @@ def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Pr
     Raises:
         ModelError: There are no weights, some are missing, or they cannot be read.
     """
+    expected = "a causal language model"
+    if not (Path(folder) / "adapter_config.json").is_file():
+        return _loaded(AutoModelForCausalLM, folder, dtype, expected, "save the model again.")
     try:
-        if (Path(folder) / "adapter_config.json").is_file():
-            merged: PreTrainedModel = load_adapted(folder, dtype=dtype).merge_and_unload()
-            return merged.requires_grad_(requires_grad=True)  # PEFT has frozen the base
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            use_safetensors=True,
-            output_loading_info=True,
-            trust_remote_code=False,
-        )
+        merged: PreTrainedModel = load_adapted(folder, dtype=dtype).merge_and_unload()
     except UNREADABLE as error:
-        raise ModelError(
-            f"{folder}: expected a causal language model with config.json and safetensors weights, "
-            f"got none that can be read ({first_line(error)}); give another folder, or save the "
-            "model again."
-        ) from error
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise ModelError(
-            f"{folder}: expected a whole language model, but {len(missing)} of its weights are "
-            f"missing ({missing[0]} first); save the model again with save_pretrained."
-        )
-    return model
+        raise _unreadable(folder, expected, error) from error
+    return merged.requires_grad_(requires_grad=True)  # PEFT has frozen the base
 
 
 @one_at_a_time
@@ -104,8 +88,20 @@ def load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     Raises:
         ModelError: There are no weights, some are missing, or they cannot be read.
     """
+    kind = AutoModelForSequenceClassification
+    hint = "is this a language model without a score head?"
+    return _loaded(kind, folder, dtype, "a sequence classifier", hint)
+
+
+def _loaded(
+    kind: type[AutoModelForCausalLM | AutoModelForSequenceClassification],
+    folder: str | Path,
+    dtype: torch.dtype,
+    expected: str,
+    hint: str,
+) -> PreTrainedModel:
     try:
-        classifier, report = AutoModelForSequenceClassification.from_pretrained(
+        model, report = kind.from_pretrained(
             folder,
             dtype=dtype,
             use_safetensors=True,
@@ -113,17 +109,21 @@ def load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
             trust_remote_code=False,
         )
     except UNREADABLE as error:
-        raise ModelError(
-            f"{folder}: expected the weights of a sequence classifier, got none that can be read "
-            f"({first_line(error)}); save the model again with save_pretrained."
-        ) from error
+        raise _unreadable(folder, expected, error) from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
-            f"{folder}: expected a trained reward model, but {len(missing)} of its weights are "
-            f"missing ({missing[0]} first); is this a language model without a score head?"
+            f"{folder}: expected the whole of {expected}, but {len(missing)} of its weights are "
+            f"missing ({missing[0]} first); {hint}"
         )
-    return cast(PreTrainedModel, classifier)
+    return cast(PreTrainedModel, model)
+
+
+def _unreadable(folder: str | Path, expected: str, error: BaseException) -> ModelError:
+    return ModelError(
+        f"{folder}: expected {expected} with config.json and safetensors weights, got none that "
+        f"can be read ({first_line(error)}); give another folder, or save the model again."
+    )
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:

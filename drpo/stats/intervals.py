@@ -1,7 +1,8 @@
 """Intervals for everything that is claimed: win rates, means over seeds, votes still needed.
 
 Every function returns what it can honestly say at any size, none and one included: an unknown
-number is None, never NaN, so that results can be written as JSON.
+number is None, never NaN, so that results can be written as JSON. A check of data asks for shares
+alone, so scipy, most of a second, is loaded where Student's t is asked for.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from drpo.errors import DataError
 
 Floats = NDArray[np.float64]
+NORMAL = NormalDist()
 
 FEW_CLUSTERS = 5
 """Below this many prompts, resampling says more of the draw than of the spread."""
@@ -66,7 +67,7 @@ def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
     """
     if n == 0:
         return Interval(None, 0.0, 1.0, 0, 0, "none", level)
-    z = float(stats.norm.ppf(0.5 + level / 2))
+    z = NORMAL.inv_cdf(0.5 + level / 2)
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
@@ -108,7 +109,7 @@ def win_rate(
     values = _outcomes(outcomes, prompts)
     if values.size == 0:
         return wilson(0, 0, level=level)
-    codes, _ = pd.factorize(pd.Series(list(prompts), dtype=object))
+    codes = _numbered(prompts)
     sizes = np.bincount(codes).astype(float)
     sums = np.bincount(codes, weights=values).astype(float)
     rate = float(values.mean())
@@ -138,7 +139,7 @@ def mean_over_seeds(values: Sequence[float] | Floats, *, level: float = 0.95) ->
     mean = float(sample.mean())
     if n == 1:
         return Interval(mean, None, None, 1, 1, "none", level)
-    half = float(stats.t.ppf(0.5 + level / 2, n - 1) * sample.std(ddof=1) / math.sqrt(n))
+    half = float(_student(0.5 + level / 2, n - 1) * sample.std(ddof=1) / math.sqrt(n))
     return Interval(mean, mean - half, mean + half, n, n, "t", level)
 
 
@@ -188,6 +189,8 @@ def paired_difference(
         resampled = Interval(by_t.value, float(low), float(high), n, n, "bootstrap", level)
     p_value = None
     if n > 1 and gaps.std() > 1e-9 * np.abs(gaps).max():
+        from scipy import stats
+
         p_value = float(stats.ttest_1samp(gaps, 0.0).pvalue)
     return PairedDifference(by_t, resampled, p_value, int((gaps > 0).sum()))
 
@@ -234,7 +237,7 @@ def votes_needed(
     gap = abs(rate - 0.5)
     if gap == 0:
         return VotesNeeded("too_close", None, rate, cap)
-    z = float(stats.norm.ppf(0.5 + level / 2))
+    z = NORMAL.inv_cdf(0.5 + level / 2)
     # One win and one loss more, here too: the spread of a few equal votes is not zero.
     spread = float((np.square(values - rate).sum() + (1 - rate) ** 2 + rate**2) / (n + 2))
     total = math.ceil(_design_effect(values, prompts) * spread * (z / gap) ** 2)
@@ -273,13 +276,27 @@ def _resampled_rates(sums: Floats, sizes: Floats, draws: int, rng: np.random.Gen
 
 def _expanded_tail(clusters: int, level: float) -> float:
     """Percentile that gives a bootstrap of few clusters the width of a t interval."""
-    t = stats.t.ppf(0.5 - level / 2, clusters - 1)
-    return float(stats.norm.cdf(t * math.sqrt(clusters / (clusters - 1))))
+    t = _student(0.5 - level / 2, clusters - 1)
+    return NORMAL.cdf(t * math.sqrt(clusters / (clusters - 1)))
+
+
+def _student(quantile: float, freedom: int) -> float:
+    """Quantile of Student's t."""
+    from scipy import stats
+
+    return float(stats.t.ppf(quantile, freedom))
+
+
+def _numbered(prompts: Sequence[Hashable]) -> NDArray[np.intp]:
+    """Each vote's prompt as a number, from 0 in the order in which they come up."""
+    numbers: dict[Hashable, int] = {}
+    numbered = [numbers.setdefault(prompt, len(numbers)) for prompt in prompts]
+    return np.array(numbered, dtype=np.intp)
 
 
 def _design_effect(values: Floats, prompts: Sequence[Hashable]) -> float:
     """Variance of the clustered mean over that of as many independent votes; at least 1."""
-    codes, _ = pd.factorize(pd.Series(list(prompts), dtype=object))
+    codes = _numbered(prompts)
     sizes = np.bincount(codes)
     clusters = len(sizes)
     independent = float(values.var())

@@ -303,14 +303,14 @@ def test_an_unknown_pooling_is_refused(copied):
 
 def test_missing_weights_are_refused(copied):
     (copied / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="expected the weights"):
+    with pytest.raises(ModelError, match="expected a sequence classifier"):
         load_reward_model(copied)
 
 
 def test_truncated_weights_are_refused(copied):
     weights = copied / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:200])
-    with pytest.raises(ModelError, match="expected the weights"):
+    with pytest.raises(ModelError, match="expected a sequence classifier"):
         load_reward_model(copied)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from drpo.data.pairs import Pair
 from drpo.data.quality.checks import Lengths
+from drpo.stats.intervals import wilson
 
 BINS = 30
 GRID = 24
-Z = 1.96
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
@@ -57,23 +57,10 @@ def histogram(**series: Sequence[float]) -> dict[str, Any]:
     return {"edges": [round(float(edge), 6) for edge in edges], **counted}
 
 
-def share_interval(hits: float, count: int) -> dict[str, float]:
-    """Return a share with its 95 % Wilson interval (Wilson 1927, JASA 22).
-
-    The statistics of evaluation have it too, but load pandas and scipy, a second for every check.
-    """
-    if count == 0:
-        return {"share": 0.0, "low": 0.0, "high": 1.0, "count": 0}
-    share = hits / count
-    centre = share + Z * Z / (2 * count)
-    spread = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
-    scale = 1 + Z * Z / count
-    return {
-        "share": share,
-        "low": (centre - spread) / scale,
-        "high": (centre + spread) / scale,
-        "count": count,
-    }
+def share_interval(hits: float, count: int) -> dict[str, float | None]:
+    """A share as the report has it: 0 of nothing, with the interval that is always true."""
+    found = wilson(hits, count)
+    return {"share": found.value or 0.0, "low": found.low, "high": found.high, "count": count}
 
 
 def length_bias(lengths: Lengths) -> dict[str, Any]:
