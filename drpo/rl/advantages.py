@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from drpo.errors import ShapeError
 from drpo.rl.rewards import last_acted
 
 
@@ -50,6 +51,74 @@ def gae(
         next_value = values[:, t]
         advantages[:, t] = running
     return advantages, torch.where(acted, advantages + values, 0.0)
+
+
+def leave_one_out(
+    totals: Float[Tensor, " batch"], group_size: int
+) -> Float[Tensor, " batch"]:
+    """Return how much better each episode did than the others of its group.
+
+    The baseline of an episode is the mean of the other continuations of the same start. It does not
+    depend on what the episode itself chose, so the policy gradient stays unbiased without a critic.
+
+    Args:
+        totals: What each episode earned in all, score units; groups lie one after the other.
+        group_size: Episodes of one start, at least 2.
+
+    Returns:
+        Advantages, score units.
+
+    Raises:
+        ShapeError: The episodes do not make whole groups of at least two.
+
+    Source: Kool et al. 2019 (RLOO); Ahmadian et al. 2024, arXiv:2402.14740; from states inside an
+    answer, as here after a reset: Kazemnejad et al. 2024, arXiv:2410.01679.
+    """
+    groups = _grouped(totals, group_size)
+    others = (groups.sum(dim=1, keepdim=True) - groups) / (group_size - 1)
+    return (groups - others).flatten()
+
+
+def group_normalised(
+    totals: Float[Tensor, " batch"], group_size: int
+) -> Float[Tensor, " batch"]:
+    """Return how many spreads of its group each episode did better than the group's mean.
+
+    Args:
+        totals: What each episode earned in all, score units; groups lie one after the other.
+        group_size: Episodes of one start, at least 2.
+
+    Returns:
+        Advantages without unit; 0 in a group of zero spread.
+
+    Raises:
+        ShapeError: The episodes do not make whole groups of at least two.
+
+    Source: Shao et al. 2024, arXiv:2402.03300, section 4.1.2 (GRPO, outcome supervision).
+    """
+    groups = _grouped(totals, group_size)
+    centred = groups - groups.mean(dim=1, keepdim=True)
+    # 1e-4 as in TRL: a group whose scores differ by rounding only must not be blown up.
+    return (centred / (groups.std(dim=1, keepdim=True) + 1e-4)).flatten()
+
+
+def zero_spread(
+    scores: Float[Tensor, " batch"], group_size: int
+) -> Bool[Tensor, " groups"]:
+    """Return which groups were scored all alike, so that nothing can be learned from them."""
+    groups = _grouped(scores, group_size)
+    return (groups == groups[:, :1]).all(dim=1)
+
+
+def _grouped(
+    totals: Float[Tensor, " batch"], group_size: int
+) -> Float[Tensor, "groups members"]:
+    if group_size < 2 or len(totals) % group_size:
+        raise ShapeError(
+            f"{len(totals)} episodes do not make whole groups of {group_size}; expected a multiple "
+            "of a group size of at least 2."
+        )
+    return totals.reshape(-1, group_size)
 
 
 def explained_variance(

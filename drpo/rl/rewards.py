@@ -10,15 +10,27 @@ from drpo.errors import ShapeError
 
 
 def penalise_unfinished(
-    scores: Float[Tensor, " batch"], finished: Bool[Tensor, " batch"], penalty: float | None
+    scores: Float[Tensor, " batch"],
+    finished: Bool[Tensor, " batch"],
+    penalty: float | None,
+    *,
+    replace: bool = False,
 ) -> Float[Tensor, " batch"]:
-    """Replace the score of answers that did not end by themselves; None changes nothing.
+    """Make answers that did not end by themselves worth less.
 
-    Source: the authors' code (a missing end token scores -1 whatever the reward model says).
+    Args:
+        scores: Score of each whole answer, score units.
+        finished: Whether the answer ended by itself.
+        penalty: Score units; None changes nothing.
+        replace: The penalty stands in place of the score instead of being taken off it. Where a
+            reward model scores below it on average, not ending then pays.
+
+    Source: subtracting is TRL's PPO; replacing (by -1) is the authors' code of arXiv:2404.08495.
     """
     if penalty is None:
         return scores
-    return torch.where(finished, scores, penalty)
+    unfinished = torch.full_like(scores, penalty) if replace else scores - penalty
+    return torch.where(finished, scores, unfinished)
 
 
 def shape_rewards(
