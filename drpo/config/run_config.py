@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from drpo.config.methods import resets
 from drpo.config.settings import (
     AlarmSettings,
+    CriticSettings,
     DataSettings,
     EvaluationSettings,
     Group,
@@ -45,6 +46,7 @@ class RunConfig(Group):
     reset: ResetSettings
     kl: KLSettings
     ppo: PPOSettings
+    critic: CriticSettings
     evaluation: EvaluationSettings
     alarms: AlarmSettings
 
@@ -60,6 +62,18 @@ class RunConfig(Group):
             message = (
                 "kl_coef is 0 and kl_schedule is 'adaptive', which multiplies it, so it would stay "
                 "0; give a kl_coef to begin with, or choose another kl_schedule"
+            )
+            raise ValueError(message)
+        if self.ppo.advantage != "gae" and self.ppo.episodes_per_update % self.ppo.group_size:
+            message = (
+                f"episodes_per_update ({self.ppo.episodes_per_update}) must be a multiple of "
+                f"group_size ({self.ppo.group_size}); change one of them"
+            )
+            raise ValueError(message)
+        if self.kl.kl_placement == "loss" and self.ppo.advantage != "grpo":
+            message = (
+                f"kl_placement 'loss' is GRPO's, and advantage is {self.ppo.advantage!r}; set "
+                "kl_placement to 'reward', or advantage to 'grpo'"
             )
             raise ValueError(message)
         from_file = self.resets_possible and self.reset.reset_source == "demonstrations"

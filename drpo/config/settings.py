@@ -143,9 +143,13 @@ class SamplingSettings(Group):
     )
     temperature: float = setting(1.0, "Randomness of sampling.", gt=0, le=5)
     missing_eos_penalty: float | None = setting(
-        -1.0,
-        "Score given instead when an answer does not end; none keeps the model's own.",
+        1.0,
+        "What an answer that does not end by itself is charged; none charges nothing.",
         unit="score",
+    )
+    missing_eos: Literal["subtract", "replace"] = setting(
+        "subtract",
+        "Whether that is taken off its score, or stands in its place (the authors' code, with -1).",
     )
 
 
@@ -207,8 +211,15 @@ class KLSettings(Group):
     kl_horizon: int = setting(
         10_000, "How slowly the adaptive schedule moves.", unit="episodes", ge=1
     )
-    kl_estimator: Literal["k1", "k3"] = setting(
-        "k1", "Estimator of KL per token: k1 is unbiased, k3 has less spread and is never negative."
+    kl_estimator: Literal["k1", "exact"] = setting(
+        "k1",
+        "How the KL of a token is taken for the reward: k1, the log-ratio of the chosen token, or "
+        "exact, the sum over the vocabulary (less spread, more memory).",
+    )
+    kl_placement: Literal["reward", "loss"] = setting(
+        "reward",
+        "Where the brake acts: in the reward, or as GRPO's paper has it in the loss (k3, grpo "
+        "only).",
     )
 
 
@@ -232,24 +243,71 @@ class PPOSettings(Group):
         unit="episodes",
         ge=1,
     )
-    learning_rate: float = setting(
-        3e-6, "Step size of policy and critic.", gt=0, log=True, main=True
-    )
+    learning_rate: float = setting(3e-6, "Step size of the policy.", gt=0, log=True, main=True)
     lr_schedule: Literal["constant", "linear"] = setting(
         "linear", "Whether the step size falls to zero by the last update."
     )
     adam_eps: float = setting(1e-5, "Adam's denominator offset.", gt=0, log=True)
     max_grad_norm: float = setting(1.0, "Gradients longer than this are scaled down.", gt=0)
     cliprange: float = setting(0.2, "PPO clip range of the policy ratio.", gt=0, lt=1)
-    cliprange_value: float = setting(0.2, "PPO clip range of the critic.", gt=0)
-    vf_coef: float = setting(0.1, "Weight of the critic's loss.", ge=0)
+    advantage: Literal["gae", "rloo", "grpo"] = setting(
+        "gae",
+        "What an episode is held against: a critic (gae), or the other episodes of its group, by "
+        "their mean (rloo) or by mean and spread (grpo).",
+        main=True,
+    )
+    group_size: int = setting(
+        4,
+        "Episodes that share prompt and reset point; rloo and grpo only.",
+        unit="episodes",
+        ge=2,
+    )
+    zero_spread_groups: Literal["keep", "drop", "resample"] = setting(
+        "keep",
+        "What to do with groups whose episodes all score alike, which teach nothing: keep them, "
+        "leave them out of the step, or draw other prompts in their place.",
+    )
     gamma: float = setting(1.0, "Discount per token.", ge=0, le=1)
     lam: float = setting(0.95, "Trace decay of the advantage estimate (GAE).", ge=0, le=1)
     whiten_rewards: bool = setting(
         False, "Divide rewards by their spread in each update (the authors' code does)."
     )
+
+
+class CriticSettings(Group):
+    """The critic that gae needs; rloo and grpo have none."""
+
     critic_init: Literal["reward_model", "policy"] = setting(
         "policy", "Which network the critic starts from; the authors start from the reward model."
+    )
+    critic_learning_rate: float | None = setting(
+        None, "Step size of the critic; none is ten times that of the policy.", gt=0, log=True
+    )
+    critic_mini_batches: int | None = setting(
+        4,
+        "Steps of the critic per pass; the episodes are split evenly. None takes the policy's.",
+        unit="steps",
+        ge=1,
+    )
+    critic_warmup_steps: int = setting(
+        16,
+        "Steps of the critic on the first episodes, before the policy first moves.",
+        unit="steps",
+        ge=0,
+    )
+    critic_lam: float = setting(
+        1.0, "Trace decay of the critic's targets; 1 teaches it the full return.", ge=0, le=1
+    )
+    critic_scaling: bool = setting(
+        True,
+        "Whether the critic counts in running spreads of the returns from their running mean, so "
+        "that no unit of the reward model is too large or too small for it.",
+    )
+    cliprange_value: float = setting(
+        0.2,
+        "How far a value may move in one update; in spreads of the returns where critic_scaling is "
+        "on, else in score units.",
+        gt=0,
     )
 
 

@@ -10,6 +10,8 @@ from drpo.config.methods import NO_RESETS, UPDATING, resets
 RETIRED: Mapping[str, str] = {
     "judge": "name a chat judge where runs are evaluated: `drpo eval RUN --judge URL`.",
     "judge_model": "name its model where runs are evaluated: `drpo eval RUN --judge-model NAME`.",
+    "vf_coef": "policy and critic are networks of their own and Adam cancels any weight between "
+    "them; the critic has its own step size, critic_learning_rate.",
 }
 """Settings that are no more, each with a sentence on what holds instead. Runs, sweeps and pilots
 stored with them open as ever; whoever gives one anew is told the sentence."""
@@ -24,6 +26,7 @@ def current_form(nested: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         nested: `{group: {setting: value}}`; nothing about it needs to be valid.
     """
+    nested = _with_a_critic_of_its_own(nested)
     config = {
         group: {leaf: value for leaf, value in leaves.items() if leaf not in RETIRED}
         if isinstance(leaves, Mapping)
@@ -35,3 +38,36 @@ def current_form(nested: Mapping[str, Any]) -> dict[str, Any]:
     if method in UPDATING and not resets(method) and isinstance(reset, dict):
         config["reset"] = {**reset, **NO_RESETS}
     return config
+
+
+def _with_a_critic_of_its_own(nested: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say in today's settings what held before 0.2.
+
+    Then policy and critic had one step size and one lambda, the critic's targets were in score
+    units, a missing end replaced the score, and k3 could be a reward. Such a run goes on as it
+    went, but for k3: as a reward it is no brake (`drpo.rl.kl`), so the reward now takes k1.
+    """
+    ppo = nested.get("ppo")
+    if not isinstance(ppo, Mapping) or "vf_coef" not in ppo:
+        return nested
+    moved = ("cliprange_value", "critic_init")
+    groups = dict(nested)
+    groups["ppo"] = {leaf: value for leaf, value in ppo.items() if leaf not in moved}
+    groups["critic"] = {
+        **{leaf: ppo[leaf] for leaf in moved if leaf in ppo},
+        "critic_learning_rate": ppo.get("learning_rate"),
+        "critic_mini_batches": None,
+        "critic_warmup_steps": 0,
+        "critic_lam": ppo.get("lam", 0.95),
+        "critic_scaling": False,
+    }
+    groups["sampling"] = {**nested.get("sampling", {}), "missing_eos": "replace"}
+    if stored_k3(nested):
+        groups["kl"] = {**nested["kl"], "kl_estimator": "k1"}
+    return groups
+
+
+def stored_k3(nested: Mapping[str, Any]) -> bool:
+    """Whether stored settings ask for k3 as a reward, which now means k1."""
+    kl = nested.get("kl")
+    return isinstance(kl, Mapping) and kl.get("kl_estimator") == "k3"

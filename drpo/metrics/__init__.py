@@ -70,6 +70,7 @@ OBJECTIVE_GOLD = declare(
 OBJECTIVE_KL = declare(
     Metric("objective/kl", "nats per answer", "kl", title="kl", chart="resets", by_start=True)
 )
+OBJECTIVE_KL_K3 = declare(Metric("objective/kl_k3", "nats per answer", "kl"))
 OBJECTIVE_KL_COEF = declare(Metric("objective/kl_coef", "score per nat", "kl"))
 OBJECTIVE_ENTROPY = declare(Metric("objective/entropy", "nats per answer"))
 OBJECTIVE_NON_SCORE_REWARD = declare(Metric("objective/non_score_reward", "score", "kl"))
@@ -88,6 +89,9 @@ VAL_RATIO = declare(Metric("val/ratio"))
 VAL_RATIO_VAR = declare(Metric("val/ratio_var"))
 VAL_NUM_EOS_TOKENS = declare(Metric("val/num_eos_tokens", "episodes"))
 VAL_EXPLAINED_VARIANCE = declare(Metric("val/explained_variance", "share", better="higher"))
+VAL_MEAN = declare(Metric("val/mean", "score"))
+GROUP_ZERO_SPREAD = declare(Metric("group/zero_spread", "share", better="lower"))
+GROUP_DRAWN_AGAIN = declare(Metric("group/drawn_again", "groups"))
 COMPLETIONS_MEAN_LENGTH = declare(
     Metric("completions/mean_length", "tokens", "learned", title="length")
 )

@@ -16,16 +16,29 @@ from drpo.modeling.reward_model import load_reward_model
 
 
 class Critic(nn.Module):
-    """A network of its own that foresees the score: a transformer and one number a token."""
+    """A network of its own that foresees the score: a transformer and one number a token.
+
+    Its estimate is `mean + spread * head`. The two buffers follow the returns (`follow`), so that
+    the head works on numbers near 1 whatever units the reward model uses.
+
+    Source of the scaling: van Hasselt et al. 2016, arXiv:1602.07714 (PopArt).
+    """
+
+    mean: Tensor
+    """Running mean of the returns, score units; 0 where targets are not scaled."""
+    spread: Tensor
+    """Running standard deviation of the returns, score units; 1 where targets are not scaled."""
 
     def __init__(self, backbone: nn.Module, hidden_size: int) -> None:
         super().__init__()
         self.backbone = backbone
         # `skip_init`, because the usual draw would come from global state.
         self.head = torch.nn.utils.skip_init(nn.Linear, hidden_size, 1)  # type: ignore[no-untyped-call]
-        # Foresees 0 at first: anything else would be noise that the first updates must unlearn.
+        # Foresees the mean at first: anything else would be noise that must be unlearned.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
 
     def forward(
         self,
@@ -40,7 +53,25 @@ class Critic(nn.Module):
         # Never in half precision: values are compared with returns digit by digit.
         with torch.autocast(hidden.device.type, enabled=False):
             values: Tensor = self.head(hidden.to(self.head.weight.dtype))[..., 0]
-        return values
+        return self.mean + self.spread * values
+
+    @torch.no_grad()
+    def follow(self, mean: float, spread: float) -> None:
+        """Take up new statistics of the returns.
+
+        A head that knows something keeps its estimates to the last digit but rounding: its weights
+        are rescaled. A head of zeros, as a critic begins, foresees the new mean.
+
+        Args:
+            mean: Score units.
+            spread: Score units, above 0.
+        """
+        if bool(self.head.weight.any()) or bool(self.head.bias.any()):
+            ratio = self.spread / spread
+            self.head.weight.mul_(ratio)
+            self.head.bias.copy_(self.head.bias * ratio + (self.mean - mean) / spread)
+        self.mean.fill_(mean)
+        self.spread.fill_(spread)
 
 
 @one_at_a_time

@@ -46,7 +46,8 @@ class Models:
     policy: nn.Module
     frozen: nn.Module | None
     """The start policy as a copy; None where it is the policy with its adapter off."""
-    critic: Critic
+    critic: Critic | None
+    """None where episodes are held against their group instead."""
     reward: Scorer
     learned: Scorer | None
     """The reward model, also where the policy is trained on the gold score."""
@@ -78,7 +79,7 @@ class Models:
         """
         recomputing = [
             module
-            for module in (self.policy, self.critic)
+            for module in self._learners().values()
             if any(getattr(part, "gradient_checkpointing", False) for part in module.modules())
         ]
         for module in recomputing:
@@ -89,11 +90,15 @@ class Models:
             for module in recomputing:
                 module.eval()
 
+    def _learners(self) -> dict[str, nn.Module]:
+        networks: dict[str, nn.Module] = {"policy": self.policy}
+        return networks if self.critic is None else networks | {"critic": self.critic}
+
     def trained(self) -> dict[str, nn.Parameter]:
         """The weights that training changes, by name: `policy.*` and `critic.*`."""
         return {
             f"{part}.{name}": weight
-            for part, module in (("policy", self.policy), ("critic", self.critic))
+            for part, module in self._learners().items()
             for name, weight in module.named_parameters()
             if weight.requires_grad
         }
@@ -140,13 +145,9 @@ def load_models(
     vocabulary = load_vocabulary(start, base)
 
     learned = _learned(learned_from, vocabulary, precision, config)
-    if config.ppo.critic_init == "reward_model":
-        if learned is not None and not learned.same_tokens:
-            raise ConfigError(FOREIGN_CRITIC)
-        critic = critic_from_reward(learned_from, trained_dtype)
-    else:
-        hidden_size = base.config.get_text_config().hidden_size
-        critic = Critic(load_causal(start, dtype=trained_dtype).base_model, hidden_size)
+    critic = None
+    if config.ppo.advantage == "gae":
+        critic = _critic(start, learned_from, learned, trained_dtype, config)
     trained: nn.Module = base
     frozen: nn.Module | None = None
     if config.models.lora_rank:
@@ -156,7 +157,8 @@ def load_models(
         named = Path(start).resolve() if Path(start).is_dir() else start
         adapted.peft_config["default"].base_model_name_or_path = str(named)
         trained = adapted
-        critic.backbone = _with_adapters(critic.backbone, config, purpose="critic adapter")
+        if critic is not None:
+            critic.backbone = _with_adapters(critic.backbone, config, purpose="critic adapter")
     else:
         # In the format of the policy, or rounding alone would show as KL before the first update.
         frozen = load_causal(start).requires_grad_(requires_grad=False)
@@ -170,12 +172,12 @@ def load_models(
             f"reward_source is {config.models.reward_source!r}, but there is no such reward: "
             "expected a reward model, or data with a gold score; name one, or change reward_source."
         )
-    for module in (trained, critic):
+    for module in (trained, *([] if critic is None else [critic])):
         settle(module, checkpointing=config.models.gradient_checkpointing)
     return Models(
         policy=trained.to(precision.device),
         frozen=frozen,
-        critic=critic.to(precision.device),
+        critic=None if critic is None else critic.to(precision.device),
         reward=reward,
         learned=learned,
         gold=gold_scores,
@@ -183,6 +185,22 @@ def load_models(
         precision=precision,
         context=context_length(base),
     )
+
+
+def _critic(
+    start: str,
+    reward_model: str | Path | None,
+    learned: LearnedScorer | None,
+    dtype: torch.dtype,
+    config: RunConfig,
+) -> Critic:
+    """Start the critic from the reward model, or from the start policy's body."""
+    if config.critic.critic_init == "reward_model":
+        if learned is not None and not learned.same_tokens:
+            raise ConfigError(FOREIGN_CRITIC)
+        return critic_from_reward(reward_model, dtype)
+    model = load_causal(start, dtype=dtype)
+    return Critic(model.base_model, model.config.get_text_config().hidden_size)
 
 
 def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:

@@ -14,3 +14,8 @@ def generator_for(seed: int, step: int, purpose: str) -> torch.Generator:
     """
     digest = hashlib.sha256(f"{seed}/{step}/{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def again(purpose: str, attempt: int) -> str:
+    """Return the purpose of a draw that is made anew: attempt 0 keeps its name."""
+    return f"{purpose} {attempt}" if attempt else purpose

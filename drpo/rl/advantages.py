@@ -53,9 +53,7 @@ def gae(
     return advantages, torch.where(acted, advantages + values, 0.0)
 
 
-def leave_one_out(
-    totals: Float[Tensor, " batch"], group_size: int
-) -> Float[Tensor, " batch"]:
+def leave_one_out(totals: Float[Tensor, " batch"], group_size: int) -> Float[Tensor, " batch"]:
     """Return how much better each episode did than the others of its group.
 
     The baseline of an episode is the mean of the other continuations of the same start. It does not
@@ -79,9 +77,7 @@ def leave_one_out(
     return (groups - others).flatten()
 
 
-def group_normalised(
-    totals: Float[Tensor, " batch"], group_size: int
-) -> Float[Tensor, " batch"]:
+def group_normalised(totals: Float[Tensor, " batch"], group_size: int) -> Float[Tensor, " batch"]:
     """Return how many spreads of its group each episode did better than the group's mean.
 
     Args:
@@ -102,17 +98,13 @@ def group_normalised(
     return (centred / (groups.std(dim=1, keepdim=True) + 1e-4)).flatten()
 
 
-def zero_spread(
-    scores: Float[Tensor, " batch"], group_size: int
-) -> Bool[Tensor, " groups"]:
+def zero_spread(scores: Float[Tensor, " batch"], group_size: int) -> Bool[Tensor, " groups"]:
     """Return which groups were scored all alike, so that nothing can be learned from them."""
     groups = _grouped(scores, group_size)
     return (groups == groups[:, :1]).all(dim=1)
 
 
-def _grouped(
-    totals: Float[Tensor, " batch"], group_size: int
-) -> Float[Tensor, "groups members"]:
+def _grouped(totals: Float[Tensor, " batch"], group_size: int) -> Float[Tensor, "groups members"]:
     if group_size < 2 or len(totals) % group_size:
         raise ShapeError(
             f"{len(totals)} episodes do not make whole groups of {group_size}; expected a multiple "

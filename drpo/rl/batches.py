@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from drpo.data.pairs import Pair
 from drpo.errors import DataError
 from drpo.modeling.models import Models
 from drpo.modeling.scorers import Completion, Scorer
-from drpo.modeling.seeding import generator_for
+from drpo.modeling.seeding import again, generator_for
 from drpo.modeling.tokenization import (
     AnswerOrigin,
     PromptLimit,
@@ -64,37 +64,46 @@ class Episodes:
     """Answers for rows that have none of their own."""
     _known: dict[tuple[AnswerOrigin, int], tuple[float, float]] = field(default_factory=dict)
 
-    def starts(self, step: int, reset_prob: float) -> list[Start]:
-        """Return where each episode of an update starts; the same for the same step."""
-        episodes, seed = self.config.ppo.episodes_per_update, self.config.run.seed
-        rows = batch_rows(len(self.prompts), episodes, seed, step)
+    @property
+    def group_size(self) -> int:
+        """Episodes that share one start; 1 where a critic is the baseline."""
+        return 1 if self.config.ppo.advantage == "gae" else self.config.ppo.group_size
+
+    def starts(self, step: int, reset_prob: float, attempt: int = 0) -> list[Start]:
+        """Return where each episode of an update starts; the same for the same arguments.
+
+        The episodes of a group lie one after the other and share their start.
+
+        Args:
+            step: The update.
+            reset_prob: Chance that a group is reset.
+            attempt: Above 0 the starts are others: for groups that are drawn again.
+        """
+        groups, seed = self.config.ppo.episodes_per_update // self.group_size, self.config.run.seed
+        rows = batch_rows(len(self.prompts), groups, seed, step, attempt)
         prompts = [self.prompts[row] for row in rows]
-        draws = draw(episodes, seed, step)
-        if self.config.reset.reset_source != "rollin":
-            return place_starts(
-                prompts,
-                self.offline,
-                draws,
-                reset_prob=reset_prob,
-                min_prefix=self.config.reset.reset_min_prefix,
-                pool=self.pool,
-            )
-        resets = wants_reset(draws, reset_prob)
-        rolled = roll_in(self.models, self.config, prompts, resets, step)
-        # Each episode rolls in for itself, so the place in the batch stands in for the row.
-        placed = [TokenizedPair(i, p.origin, p.prompt) for i, p in enumerate(prompts)]
+        draws = draw(groups, seed, step, attempt)
+        offline: Mapping[int, Sequence[TokenizedPair]] = self.offline
+        placed = prompts
+        if self.config.reset.reset_source == "rollin":
+            resets = wants_reset(draws, reset_prob)
+            offline = roll_in(self.models, self.config, prompts, resets, step, attempt)
+            # Each group rolls in for itself, so its place in the batch stands in for the row.
+            placed = [TokenizedPair(i, p.origin, p.prompt) for i, p in enumerate(prompts)]
         starts = place_starts(
             placed,
-            rolled,
+            offline,
             draws,
             reset_prob=reset_prob,
             min_prefix=self.config.reset.reset_min_prefix,
+            pool=self.pool,
         )
-        return [
-            Start(TokenizedPair(p.item, t.origin, t.prompt, t.answer), start.reset, start.prefix)
-            for p, start in zip(prompts, starts, strict=True)
-            for t in (start.pair,)
-        ]
+        if placed is not prompts:
+            starts = [
+                replace(start, pair=replace(start.pair, item=prompt.item))
+                for start, prompt in zip(starts, prompts, strict=True)
+            ]
+        return [start for start in starts for _ in range(self.group_size)]
 
     def row_of(self, pair: TokenizedPair) -> Pair:
         """Return the text row that a tokenized pair came from."""
@@ -289,6 +298,7 @@ def roll_in(
     prompts: Sequence[TokenizedPair],
     resets: Sequence[bool],
     step: int,
+    attempt: int = 0,
 ) -> dict[int, list[TokenizedPair]]:
     """Let the start policy write the answers that episodes are reset into, by place in the batch.
 
@@ -298,7 +308,7 @@ def roll_in(
     if not places:
         return {}
     sampling = sampling_of(models, config, config.sampling.temperature)
-    generator = generator_for(config.run.seed, step, "roll-in")
+    generator = generator_for(config.run.seed, step, again("roll-in", attempt))
     noise = torch.rand(len(prompts), sampling.length, generator=generator, dtype=torch.float64)
     contexts = [prompts[place].prompt for place in places]
     with models.start_policy() as start:

@@ -2,9 +2,9 @@
 
     checkpoints/step-000010/
         policy/                 a Hugging Face folder (with adapters: an adapter folder)
-        critic.safetensors      ) these three make it a checkpoint;
-        optimizer.safetensors   ) without them it is a snapshot of the policy,
-        state.json              ) to generate with but not to resume from
+        critic.safetensors      (where there is a critic)
+        optimizer.safetensors   ) these two make it a checkpoint; without them it is a snapshot of
+        state.json              ) the policy, to generate with but not to resume from
 
 Random draws depend on (seed, step) alone and the data order on the step, so no generator state is
 kept. A folder is written beside, flushed and renamed: it is there whole or not at all. Safetensors
@@ -30,6 +30,7 @@ from drpo.errors import CheckpointError, ModelError
 from drpo.files import restore_replaced, whole_folder
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
+from drpo.rl.optimizer import load_moments, make_optimizer, optimizer_tensors
 from drpo.rl.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
 
 FORMAT = 1
@@ -37,7 +38,8 @@ SNAPSHOT_LIMIT = 64 * 2**20
 """Bytes up to which a policy is kept at every evaluation; larger ones only in checkpoints."""
 KEPT = 2
 """Full checkpoints kept."""
-_RUN_FILES = ("critic.safetensors", "optimizer.safetensors", "state.json")
+_RUN_FILES = ("optimizer.safetensors", "state.json")
+_STATISTICS = ("mean", "spread")
 
 
 @dataclass
@@ -54,13 +56,9 @@ class TrainState:
     @classmethod
     def begin(cls, models: Models, config: RunConfig) -> TrainState:
         """Return the state of a run that has done nothing yet."""
-        optimizer = torch.optim.AdamW(
-            models.trained().values(),
-            lr=config.ppo.learning_rate,
-            eps=config.ppo.adam_eps,
-            weight_decay=0.0,
+        return cls(
+            make_optimizer(models, config), kl_coefficient(config), reset_probability(config)
         )
-        return cls(optimizer, kl_coefficient(config), reset_probability(config))
 
 
 def save(models: Models, state: TrainState, directory: Path) -> Path:
@@ -72,13 +70,9 @@ def save(models: Models, state: TrainState, directory: Path) -> Path:
     folder = directory / folder_name(state.step)
     with whole_folder(folder, durable=True) as beside:
         _write_policy(models, beside / "policy")
-        critic = {
-            name.removeprefix("critic."): weight.detach().cpu().contiguous()
-            for name, weight in models.trained().items()
-            if name.startswith("critic.")
-        }
-        save_file(critic, beside / "critic.safetensors")
-        save_file(_optimizer_tensors(models, state.optimizer), beside / "optimizer.safetensors")
+        if models.critic is not None:
+            save_file(_critic_tensors(models), beside / "critic.safetensors")
+        save_file(optimizer_tensors(models, state.optimizer), beside / "optimizer.safetensors")
         record = {
             "format": FORMAT,
             "step": state.step,
@@ -89,6 +83,36 @@ def save(models: Models, state: TrainState, directory: Path) -> Path:
         (beside / "state.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     _thin(directory, keep_policies=models.policy_bytes() <= SNAPSHOT_LIMIT)
     return folder
+
+
+def _critic_tensors(models: Models) -> dict[str, Tensor]:
+    """The critic's trained weights, and the statistics of the returns that it counts in."""
+    assert models.critic is not None, "asked only where there is one"
+    weights = {
+        name.removeprefix("critic."): weight
+        for name, weight in models.trained().items()
+        if name.startswith("critic.")
+    }
+    weights |= {name: getattr(models.critic, name) for name in _STATISTICS}
+    return {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
+
+
+def _load_critic(models: Models, folder: Path) -> None:
+    assert models.critic is not None, "asked only where there is one"
+    file = folder / "critic.safetensors"
+    if not file.is_file():
+        raise CheckpointError(
+            f"{folder} lacks critic.safetensors, which advantage 'gae' goes on from; resume from "
+            "another checkpoint, or start the run anew."
+        )
+    saved = load_file(file)
+    for name, weight in models.trained().items():
+        if name.startswith("critic."):
+            weight.data.copy_(saved[name.removeprefix("critic.")])
+    for name in _STATISTICS:
+        # A critic of an earlier version counted in score units from 0, as a fresh one does.
+        if name in saved:
+            getattr(models.critic, name).copy_(saved[name])
 
 
 def save_snapshot(models: Models, step: int, directory: Path) -> Path | None:
@@ -112,22 +136,11 @@ def load(folder: Path, models: Models, config: RunConfig) -> TrainState:
     record = _read_record(folder)
     state = TrainState.begin(models, config)
     _load_policy(models, folder / "policy")
-    critic = load_file(folder / "critic.safetensors")
     optimizer = load_file(folder / "optimizer.safetensors")
     try:
-        for name, weight in models.trained().items():
-            if name.startswith("critic."):
-                weight.data.copy_(critic[name.removeprefix("critic.")])
-            moments = {
-                kind: optimizer[f"{name}.{kind}"]
-                for kind in ("step", "exp_avg", "exp_avg_sq")
-                if f"{name}.{kind}" in optimizer
-            }
-            if moments:
-                state.optimizer.state[weight] = {
-                    kind: value if kind == "step" else value.to(weight.device)
-                    for kind, value in moments.items()
-                }
+        if models.critic is not None:
+            _load_critic(models, folder)
+        load_moments(models, state.optimizer, optimizer)
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder} does not fit the run's models ({error}); resume with the settings and start "
@@ -245,14 +258,6 @@ def _load_policy(models: Models, folder: Path) -> None:
         ) from error
 
 
-def _optimizer_tensors(models: Models, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
-    return {
-        f"{name}.{kind}": value.detach().cpu().contiguous()
-        for name, weight in models.trained().items()
-        for kind, value in optimizer.state.get(weight, {}).items()
-    }
-
-
 def _read_record(folder: Path) -> Mapping[str, Any]:
     if not _is_full(folder):
         missing = [name for name in _RUN_FILES if not (folder / name).is_file()]
@@ -278,8 +283,9 @@ def _thin(directory: Path, *, keep_policies: bool) -> None:
         if not keep_policies:
             shutil.rmtree(folder)
             continue
-        for name in _RUN_FILES[::-1]:  # state.json first: from then on it is no checkpoint
-            (folder / name).unlink()
+        for name in ("state.json", "optimizer.safetensors", "critic.safetensors"):
+            # state.json first: from then on it is no checkpoint.
+            (folder / name).unlink(missing_ok=True)
 
 
 def _copy_tokenizer(source: Path, out: Path) -> None:

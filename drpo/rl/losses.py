@@ -60,24 +60,30 @@ def value_loss(
     acted: Bool[Tensor, "batch time"],
     *,
     cliprange_value: float,
+    spread: float = 1.0,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Return half the squared error of the critic, its move clipped, summed over chosen tokens.
+
+    Errors and moves count in spreads of the returns, so that neither the clip nor the size of the
+    gradient depends on the units of the reward model.
 
     Args:
         values: The critic being trained, score units.
         old_values: The critic when the episodes were drawn.
         returns: Its targets.
         acted: True where the policy chose the token; all others have exactly zero gradient.
-        cliprange_value: How far a value may move from the old one before the move stops paying.
+        cliprange_value: How far a value may move from the old one before the move stops paying,
+            in spreads.
+        spread: Standard deviation of the returns, score units.
 
     Returns:
         The loss sum, and the sum `clipped` for the metrics.
 
     Source: the PPO code of Schulman et al. (not in the paper), kept by TRL and the authors.
     """
-    values = torch.where(acted, values, 0.0)
-    old = torch.where(acted, old_values, 0.0)
-    target = torch.where(acted, returns, 0.0)
+    values = torch.where(acted, values, 0.0) / spread
+    old = torch.where(acted, old_values, 0.0) / spread
+    target = torch.where(acted, returns, 0.0) / spread
     near = old + (values - old).clamp(-cliprange_value, cliprange_value)
     plain, held = (values - target) ** 2, (near - target) ** 2
     loss = 0.5 * torch.where(acted, torch.maximum(plain, held), 0.0).sum()

@@ -14,7 +14,9 @@ from drpo.modeling.scorers import Completion
 from drpo.rl.advantages import explained_variance
 from drpo.rl.batches import Episodes
 from drpo.rl.checkpoint import TrainState
-from drpo.rl.ppo import Credit, OldPolicyStats
+from drpo.rl.credit import Credit, OldPolicyStats
+from drpo.rl.experience import Experience
+from drpo.rl.kl import k3_per_token
 from drpo.rl.resets import Start
 from drpo.rl.rollout import Rollout
 from drpo.types import Sample, known
@@ -28,9 +30,9 @@ class Clock:
     _last: float = field(default_factory=time.perf_counter)
 
     def lap(self, name: str) -> None:
-        """Book the time since the last lap under a metric's name."""
+        """Add the time since the last lap to what stands under a metric's name."""
         now = time.perf_counter()
-        self.seconds[name] = now - self._last
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
         self._last = now
 
 
@@ -38,11 +40,7 @@ class Clock:
 class Update:
     """Everything that one update drew, measured and learned."""
 
-    starts: list[Start]
-    completions: list[Completion]
-    rollout: Rollout
-    scores: Float[Tensor, " batch"]
-    """As trained on: unfinished answers carry the penalty."""
+    drawn: Experience
     gold: Float[Tensor, " batch"]
     old: OldPolicyStats
     credit: Credit
@@ -53,6 +51,26 @@ class Update:
     weights: str
     """Hash of the weights that acted."""
     seconds: dict[str, float]
+
+    @property
+    def starts(self) -> list[Start]:
+        """Where the episodes began."""
+        return self.drawn.starts
+
+    @property
+    def completions(self) -> list[Completion]:
+        """The whole answers."""
+        return self.drawn.completions
+
+    @property
+    def rollout(self) -> Rollout:
+        """What was written, in tokens."""
+        return self.drawn.rollout
+
+    @property
+    def scores(self) -> Float[Tensor, " batch"]:
+        """As trained on: unfinished answers carry the penalty."""
+        return self.drawn.scores.cpu()
 
     @property
     def resets(self) -> Bool[Tensor, " batch"]:
@@ -77,15 +95,13 @@ def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[st
     values = {
         metrics.OBJECTIVE_SCORES: float(update.scores.mean()),
         metrics.OBJECTIVE_KL: float(kl.mean()),
+        metrics.OBJECTIVE_KL_K3: float(_k3(update).mean()),
         metrics.OBJECTIVE_ENTROPY: float(-update.old.log_probs.sum(dim=1).mean()),
         metrics.OBJECTIVE_NON_SCORE_REWARD: float(cost.mean()),
         metrics.OBJECTIVE_RLHF_REWARD: float((update.scores + cost).mean()),
         metrics.OBJECTIVE_KL_COEF: update.kl_coef,
         metrics.POLICY_ENTROPY_AVG: float(update.old.entropy.sum() / tokens),
         metrics.VAL_NUM_EOS_TOKENS: float(finished.sum()),
-        metrics.VAL_EXPLAINED_VARIANCE: explained_variance(
-            update.old.values, update.credit.returns, acted
-        ),
         metrics.COMPLETIONS_MEAN_LENGTH: float(lengths.mean()),
         metrics.COMPLETIONS_CLIPPED_RATIO: float(1 - finished.mean()),
         metrics.RESET_PROB: update.reset_prob,
@@ -104,7 +120,30 @@ def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[st
     values |= _by_start(metrics.OBJECTIVE_SCORES, update.scores, resets)
     values |= _by_start(metrics.OBJECTIVE_KL, kl, resets)
     values |= _by_start(metrics.OBJECTIVE_GOLD, update.gold[stated], resets[stated])
-    return values | update.seconds | update.learned
+    return values | _baseline_metrics(update, episodes) | update.seconds | update.learned
+
+
+def _k3(update: Update) -> Float[Tensor, " batch"]:
+    """KL of each episode by the estimator that is never negative; logged, never trained on."""
+    old, acted = update.old, update.rollout.acted
+    return k3_per_token(old.log_probs, old.reference_log_probs, acted).sum(dim=1)
+
+
+def _baseline_metrics(update: Update, episodes: Episodes) -> dict[str, float]:
+    """What the episodes were held against: a critic's foresight, or the spread of groups."""
+    acted, old = update.rollout.acted, update.old
+    if old.values is not None:
+        return {
+            metrics.VAL_EXPLAINED_VARIANCE: explained_variance(
+                old.values, update.credit.returns, acted
+            ),
+            metrics.VAL_MEAN: float(old.values[acted].mean()),
+        }
+    dead = update.drawn.dead_rows(episodes.group_size)
+    return {
+        metrics.GROUP_ZERO_SPREAD: float(dead.float().mean()),
+        metrics.GROUP_DRAWN_AGAIN: float(update.drawn.drawn_again),
+    }
 
 
 def _by_start(

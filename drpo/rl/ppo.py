@@ -1,76 +1,27 @@
-"""From finished episodes to a policy update: score them, assign credit, learn."""
+"""The policy update: score the episodes as they were drawn, then PPO's passes over them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from drpo import metrics
 from drpo.config.run_config import RunConfig
-from drpo.errors import TrainingDivergedError
 from drpo.modeling.models import Models
-from drpo.modeling.seeding import generator_for
-from drpo.rl.advantages import gae
-from drpo.rl.kl import kl_per_token
-from drpo.rl.losses import policy_loss, value_loss
-from drpo.rl.rewards import shape_rewards, whiten
+from drpo.rl.credit import Credit, OldPolicyStats
+from drpo.rl.critic_updates import critic_values
+from drpo.rl.finite import check_finite
+from drpo.rl.kl import exact_kl, k1_per_token, k3_per_token
+from drpo.rl.losses import policy_loss
+from drpo.rl.minibatches import Epochs, add_up, clip_gradients, tokens_of
 from drpo.rl.rollout import (
     Rollout,
     action_logits,
-    action_values,
     by_length,
     entropy_of,
     log_probs_of,
 )
-
-Epochs = list[list[list[list[int]]]]
-"""Rows by PPO epoch, minibatch and micro-batch."""
-
-
-@dataclass(frozen=True)
-class OldPolicyStats:
-    """The networks' outputs on the episodes before this update's first step; 0 where not acted."""
-
-    log_probs: Float[Tensor, "batch time"]
-    kl: Float[Tensor, "batch time"]
-    values: Float[Tensor, "batch time"]
-    entropy: Float[Tensor, "batch time"]
-
-
-@dataclass(frozen=True)
-class Credit:
-    """What each chosen token earned."""
-
-    rewards: Float[Tensor, "batch time"]
-    advantages: Float[Tensor, "batch time"]
-    """Whitened over the chosen tokens of the update."""
-    returns: Float[Tensor, "batch time"]
-
-
-def split_minibatches(rollout: Rollout, config: RunConfig, step: int) -> Epochs:
-    """Split the episodes into minibatches for every PPO epoch, and those into micro-batches.
-
-    The first epoch's micro-batches also serve for `old_policy_stats`: the same rectangle goes
-    through the same arithmetic twice, so the first ratio is exactly 1.
-    """
-    rows, parts = rollout.tokens.shape[0], config.ppo.num_mini_batches
-    generator = generator_for(config.run.seed, step, "minibatches")
-    epochs: Epochs = []
-    for _ in range(config.ppo.num_ppo_epochs):
-        order = torch.randperm(rows, generator=generator).tolist()
-        size = math.ceil(rows / parts)
-        epochs.append(
-            [
-                list(by_length(rollout, order[begin : begin + size], config.ppo.micro_batch_size))
-                for begin in range(0, rows, size)
-            ]
-        )
-    return epochs
 
 
 @torch.no_grad()
@@ -79,13 +30,19 @@ def old_policy_stats(
 ) -> OldPolicyStats:
     """Run every chosen token through policy, start policy and critic, one micro-batch at a time.
 
+    Episodes that nothing is learned from are measured all the same, after the others.
+
     Raises:
         TrainingDivergedError: A log-probability or value is not finite.
     """
     shape, device = rollout.acted.shape, rollout.tokens.device
-    log_probs, reference, values, entropy = (torch.zeros(shape, device=device) for _ in range(4))
+    log_probs, reference, exact, entropy = (torch.zeros(shape, device=device) for _ in range(4))
     chunks = [rows for minibatch in epochs[0] for rows in minibatch]
+    learned_from = {row for rows in chunks for row in rows}
+    others = [row for row in range(shape[0]) if row not in learned_from]
+    chunks += by_length(rollout, others, config.ppo.micro_batch_size)
     temperature = config.sampling.temperature
+    wants_exact = config.kl.kl_estimator == "exact"
     for rows in chunks:
         part = rollout.select(rows)
         place = (rows, slice(0, part.acted.shape[1]))
@@ -93,43 +50,26 @@ def old_policy_stats(
         logs = log_probs_of(logits, part.actions, temperature)
         log_probs[place] = torch.where(part.acted, logs, 0.0)
         entropy[place] = torch.where(part.acted, entropy_of(logits, temperature), 0.0)
-        values[place] = torch.where(
-            part.acted, action_values(models.critic, part, models.precision), 0.0
-        )
-    # All chunks of the start policy together: with adapters, switching between the two costs.
-    with models.start_policy() as start:
-        for rows in chunks:
-            part = rollout.select(rows)
-            logits = action_logits(start, part, models.precision)
-            logs = log_probs_of(logits, part.actions, temperature)
-            reference[rows, : part.acted.shape[1]] = torch.where(part.acted, logs, 0.0)
-    for name, tensor in (("log-probabilities", log_probs), ("values", values)):
-        _check_finite(name, tensor)
-    kl = kl_per_token(log_probs, reference, rollout.acted, estimator=config.kl.kl_estimator)
-    return OldPolicyStats(log_probs, kl, values, entropy)
-
-
-def assign_credit(
-    scores: Float[Tensor, " batch"],
-    old: OldPolicyStats,
-    rollout: Rollout,
-    config: RunConfig,
-    kl_coef: float,
-) -> Credit:
-    """Turn scores and KL into advantages and critic targets.
-
-    Raises:
-        TrainingDivergedError: A score is not finite.
-    """
-    _check_finite("scores", scores)
-    acted = rollout.acted
-    rewards = shape_rewards(scores, old.kl, acted, kl_coef)
-    if config.ppo.whiten_rewards:
-        rewards = whiten(rewards, acted, shift_mean=False)
-    advantages, returns = gae(
-        rewards, old.values, acted, gamma=config.ppo.gamma, lam=config.ppo.lam
-    )
-    return Credit(rewards, whiten(advantages, acted, shift_mean=True), returns)
+        if wants_exact:
+            # Both distributions at once: the sum needs them whole, one micro-batch at a time.
+            with models.start_policy() as start:
+                theirs = action_logits(start, part, models.precision)
+            kl = exact_kl(logits / temperature, theirs / temperature)
+            exact[place] = torch.where(part.acted, kl, 0.0)
+            logs = log_probs_of(theirs, part.actions, temperature)
+            reference[place] = torch.where(part.acted, logs, 0.0)
+    if not wants_exact:
+        # All chunks of the start policy together: with adapters, switching between the two costs.
+        with models.start_policy() as start:
+            for rows in chunks:
+                part = rollout.select(rows)
+                logits = action_logits(start, part, models.precision)
+                logs = log_probs_of(logits, part.actions, temperature)
+                reference[rows, : part.acted.shape[1]] = torch.where(part.acted, logs, 0.0)
+    check_finite("log-probabilities", log_probs)
+    kl = exact if wants_exact else k1_per_token(log_probs, reference, rollout.acted)
+    values = critic_values(models, rollout, chunks)
+    return OldPolicyStats(log_probs, reference, kl, entropy, values)
 
 
 def learn(
@@ -140,11 +80,13 @@ def learn(
     credit: Credit,
     epochs: Epochs,
     config: RunConfig,
+    kl_coef: float,
 ) -> dict[str, float]:
-    """Take every optimiser step of one update.
+    """Take every step of the policy in one update.
 
     Returns:
-        Averages over all chosen tokens of all passes, by metric name.
+        Averages over all chosen tokens of all passes, by metric name; none where nothing is left to
+        learn from.
 
     Raises:
         TrainingDivergedError: A loss or gradient is not finite; the step is not taken.
@@ -153,93 +95,62 @@ def learn(
     with models.learning():
         for minibatch in [part for epoch in epochs for part in epoch]:
             optimizer.zero_grad(set_to_none=True)
-            sums = accumulate_gradients(models, rollout, old, credit, minibatch, config)
-            clip_gradients(models, config.ppo.max_grad_norm)
+            sums = policy_gradients(models, rollout, old, credit, minibatch, config, kl_coef)
+            clip_gradients("policy", models.policy, config.ppo.max_grad_norm)
             optimizer.step()
-            for name, value in sums.items():
-                totals[name] = totals.get(name, 0.0) + value
+            add_up(totals, sums)
     optimizer.zero_grad(set_to_none=True)
-    return _averages(totals)
+    if not totals:
+        return {}
+    mean = {name: value / totals["tokens"] for name, value in totals.items()}
+    return {
+        metrics.LOSS_POLICY_AVG: mean["policy_loss"],
+        metrics.POLICY_APPROXKL_AVG: mean["approxkl"],
+        metrics.POLICY_CLIPFRAC_AVG: mean["clipped"],
+        metrics.VAL_RATIO: 1.0 + mean["ratio_excess"],
+        metrics.VAL_RATIO_VAR: mean["ratio_excess_squared"] - mean["ratio_excess"] ** 2,
+    }
 
 
-def accumulate_gradients(
+def policy_gradients(
     models: Models,
     rollout: Rollout,
     old: OldPolicyStats,
     credit: Credit,
     minibatch: Sequence[list[int]],
     config: RunConfig,
+    kl_coef: float,
 ) -> dict[str, float]:
-    """Add up the gradient of one minibatch, one micro-batch at a time.
+    """Add up the policy's gradient of one minibatch, one micro-batch at a time.
 
     Every token counts the same whatever chunk it is in: the denominator is the token count of the
     whole minibatch.
+
+    Returns:
+        Sums over the chosen tokens, for the metrics.
     """
-    rows_of_all = [row for rows in minibatch for row in rows]
-    tokens = int(rollout.acted[rows_of_all].sum())
-    ppo, temperature = config.ppo, config.sampling.temperature
+    tokens = tokens_of(rollout, minibatch)
+    in_loss = config.kl.kl_placement == "loss"
     sums: dict[str, float] = {"tokens": float(tokens)}
     for rows in minibatch:
         part = rollout.select(rows)
         place = (rows, slice(0, part.acted.shape[1]))
         logits = action_logits(models.policy, part, models.precision)
-        policy_sum, policy_sums = policy_loss(
-            log_probs_of(logits, part.actions, temperature),
+        log_probs = log_probs_of(logits, part.actions, config.sampling.temperature)
+        loss, parts = policy_loss(
+            log_probs,
             old.log_probs[place],
             credit.advantages[place],
             part.acted,
-            cliprange=ppo.cliprange,
+            cliprange=config.ppo.cliprange,
         )
-        value_sum, value_sums = value_loss(
-            action_values(models.critic, part, models.precision),
-            old.values[place],
-            credit.returns[place],
-            part.acted,
-            cliprange_value=ppo.cliprange_value,
+        if in_loss:
+            kl = k3_per_token(log_probs, old.reference_log_probs[place], part.acted).sum()
+            loss = loss + kl_coef * kl
+        check_finite("policy's loss", loss)
+        (loss / tokens).backward()  # type: ignore[no-untyped-call]
+        add_up(
+            sums,
+            {name: float(value.detach()) for name, value in {"policy_loss": loss, **parts}.items()},
         )
-        loss = (policy_sum + ppo.vf_coef * value_sum) / tokens
-        _check_finite("loss", loss)
-        loss.backward()  # type: ignore[no-untyped-call]
-        parts = {
-            "policy_loss": policy_sum,
-            "value_loss": value_sum,
-            "value_clipped": value_sums["clipped"],
-            **policy_sums,
-        }
-        for name, value in parts.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach())
     return sums
-
-
-def clip_gradients(models: Models, limit: float) -> None:
-    """Scale long gradients down: policy and critic each by itself.
-
-    One common norm would let a critic that is far off shrink the policy's steps.
-    """
-    for module in (models.policy, models.critic):
-        norm = torch.nn.utils.clip_grad_norm_(
-            [p for p in module.parameters() if p.requires_grad], limit
-        )
-        _check_finite("gradient norm", norm)
-
-
-def _averages(totals: dict[str, float]) -> dict[str, float]:
-    mean = {name: value / totals["tokens"] for name, value in totals.items()}
-    return {
-        metrics.LOSS_POLICY_AVG: mean["policy_loss"],
-        metrics.LOSS_VALUE_AVG: mean["value_loss"],
-        metrics.POLICY_APPROXKL_AVG: mean["approxkl"],
-        metrics.POLICY_CLIPFRAC_AVG: mean["clipped"],
-        metrics.VAL_CLIPFRAC_AVG: mean["value_clipped"],
-        metrics.VAL_RATIO: 1.0 + mean["ratio_excess"],
-        metrics.VAL_RATIO_VAR: mean["ratio_excess_squared"] - mean["ratio_excess"] ** 2,
-    }
-
-
-def _check_finite(name: str, tensor: Tensor) -> None:
-    if not bool(torch.isfinite(tensor).all()):
-        raise TrainingDivergedError(
-            f"The {name} became NaN or infinite, so training stopped before a step was taken with "
-            "them; the last checkpoint is good. Lower learning_rate or raise kl_coef and resume, "
-            "or look at the reward model's scores."
-        )

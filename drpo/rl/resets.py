@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from drpo.errors import DataError
-from drpo.modeling.seeding import generator_for
+from drpo.modeling.seeding import again, generator_for
 from drpo.modeling.tokenization import TokenizedPair
 
 
@@ -42,12 +42,12 @@ class Start:
         return self.pair.prompt + self.given
 
 
-def draw(episodes: int, seed: int, step: int) -> Float[Tensor, "episodes draws"]:
+def draw(episodes: int, seed: int, step: int, attempt: int = 0) -> Float[Tensor, "episodes draws"]:
     """Draw three uniform numbers an episode: reset or not, which answer, how deep.
 
     All three are always drawn, so turning the reset probability changes only where episodes start.
     """
-    generator = generator_for(seed, step, "starts")
+    generator = generator_for(seed, step, again("starts", attempt))
     return torch.rand(episodes, 3, generator=generator, dtype=torch.float64)
 
 
@@ -101,10 +101,11 @@ def _start_in(pair: TokenizedPair, depth: float, min_prefix: int) -> Start:
     return Start(pair, reset=True, prefix=min_prefix + int(depth * (length - min_prefix)))
 
 
-def batch_rows(rows: int, episodes: int, seed: int, step: int) -> list[int]:
+def batch_rows(rows: int, episodes: int, seed: int, step: int, attempt: int = 0) -> list[int]:
     """Return the rows of update `step`: each pass over the data is a fresh shuffle.
 
-    It depends on the step alone, so a resumed run continues in the same place of the same shuffle.
+    It depends on its arguments alone, so a resumed run continues in the same place of the same
+    shuffle. Rows drawn again (`attempt` above 0) come from a shuffle of their own.
     """
     if rows < 1:
         raise DataError("There are no pairs to train on; expected at least one.")
@@ -112,7 +113,7 @@ def batch_rows(rows: int, episodes: int, seed: int, step: int) -> list[int]:
     position = step * episodes
     while len(chosen) < episodes:
         lap, offset = divmod(position + len(chosen), rows)
-        order = torch.randperm(rows, generator=generator_for(seed, lap, "shuffle"))
+        order = torch.randperm(rows, generator=generator_for(seed, lap, again("shuffle", attempt)))
         chosen += order[offset : offset + episodes - len(chosen)].tolist()
     return chosen
 

@@ -12,23 +12,23 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from drpo import metrics
 from drpo.config.methods import live_settings
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.modeling.models import Models
-from drpo.modeling.seeding import generator_for
 from drpo.rl import checkpoint
-from drpo.rl.batches import Episodes, gold_of, prepare_episodes, sampling_of
+from drpo.rl.batches import Episodes, gold_of, prepare_episodes
 from drpo.rl.checkpoint import TrainState
+from drpo.rl.credit import assign_credit
+from drpo.rl.critic_updates import critic_minibatches, learn_critic, prepare_critic
+from drpo.rl.experience import collect
 from drpo.rl.heldout import HeldOut
 from drpo.rl.metrics import Clock, Update, metrics_of, samples_of
-from drpo.rl.ppo import assign_credit, learn, old_policy_stats, split_minibatches
-from drpo.rl.rewards import penalise_unfinished
-from drpo.rl.rollout import finish
-from drpo.rl.schedules import ScheduledValue, learning_rate
+from drpo.rl.minibatches import split_minibatches
+from drpo.rl.optimizer import set_step_size
+from drpo.rl.ppo import learn, old_policy_stats
+from drpo.rl.schedules import ScheduledValue
 from drpo.types import Control, Observer
 
 _POLL_SECONDS = 0.5
@@ -100,52 +100,35 @@ def _one_update(
     clock = Clock()
     kl_coef = state.kl.at(step, config.ppo.updates)
     reset_prob = state.reset.at(step, config.ppo.updates)
-    lr = learning_rate(config, step)
-
-    # 1. Start at the prompt, or part-way through an offline answer.
-    starts = episodes.starts(step, reset_prob)
-    clock.lap(metrics.TIMING_S_STARTS)
-
-    # 2. Act. `acted` is True only on tokens the policy chose.
-    sampling = sampling_of(models, config, config.sampling.temperature)
-    noise = torch.rand(
-        len(starts),
-        sampling.length,
-        dtype=torch.float64,
-        generator=generator_for(config.run.seed, step, "sampling"),
-    )
-    rollout = finish(
-        models.policy,
-        [s.context for s in starts],
-        [s.prefix for s in starts],
-        sampling,
-        noise,
-        precision=models.precision,
-    )
+    lr = set_step_size(state.optimizer, config, step)
     weights = models.weights_hash()
-    clock.lap(metrics.TIMING_S_ROLLOUT)
 
-    # 3. Score whole answers, prefix included; measure KL where the policy acted.
-    completions = episodes.completions(starts, rollout)
-    scores = models.reward.score(completions).to(models.precision.device)
-    scores = penalise_unfinished(scores, rollout.finished, config.sampling.missing_eos_penalty)
-    epochs = split_minibatches(rollout, config, step)
+    # 1. Start at the prompt or part-way through an offline answer, act, and score whole answers.
+    drawn = collect(models, episodes, config, step, reset_prob, clock)
+    rollout, living = drawn.rollout, drawn.living(config)
+
+    # 2. Measure KL, and what the critic foresees, where the policy acted.
+    epochs = split_minibatches(rollout, config, step, living)
     old = old_policy_stats(models, rollout, epochs, config)
+    credit = assign_credit(drawn.scores, old, rollout.acted, config, kl_coef)
     clock.lap(metrics.TIMING_S_SCORING)
 
-    # 4. Assign credit, and learn.
-    credit = assign_credit(scores, old, rollout, config, kl_coef)
-    for group in state.optimizer.param_groups:
-        group["lr"] = lr
-    learned = learn(models, state.optimizer, rollout, old, credit, epochs, config)
+    # 3. Assign credit: against the critic, or against the other episodes of the group.
+    if models.critic is not None:
+        old = prepare_critic(models, state.optimizer, rollout, old, credit, config, step)
+        credit = assign_credit(drawn.scores, old, rollout.acted, config, kl_coef)
+        clock.lap(metrics.TIMING_S_LEARNING)
+
+    # 4. Learn: first the policy, then the critic.
+    learned = learn(models, state.optimizer, rollout, old, credit, epochs, config, kl_coef)
+    if models.critic is not None:
+        cuts = critic_minibatches(rollout, config, step, living)
+        learned |= learn_critic(models, state.optimizer, rollout, old, credit, cuts, config)
     clock.lap(metrics.TIMING_S_LEARNING)
 
     return Update(
-        starts=starts,
-        completions=completions,
-        rollout=rollout,
-        scores=scores.cpu(),
-        gold=gold_of(models.gold, completions),
+        drawn=drawn,
+        gold=gold_of(models.gold, drawn.completions),
         old=old,
         credit=credit,
         learned=learned,

@@ -103,7 +103,8 @@ def _critic_of(
     config: RunConfig, policy: ModelCard | None, reward_model: ModelCard | None
 ) -> ModelCard | None:
     """The model that the critic is made from, where it is another one than the policy."""
-    if config.ppo.critic_init != "reward_model" or config.run.method == "rm":
+    wanted = config.ppo.advantage == "gae" and config.critic.critic_init == "reward_model"
+    if not wanted or config.run.method == "rm":
         return None
     if config.models.reward_model is None and config.models.reward_source == "gold":
         raise ConfigError(

@@ -1,0 +1,70 @@
+"""How the episodes of an update are cut for learning: passes, minibatches, micro-batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from drpo.config.run_config import RunConfig
+from drpo.modeling.seeding import generator_for
+from drpo.rl.finite import check_finite
+from drpo.rl.rollout import Rollout, by_length
+
+Epochs = list[list[list[list[int]]]]
+"""Rows by PPO epoch, minibatch and micro-batch."""
+
+
+def split_minibatches(
+    rollout: Rollout,
+    config: RunConfig,
+    step: int,
+    rows: Sequence[int] | None = None,
+    parts: int | None = None,
+) -> Epochs:
+    """Split episodes into minibatches for every PPO epoch, and those into micro-batches.
+
+    The first epoch's micro-batches also serve for `old_policy_stats`: the same rectangle goes
+    through the same arithmetic twice, so the first ratio is exactly 1.
+
+    Args:
+        rollout: All episodes of the update.
+        config: The run.
+        step: The update, for the draw of the order.
+        rows: Episodes to learn from; None means all.
+        parts: Minibatches of a pass; None means the policy's.
+    """
+    chosen = torch.arange(len(rollout.tokens)) if rows is None else torch.tensor(rows)
+    generator = generator_for(config.run.seed, step, "minibatches")
+    size = math.ceil(len(chosen) / (parts or config.ppo.num_mini_batches))
+    epochs: Epochs = []
+    for _ in range(config.ppo.num_ppo_epochs):
+        order = chosen[torch.randperm(len(chosen), generator=generator)].tolist()
+        epochs.append(
+            [
+                list(by_length(rollout, order[begin : begin + size], config.ppo.micro_batch_size))
+                for begin in range(0, len(order), size)
+            ]
+        )
+    return epochs
+
+
+def tokens_of(rollout: Rollout, minibatch: Sequence[list[int]]) -> int:
+    """Return how many chosen tokens a minibatch holds."""
+    return int(rollout.acted[[row for rows in minibatch for row in rows]].sum())
+
+
+def add_up(sums: dict[str, float], parts: Mapping[str, float]) -> None:
+    """Add some sums to those that stand under the same names."""
+    for name, value in parts.items():
+        sums[name] = sums.get(name, 0.0) + value
+
+
+def clip_gradients(name: str, network: nn.Module, limit: float) -> None:
+    """Scale a network's gradient down where it is longer than the limit."""
+    norm = torch.nn.utils.clip_grad_norm_(
+        [p for p in network.parameters() if p.requires_grad], limit
+    )
+    check_finite(f"{name}'s gradient", norm)

@@ -1,0 +1,63 @@
+"""Adam over policy and critic: step sizes, and its moments as a checkpoint keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from drpo.config.run_config import RunConfig
+from drpo.modeling.models import Models
+from drpo.rl.schedules import learning_rate
+
+CRITIC_PACE = 10.0
+"""Step size of the critic in steps of the policy, where nobody says otherwise."""
+
+
+def make_optimizer(models: Models, config: RunConfig) -> torch.optim.AdamW:
+    """Return Adam over policy and critic, each with a step size of its own (`set_step_size`)."""
+    trained = models.trained()
+    parts = [
+        [weight for name, weight in trained.items() if name.startswith(part)]
+        for part in ("policy.", "critic.")
+    ]
+    groups = [{"params": weights} for weights in parts if weights]
+    return torch.optim.AdamW(
+        groups, lr=config.ppo.learning_rate, eps=config.ppo.adam_eps, weight_decay=0.0
+    )
+
+
+def set_step_size(optimizer: torch.optim.Optimizer, config: RunConfig, step: int) -> float:
+    """Set the step sizes of update `step`: both fall alike. Returns the policy's."""
+    policy = learning_rate(config, step)
+    critic = config.critic.critic_learning_rate or CRITIC_PACE * config.ppo.learning_rate
+    sizes = (policy, policy * critic / config.ppo.learning_rate)
+    # Without a critic there is one group.
+    for group, size in zip(optimizer.param_groups, sizes, strict=False):
+        group["lr"] = size
+    return policy
+
+
+def optimizer_tensors(models: Models, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
+    """Return Adam's moments by weight and kind, on the processor."""
+    return {
+        f"{name}.{kind}": value.detach().cpu().contiguous()
+        for name, weight in models.trained().items()
+        for kind, value in optimizer.state.get(weight, {}).items()
+    }
+
+
+def load_moments(models: Models, optimizer: torch.optim.AdamW, saved: Mapping[str, Tensor]) -> None:
+    """Put moments back that `optimizer_tensors` returned."""
+    for name, weight in models.trained().items():
+        moments = {
+            kind: saved[f"{name}.{kind}"]
+            for kind in ("step", "exp_avg", "exp_avg_sq")
+            if f"{name}.{kind}" in saved
+        }
+        if moments:
+            optimizer.state[weight] = {
+                kind: value if kind == "step" else value.to(weight.device)
+                for kind, value in moments.items()
+            }
