@@ -50,7 +50,6 @@ class Args:
     missing_eos_penalty: float = -1.0  # score of an answer that did not end
     reset_prob: float = 0.5  # beta in the paper: the share of episodes that are reset
     kl_coef: float = 0.2  # lambda in the paper: score units per nat
-    kl_estimator: str = "k1"  # or k3
     learning_rate: float = 2e-4  # falls in a line to 0
     adam_eps: float = 1e-5
     max_grad_norm: float = 1.0
@@ -58,7 +57,6 @@ class Args:
     num_mini_batches: int = 1
     cliprange: float = 0.2
     cliprange_value: float = 0.2
-    vf_coef: float = 0.1
     gamma: float = 1.0
     lam: float = 0.95
 
@@ -178,10 +176,9 @@ def score(judge: nn.Module, starts: list[Start], written: list[list[int]], eos: 
     return torch.where(counted, by_token, 0.0).sum(1)
 
 
-def kl_per_token(log_p: Tensor, log_q: Tensor, acted: Tensor, args: Args) -> Tensor:
-    """Estimate KL(policy || start policy), nats. Source: J. Schulman, "Approximating KL", 2020."""
-    ratio = torch.where(acted, log_p - log_q, 0.0)
-    return ratio if args.kl_estimator == "k1" else torch.expm1(-ratio) + ratio
+def kl_per_token(log_p: Tensor, log_q: Tensor, acted: Tensor) -> Tensor:
+    """Estimate KL(policy || start policy), nats, by k1: J. Schulman, "Approximating KL", 2020."""
+    return torch.where(acted, log_p - log_q, 0.0)
 
 
 def gae(rewards: Tensor, values: Tensor, acted: Tensor, args: Args) -> tuple[Tensor, Tensor]:
@@ -216,7 +213,7 @@ def value_loss(new: Tensor, old: Tensor, returns: Tensor, acted: Tensor, args: A
     """Half the critic's squared error, its move clipped as in the PPO authors' code; a mean."""
     near = old + (new - old).clamp(-args.cliprange_value, args.cliprange_value)
     worse = torch.maximum((new - returns) ** 2, (near - returns) ** 2)
-    return args.vf_coef * (0.5 * torch.where(acted, worse, 0.0).sum()) / acted.sum()
+    return 0.5 * torch.where(acted, worse, 0.0).sum() / acted.sum()
 
 
 def descend(loss: Tensor, module: nn.Module, optimizer: torch.optim.Optimizer, args: Args) -> None:
@@ -262,7 +259,7 @@ def train(args: Args) -> nn.Module:
             values = torch.where(acted, critic(tokens, real, time), 0.0)
 
         # 4. Credit: each chosen token pays for its KL, the last one earns the score (equation 1).
-        kl = kl_per_token(old, before, acted, args)
+        kl = kl_per_token(old, before, acted)
         rewards = -args.kl_coef * kl
         rewards[torch.arange(len(starts)), acted.sum(1) - 1] += scores
         advantages, returns = gae(rewards, values, acted, args)

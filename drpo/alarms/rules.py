@@ -24,7 +24,7 @@ from drpo.config.settings import AlarmSettings
 
 IN_A_ROW = 3
 """Updates that a per-update figure must stay over its limit."""
-CRITIC_IN_A_ROW = 5
+CRITIC_IN_A_ROW = 10
 CRITIC_WARM_UP = 10
 """A fresh critic explains nothing; only later does that mean something."""
 TREND = 8
@@ -180,7 +180,7 @@ def clip_fraction(history: History, limits: AlarmSettings) -> Finding | None:
 
 
 def value_error(history: History, limits: AlarmSettings) -> Finding | None:
-    """The critic explains less than a constant would, long after it was fresh."""
+    """The critic explains next to nothing, long after it was fresh."""
     name = metrics.VAL_EXPLAINED_VARIANCE
     values = history.recent(name, CRITIC_IN_A_ROW)
     if not values or history.last_step(name) < CRITIC_WARM_UP:

@@ -367,7 +367,7 @@ class AlarmSettings(Group):
     alarm_unfinished: float = setting(0.5, "Share of answers cut at the length limit.", gt=0, le=1)
     alarm_clipfrac: float = setting(0.4, "Share of tokens outside the clip range.", gt=0, le=1)
     alarm_value_error: float = setting(
-        -0.5, "Explained variance of the critic below this, several updates in a row."
+        0.02, "Explained variance of the critic below this, several updates in a row."
     )
     alarm_rm_accuracy: float = setting(
         0.6, "Held-out accuracy below which the reward model is too weak to trust.", gt=0.5, lt=1

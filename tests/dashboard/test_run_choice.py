@@ -72,7 +72,7 @@ def test_settings_of_a_link_that_contradict_each_other_are_kept_and_said():
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("leaf", "text"),
-    [("kl_coef", "101"), ("updates", "many"), ("reset_source", "elsewhere"), ("vf_coef", "NaN")],
+    [("kl_coef", "101"), ("updates", "many"), ("reset_source", "elsewhere"), ("adam_eps", "NaN")],
 )
 def test_a_setting_of_a_link_that_its_field_does_not_take_is_left_out_alone(leaf, text):
     app = visit(

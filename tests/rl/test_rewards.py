@@ -35,8 +35,17 @@ def test_a_row_without_a_chosen_token_is_refused_by_number():
 
 def test_only_unfinished_answers_are_penalised():
     scores, finished = torch.tensor([1.0, 2.0]), torch.tensor([True, False])
-    assert penalise_unfinished(scores, finished, -1.0).tolist() == [1.0, -1.0]
+    assert penalise_unfinished(scores, finished, 1.5).tolist() == [1.0, 0.5]
+    assert penalise_unfinished(scores, finished, -1.0, replace=True).tolist() == [1.0, -1.0]
     assert penalise_unfinished(scores, finished, None).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("mean", [-6.0, 0.0, 6.0])
+def test_never_ending_never_pays_whatever_the_reward_model_averages(mean):
+    """Replaced by -1, an answer of a reward model that averages -6 would gain 5 by not ending."""
+    scores, finished = torch.full((2,), mean), torch.tensor([True, False])
+    ended, cut = penalise_unfinished(scores, finished, 1.0).tolist()
+    assert cut == ended - 1.0
 
 
 def test_whitening_sees_chosen_tokens_only():

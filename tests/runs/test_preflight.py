@@ -311,7 +311,7 @@ def test_the_plan_names_the_stages(configure):
 @pytest.mark.parametrize("name", presets.names())
 def test_presets_are_the_papers_figures(name):
     config = RunConfig.of(**presets.settings(name))
-    assert (config.kl.kl_coef, config.ppo.vf_coef, config.ppo.lam) == (0.05, 0.1, 0.95)
+    assert (config.kl.kl_coef, config.critic.critic_lam, config.ppo.lam) == (0.05, 0.95, 0.95)
     assert (config.models.lora_rank, config.models.lora_alpha) == (1024, 2048)
     assert (config.ppo.episodes_per_update, config.ppo.num_ppo_epochs) == (512, 4)
     assert (config.ppo.learning_rate, config.ppo.adam_eps) == (3e-6, 1e-5)
