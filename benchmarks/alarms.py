@@ -50,7 +50,13 @@ PROVOKED = {
         ("identical_answers", "entropy_collapse"),
     ),
     "critic that does not learn": (
-        {"critic_learning_rate": 1e-12, "critic_warmup_steps": 0, "critic_init": "reward_model", "updates": 15, "eval_every": 15},
+        {
+            "critic_learning_rate": 1e-12,
+            "critic_warmup_steps": 0,
+            "critic_init": "reward_model",
+            "updates": 15,
+            "eval_every": 15,
+        },
         ("value_error",),
     ),
     "untaught policy, huge steps": (

@@ -25,7 +25,7 @@ from drpo.config.settings import AlarmSettings
 IN_A_ROW = 3
 """Updates that a per-update figure must stay over its limit."""
 CRITIC_IN_A_ROW = 10
-CRITIC_WARM_UP = 10
+CRITIC_WARM_UP = 20
 """A fresh critic explains nothing; only later does that mean something."""
 TREND = 8
 """Updates over which KL's slope is taken."""

@@ -11,7 +11,7 @@ RETIRED: Mapping[str, str] = {
     "judge": "name a chat judge where runs are evaluated: `drpo eval RUN --judge URL`.",
     "judge_model": "name its model where runs are evaluated: `drpo eval RUN --judge-model NAME`.",
     "vf_coef": "policy and critic are networks of their own and Adam cancels any weight between "
-    "them; the critic has its own step size, critic_learning_rate.",
+    "them; give the critic its own step size: `drpo train --critic-learning-rate RATE`.",
 }
 """Settings that are no more, each with a sentence on what holds instead. Runs, sweeps and pilots
 stored with them open as ever; whoever gives one anew is told the sentence."""

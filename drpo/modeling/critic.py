@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 from drpo.errors import ConfigError
 from drpo.modeling.forward_pass import call_backbone
-from drpo.modeling.model_loading import one_at_a_time
+from drpo.modeling.model_loading import load_causal, one_at_a_time
 from drpo.modeling.reward_model import load_reward_model
 
 
@@ -72,6 +72,16 @@ class Critic(nn.Module):
             self.head.bias.copy_(self.head.bias * ratio + (self.mean - mean) / spread)
         self.mean.fill_(mean)
         self.spread.fill_(spread)
+
+
+def critic_from_policy(folder: str | Path, dtype: torch.dtype) -> Critic:
+    """Start a critic from a policy's body, its head fresh.
+
+    Raises:
+        ModelError: The policy cannot be read.
+    """
+    model = load_causal(folder, dtype=dtype)
+    return Critic(model.base_model, model.config.get_text_config().hidden_size)
 
 
 @one_at_a_time

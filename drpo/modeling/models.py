@@ -26,7 +26,7 @@ from transformers.pytorch_utils import Conv1D
 from drpo.config.run_config import RunConfig
 from drpo.data.gold_reward import GoldScorer
 from drpo.errors import ConfigError, ModelError
-from drpo.modeling.critic import Critic, critic_from_reward
+from drpo.modeling.critic import Critic, critic_from_policy, critic_from_reward
 from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_files import FOREIGN_CRITIC
 from drpo.modeling.model_loading import context_length, load_causal, load_tokenizer, one_at_a_time
@@ -147,7 +147,12 @@ def load_models(
     learned = _learned(learned_from, vocabulary, precision, config)
     critic = None
     if config.ppo.advantage == "gae":
-        critic = _critic(start, learned_from, learned, trained_dtype, config)
+        if config.critic.critic_init == "reward_model":
+            if learned is not None and not learned.same_tokens:
+                raise ConfigError(FOREIGN_CRITIC)
+            critic = critic_from_reward(learned_from, trained_dtype)
+        else:
+            critic = critic_from_policy(start, trained_dtype)
     trained: nn.Module = base
     frozen: nn.Module | None = None
     if config.models.lora_rank:
@@ -185,22 +190,6 @@ def load_models(
         precision=precision,
         context=context_length(base),
     )
-
-
-def _critic(
-    start: str,
-    reward_model: str | Path | None,
-    learned: LearnedScorer | None,
-    dtype: torch.dtype,
-    config: RunConfig,
-) -> Critic:
-    """Start the critic from the reward model, or from the start policy's body."""
-    if config.critic.critic_init == "reward_model":
-        if learned is not None and not learned.same_tokens:
-            raise ConfigError(FOREIGN_CRITIC)
-        return critic_from_reward(reward_model, dtype)
-    model = load_causal(start, dtype=dtype)
-    return Critic(model.base_model, model.config.get_text_config().hidden_size)
 
 
 def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:

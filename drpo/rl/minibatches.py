@@ -38,7 +38,7 @@ def split_minibatches(
     """
     chosen = torch.arange(len(rollout.tokens)) if rows is None else torch.tensor(rows)
     generator = generator_for(config.run.seed, step, "minibatches")
-    size = math.ceil(len(chosen) / (parts or config.ppo.num_mini_batches))
+    size = max(1, math.ceil(len(chosen) / (parts or config.ppo.num_mini_batches)))
     epochs: Epochs = []
     for _ in range(config.ppo.num_ppo_epochs):
         order = chosen[torch.randperm(len(chosen), generator=generator)].tolist()

@@ -66,8 +66,8 @@ def idle_critic(policy, reward_folder, tmp_path_factory):
         critic_learning_rate=1e-12,
         critic_warmup_steps=0,
         critic_init="reward_model",
-        updates=15,
-        eval_every=15,
+        updates=22,
+        eval_every=22,
         episodes_per_update=16,
     )
 

@@ -283,6 +283,89 @@ def plain_ppo(models: Models, prompts, asked, updates):
     return policy
 
 
+def plain_rloo(models: Models, prompts, asked, updates, k):
+    """RLOO from the textbook: k answers a prompt, each held against the others' mean."""
+    policy, start = models.policy, models.frozen
+    adam = torch.optim.AdamW(policy.parameters(), lr=1.0, eps=1e-5, weight_decay=0.0)
+    for step in range(updates):
+        rows = batch_rows(len(prompts), 8 // k, asked.run.seed, step)
+        rows = [prompts[i] for i in rows for _ in range(k)]
+        draws = torch.rand(
+            8, 8, dtype=torch.float64, generator=generator_for(asked.run.seed, step, "sampling")
+        )
+        answers = [write(policy, row, draws[i]) for i, row in enumerate(rows)]
+        scores = torch.tensor([0.5 * sum(t % 2 == 0 for t in a) for a in answers])
+        scores = torch.where(torch.tensor([a[-1] == 1 for a in answers]), scores, scores - 1.0)
+        order = sorted(range(8), key=lambda i: (len(rows[i]) + len(answers[i]), i))
+        left, right = max(map(len, rows)), max(map(len, answers))
+        tokens = torch.zeros(8, left + right, dtype=torch.long)
+        mask = torch.zeros_like(tokens)
+        for line, i in enumerate(order):
+            whole = [*rows[i], *answers[i]]
+            tokens[line, left - len(rows[i]) :][: len(whole)] = torch.tensor(whole)
+            mask[line, left - len(rows[i]) :][: len(whole)] = 1
+        acted = mask[:, left:].bool()
+
+        def logs(model, tokens=tokens, mask=mask, left=left):
+            logits = model(
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+                use_cache=False,
+                logits_to_keep=tokens.shape[1] - left + 1,
+            ).logits[:, :-1]
+            picked = logits.gather(-1, tokens[:, left:, None])[..., 0]
+            return picked - logits.logsumexp(-1)
+
+        with torch.no_grad():
+            old = logs(policy)
+            rewards = torch.where(acted, -asked.kl.kl_coef * (old - logs(start)), 0.0)
+            for line, i in enumerate(order):
+                rewards[line, len(answers[i]) - 1] += scores[i]
+            totals = rewards.sum(1)[torch.tensor(order).argsort()].reshape(-1, k)
+            others = (totals.sum(1, keepdim=True) - totals) / (k - 1)
+            gains = (totals - others).flatten()[torch.tensor(order)]
+            gains = torch.where(acted, gains[:, None].expand_as(old), 0.0)
+        for group in adam.param_groups:
+            group["lr"] = asked.ppo.learning_rate * (1 - step / updates)
+        for _ in range(2):
+            adam.zero_grad()
+            ratio = torch.where(acted, logs(policy) - old, 0.0).exp()
+            worse = torch.maximum(-gains * ratio, -gains * ratio.clamp(1 - 0.2, 1 + 0.2))
+            (torch.where(acted, worse, 0.0).sum() / int(acted.sum())).backward()
+            torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+            adam.step()
+    return policy
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_without_resets_rloo_is_plain_rloo_bit_for_bit(k, byte_tokenizer, tmp_path):
+    asked = config(
+        advantage="rloo",
+        group_size=k,
+        reset_prob=0.0,
+        updates=3,
+        micro_batch_size=8,
+        num_ppo_epochs=2,
+        missing_eos_penalty=1.0,
+        missing_eos="subtract",
+    )
+    pairs = toy_pairs(10)
+    ours, theirs = replace(tiny_models(), critic=None), tiny_models()
+    for models in (ours, theirs):
+        with torch.no_grad():  # end tokens must be drawn now and then
+            models.policy.lm_head.weight[1] *= 4.0
+    train(ours, pairs, pairs, asked, RecordingObserver(), checkpoint_dir=tmp_path)
+    prompts = [byte_tokenizer(pair.prompt)["input_ids"] for pair in pairs]
+    plain = plain_rloo(theirs, prompts, asked, 3, k)
+    begun = tiny_model("llama").state_dict()
+    for (name, ours_now), theirs_now in zip(
+        ours.policy.state_dict().items(), plain.state_dict().values(), strict=True
+    ):
+        assert torch.equal(ours_now, theirs_now), name
+        assert not torch.equal(ours_now, begun[name]), name
+
+
 def write(policy, prompt, draws):
     """Sample one answer, one token at a time, everything recomputed."""
     tokens = list(prompt)

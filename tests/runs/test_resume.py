@@ -9,8 +9,17 @@ from drpo.system import control
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        {"advantage": "gae"},
+        {"advantage": "rloo", "group_size": 2, "zero_spread_groups": "resample"},
+        {"advantage": "grpo", "group_size": 4, "kl_placement": "loss"},
+    ],
+    ids=["gae", "rloo", "grpo"],
+)
 def test_a_killed_and_resumed_run_exports_the_straight_runs_bytes(
-    store, tmp_path, model_folder, reward_folder
+    estimator, store, tmp_path, model_folder, reward_folder
 ):
     made = small_config(
         tmp_path,
@@ -21,6 +30,7 @@ def test_a_killed_and_resumed_run_exports_the_straight_runs_bytes(
         checkpoint_every=5,
         reset_schedule="adaptive",
         kl_schedule="adaptive",
+        **estimator,
     )
     straight, broken = store.runs.create(made), store.runs.create(made)
     assert worker.execute(straight.id, store) == "finished"
