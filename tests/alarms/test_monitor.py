@@ -35,9 +35,9 @@ def hacked(policy, reward_folder, tmp_path_factory):
         tmp_path_factory.mktemp("hacked"),
         rule=lambda answer: answer.text.count("e"),
         kl_coef=0.0,
-        learning_rate=2e-3,
+        learning_rate=1e-3,
         missing_eos_penalty=None,
-        updates=16,
+        updates=20,
     )
 
 
@@ -82,8 +82,8 @@ def huge_steps(model_folder, reward_folder, tmp_path_factory):
         rule=lambda answer: len(answer.ids),
         learning_rate=3e-2,
         num_ppo_epochs=4,
-        updates=4,
-        eval_every=4,
+        updates=6,
+        eval_every=6,
         kl_coef=0.0,
         missing_eos_penalty=None,
         episodes_per_update=16,
