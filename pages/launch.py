@@ -1,4 +1,4 @@
-"""Launch: material, the two knobs, the settings, what it will cost, and the button."""
+"""Launch: data and models, the settings, what it will cost, and the button."""
 
 import streamlit as st
 

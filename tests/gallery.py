@@ -187,7 +187,7 @@ def told_run(
     upto: int = UPDATES,
     **settings: Any,
 ) -> str:
-    """A run with curves, answers to many prompts, episodes, a turned knob and checkpoints."""
+    """A run with curves, answers to many prompts, episodes, a changed setting and checkpoints."""
     run = screen_material.add_run(
         store, name, updates=UPDATES, upto=upto, seed=seed, gain=gain, hack=hack, **settings
     )

@@ -39,7 +39,7 @@ def add_run(
     hack=0.0,
     per_update=2.0,
 ):
-    """Write a run with `upto` updates of metrics, evaluations, episodes and a turned knob."""
+    """Write a run with `upto` updates of metrics, evaluations, episodes and a changed setting."""
     config = RunConfig.of(
         data="sample-tldr",
         policy="start-tldr",
@@ -84,7 +84,7 @@ def add_run(
             run.id,
             12,
             "setting",
-            "kl_coef turned from 0.2 to 0.3.",
+            "kl_coef changed from 0.2 to 0.3.",
             {"name": "kl_coef", "old": kl_coef, "new": kl_coef * 1.5, "live": True},
             "analyst",
         )

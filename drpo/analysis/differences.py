@@ -14,21 +14,21 @@ from drpo.i18n.format import number
 from drpo.store.schema import Run
 
 
-def turned(knobs: Iterable[Mapping[str, Any]]) -> str:
-    """What was turned in mid-run and when, in words; empty where nothing was.
+def changes_in_words(changes: Iterable[Mapping[str, Any]]) -> str:
+    """Which settings were changed in mid-run and when, in words; empty where nothing was.
 
     Args:
-        knobs: As `Feed.knobs` or the store's `events.setting_changes` list them.
+        changes: As `Feed.setting_changes` or the store's `events.setting_changes` list them.
     """
     return "; ".join(
         t(
             "compare.turned_at",
-            name=knob["name"],
-            old=number(knob["old"]),
-            new=number(knob["new"]),
-            step=knob["step"],
+            name=change["name"],
+            old=number(change["old"]),
+            new=number(change["new"]),
+            step=change["step"],
         )
-        for knob in knobs
+        for change in changes
     )
 
 
@@ -37,7 +37,7 @@ def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed]) -> pd.DataF
 
     Args:
         runs: The runs.
-        feeds: Their feeds, for a last row that says what was turned in mid-run.
+        feeds: Their feeds, for a last row that says what was changed in mid-run.
     """
     runs = list(runs)
     flat = {run.id: RunConfig.from_nested(run.config).flat() for run in runs}
@@ -52,7 +52,7 @@ def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed]) -> pd.DataF
         {run_id: [str(flat[run_id][name]) for name in differing] for run_id in ids},
         index=pd.Index(differing, name="setting"),
     )
-    by_hand = [turned(feed.knobs) or "–" for feed in feeds]
+    by_hand = [changes_in_words(feed.setting_changes) or "–" for feed in feeds]
     if len(set(by_hand)) > 1:
         table.loc[t("compare.turned")] = by_hand
     return table

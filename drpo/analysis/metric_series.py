@@ -98,8 +98,8 @@ class Feed:
         return self.get(name).last
 
     @property
-    def knobs(self) -> list[dict[str, Any]]:
-        """What was turned in mid-run, in order."""
+    def setting_changes(self) -> list[dict[str, Any]]:
+        """The settings that were changed in mid-run, in order."""
         return [
             {**event.payload, "step": event.step}
             for event in self.events

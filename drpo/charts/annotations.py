@@ -1,4 +1,4 @@
-"""Marks on a chart: what was turned, decided or raised at a step, as a thin line with its label."""
+"""Marks on a chart: what was changed, decided or raised at a step, as a labelled thin line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHORT_NAME = 12
 LINE = 80
 """Letters of a line under the pointer; the list of events has the rest."""
 TOLD = 6
-"""Things told under one pointer; a knob may be turned a hundred times."""
+"""Things described under one pointer; a setting may be changed a hundred times."""
 MEANINGS = {
     "setting": "ink",
     "alarm": "alarm",
@@ -37,7 +37,7 @@ MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A control that was turned, or something else that happened, at a step."""
+    """A setting that was changed, or something else that happened, at a step."""
 
     step: int
     label: str

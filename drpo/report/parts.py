@@ -167,7 +167,7 @@ def _last_part(path: str) -> str:
 
 
 def settings(run: Run, events: Iterable[EventRow]) -> list[Block]:
-    """What was set, what was turned in mid-run, and everything at its default, folded."""
+    """What was set, what was changed in mid-run, and everything at its default, folded."""
     config = RunConfig.from_nested(run.config)
     declared = leaves()
     changed: list[list[str]] = []

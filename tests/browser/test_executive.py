@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def run(server):
-    """A finished run with curves, answers, episodes and a turned knob."""
+    """A finished run with curves, answers, episodes and a changed setting."""
     return screen_material.add_run(server.store, "for the board", updates=20)
 
 

@@ -75,7 +75,7 @@ def test_the_start_policy_is_a_dashed_grey_line_at_the_first_evaluation():
     assert level["line"]["color"] == "@start"
 
 
-def test_a_turned_knob_becomes_a_labelled_line():
+def test_a_changed_setting_becomes_a_labelled_line():
     event = EventRow(
         run_id="r",
         step=12,

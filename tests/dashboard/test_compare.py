@@ -166,7 +166,7 @@ def turn(store, run, step=6, new=0.9):
     store.events.add(run.id, step, "setting", f"kl_coef 0.2 -> {new}", told, "ann")
 
 
-def test_a_run_with_a_turned_knob_stays_out_of_its_seed_group_and_says_so(store):
+def test_a_run_with_a_changed_setting_stays_out_of_its_seed_group_and_says_so(store):
     runs = [add(store, f"same, seed {seed}", seed=seed) for seed in range(3)]
     turn(store, runs[1])
     lines = compared(runs, feeds_of(store, runs), by_seed=True)

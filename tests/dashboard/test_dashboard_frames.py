@@ -91,7 +91,7 @@ def test_the_table_of_runs_gives_gains_over_the_start_policy(store):
     ("method", "reset_prob", "kl_coef"),
     [("drpo", 0.5, 0.2), ("ppo", 0.0, 0.2), ("dpo", None, None), ("best_of_n", None, None)],
 )
-def test_the_table_of_runs_gives_a_knob_only_where_it_does_something(
+def test_the_table_of_runs_gives_a_live_setting_only_where_it_does_something(
     store, method, reset_prob, kl_coef
 ):
     run = screen_material.add_run(store, "one", updates=2)

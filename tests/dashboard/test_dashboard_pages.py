@@ -56,7 +56,7 @@ def test_stop_asks_the_live_run_to_save_and_stop(store):
     assert [command.kind for command in store.commands.pending(run.id)] == ["stop"]
 
 
-def test_turning_a_knob_sends_the_new_value_with_the_name_of_who_turned_it(store):
+def test_changing_a_setting_sends_the_new_value_with_the_name_of_who_changed_it(store):
     run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
     app = visit("live", run=run.id)
     app.slider(key=f"reset_prob_{run.id}").set_value(0.25)
@@ -71,7 +71,7 @@ def asked_of(store, run):
     return [command.payload for command in store.commands.pending(run.id)]
 
 
-def test_apply_asks_only_for_the_knob_that_was_moved_and_only_once(store):
+def test_apply_asks_only_for_the_setting_that_was_moved_and_only_once(store):
     run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
     app = visit("live", run=run.id)
     app.button(key=f"apply_{run.id}").click().run()
@@ -83,7 +83,7 @@ def test_apply_asks_only_for_the_knob_that_was_moved_and_only_once(store):
     assert asked_of(store, run) == [{"kl_coef": 0.5}]
 
 
-def test_an_untouched_slider_follows_its_knob_and_a_moved_one_stays(store):
+def test_an_untouched_slider_follows_its_setting_and_a_moved_one_stays(store):
     run = screen_material.add_run(store, "mine", updates=10, upto=5, status="running")
     app = visit("live", run=run.id)
     app.slider(key=f"reset_prob_{run.id}").set_value(0.25).run()
@@ -96,7 +96,7 @@ def test_an_untouched_slider_follows_its_knob_and_a_moved_one_stays(store):
     assert asked_of(store, run) == [{"reset_prob": 0.25}]
 
 
-def test_another_run_on_the_same_screen_shows_its_own_knobs(store):
+def test_another_run_on_the_same_screen_shows_its_own_settings(store):
     left, right = (
         screen_material.add_run(store, str(kl), updates=10, upto=5, status="running", kl_coef=kl)
         for kl in (0.2, 0.5)

@@ -80,7 +80,7 @@ def test_a_stopped_run_of_a_method_without_updates_does_not_look_half_done(store
 
 
 @pytest.mark.parametrize(
-    ("method", "knobs", "end"),
+    ("method", "settings", "end"),
     [
         ("drpo", "kl_coef 0.20 · reset_prob 0.50", 30),
         ("ppo", "kl_coef 0.20", 30),
@@ -88,9 +88,9 @@ def test_a_stopped_run_of_a_method_without_updates_does_not_look_half_done(store
         ("sft", "", 1),
     ],
 )
-def test_a_line_and_its_charts_tell_only_what_the_method_has(store, method, knobs, end):
+def test_a_line_and_its_charts_tell_only_what_the_method_has(store, method, settings, end):
     run = made_by(store, method, status="finished")
-    assert run_status.knobs_now(run, Quiet()) == knobs
+    assert run_status.live_settings_now(run, Quiet()) == settings
     assert axis_end(run) == end
 
 

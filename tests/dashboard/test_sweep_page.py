@@ -167,7 +167,7 @@ def turn(store, run_id):
     store.events.add(run_id, 12, "setting", "kl_coef 0.2 -> 0.4", told, "ann")
 
 
-def test_a_cell_says_that_a_knob_was_turned_in_one_of_its_runs(store):
+def test_a_cell_says_that_a_setting_was_changed_in_one_of_its_runs(store):
     board = run_through(store, started(store), result)
     cell = board.cells[-1]
     turn(store, cell.runs[1].id)
@@ -185,7 +185,7 @@ def test_a_cell_says_that_a_knob_was_turned_in_one_of_its_runs(store):
     assert [(note["x"], note["y"]) for note in marked] == [(1, 1)]
 
 
-def test_a_knob_of_a_run_that_goes_on_is_told_at_the_next_look(store):
+def test_a_change_in_a_run_that_goes_on_is_shown_at_the_next_look(store):
     sweep_id = started(store, together=4, seeds=(0,))
     [first, *_] = advance(store, sweep_id).runs
     store.runs.change(first.id, status="running")

@@ -36,7 +36,7 @@ def store(home):
 
 @pytest.fixture
 def run(store):
-    """A run with everything in it: a turned knob, an alarm, a reset episode, a gold score."""
+    """A run with everything in it: a changed setting, an alarm, a reset episode, a gold score."""
     made = add_run(
         store,
         f"first {HOSTILE}",

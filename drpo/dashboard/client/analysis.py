@@ -1,7 +1,7 @@
 """What runs came to: verdicts, comparisons, intervals, and the combination lock of the theory."""
 
 from drpo.analysis import verdict_words
-from drpo.analysis.differences import settings_that_differ, turned
+from drpo.analysis.differences import changes_in_words, settings_that_differ
 from drpo.analysis.head_to_head import JUDGES, METRIC, Call, Change, Comparison
 from drpo.analysis.key_figures import KeyFigure, key_figures, risk_lines
 from drpo.analysis.lock_demo import Lock, learn_lock
@@ -27,6 +27,7 @@ __all__ = [
     "Series",
     "Verdict",
     "axis_end",
+    "changes_in_words",
     "head_to_head",
     "key_figures",
     "learn_lock",
@@ -34,7 +35,6 @@ __all__ = [
     "paired_difference",
     "risk_lines",
     "settings_that_differ",
-    "turned",
     "updates_of",
     "verdict_of",
     "verdict_words",

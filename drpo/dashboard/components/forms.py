@@ -45,7 +45,7 @@ def unit_of(leaf: str) -> str:
     return t(f"units.{unit.replace(' ', '_')}") if unit else ""
 
 
-def knob(leaf: str, value: float, *, key: str, lowest: float | None = None) -> float:
+def slider(leaf: str, value: float, *, key: str, lowest: float | None = None) -> float:
     """A slider for a number: logarithmic where its declaration says so, else over its range.
 
     Args:

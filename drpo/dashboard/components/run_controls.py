@@ -1,4 +1,4 @@
-"""What a person can ask of a run on the screen: stop, pause, go on, turn a knob."""
+"""What a person can ask of a run on the screen: stop, pause, go on, change a setting."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from drpo.i18n import t
 from drpo.i18n.format import number
 
 METRICS = {"kl_coef": metrics.OBJECTIVE_KL_COEF, "reset_prob": metrics.RESET_PROB}
-"""What tells a knob's value in the last update."""
+"""The metric that holds a setting's value in the last update."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stands:
-    """What a knob's slider was last set to."""
+    """What a setting's slider was last set to."""
 
     measured: float
-    """The knob's value in the last update seen."""
+    """The setting's value in the last update seen."""
     shown: float
     """Where the slider was put; what was asked for, once it was."""
 
 
 def visitor() -> str:
-    """Who turns the knobs: the signed-in person, else whoever sits at this screen."""
+    """Who changes the settings: the signed-in person, else whoever sits at this screen."""
     return str(st.user.get("email") or t("live.someone", lang="en"))
 
 
@@ -42,7 +42,7 @@ def controls(run: Run, source: Source, *, key: str) -> None:
 
     Args:
         run: The run.
-        source: Its metrics, for the knobs' present values.
+        source: Its metrics, for the settings' present values.
         key: What sets these buttons apart from those of another run on the same screen.
     """
     with st.container(horizontal=True, gap="small", key=f"controls_{key}", width="content"):
@@ -53,8 +53,10 @@ def controls(run: Run, source: Source, *, key: str) -> None:
         if run.status in ("queued", "running", "paused"):
             _button("stop", "stop", key, run, client.runs.stop)
         if run.status in ("running", "paused") and client.runs.live_settings(run):
-            with st.popover(t("live.knobs"), icon=":material/tune:", key=f"knobs_{key}"):
-                _knobs(run, source, key)
+            with st.popover(
+                t("live.live_settings"), icon=":material/tune:", key=f"live_settings_{key}"
+            ):
+                _live_settings(run, source, key)
         if run.status in client.runs.RESUMABLE and has_checkpoint(run):
             _button("resume", "resume", key, run, client.runs.resume)
     for said in st.session_state.pop(f"said_{key}", []):
@@ -85,8 +87,8 @@ def _ask(key: str, run_id: str, order: Callable[[str, str], object]) -> None:
         st.session_state[f"said_{key}"] = [error]
 
 
-def _knobs(run: Run, source: Source, key: str) -> None:
-    st.caption(t("live.knobs_help"))
+def _live_settings(run: Run, source: Source, key: str) -> None:
+    st.caption(t("live.live_settings_help"))
     settings = RunConfig.from_nested(run.config).flat()
     names = client.runs.live_settings(run)
     for name in names:
@@ -98,14 +100,14 @@ def _knobs(run: Run, source: Source, key: str) -> None:
 
 
 def _slider(name: str, now: float, *, key: str) -> None:
-    """A knob that stands at the value in effect until somebody moves it.
+    """A slider that stands at the value in effect until somebody moves it.
 
-    A slider with a key keeps its value whatever becomes of the knob: while a schedule moves it,
-    when somebody else turns it. So an untouched one is moved along, and Apply asks only for what
+    A slider with a key keeps its value whatever becomes of the setting: while a schedule moves it,
+    when somebody else changes it. So an untouched one is moved along, and Apply asks only for what
     was moved.
 
     Args:
-        name: The knob.
+        name: The setting.
         now: Its value in the last update.
         key: The slider's key.
     """
@@ -115,7 +117,7 @@ def _slider(name: str, now: float, *, key: str) -> None:
         if drawn and not _is_moved(key):
             st.session_state[key] = now
         st.session_state[_beside(key)] = _Stands(measured=now, shown=now)
-    forms.knob(name, now, key=key)
+    forms.slider(name, now, key=key)
 
 
 def _is_moved(key: str) -> bool:
@@ -128,7 +130,7 @@ def _beside(key: str) -> str:
 
 
 def _turn(run_id: str, keys: Mapping[str, str]) -> None:
-    """Ask the run for the knobs whose sliders, by knob, were moved."""
+    """Ask the run for the values of those sliders, by setting, that were moved."""
     moved = {name: float(st.session_state[key]) for name, key in keys.items() if _is_moved(key)}
     if not moved:
         st.toast(t("live.not_moved"), icon=":material/tune:")

@@ -112,9 +112,9 @@ def status_line(run: Run, source: Source) -> None:
         parts.append(html.escape(t("live.left", time=duration(status.seconds_left))))
     elif not is_live(run) and run.summary.get("wall_seconds"):
         parts.append(html.escape(t("live.took", time=duration(run.summary["wall_seconds"]))))
-    knobs = knobs_now(run, source)
-    if knobs:
-        parts.append(f'<span class="drpo-aside">{html.escape(knobs)}</span>')
+    values = live_settings_now(run, source)
+    if values:
+        parts.append(f'<span class="drpo-aside">{html.escape(values)}</span>')
     share = status.share
     row = "display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;align-items:baseline;line-height:1.5"
     st.html(
@@ -130,8 +130,8 @@ def status_line(run: Run, source: Source) -> None:
     )
 
 
-def knobs_now(run: Run, source: Source) -> str:
-    """The knobs of the run's method as they stand, turned or not; empty where it has none."""
+def live_settings_now(run: Run, source: Source) -> str:
+    """The live settings of the run's method as they stand, changed or not; empty without any."""
     said = []
     for name in live_settings(run):
         last = source.get(METRICS[name]).last

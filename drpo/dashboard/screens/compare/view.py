@@ -87,18 +87,18 @@ def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> li
 def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[Compared]:
     """One line a run, or one line for all runs that differ in nothing but seed and name.
 
-    A run in which a knob was turned did not keep to its settings: it is one of no group.
+    A run in which a setting was changed did not keep to its settings: it is one of no group.
     """
     grouped: dict[str, list[tuple[Run, Feed]]] = {}
     for run, feed in zip(runs, feeds, strict=True):
         same = repr(sorted(config_of(run).replace(seed=0, name="").flat().items(), key=str))
-        joined = by_seed and not feed.knobs
+        joined = by_seed and not feed.setting_changes
         grouped.setdefault(same if joined else run.id, []).append((run, feed))
     lines = list(grouped.values())
     names = told_apart(
         [
             t("compare.turned_line", name=members[0][0].name)
-            if by_seed and members[0][1].knobs
+            if by_seed and members[0][1].setting_changes
             else _line_name([run for run, _ in members])
             for members in lines
         ],

@@ -64,12 +64,12 @@ def to_url(values: Mapping[str, Any], base: Mapping[str, Any]) -> None:
 
 
 def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
-    """The knobs and the settings that are shown unfolded."""
+    """The live settings and the others that are shown unfolded."""
     chosen: dict[str, Any] = {}
-    with st.container(border=True, key="knobs"):
+    with st.container(border=True, key="live_settings"):
         for place, leaf in zip(st.columns(2, gap="large"), SLIDERS, strict=True):
             with place:
-                chosen[leaf] = forms.knob(leaf, float(values[leaf]), key=f"{key}_{leaf}")
+                chosen[leaf] = forms.slider(leaf, float(values[leaf]), key=f"{key}_{leaf}")
                 st.caption(t(f"launch.ends_{leaf}"))
     main = [
         leaf

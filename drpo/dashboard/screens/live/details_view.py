@@ -17,7 +17,7 @@ from drpo import metrics
 from drpo.charts import metric_charts, run_charts
 from drpo.charts.annotations import marks_of
 from drpo.charts.figures import Figure
-from drpo.dashboard.client.analysis import Feed, axis_end, turned
+from drpo.dashboard.client.analysis import Feed, axis_end, changes_in_words
 from drpo.dashboard.client.runs import Gpu, event_words, gpu_use
 from drpo.dashboard.client.store import Run, run_folder, store
 from drpo.dashboard.components.live_chart import live_chart
@@ -228,7 +228,7 @@ def _config(run: Run, feed: Feed) -> None:
         columns=[t("live.setting"), t("live.setting_value")],
     )
     st.dataframe(frame, hide_index=True, key="config", alt=t("live.view_config"))
-    by_hand = turned(feed.knobs)
+    by_hand = changes_in_words(feed.setting_changes)
     if by_hand:
         st.caption(t("details.turned", what=by_hand))
     st.download_button(
@@ -243,7 +243,7 @@ def _config(run: Run, feed: Feed) -> None:
 
 
 def record_of(run: Run) -> str:
-    """The settings and what was turned in mid-run, in the shape of `drpo show --json`."""
-    knobs = store().events.setting_changes(run.id)
-    record = {"run": run.id, "config": run.config, "knobs": knobs}
+    """The settings and what was changed in mid-run, in the shape of `drpo show --json`."""
+    changes = store().events.setting_changes(run.id)
+    record = {"run": run.id, "config": run.config, "knobs": changes}
     return json.dumps(record, indent=2, ensure_ascii=False)

@@ -170,14 +170,16 @@ def _plan(one: Pilot) -> Pilot:
     left, right = st.columns(2, gap="large")
     with left:
         # At 0 the two arms would be the same runs.
-        prob = forms.knob(
+        prob = forms.slider(
             "reset_prob",
             max(one.reset_prob, LEAST_RESETS),
             key=f"{one.id}_reset_prob",
             lowest=LEAST_RESETS,
         )
     with right:
-        chosen["kl_coef"] = forms.knob("kl_coef", float(values["kl_coef"]), key=f"{one.id}_kl_coef")
+        chosen["kl_coef"] = forms.slider(
+            "kl_coef", float(values["kl_coef"]), key=f"{one.id}_kl_coef"
+        )
     wanted = replace(
         one,
         settings={**one.settings, **chosen},

@@ -72,7 +72,7 @@ def plan_form() -> str | None:
 
 
 def _axes(kind: str) -> dict[str, str]:
-    """The settings that vary, as text: the two knobs and, if wanted, another one."""
+    """The settings that vary, as text: the two live settings and, if wanted, another one."""
     hint = t("sweep.axis_grid" if kind == "grid" else "sweep.axis_range")
     others = ["", *(leaf for leaf in leaves() if leaf not in (*NOT_AXES, *FIRST[kind]))]
     texts: dict[str, str] = {}

@@ -119,9 +119,11 @@ def _paused(runs: Sequence[SweepRun]) -> None:
 
 
 def _changes(board: Board) -> dict[str, str]:
-    """What was turned in mid-run, by run; only of runs in which something was."""
+    """What was changed in mid-run, by run; only of runs in which something was."""
     changes = store().events.setting_changes_of([run.id for run in board.runs])
-    return {run_id: client.analysis.turned(changed) for run_id, changed in changes.items()}
+    return {
+        run_id: client.analysis.changes_in_words(changed) for run_id, changed in changes.items()
+    }
 
 
 def _ask(order: str, sweep_id: str, key: str = "") -> None:
