@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drpo.charts.figures import Figure
+from drpo.data.quality import wording
 from drpo.i18n import t
 
 Series = tuple[str, str, str]
 """Name in the report, words for the legend, meaning of the colour."""
+REPEATS = ("conflicting", "near", "exact")
+"""How rows may repeat or contradict another."""
 
 
 def histogram(
@@ -77,7 +80,7 @@ def _layout(title: str, x_title: str, *, legend: bool, y_title: str = "") -> dic
 
 def answer_lengths(report: Mapping[str, Any]) -> Figure:
     """Lengths of chosen and rejected answers."""
-    unit = unit_of(report)
+    unit = wording.unit(report)
     series = [("chosen", t("data.chosen"), "learned"), ("rejected", t("data.rejected"), "start")]
     data = report["lengths"]["answer_histogram"]
     return histogram(data, series, title=t("data.answer_lengths"), x_title=unit)
@@ -87,7 +90,7 @@ def prompt_lengths(report: Mapping[str, Any]) -> Figure:
     """Lengths of prompts."""
     series = [("prompt", t("data.prompt"), "start")]
     data = report["lengths"]["prompt_histogram"]
-    return histogram(data, series, title=t("data.prompt_lengths"), x_title=unit_of(report))
+    return histogram(data, series, title=t("data.prompt_lengths"), x_title=wording.unit(report))
 
 
 def length_bias(report: Mapping[str, Any]) -> Figure:
@@ -96,7 +99,7 @@ def length_bias(report: Mapping[str, Any]) -> Figure:
     edges = grid["edges"]
     middles = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
     counts = [list(row) for row in zip(*grid["counts"], strict=True)]
-    unit = unit_of(report)
+    unit = wording.unit(report)
     heat = {
         "type": "heatmap",
         "uid": "grid",
@@ -180,14 +183,13 @@ def languages(report: Mapping[str, Any]) -> Figure:
 def duplicates(report: Mapping[str, Any]) -> Figure:
     """How many rows repeat or contradict another."""
     found = report["duplicates"]
-    kinds = ("conflicting", "near", "exact")
     trace = {
         "type": "bar",
         "orientation": "h",
         "uid": "duplicates",
-        "y": [t(f"data.dup_{kind}") for kind in kinds],
-        "x": [found[kind] for kind in kinds],
-        "text": [str(found[kind]) for kind in kinds],
+        "y": [t(f"data.dup_{kind}") for kind in REPEATS],
+        "x": [found[kind] for kind in REPEATS],
+        "text": [str(found[kind]) for kind in REPEATS],
         "textposition": "outside",
         "cliponaxis": False,
         "marker": {"color": ["@alarm", "@start", "@start"]},
@@ -199,6 +201,6 @@ def duplicates(report: Mapping[str, Any]) -> Figure:
     return {"data": [trace], "layout": layout}
 
 
-def unit_of(report: Mapping[str, Any]) -> str:
-    """The unit lengths are counted in, in the visitor's language."""
-    return t("data.unit_tokens" if report["lengths"]["unit"] == "tokens" else "data.unit_words")
+def alt_of(figure: Figure) -> str:
+    """What a figure shows, in words."""
+    return t("data.chart_alt", title=figure["layout"]["title"]["text"])

@@ -21,12 +21,11 @@ from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.stream_import import import_stream
 from drpo.data.pairs import Pair
 from drpo.data.quality.report import Settings, check_source, report_on_rest
-from drpo.data.quality.report_html import write_html
 from drpo.data.quality.report_text import report_lines
 from drpo.data.schema.column_mapping import parse_map
 from drpo.errors import DataError
 from drpo.files import write_whole
-from drpo.i18n import t
+from drpo.i18n import language, t
 from drpo.i18n.format import count
 from drpo.store import Store
 from drpo.store.schema import Dataset
@@ -91,7 +90,7 @@ def check(
     except DataError as error:
         _stop(error, as_json=as_json)
     if html is not None:
-        write_html(report, html)
+        _write_page(report, html)
     if as_json:
         print_json(report)
     else:
@@ -100,6 +99,17 @@ def check(
     counts = report["counts"]
     if report["blockers"] or counts["pairs"] + counts["demonstrations"] == 0:
         raise typer.Exit(BLOCKED)
+
+
+def _write_page(report: dict[str, Any], path: Path) -> None:
+    from drpo.report import build_data  # Plotly and its script, which others do without
+
+    try:
+        write_whole(path, build_data(report, lang=language()))
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}); choose another place."
+        ) from error
 
 
 def _stop(error: DataError, *, as_json: bool) -> None:

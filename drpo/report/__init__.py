@@ -1,18 +1,19 @@
-"""One file that tells what a run, or a comparison of runs, came to: opens offline, prints, travels.
+"""One file on a run, a comparison of runs, or data: it opens offline, prints, travels.
 
-`build` gives the same bytes for the same runs and language whoever asks, the screen or
-`drpo report`: everything in it comes from the store, and nothing says when it was built.
+`build` and `build_data` give the same bytes for the same runs, or the same data report, and the
+same language whoever asks, the screen or the command line: nothing says when they were built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from drpo.errors import RunError
 from drpo.i18n import Language, spoken
 from drpo.report.comparison import compare_runs
+from drpo.report.data_set import describe_data
 from drpo.report.html_page import to_html
 from drpo.report.markdown import to_markdown
 from drpo.report.single import describe_run
@@ -22,7 +23,7 @@ Format = Literal["html", "md"]
 MOST_RUNS = 6
 """As on the Compare screen: more lines cannot be told apart."""
 
-__all__ = ["MOST_RUNS", "Format", "build", "file_name", "format_of"]
+__all__ = ["MOST_RUNS", "Format", "build", "build_data", "file_name", "format_of"]
 
 
 def build(
@@ -48,6 +49,17 @@ def build(
         report = describe_run(store, runs[0]) if len(runs) == 1 else compare_runs(store, runs)
         text = to_html(report) if kind == "html" else to_markdown(report)
     return text.encode("utf-8")
+
+
+def build_data(data_report: Mapping[str, Any], *, lang: Language = "en") -> bytes:
+    """Write a report on data as an HTML page.
+
+    Args:
+        data_report: What `drpo data check --json` prints.
+        lang: The page's language.
+    """
+    with spoken(lang):
+        return to_html(describe_data(data_report)).encode("utf-8")
 
 
 def file_name(run_ids: Sequence[str], kind: Format) -> str:

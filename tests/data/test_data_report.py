@@ -11,11 +11,10 @@ from drpo.data.pairs import Pair
 from drpo.data.quality import wording
 from drpo.data.quality.languages import language_of, scripts_differ
 from drpo.data.quality.readiness import verdict
-from drpo.data.quality.report_html import render_html, write_html
 from drpo.data.quality.report_text import report_lines
 from drpo.data.quality.summary_stats import histogram, share_interval
 from drpo.data.quality.token_lengths import Tokens, Words
-from drpo.errors import DataError, ModelError
+from drpo.errors import ModelError
 from drpo.i18n import spoken
 from drpo.modeling.tokenization import Vocabulary
 
@@ -239,19 +238,9 @@ def test_low_coverage_is_a_reason_for_care():
     assert "uncovered" in [reason["code"] for reason in judged["reasons"]]
 
 
-def test_the_report_is_plain_json_and_its_html_escapes_what_the_file_says(tmp_path):
-    base = rows(4)
-    base[0]["chosen"] = "<script>alert(1)</script> & so on"
-    _, report = report_on(base)
+def test_the_report_is_plain_json():
+    _, report = report_on(rows(4))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    page = render_html(report)
-    assert "<script" not in page
-    assert "&lt;script&gt;alert(1)" in page
-    assert "http" not in page.replace("http://www.w3.org", "")
-    write_html(report, tmp_path / "r.html")
-    assert (tmp_path / "r.html").read_text(encoding="utf-8") == page
-    with pytest.raises(DataError, match="cannot be written"):
-        write_html(report, tmp_path / "none" / "r.html")
 
 
 def test_the_terminal_shows_the_verdict_and_the_rows():

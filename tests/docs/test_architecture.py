@@ -42,9 +42,7 @@ def test_every_function_stands_where_it_says(name, path):
 
 def test_what_a_page_may_import_is_what_the_test_of_pages_allows():
     allowed = re.search(
-        r"^ALLOWED = \((.*?)^\)$",
-        (ROOT / "tests/dashboard/test_imports.py").read_text(),
-        re.MULTILINE | re.DOTALL,
+        r"^ALLOWED = \((.*)\)$", (ROOT / "tests/dashboard/test_imports.py").read_text(), re.M
     )
     said = next(line for line in PAGE.splitlines() if "`pages/live.py`" in line)
     for name in re.findall(r'"(drpo[\w.]*)"', allowed[1]):

@@ -18,7 +18,6 @@ from drpo.data.quality import wording
 from drpo.data.quality.problems import KINDS
 from drpo.data.quality.readiness import reason_text
 from drpo.data.quality.report import Settings, check_source
-from drpo.data.quality.report_html import render_html
 from drpo.data.schema.column_mapping import SHAPES
 from drpo.store.schema import Dataset
 
@@ -39,7 +38,6 @@ __all__ = [
     "file_of",
     "find_version",
     "reason_text",
-    "render_html",
     "uploads",
     "wording",
 ]

@@ -91,3 +91,20 @@ def coverage(report: Mapping[str, Any]) -> str:
         measured=count(found["measured"]),
         too_long=count(found["too_long"]),
     )
+
+
+def unit(report: Mapping[str, Any]) -> str:
+    """What lengths are counted in."""
+    return t("data.unit_tokens" if report["lengths"]["unit"] == "tokens" else "data.unit_words")
+
+
+def positions(report: Mapping[str, Any]) -> str:
+    """How many places the answers offer to reset to."""
+    resets = report["resets"]
+    return t(
+        "data.positions_said",
+        positions=count(resets["positions"]),
+        answers=count(resets["answers"]),
+        unit=unit(report),
+        median=count(round(resets["per_answer"]["median"])),
+    )

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from drpo.charts import data_charts
-from drpo.dashboard.client.data import render_html, wording
+from drpo.dashboard.client.data import wording
 from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.sample_cards import show_answers
-from drpo.i18n import format, t
-from drpo.report.cards import Answer, Card
+from drpo.i18n import format, language, t
+from drpo.report import build_data
+from drpo.report.data_set import (
+    example_card,
+    filter_heads,
+    filter_rows,
+    layout_rows,
+    pictures,
+)
 
 
 def show_counts(report: Mapping[str, Any]) -> None:
@@ -35,28 +43,18 @@ def show_pictures(report: Mapping[str, Any]) -> None:
     for sentence in (wording.length_bias(report), wording.agreement(report)):
         if sentence:
             st.write(sentence)
-    drawn: list[tuple[str, Callable[[Mapping[str, Any]], Any]]] = [
-        ("lengths", data_charts.answer_lengths),
-        ("bias", data_charts.length_bias),
-        ("prompts", data_charts.prompt_lengths),
-        ("margins", data_charts.margins),
-        ("duplicates", data_charts.duplicates),
-        ("languages", data_charts.languages),
-        ("divergence", data_charts.divergence),
-    ]
     with st.grid(2, min_column_width=300):
-        for name, draw in drawn:
-            _chart(name, draw(report), report)
+        for name, figure in pictures(report):
+            _chart(name, figure, report)
 
 
 def _chart(name: str, figure: dict[str, Any] | None, report: Mapping[str, Any]) -> None:
     if figure is not None:
-        title = figure["layout"]["title"]["text"]
         live_chart(
             figure,
             key=f"data_{name}",
             revision=report["content_hash"],
-            alt=t("data.chart_alt", title=title),
+            alt=data_charts.alt_of(figure),
             height=300,
         )
 
@@ -68,15 +66,7 @@ def show_resets(report: Mapping[str, Any]) -> None:
         st.caption(t("data.reason_no_pairs"))
         return
     st.subheader(t("data.positions"))
-    st.write(
-        t(
-            "data.positions_said",
-            positions=format.count(resets["positions"]),
-            answers=format.count(resets["answers"]),
-            unit=data_charts.unit_of(report),
-            median=format.count(round(resets["per_answer"]["median"])),
-        )
-    )
+    st.write(wording.positions(report))
     st.subheader(t("data.filters"), help=t("data.filters_help"))
     _filters(report["filters"])
     if report.get("coverage"):
@@ -93,33 +83,14 @@ def show_resets(report: Mapping[str, Any]) -> None:
 
 
 def _filters(filters: Mapping[str, Any]) -> None:
-    known = {name: found for name, found in filters.items() if found}
-    if known:
-        rows = [
-            {
-                "filter": t(f"data.filter_{name}"),
-                "keep": format.share(part["keep"]),
-                "answers": part["answers"],
-                "threshold": format.number(part["threshold"]),
-                "length": format.number(part["mean_length"]),
-            }
-            for name, found in known.items()
-            for part in found["kept"]
-        ]
-        text = st.column_config.TextColumn
+    rows = filter_rows(filters)
+    if rows:
         st.dataframe(
-            pd.DataFrame(rows),
+            pd.DataFrame(rows, columns=filter_heads()),
             hide_index=True,
             alt=t("data.filters_alt"),
-            column_config={
-                "filter": text("reset_filter"),
-                "keep": text(t("data.keep")),
-                "answers": st.column_config.NumberColumn(t("data.answers")),
-                "threshold": text(t("data.threshold")),
-                "length": text(t("data.mean_length")),
-            },
         )
-    unknown = [t(f"data.filter_{name}") for name in filters if name not in known]
+    unknown = [t(f"data.filter_{name}") for name, found in filters.items() if not found]
     if unknown:
         st.caption(t("data.filter_unknown", names=", ".join(unknown)))
 
@@ -130,16 +101,10 @@ def show_examples(report: Mapping[str, Any]) -> None:
     if not known:
         return
     st.text(t(f"data.shape_{known['shape']}"))
-    layout = known["layout"]
-    parts = [
-        {"part": part, "column": _column(layout[part])}
-        for part in layout
-        if part not in ("shape", "reason")
-    ]
     with st.expander(t("data.recognised")):
         st.text(wording.reading(known))
         st.dataframe(
-            pd.DataFrame(parts, columns=["part", "column"]),
+            pd.DataFrame(layout_rows(known["layout"]), columns=["part", "column"]),
             hide_index=True,
             alt=t("data.recognised"),
             column_config={
@@ -148,7 +113,7 @@ def show_examples(report: Mapping[str, Any]) -> None:
             },
         )
     st.subheader(t("data.examples"))
-    show_answers([_card(row) for row in known["examples"]], key="data_examples")
+    show_answers([example_card(row) for row in known["examples"]], key="data_examples")
     if report["preview"]:
         st.subheader(t("data.preview"))
         st.dataframe(
@@ -164,36 +129,12 @@ def show_examples(report: Mapping[str, Any]) -> None:
         )
 
 
-def _column(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{code} = {outcome}" for code, outcome in value.items())
-    return (
-        ", ".join(map(str, value))
-        if isinstance(value, Sequence) and not isinstance(value, str)
-        else str(value)
-    )
-
-
-def _card(row: Mapping[str, Any]) -> Card:
-    answers = [
-        Answer(
-            id=f"{row['row']}{part}",
-            title=t("data.chosen" if part == "chosen" else "data.rejected"),
-            response=row[part],
-            from_data=True,
-        )
-        for part in ("chosen", "rejected")
-    ]
-    title = t("data.row", row=row["row"])
-    return Card(id=str(row["row"]), title=title, prompt=row["prompt"], answers=answers)
-
-
 def offer_downloads(report: Mapping[str, Any]) -> None:
     """Give the report away as a file."""
     with st.container(horizontal=True):
         st.download_button(
             t("data.html"),
-            data=lambda: render_html(report).encode(),
+            data=partial(build_data, report, lang=language()),
             key="data_html",
             file_name="data-report.html",
             mime="text/html",
