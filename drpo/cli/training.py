@@ -16,7 +16,8 @@ from drpo.cli.setting_flags import given, with_settings, written
 from drpo.config import presets
 from drpo.config.command_line import command_line
 from drpo.config.run_config import RunConfig
-from drpo.i18n import t
+from drpo.i18n import has, t
+from drpo.i18n.message import Message
 from drpo.runs import background_supervisor, demo, estimate, event_words, preflight
 from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
@@ -92,7 +93,7 @@ def _start(
     dry_run: bool,
     detach: bool,
     as_json: bool,
-    notes: tuple[str, ...] = (),
+    notes: tuple[Message, ...] = (),
 ) -> None:
     if dry_run:
         _print_plan(config, as_json, notes)
@@ -185,24 +186,24 @@ def _print_end(store: Store, run: Run) -> None:
     typer.echo(t("cli.samples_hint", run=run.id))
 
 
-def _print_plan(config: RunConfig, as_json: bool, notes: tuple[str, ...]) -> None:
+def _print_plan(config: RunConfig, as_json: bool, notes: tuple[Message, ...]) -> None:
     plan = estimate.estimate_run(config, Store())
     if as_json:
         settings = config.model_dump(mode="json")
-        print_json({**plan.document(), "notes": notes, "config": settings})
+        print_json({**plan.document(), "notes": [str(note) for note in notes], "config": settings})
         return
     for text in _plan_lines(plan):
         typer.echo(text)
     for note in notes:
-        typer.echo(f"- {note}")
+        typer.echo(f"- {note.text()}")
     changed = {leaf: value for leaf, value in config.flat().items() if value != default_of(leaf)}
     typer.echo(command_line(changed))
 
 
 def _plan_lines(plan: estimate.Estimate) -> Iterator[str]:
-    yield t("cli.stages", names=", ".join(plan.stages))
+    yield t("cli.stages", names=", ".join(map(_stage, plan.stages)))
     for download in plan.downloads:
-        yield t("cli.download", name=download)
+        yield t("cli.download", name=download.text())
     yield t(
         "cli.cost_measured" if plan.source == "measured" else "cli.cost_calculated",
         time=_long(plan.seconds),
@@ -210,6 +211,12 @@ def _plan_lines(plan: estimate.Estimate) -> Iterator[str]:
         update=f"{plan.seconds_per_update:.2g}",
         memory=f"{plan.memory_bytes / estimate.GIB:.2g}",
     )
+
+
+def _stage(stage: str) -> str:
+    """A stage's name; methods are called the same in every language."""
+    key = f"stage_{stage.replace(' ', '_')}"
+    return t(f"cli.{key}") if has(f"cli.{key}") else stage
 
 
 def _long(seconds: float) -> str:

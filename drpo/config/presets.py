@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drpo.errors import ConfigError
+from drpo.i18n.message import Message
 
 PAPER: dict[str, Any] = {
     "kl_coef": 0.05,
@@ -89,40 +90,30 @@ class Preset:
     settings: Mapping[str, Any]
     code: Mapping[str, Any]
     """What the authors' code sets otherwise."""
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     """Choices that differ between paper and code, or that neither settles."""
 
 
 _CODE = {"reset_min_prefix": 1}
 _TLDR_CODE = {**_CODE, "updates": 1_000_000 // 512}
 _SHARED_NOTES = (
-    "Prefix length: the paper draws the reset step from the whole answer (reset_min_prefix 0), the "
-    "authors' code keeps at least one token (variant code: 1).",
-    "Masks: the authors' code trains the critic on reset tokens and both losses on tokens after "
-    "EOS; here only tokens the policy chose count, as in the paper's algorithm.",
-    "Learning rate: the code names a cosine scheduler but steps the rate down in a line to 0; the "
-    "line is used.",
-    "KL: the adaptive controller (target 6, horizon 10,000) is in the code but off; set "
-    "kl_schedule=adaptive to use it.",
-    "EOS: the code always writes the full length and cuts afterwards; here decoding stops at EOS.",
-    "SFT batch 128, reward-model batch 60 and DPO batch 64 are the code's; one pass each.",
-    "LoRA: here on every linear layer; the code names none, which for Pythia means the attention's "
-    "query-key-value layer only.",
-    "Reward model: here it has LoRA like the policy; the code's DR-PO loads one of which all "
-    "weights were trained (the paper's accuracies: 66.2 % so, 62.9 % with LoRA).",
-    "AdamW: here without weight decay; the code leaves torch's .01.",
+    Message("presets.prefix_length"),
+    Message("presets.masks"),
+    Message("presets.learning_rate"),
+    Message("presets.kl"),
+    Message("presets.eos"),
+    Message("presets.batches"),
+    Message("presets.lora"),
+    Message("presets.reward_model"),
+    Message("presets.adamw"),
 )
 _TLDR_NOTES = (
-    "Updates: 227 draw as many episodes as there are posts; the code draws 1,000,000 in batches of "
-    "512 (variant code: 1,953 updates).",
-    "Prompts: here bare-prompt episodes, SFT and evaluation use the comparisons' posts, less the "
-    "tenth held out, and resets start in the filtered posts' own summaries, prompt and all; the "
-    "code takes every prompt from the filtered posts.",
+    Message("presets.updates"),
+    Message("presets.prompts"),
 )
 _HH_NOTES = (
-    "HH has no human reference answers, so resets start in chosen answers.",
-    "Answer length 128 and one pass of updates are choices made here: only a figure is published "
-    "for HH.",
+    Message("presets.hh_answers"),
+    Message("presets.hh_length"),
 )
 
 

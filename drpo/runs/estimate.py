@@ -20,6 +20,7 @@ from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.data.io.source import file_of
 from drpo.errors import DrpoError
+from drpo.i18n.message import Message
 from drpo.modeling.model_files import count_tokens, find_folder, read_card
 from drpo.modeling.model_size import Size, size_of
 from drpo.store import Store
@@ -61,11 +62,11 @@ class Estimate:
     device: str
     """ON_GPU or ON_CPU."""
     stages: tuple[str, ...]
-    downloads: tuple[str, ...]
+    downloads: tuple[Message, ...]
 
     def document(self) -> dict[str, Any]:
         """As JSON shows it."""
-        return asdict(self)
+        return {**asdict(self), "downloads": [str(one) for one in self.downloads]}
 
 
 def estimate_run(config: RunConfig, store: Store | None = None) -> Estimate:
@@ -242,15 +243,22 @@ def _micro_batches(config: RunConfig, length: float) -> list[tuple[int, float]]:
     return found
 
 
-def _downloads(config: RunConfig, policy: Size, scorer: Size) -> list[str]:
+def _downloads(config: RunConfig, policy: Size, scorer: Size) -> list[Message]:
     named = []
     if not policy.local:
-        named.append(f"model {config.models.policy}, about {2 * policy.parameters / 1e9:.1f} GB")
+        named.append(_model(config.models.policy, policy))
     if config.models.reward_model is not None and not scorer.local:
-        size = 2 * scorer.parameters / 1e9
-        named.append(f"model {config.models.reward_model}, about {size:.1f} GB")
+        named.append(_model(config.models.reward_model, scorer))
     sources = (config.data.data, config.data.heldout, config.data.demonstrations)
-    return named + [f"data set {source}" for source in sources if source and _is_hub_name(source)]
+    return named + [
+        Message("launch.download_data", name=source)
+        for source in sources
+        if source and _is_hub_name(source)
+    ]
+
+
+def _model(name: str, size: Size) -> Message:
+    return Message("launch.download_model", name=name, size=f"{2 * size.parameters / 1e9:.1f}")
 
 
 def _is_hub_name(source: str) -> bool:

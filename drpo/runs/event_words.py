@@ -28,6 +28,13 @@ def describe(event: EventRow, events: Iterable[EventRow] = ()) -> str:
         event: It.
         events: The run's events; a decision is described with the alarm it is about.
     """
+    try:
+        return _sentence(event, events)
+    except KeyError:  # another version's: it has its own sentence
+        return event.message
+
+
+def _sentence(event: EventRow, events: Iterable[EventRow]) -> str:
     payload = event.payload
     if event.kind == "alarm":
         return _alarm(event, "what")

@@ -95,6 +95,6 @@ def test_where_the_authors_code_differs_its_variant_says_so_and_a_note_names_it(
     assert (paper.reset.reset_min_prefix, code.reset.reset_min_prefix) == (0, 1)
     assert code.ppo.updates == 1_000_000 // code.ppo.episodes_per_update == 1953
     assert (code.stages.dpo_learning_rate, code.stages.dpo_batch_size) == (3e-6, 64)
-    notes = " ".join(presets.find("tldr-pythia-2.8b").notes)
+    notes = " ".join(map(str, presets.find("tldr-pythia-2.8b").notes))
     for choice in ("Prefix length", "Updates", "Prompts", "LoRA", "Reward model", "AdamW", "DPO"):
         assert choice in notes

@@ -140,4 +140,4 @@ def show_estimate(config: RunConfig) -> None:
         st.metric(t("launch.memory"), size(cost.memory_bytes), border=True)
     st.caption(t("launch.measured" if cost.source == "measured" else "launch.calculated"))
     if cost.downloads:
-        st.text(t("launch.downloads", names=", ".join(cost.downloads)))
+        st.text(t("launch.downloads", names=", ".join(one.text() for one in cost.downloads)))
