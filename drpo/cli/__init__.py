@@ -30,6 +30,9 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130
+
+
 def _say_version(asked: bool) -> None:
     if asked:
         typer.echo(f"drpo {drpo.__version__}")
@@ -50,7 +53,11 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command; exit 1 when it cannot be done, 2 when it was not understood."""
+    """Run one command.
+
+    It exits with 1 when the command cannot be done, with 2 when it was not understood, and with
+    130 when it was interrupted.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in words
     _print_whatever_comes()
@@ -63,9 +70,10 @@ def main(arguments: list[str] | None = None) -> None:
         hint = " `drpo --help` lists the commands." if usage else ""
         _complain(error.format_message() + hint, as_json, error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("Interrupted.", as_json, 130)
-    else:
-        sys.exit(code if isinstance(code, int) else 0)
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # Typer's word for Ctrl-C
+        _complain("Interrupted.", as_json, INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _print_whatever_comes() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from drpo.cli.options import Json
-from drpo.cli.output import print_json
+from drpo.cli.output import ProgressLine, print_json
 from drpo.data.gold_reward import sidecar_of
 from drpo.data.io.limits import STREAM, UPLOAD, AmbiguousError, UnreadableError
 from drpo.data.io.source import Source
@@ -22,6 +23,7 @@ from drpo.data.library.stream_import import import_stream
 from drpo.data.pairs import Pair
 from drpo.data.quality.report import Settings, check_source, report_on_rest
 from drpo.data.quality.report_text import report_lines
+from drpo.data.reading import Progress
 from drpo.data.schema.column_mapping import parse_map
 from drpo.errors import DataError
 from drpo.files import write_whole
@@ -79,14 +81,15 @@ def check(
         raise DataError("--coverage needs --model, the folder of the start policy.")
     try:
         source = Source.from_path(file, limits=UPLOAD)
-        _, report = check_source(
-            source,
-            settings,
-            mapping=parse_map(mapping),
-            shape=shape or None,
-            progress=_progress(),
-            covered_by=_coverage if coverage else None,
-        )
+        with _progress() as progress:
+            _, report = check_source(
+                source,
+                settings,
+                mapping=parse_map(mapping),
+                shape=shape or None,
+                progress=progress,
+                covered_by=_coverage if coverage else None,
+            )
     except DataError as error:
         _stop(error, as_json=as_json)
     if html is not None:
@@ -170,9 +173,10 @@ def _whole(
     model: Path | None,
 ) -> Dataset:
     source = Source.from_path(file, limits=UPLOAD)
-    loaded, before = check_source(
-        source, Settings(model), mapping=parts, shape=shape or None, progress=_progress()
-    )
+    with _progress() as progress:
+        loaded, before = check_source(
+            source, Settings(model), mapping=parts, shape=shape or None, progress=progress
+        )
     sidecar = sidecar_of(file)
     loaded.gold = sidecar if sidecar.is_file() else None
     fixed, account = fix(loaded, recipe)
@@ -198,16 +202,17 @@ def _stream(
             "unusable rows; drop --exclude, --conflicts and --deduplicate near."
         )
     source = Source.from_path(file, limits=STREAM)
-    return import_stream(
-        store,
-        source,
-        name,
-        path=file,
-        mapping=parts,
-        shape=shape or None,
-        deduplicate=recipe.repeats == "exact",
-        progress=_progress(),
-    )
+    with _progress() as progress:
+        return import_stream(
+            store,
+            source,
+            name,
+            path=file,
+            mapping=parts,
+            shape=shape or None,
+            deduplicate=recipe.repeats == "exact",
+            progress=progress,
+        )
 
 
 @app.command("list")
@@ -306,14 +311,17 @@ def _coverage(pairs: Sequence[Pair], model: Path) -> dict[str, Any]:
     # Imported only when asked for: it loads torch.
     from drpo.data.quality.policy_likelihood import measure_coverage
 
-    return measure_coverage(pairs, model, _progress())
+    with _progress() as progress:
+        return measure_coverage(pairs, model, progress)
 
 
-def _progress() -> Any:  # noqa: ANN401 - a function, or nothing to call
-    """Return a progress line on standard error, or nothing when nobody is watching."""
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Lend a progress line on standard error, or nothing when nobody is watching."""
     if not sys.stderr.isatty():
-        return None
-    last = 0.0
+        yield None
+        return
+    line, last = ProgressLine(), 0.0
 
     def tell(stage: str, done: int, total: int) -> None:
         nonlocal last
@@ -321,6 +329,9 @@ def _progress() -> Any:  # noqa: ANN401 - a function, or nothing to call
         if now - last > 0.2:
             last = now
             share = f" {count(done)}" + (f" / {count(total)}" if total else "") if done else ""
-            typer.echo(f"\r{t(f'data.stage_{stage}')}{share}\x1b[K", nl=False, err=True)
+            line.show(f"{t(f'data.stage_{stage}')}{share}")
 
-    return tell
+    try:
+        yield tell
+    finally:
+        line.end()

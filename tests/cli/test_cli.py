@@ -319,3 +319,22 @@ def test_ctrl_c_asks_a_followed_run_to_save_and_stop(store, tmp_path, model_fold
     document = json.loads(out)
     assert document["status"] == "stopped"
     assert document["updates"] >= 1
+
+
+def test_an_interrupted_command_ends_with_130_and_one_document(store):
+    run = store.runs.create(RunConfig.of(data="x", policy="y"))
+    store.runs.change(run.id, status="running")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "drpo", "stop", run.id, "--kill-after", "600", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while not store.commands.pending(run.id):
+        assert command.poll() is None, command.stderr.read()
+        time.sleep(0.05)
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=60)
+    assert command.returncode == 130, err
+    assert json.loads(out) == {"error": "Interrupted."}
