@@ -167,7 +167,7 @@ def languages(report: Mapping[str, Any]) -> Figure:
             "orientation": "h",
             "name": words,
             "uid": part,
-            "y": names,
+            "y": [wording.language_name(name) for name in names],
             "x": [found[part].get(name, 0) for name in names],
             "marker": {"color": f"@{meaning}"},
             "hovertemplate": "%{x}",

@@ -127,7 +127,7 @@ def _numbers(name: str, report: Mapping[str, Any]) -> Table:
         return Table([t("data.duplicates"), t("data.rows")], rows)
     if name == "languages":
         chosen = report["languages"]["chosen"].items()
-        rows = [[language_, count(found)] for language_, found in chosen]
+        rows = [[wording.language_name(name), count(pairs)] for name, pairs in chosen]
         return Table([t("data.languages"), t("data.pairs_axis")], rows)
     summaries = {
         "margins": lambda: {t("data.margins"): report["margins"]["summary"]},

@@ -8,7 +8,8 @@ from data_material import report_on, rows
 
 from drpo import i18n
 from drpo.charts import data_charts
-from drpo.data.quality import readiness
+from drpo.data.quality import readiness, wording
+from drpo.data.quality.languages import _COMMON, _NAMES
 from drpo.data.quality.problems import KINDS
 from drpo.data.schema.column_mapping import SHAPES
 
@@ -63,6 +64,14 @@ def test_every_reason_of_the_verdict_has_words():
     codes |= set(readiness.MOST_WARNED)
     assert len(codes) > 20
     assert [code for code in sorted(codes) if not i18n.has(f"data.reason_{code}")] == []
+
+
+@pytest.mark.parametrize("language", [*_COMMON, *_NAMES.values(), "other"])
+def test_every_language_that_is_told_apart_has_a_name(language):
+    with i18n.spoken("en"):
+        assert wording.language_name(language) == language
+    with i18n.spoken("ja"):
+        assert wording.language_name(language) != language
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drpo.i18n import t
+from drpo.i18n import has, t
 from drpo.i18n.format import count, number, share
 from drpo.i18n.message import text_of
 
@@ -108,3 +108,9 @@ def positions(report: Mapping[str, Any]) -> str:
         unit=unit(report),
         median=count(round(resets["per_answer"]["median"])),
     )
+
+
+def language_name(language: str) -> str:
+    """A language or script that a report found, which names it in English."""
+    name = f"language_{language.lower().replace(' ', '_')}"
+    return t(f"data.{name}") if has(f"data.{name}") else language
