@@ -16,19 +16,21 @@ from typing import Any, Self
 from pydantic import ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from drpo.config.declare import Group
+from drpo.config.learning_settings import (
+    CriticSettings,
+    KLSettings,
+    PPOSettings,
+    ResetSettings,
+    SamplingSettings,
+)
 from drpo.config.methods import resets
 from drpo.config.settings import (
     AlarmSettings,
-    CriticSettings,
     DataSettings,
     EvaluationSettings,
-    Group,
-    KLSettings,
     ModelSettings,
-    PPOSettings,
-    ResetSettings,
     RunSettings,
-    SamplingSettings,
     StageSettings,
 )
 from drpo.config.stored import RETIRED, current_form

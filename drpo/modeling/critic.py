@@ -98,16 +98,16 @@ def critic_from_reward(folder: str | Path | None, dtype: torch.dtype) -> Critic:
             "critic_init to 'policy'."
         )
     load_reward_model(folder)  # says in a sentence what is wrong with the folder, if anything
-    judge = AutoModelForSequenceClassification.from_pretrained(
+    classifier = AutoModelForSequenceClassification.from_pretrained(
         folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
     )
-    head = getattr(judge, "score", None)
+    head = getattr(classifier, "score", None)
     if not isinstance(head, nn.Linear):
         raise ConfigError(
-            f"critic_init is 'reward_model', but {type(judge).__name__} has no head that reads one "
-            "token at a time; set critic_init to 'policy'."
+            f"critic_init is 'reward_model', but {type(classifier).__name__} has no head that "
+            "reads one token at a time; set critic_init to 'policy'."
         )
-    critic = Critic(judge.base_model, head.in_features)
+    critic = Critic(classifier.base_model, head.in_features)
     with torch.no_grad():
         critic.head.weight.copy_(head.weight)
         if head.bias is not None:

@@ -41,7 +41,7 @@ _IS_DROPOUT = re.compile("dropout|pdrop|layerdrop")
 
 @dataclass
 class Models:
-    """Everything that acts, foresees or judges."""
+    """Everything that acts, foresees or scores."""
 
     policy: nn.Module
     frozen: nn.Module | None

@@ -11,8 +11,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from drpo.config.learning_settings import Schedule
 from drpo.config.run_config import RunConfig
-from drpo.config.settings import Schedule
 from drpo.errors import CheckpointError
 
 _MEMORY = 0.8
