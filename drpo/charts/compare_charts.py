@@ -14,7 +14,7 @@ from scipy import stats
 from drpo import metrics
 from drpo.analysis.metric_series import Series
 from drpo.charts import figures
-from drpo.charts.figures import Figure, Panel, Source, Trace
+from drpo.charts.figures import Figure, Panel, RunSeries, Trace
 from drpo.charts.palette import DASHES
 from drpo.i18n import t
 from drpo.metrics import words
@@ -26,36 +26,36 @@ LABEL_GAP = 0.125
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class RunGroup:
     """One line of a comparison: a run, or the runs that differ only in their seed."""
 
     label: str
-    sources: Sequence[Source]
+    members: Sequence[RunSeries]
     run_ids: Sequence[str] = ()
     """The sources' runs, where a point can be opened."""
 
 
-def plain(text: str) -> str:
+def chart_label(text: str) -> str:
     """A run's name as chart text: in two short lines, with nothing the chart reads as markup."""
     lines = textwrap.wrap(text, LABEL_WIDTH, max_lines=2, placeholder="…")
     return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
-def over_steps(runs: Sequence[Compared], name: str) -> Figure:
+def over_steps(runs: Sequence[RunGroup], name: str) -> Figure:
     """One metric of all runs over the policy updates, with 95 % bands."""
     traces: list[Trace] = []
     ends: list[tuple[int, float, str]] = []
     for index, run in enumerate(runs):
-        middle, errors = joined(run, name)
+        middle, errors = mean_and_error(run, name)
         if not len(middle):
             continue
-        label, colour = plain(run.label), f"run-{index % 6}"
-        told = [source for source in run.sources if len(source.get(name))]
-        traces += figures.band(middle, widened(errors, len(told)), label, colour)
-        if len(told) > 1:
+        label, colour = chart_label(run.label), f"run-{index % 6}"
+        measured = [source for source in run.members if len(source.get(name))]
+        traces += figures.band(middle, widened(errors, len(measured)), label, colour)
+        if len(measured) > 1:
             traces += [
                 figures.line(source.get(name), label, colour, width=1, opacity=0.45, legend=False)
-                for source in told
+                for source in measured
             ]
         traces.append(
             figures.line(middle, label, colour, width=2.5, dash=DASHES[index % 6], legend=False)
@@ -66,7 +66,7 @@ def over_steps(runs: Sequence[Compared], name: str) -> Figure:
     figure = figures.panels(
         [Panel(*words.heading(name), traces)], x_title=t("charts.updates"), legend=False
     )
-    if traces and any(len(run.sources) > 1 for run in runs):
+    if traces and any(len(run.members) > 1 for run in runs):
         # The band of two seeds is so wide that it would flatten the lines it belongs to.
         figure["layout"]["yaxis"]["range"] = _reached(traces, margin=0.35)
     label_ends(figure, ends)
@@ -81,16 +81,16 @@ def widened(errors: Series, seeds: int) -> Series:
     return Series(errors.steps, (factor * errors.values).astype(np.float32))
 
 
-def joined(run: Compared, name: str) -> tuple[Series, Series]:
+def mean_and_error(run: RunGroup, name: str) -> tuple[Series, Series]:
     """A line and its standard error: the run's own, or mean and spread over seeds.
 
     With several seeds only the steps are drawn that all of them have reached; a seed that has not
     begun holds nobody up.
     """
-    told = [source for source in run.sources if len(source.get(name))]
-    series = [source.get(name) for source in told]
-    if len(told) < 2:
-        source = (told or run.sources)[0]
+    measured = [source for source in run.members if len(source.get(name))]
+    series = [source.get(name) for source in measured]
+    if len(measured) < 2:
+        source = (measured or run.members)[0]
         return source.get(name), source.get(metrics.error_of(name))
     steps = series[0].steps
     for other in series[1:]:

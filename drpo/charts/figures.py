@@ -1,6 +1,6 @@
 """Tables to figures: pure functions from a run's series to Plotly figures.
 
-Colours are names of meanings (see `look`), numbers are float32, long series are thinned to about
+Colours are names of meanings (see `palette`), numbers are float32, long series are thinned to about
 a thousand points. An interval is a band of 1.96 standard errors; a value without one is drawn
 lighter.
 """
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from tsdownsample import MinMaxLTTBDownsampler
 
 from drpo.analysis.metric_series import Series
-from drpo.charts.annotations import Mark, add_marks
+from drpo.charts.annotations import Annotation, add_annotations
 
 POINTS = 1000
 SHORT = 8
@@ -29,14 +29,14 @@ Figure = dict[str, Any]
 Trace = dict[str, Any]
 
 
-class Source(Protocol):
-    """Anything that knows a run's series: a `frames.Feed`, or a test's own."""
+class RunSeries(Protocol):
+    """Anything that knows a run's series: a `Feed` of the store, or a test's own."""
 
     def get(self, name: str) -> Series:
         """One metric by name; empty where there is none."""
 
 
-def thin(series: Series, points: int = POINTS) -> Series:
+def downsample(series: Series, points: int = POINTS) -> Series:
     """Keep about so many points of a series; extremes stay."""
     if len(series) <= points:
         return series
@@ -79,7 +79,7 @@ def line(
         legend: Whether the legend lists it.
         hover: Unit written after the value in the hover box.
     """
-    drawn = thin(series)
+    drawn = downsample(series)
     return {
         "type": "scatter",
         "mode": "lines+markers" if markers or len(drawn) == 1 else "lines",
@@ -157,7 +157,7 @@ def panels(
     parts: Sequence[Panel],
     *,
     x_title: str,
-    marks: Iterable[Mark] = (),
+    annotations: Iterable[Annotation] = (),
     legend: bool = True,
     until: int = 0,
 ) -> Figure:
@@ -166,7 +166,7 @@ def panels(
     Args:
         parts: From top to bottom; their traces must carry the axis numbers "", "2", ...
         x_title: What the x axis counts.
-        marks: Thin vertical lines through all areas, with their labels at the top.
+        annotations: Thin vertical lines through all areas, with their labels at the top.
         legend: Whether to show a legend under the figure.
         until: Last step of the plan; the axis then spans all of it from the first point on, so
             that nothing moves when points arrive.
@@ -219,7 +219,7 @@ def panels(
             "font": {"color": "@muted", "size": 13},
         }
     )
-    add_marks(layout, list(marks), until)
+    add_annotations(layout, list(annotations), until)
     return {"data": [trace for part in parts for trace in part.traces], "layout": layout}
 
 

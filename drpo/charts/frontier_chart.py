@@ -9,10 +9,10 @@ import numpy as np
 
 from drpo import metrics
 from drpo.charts import figures
-from drpo.charts.compare_charts import Compared, joined, label_ends, plain
+from drpo.charts.compare_charts import RunGroup, chart_label, label_ends, mean_and_error
 from drpo.charts.figures import Figure, Panel, Trace
 from drpo.charts.palette import DASHES
-from drpo.charts.run_charts import together
+from drpo.charts.run_charts import at_common_steps
 from drpo.i18n import t
 from drpo.i18n.format import number
 from drpo.metrics import words
@@ -31,7 +31,7 @@ class Point:
 
 
 def frontier(
-    runs: Sequence[Compared],
+    runs: Sequence[RunGroup],
     name: str,
     *,
     budget: float | None = None,
@@ -50,9 +50,9 @@ def frontier(
     traces: list[Trace] = []
     ends: list[tuple[int, float, str]] = []
     for index, run in enumerate(runs):
-        found = [_points(run, place, name) for place in range(len(run.sources))]
+        found = [_points(run, place, name) for place in range(len(run.members))]
         of_seeds = [points for points in found if points]
-        label = plain(run.label)
+        label = chart_label(run.label)
         traces += [_path(points, index, label, light=len(of_seeds) > 1) for points in of_seeds]
         if len(of_seeds) > 1:
             traces.append(_mean_path(run, name, index, label))
@@ -60,7 +60,7 @@ def frontier(
             last = [points[-1].reward for points in of_seeds]
             ends.append((index, float(np.mean(last)), label))
     points = [
-        p for run in runs for place in range(len(run.sources)) for p in _points(run, place, name)
+        p for run in runs for place in range(len(run.members)) for p in _points(run, place, name)
     ]
     ring = [p for p in points if (p.run_id, p.step) == chosen]
     if ring:
@@ -78,23 +78,23 @@ def frontier(
     return figure
 
 
-def best_within(runs: Sequence[Compared], name: str, budget: float) -> Point | None:
+def best_within(runs: Sequence[RunGroup], name: str, budget: float) -> Point | None:
     """The checkpoint with the highest reward among those within a KL budget."""
     within = [
         point
         for run in runs
-        for place in range(len(run.sources))
+        for place in range(len(run.members))
         for point in _points(run, place, name)
         if point.kl <= budget
     ]
     return max(within, key=lambda point: point.reward, default=None)
 
 
-def _points(run: Compared, place: int, name: str) -> list[Point]:
+def _points(run: RunGroup, place: int, name: str) -> list[Point]:
     """The checkpoints of one source at which both reward and KL were measured."""
-    source = run.sources[place]
+    source = run.members[place]
     run_id = run.run_ids[place] if run.run_ids else ""
-    steps, x, y = together(source.get(metrics.EVAL_KL), source.get(name))
+    steps, x, y = at_common_steps(source.get(metrics.EVAL_KL), source.get(name))
     errors = source.get(metrics.error_of(name))
     known = dict(zip(errors.steps.tolist(), errors.values.tolist(), strict=True))
     return [
@@ -130,10 +130,10 @@ def _path(points: Sequence[Point], index: int, label: str, *, light: bool) -> Tr
     }
 
 
-def _mean_path(run: Compared, name: str, index: int, label: str) -> Trace:
+def _mean_path(run: RunGroup, name: str, index: int, label: str) -> Trace:
     """The mean over seeds, at the steps that all of them have reached."""
-    kl, reward = joined(run, metrics.EVAL_KL)[0], joined(run, name)[0]
-    _, x, y = together(kl, reward)
+    kl, reward = mean_and_error(run, metrics.EVAL_KL)[0], mean_and_error(run, name)[0]
+    _, x, y = at_common_steps(kl, reward)
     return {
         "type": "scatter",
         "mode": "lines",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from drpo import metrics
 from drpo.charts import figures
-from drpo.charts.annotations import Mark
-from drpo.charts.figures import Figure, Panel, Source, Trace
+from drpo.charts.annotations import Annotation
+from drpo.charts.figures import Figure, Panel, RunSeries, Trace
 from drpo.charts.run_charts import DASH_OF, SPLITS
 from drpo.i18n import t
 from drpo.metrics.registry import Part
@@ -48,12 +48,12 @@ def metric_panels(names: Iterable[str]) -> list[MetricPanel]:
 
 
 def metric_chart(
-    run: Source,
+    run: RunSeries,
     panel: MetricPanel,
     *,
     weight: float = 0.0,
     log: bool = False,
-    happened: Sequence[Mark] = (),
+    annotations: Sequence[Annotation] = (),
 ) -> Figure:
     """Draw one chart of the list of all metrics.
 
@@ -62,7 +62,7 @@ def metric_chart(
         panel: Which metrics.
         weight: Share of the past in each smoothed value; 0 does not smooth.
         log: Whether the values shall lie on a log axis; where they cannot, the chart says so.
-        happened: What is marked at updates of the policy; a stage before them has no such steps.
+        annotations: What is marked at updates of the policy; a stage before them has no such steps.
     """
     lines = [name for name in panel.members if name == panel.name or _part(name) != "error"]
     can = all((run.get(name).values > 0).all() for name in lines)
@@ -74,7 +74,7 @@ def metric_chart(
     figure = figures.panels(
         [Panel(panel.name, remark, traces, log=log and can)],
         x_title=t("charts.stage_steps" if panel.stage else "charts.updates"),
-        marks=() if panel.stage else happened,
+        annotations=() if panel.stage else annotations,
         legend=several,
     )
     if remark:
@@ -82,7 +82,7 @@ def metric_chart(
     return figure
 
 
-def _traces(run: Source, panel: MetricPanel, name: str, weight: float, log: bool) -> list[Trace]:
+def _traces(run: RunSeries, panel: MetricPanel, name: str, weight: float, log: bool) -> list[Trace]:
     """One metric: its band where it has one, its line, and the values that were smoothed."""
     part: Part = "whole" if name == panel.name else _part(name)
     meaning = SPLITS.get(part) or metrics.of(name).meaning

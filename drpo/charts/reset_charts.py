@@ -36,7 +36,7 @@ def depths(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def heat(table: pd.DataFrame, value: Value) -> Figure:
+def heatmap(table: pd.DataFrame, value: Value) -> Figure:
     """Mean of a value by step and depth; the bare prompt is the lowest row."""
     known = table.dropna(subset=[value])
     if known.empty:

@@ -12,8 +12,8 @@ import numpy as np
 from drpo import metrics
 from drpo.analysis.metric_series import Series
 from drpo.charts import figures
-from drpo.charts.annotations import Mark
-from drpo.charts.figures import Figure, Panel, Source, Trace
+from drpo.charts.annotations import Annotation
+from drpo.charts.figures import Figure, Panel, RunSeries, Trace
 from drpo.i18n import t
 from drpo.metrics import words
 from drpo.metrics.registry import Meaning, Part
@@ -46,7 +46,7 @@ def start_level(series: Series, until: int, *, axis: str = "") -> list[Trace]:
 
 
 def measured(
-    run: Source,
+    run: RunSeries,
     name: str,
     label: str,
     meaning: str,
@@ -74,7 +74,7 @@ def measured(
     ]
 
 
-def batch(run: Source, name: str, label: str, meaning: str, *, axis: str = "") -> list[Trace]:
+def batch(run: RunSeries, name: str, label: str, meaning: str, *, axis: str = "") -> list[Trace]:
     """A metric of the training batches: no interval, so it is drawn thin and light."""
     series = run.get(name)
     if not len(series):
@@ -85,7 +85,7 @@ def batch(run: Source, name: str, label: str, meaning: str, *, axis: str = "") -
 
 
 def quantity(
-    run: Source,
+    run: RunSeries,
     name: str,
     *,
     axis: str = "",
@@ -121,10 +121,10 @@ def quantity(
 
 
 def reward(
-    run: Source,
+    run: RunSeries,
     *,
     until: int,
-    happened: Sequence[Mark] = (),
+    annotations: Sequence[Annotation] = (),
     ranges: Mapping[str, Range | None] | None = None,
 ) -> Figure:
     """Learned reward over gold reward, held-out and in training, on the same steps."""
@@ -135,10 +135,10 @@ def reward(
         quantity(run, name, axis=axis, until=until, range=(ranges or {}).get(name))
         for axis, name in zip(("", "2"), shown, strict=False)
     ]
-    return figures.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
+    return figures.panels(parts, x_title=t("charts.updates"), annotations=annotations, until=until)
 
 
-def trained_on_gold(run: Source) -> bool:
+def trained_on_gold(run: RunSeries) -> bool:
     """Whether the run was trained on the gold score itself: then there is no learned one to show.
 
     Told by the figures, as those are what would be drawn twice.
@@ -153,10 +153,10 @@ def trained_on_gold(run: Source) -> bool:
 
 
 def kl(
-    run: Source,
+    run: RunSeries,
     *,
     until: int,
-    happened: Sequence[Mark] = (),
+    annotations: Sequence[Annotation] = (),
     resets: bool = True,
     top: Range | None = None,
 ) -> Figure:
@@ -164,10 +164,10 @@ def kl(
     parts = [quantity(run, metrics.EVAL_KL, zero=True, range=top)]
     if resets and len(run.get(metrics.RESET_FRACTION)):
         parts.append(reset_share(run, axis="2"))
-    return figures.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
+    return figures.panels(parts, x_title=t("charts.updates"), annotations=annotations, until=until)
 
 
-def reset_share(run: Source, *, axis: str = "") -> Panel:
+def reset_share(run: RunSeries, *, axis: str = "") -> Panel:
     """How many episodes were reset, against how many were asked for."""
     asked, done = run.get(metrics.RESET_PROB), run.get(metrics.RESET_FRACTION)
     traces = [figures.line(done, t("charts.reset_done"), "reset", axis=axis, legend=axis == "")]
@@ -178,12 +178,12 @@ def reset_share(run: Source, *, axis: str = "") -> Panel:
     return Panel(t("charts.resets"), words.unit(metrics.RESET_FRACTION), traces, range=SHARE)
 
 
-def path(run: Source) -> Figure:
+def path(run: RunSeries) -> Figure:
     """What reward was bought with how much KL: one point an evaluation, from start to now."""
     traces: list[Trace] = []
     parts: list[Panel] = []
     for name in metrics.on_chart("reward")[trained_on_gold(run) :]:
-        steps, x, y = together(run.get(metrics.EVAL_KL), run.get(name))
+        steps, x, y = at_common_steps(run.get(metrics.EVAL_KL), run.get(name))
         if not len(steps):
             continue
         label, meaning = words.title(name), metrics.of(name).meaning
@@ -217,13 +217,13 @@ def path(run: Source) -> Figure:
     return figure
 
 
-def together(one: Series, other: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def at_common_steps(one: Series, other: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two series at the steps they share: steps, values of one, values of the other."""
     steps, at_one, at_other = np.intersect1d(one.steps, other.steps, return_indices=True)
     return steps, one.values[at_one], other.values[at_other]
 
 
-def _errors(run: Source, name: str, steps: np.ndarray) -> np.ndarray:
+def _errors(run: RunSeries, name: str, steps: np.ndarray) -> np.ndarray:
     known = dict(
         zip(*(s.tolist() for s in _steps_values(run.get(metrics.error_of(name)))), strict=True)
     )
@@ -234,7 +234,7 @@ def _steps_values(series: Series) -> tuple[np.ndarray, np.ndarray]:
     return series.steps, series.values
 
 
-def by_start(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
+def by_start(run: RunSeries, *, annotations: Sequence[Annotation] = ()) -> Figure:
     """Learned and gold reward and KL of reset starts and of prompt starts, as far as known."""
     parts: list[Panel] = []
     for name in metrics.on_chart("resets")[trained_on_gold(run) :]:
@@ -253,19 +253,19 @@ def by_start(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
         ]
         if traces:
             parts.append(Panel(words.title(name), words.unit(name), traces))
-    return figures.panels(parts, x_title=t("charts.updates"), marks=happened)
+    return figures.panels(parts, x_title=t("charts.updates"), annotations=annotations)
 
 
-def lengths(run: Source, *, until: int, happened: Sequence[Mark] = ()) -> Figure:
+def lengths(run: RunSeries, *, until: int, annotations: Sequence[Annotation] = ()) -> Figure:
     """How long answers are, and how many end by themselves."""
     parts = [
         quantity(run, metrics.EVAL_MEAN_LENGTH, until=until, zero=True),
         quantity(run, metrics.EVAL_FINISHED, axis="2", range=SHARE),
     ]
-    return figures.panels(parts, x_title=t("charts.updates"), marks=happened, until=until)
+    return figures.panels(parts, x_title=t("charts.updates"), annotations=annotations, until=until)
 
 
-def losses(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
+def losses(run: RunSeries, *, annotations: Sequence[Annotation] = ()) -> Figure:
     """The two losses that are minimised."""
     parts = [
         Panel(
@@ -275,10 +275,10 @@ def losses(run: Source, *, happened: Sequence[Mark] = ()) -> Figure:
         )
         for axis, name in zip(("", "2"), metrics.on_chart("losses"), strict=True)
     ]
-    return figures.panels(parts, x_title=t("charts.updates"), marks=happened, legend=False)
+    return figures.panels(parts, x_title=t("charts.updates"), annotations=annotations, legend=False)
 
 
-def common_range(sources: Sequence[Source], name: str) -> Range | None:
+def common_range(sources: Sequence[RunSeries], name: str) -> Range | None:
     """One y range that holds a quantity of several runs, so that their charts compare."""
     names = (name, metrics.of(name).batch)
     values = [
@@ -286,7 +286,7 @@ def common_range(sources: Sequence[Source], name: str) -> Range | None:
     ]
     if not values:
         return None
-    joined = np.concatenate(values)
-    low, high = float(joined.min()), float(joined.max())
+    mean_and_error = np.concatenate(values)
+    low, high = float(mean_and_error.min()), float(mean_and_error.max())
     margin = 0.08 * ((high - low) or 1.0)
     return low - margin, high + margin

@@ -11,7 +11,7 @@ from drpo.analysis.head_to_head import JUDGES
 from drpo.analysis.metric_series import Feed
 from drpo.analysis.verdict import Verdict, head_to_head, verdict_of
 from drpo.charts import compare_charts, frontier_chart
-from drpo.charts.compare_charts import Compared
+from drpo.charts.compare_charts import RunGroup
 from drpo.evaluation.frontier import points
 from drpo.i18n import language, t
 from drpo.i18n.format import bare, count, told_apart
@@ -31,10 +31,10 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
     verdicts = [verdict_of(store, run) for run in runs]
     feeds = [Feed(store, run.id).refresh() for run in runs]
     names = told_apart([run.name for run in runs], [run.id for run in runs])
-    happened: list[Block] = []
+    interventions: list[Block] = []
     for name, feed in zip(names, feeds, strict=True):
-        happened += [
-            block for block in parts.happened(feed.events, name) if isinstance(block, Table)
+        interventions += [
+            block for block in parts.interventions(feed.events, name) if isinstance(block, Table)
         ]
     sections = [
         Section("verdict", t("report.verdict"), _verdicts(store, verdicts, names)),
@@ -42,7 +42,9 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
         Section("frontier", t("report.frontier"), _frontier(store, runs, feeds, names)),
         Section("answers", t("report.answers"), _answers(store, runs, names)),
         Section("data", t("report.data"), _data(store, runs)),
-        Section("settings", t("report.settings"), [*_differences(runs, feeds, names), *happened]),
+        Section(
+            "settings", t("report.settings"), [*_differences(runs, feeds, names), *interventions]
+        ),
         Section("alarms", t("report.alarms"), parts.alarms(verdicts, names)),
         Section("versions", t("report.versions"), parts.versions(store, runs, names)),
     ]
@@ -133,8 +135,8 @@ def _frontier(
     ]
 
 
-def _compared(feeds: Sequence[Feed], names: Sequence[str]) -> list[Compared]:
-    return [Compared(name, [feed]) for name, feed in zip(names, feeds, strict=True)]
+def _compared(feeds: Sequence[Feed], names: Sequence[str]) -> list[RunGroup]:
+    return [RunGroup(name, [feed]) for name, feed in zip(names, feeds, strict=True)]
 
 
 def _answers(store: Store, runs: Sequence[Run], names: Sequence[str]) -> list[Block]:

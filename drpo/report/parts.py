@@ -24,7 +24,7 @@ from drpo.runs import event_words
 from drpo.store import Store
 from drpo.store.schema import Dataset, EventRow, Run
 
-TURNED = ("setting", "pause", "resume", "stop", "decision", "error")
+INTERVENTIONS = ("setting", "pause", "resume", "stop", "decision", "error")
 
 
 def when(run: Run) -> str:
@@ -180,12 +180,12 @@ def settings(run: Run, events: Iterable[EventRow]) -> list[Block]:
     head = [t("report.setting"), t("report.value")]
     return [
         Table(head, changed, caption=t("report.changed")),
-        *happened(events),
+        *interventions(events),
         Table(head, rest, caption=t("report.at_default"), folded=True),
     ]
 
 
-def happened(events: Iterable[EventRow], name: str = "") -> list[Block]:
+def interventions(events: Iterable[EventRow], name: str = "") -> list[Block]:
     """What people did to a run while it was going on; its name where there are several."""
     known = list(events)
     rows = [
@@ -196,7 +196,7 @@ def happened(events: Iterable[EventRow], name: str = "") -> list[Block]:
             event_words.who(event) or "–",
         ]
         for event in known
-        if event.kind in TURNED
+        if event.kind in INTERVENTIONS
     ]
     if not rows:
         return [Text(t("report.nothing_turned"))]

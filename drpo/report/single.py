@@ -10,7 +10,7 @@ from drpo.analysis.metric_series import Feed
 from drpo.analysis.progress import axis_end
 from drpo.analysis.verdict import Verdict, verdict_of
 from drpo.charts import run_charts
-from drpo.charts.annotations import marks_of
+from drpo.charts.annotations import annotations_of
 from drpo.evaluation.frontier import overoptimization, points
 from drpo.i18n import LANGUAGES, language, spoken, t
 from drpo.i18n.format import count, duration, number
@@ -69,12 +69,12 @@ def verdict_blocks(verdict: Verdict) -> list[Block]:
 def _curves(run: Run, feed: Feed) -> list[Block]:
     if not feed.measured:
         return [Text(t("report.no_metrics"))]
-    marks = marks_of(feed.events)
+    annotations = annotations_of(feed.events)
     until = axis_end(run)
     figures = (
-        (run_charts.reward(feed, until=until, happened=marks), "report.alt_reward", 460),
-        (run_charts.kl(feed, until=until, happened=marks), "report.alt_kl", 460),
-        (run_charts.lengths(feed, until=until, happened=marks), "report.alt_lengths", 420),
+        (run_charts.reward(feed, until=until, annotations=annotations), "report.alt_reward", 460),
+        (run_charts.kl(feed, until=until, annotations=annotations), "report.alt_kl", 460),
+        (run_charts.lengths(feed, until=until, annotations=annotations), "report.alt_lengths", 420),
     )
     numbers = parts.evaluations(feed)
     blocks: list[Block] = [

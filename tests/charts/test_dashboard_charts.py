@@ -9,8 +9,8 @@ from series import Run, as_series, numbers
 
 from drpo.analysis.metric_series import EMPTY, Series
 from drpo.charts import compare_charts, figures, metric_charts, palette, run_charts
-from drpo.charts.annotations import Mark, marks_of
-from drpo.charts.compare_charts import Compared
+from drpo.charts.annotations import Annotation, annotations_of
+from drpo.charts.compare_charts import RunGroup
 from drpo.charts.figures import Panel
 from drpo.i18n import format
 from drpo.store.schema import EventRow
@@ -35,7 +35,9 @@ def test_a_band_is_left_out_where_there_is_no_error():
 def test_a_long_series_is_thinned_and_keeps_its_extremes():
     values = np.sin(np.arange(100_000) / 500)
     values[77_777] = 9.0
-    thinned = figures.thin(Series(np.arange(100_000, dtype=np.int32), values.astype(np.float32)))
+    thinned = figures.downsample(
+        Series(np.arange(100_000, dtype=np.int32), values.astype(np.float32))
+    )
     assert len(thinned) <= 1_000
     assert thinned.values.max() == 9.0
     assert np.all(np.diff(thinned.steps) > 0)
@@ -84,9 +86,9 @@ def test_a_changed_setting_becomes_a_labelled_line():
         who="",
         payload={"name": "kl_coef", "old": 0.2, "new": 0.3},
     )
-    [mark] = marks_of([event])
-    assert (mark.step, mark.label, mark.meaning) == (12, "kl_coef → 0.30", "ink")
-    figure = figures.panels([Panel("a", "", [])], x_title="x", marks=[mark])
+    [annotation] = annotations_of([event])
+    assert (annotation.step, annotation.label, annotation.meaning) == (12, "kl_coef → 0.30", "ink")
+    figure = figures.panels([Panel("a", "", [])], x_title="x", annotations=[annotation])
     assert figure["layout"]["shapes"][0]["x0"] == 12
     assert "kl_coef → 0.30" in [note["text"] for note in figure["layout"]["annotations"]]
 
@@ -147,7 +149,7 @@ def test_the_path_joins_reward_and_kl_of_the_same_evaluation():
 
 def test_runs_laid_over_each_other_differ_in_line_style_and_carry_a_label():
     runs = [
-        Compared(f"run {i}", [Run(**{"eval/gold": [(0, 1.0), (5, 2.0 + i)]})]) for i in range(6)
+        RunGroup(f"run {i}", [Run(**{"eval/gold": [(0, 1.0), (5, 2.0 + i)]})]) for i in range(6)
     ]
     figure = compare_charts.over_steps(runs, "eval/gold")
     lines = [trace for trace in figure["data"] if trace["name"].startswith("run")]
@@ -159,7 +161,7 @@ def test_runs_laid_over_each_other_differ_in_line_style_and_carry_a_label():
 def test_seeds_are_joined_to_their_mean_on_the_steps_all_have():
     one = Run(**{"eval/gold": [(0, 1.0), (5, 2.0), (10, 9.0)]})
     two = Run(**{"eval/gold": [(0, 3.0), (5, 6.0)]})
-    middle, errors = compare_charts.joined(Compared("both", [one, two]), "eval/gold")
+    middle, errors = compare_charts.mean_and_error(RunGroup("both", [one, two]), "eval/gold")
     assert middle.steps.tolist() == [0, 5]
     assert middle.values.tolist() == [2.0, 4.0]
     # Standard error of two numbers: half their distance.
@@ -174,10 +176,13 @@ def test_labels_keep_their_order_and_their_distance():
 
 
 def test_a_run_name_cannot_become_markup_in_a_chart():
-    assert compare_charts.plain("<a href='x'>") == "&lt;a href='x'&gt;"
-    assert compare_charts.plain("kl_coef 0.2, reset_prob 0.5") == "kl_coef 0.2,<br>reset_prob 0.5"
-    assert compare_charts.plain("word " * 40).count("<br>") == 1
-    assert compare_charts.plain("word " * 40).endswith("…")
+    assert compare_charts.chart_label("<a href='x'>") == "&lt;a href='x'&gt;"
+    assert (
+        compare_charts.chart_label("kl_coef 0.2, reset_prob 0.5")
+        == "kl_coef 0.2,<br>reset_prob 0.5"
+    )
+    assert compare_charts.chart_label("word " * 40).count("<br>") == 1
+    assert compare_charts.chart_label("word " * 40).endswith("…")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -242,15 +247,17 @@ def test_amounts_of_memory_have_three_digits_at_most(amount, text):
     assert format.size(amount) == text
 
 
-def test_labels_of_marks_stand_above_the_plot_and_never_over_each_other_or_the_edge():
-    marks = [
-        Mark(1, "first", "ink"),
-        Mark(2, "second", "ink"),
-        Mark(29, "▲ alarm", "alarm"),
-        Mark(30, "▲ alarm", "alarm"),
+def test_labels_of_annotations_stand_above_the_plot_and_never_over_each_other_or_the_edge():
+    annotations = [
+        Annotation(1, "first", "ink"),
+        Annotation(2, "second", "ink"),
+        Annotation(29, "▲ alarm", "alarm"),
+        Annotation(30, "▲ alarm", "alarm"),
     ]
-    plain = figures.panels([Panel("a", "", [])], x_title="x", until=30)["layout"]
-    layout = figures.panels([Panel("a", "", [])], x_title="x", marks=marks, until=30)["layout"]
+    chart_label = figures.panels([Panel("a", "", [])], x_title="x", until=30)["layout"]
+    layout = figures.panels([Panel("a", "", [])], x_title="x", annotations=annotations, until=30)[
+        "layout"
+    ]
     labels = [note for note in layout["annotations"] if note.get("name") == "mark"]
     # Four lines, but the second alarm's label would lie over the first one's, and says the same.
     assert len(layout["shapes"]) == 4
@@ -258,4 +265,4 @@ def test_labels_of_marks_stand_above_the_plot_and_never_over_each_other_or_the_e
     assert all(note["yanchor"] == "bottom" for note in labels)
     assert labels[0]["yshift"] < labels[1]["yshift"]
     assert [note["xanchor"] for note in labels] == ["left", "left", "right"]
-    assert layout["margin"]["t"] > plain["margin"]["t"]
+    assert layout["margin"]["t"] > chart_label["margin"]["t"]

@@ -160,7 +160,7 @@ def episode(start="reset", prefix=5, length=20, score=1.0, own=0.5, **more):
 def test_the_heat_map_weighs_updates_by_their_episodes():
     # 80 updates in 40 columns: two a column. 3 episodes at 1 and 1 episode at 5 make 2.
     rows = [(1, 4, 3, 1.0, None, 0.1), (2, 4, 1, 5.0, None, 0.1), (80, -1, 2, 7.0, None, 0.1)]
-    figure = reset_charts.heat(reset_charts.depths(rows), "score")
+    figure = reset_charts.heatmap(reset_charts.depths(rows), "score")
     (trace,) = figure["data"]
     assert trace["x"][0] == "1–2"
     assert trace["x"][-1] == "79–80"
@@ -175,7 +175,7 @@ def test_the_heat_map_weighs_updates_by_their_episodes():
 
 def test_a_value_that_no_row_knows_makes_an_empty_figure():
     rows = [(1, 4, 3, 1.0, None, 0.1)]
-    assert reset_charts.heat(reset_charts.depths(rows), "gold")["data"] == []
+    assert reset_charts.heatmap(reset_charts.depths(rows), "gold")["data"] == []
 
 
 def test_the_depth_of_a_prompt_start_is_nothing():

@@ -11,7 +11,7 @@ from series import Run, coloured
 
 from drpo.analysis.metric_series import Feed
 from drpo.charts import compare_charts, frontier_chart
-from drpo.charts.compare_charts import Compared
+from drpo.charts.compare_charts import RunGroup
 from drpo.dashboard.screens.compare.view import compared, joint_name
 from drpo.runs import housekeeping
 
@@ -21,7 +21,7 @@ def run_with(gold, kl, se=None):
     return Run(**series)
 
 
-TWO = Compared(
+TWO = RunGroup(
     "both",
     [
         run_with([(0, 1.0), (5, 2.0), (10, 3.0)], [(0, 0.0), (5, 1.0), (10, 2.0)], [(5, 0.1)]),
@@ -29,7 +29,7 @@ TWO = Compared(
     ],
     ["a", "b"],
 )
-ONE = Compared("single", [run_with([(0, 1.0), (5, 2.5)], [(0, 0.0), (5, 1.5)])], ["c"])
+ONE = RunGroup("single", [run_with([(0, 1.0), (5, 2.5)], [(0, 0.0), (5, 1.5)])], ["c"])
 
 
 def numbers(packed):
@@ -58,12 +58,12 @@ def test_the_band_of_two_seeds_is_students_interval():
 
 
 def test_a_seed_that_has_not_begun_holds_the_others_up_nowhere():
-    waiting = Compared("both", [*TWO.sources, Run()], ["a", "b", "d"])
+    waiting = RunGroup("both", [*TWO.members, Run()], ["a", "b", "d"])
     figure = compare_charts.over_steps([waiting], "eval/gold")
     lines = [numbers(trace["y"]) for trace in figure["data"] if not trace.get("fill")]
     assert [1.0, 3.0, 4.0] in lines
     assert len(lines) == 3
-    nobody = Compared("none", [Run(), Run()], ["d", "e"])
+    nobody = RunGroup("none", [Run(), Run()], ["d", "e"])
     assert compare_charts.over_steps([nobody], "eval/gold")["data"] == []
     assert frontier_chart.frontier([nobody], "eval/gold", budget=1.0)["data"] == []
 
@@ -105,7 +105,7 @@ def test_the_best_within_a_budget_is_the_highest_of_the_points_on_its_near_side(
     best = frontier_chart.best_within([TWO, ONE], "eval/gold", 2.0)
     assert (best.run_id, best.step, best.reward) == ("a", 10, 3.0)
     assert frontier_chart.best_within([ONE], "eval/gold", 1.0).step == 0
-    later = Compared("later", [run_with([(5, 2.0)], [(5, 1.0)])], ["d"])
+    later = RunGroup("later", [run_with([(5, 2.0)], [(5, 1.0)])], ["d"])
     assert frontier_chart.best_within([later], "eval/gold", 0.5) is None
 
 

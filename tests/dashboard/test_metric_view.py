@@ -5,7 +5,7 @@ from screens import problems, visit
 from series import Run, numbers
 
 from drpo.charts import metric_charts
-from drpo.charts.annotations import Mark
+from drpo.charts.annotations import Annotation
 
 
 def chart(series, **more):
@@ -51,13 +51,13 @@ def test_a_log_axis_never_labels_every_digit():
 
 
 def test_a_stage_is_drawn_over_its_own_steps_without_the_marks_of_updates():
-    happened = [Mark(3, "kl_coef → 0.3")]
+    annotations = [Annotation(3, "kl_coef → 0.3")]
     for name in ("rm/loss", "sft/loss", "dpo/accuracy"):
-        figure = chart({name: [(1, 0.7), (50, 0.6)]}, happened=happened)
+        figure = chart({name: [(1, 0.7), (50, 0.6)]}, annotations=annotations)
         assert "steps of the stage" in notes(figure)
         assert "policy updates" not in notes(figure)
         assert figure["layout"]["shapes"] == []
-    figure = chart({"lr": [(1, 0.7)]}, happened=happened)
+    figure = chart({"lr": [(1, 0.7)]}, annotations=annotations)
     assert "policy updates" in notes(figure)
     assert len(figure["layout"]["shapes"]) == 1
 

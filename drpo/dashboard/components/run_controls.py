@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from drpo import metrics
-from drpo.charts.figures import Source
+from drpo.charts.figures import RunSeries
 from drpo.dashboard import client
 from drpo.dashboard.client.config import RunConfig
 from drpo.dashboard.client.store import Run
@@ -23,7 +23,7 @@ METRICS = {"kl_coef": metrics.OBJECTIVE_KL_COEF, "reset_prob": metrics.RESET_PRO
 
 
 @dataclass(frozen=True, slots=True)
-class _Stands:
+class _SliderState:
     """What a setting's slider was last set to."""
 
     measured: float
@@ -37,7 +37,7 @@ def visitor() -> str:
     return str(st.user.get("email") or t("live.someone", lang="en"))
 
 
-def controls(run: Run, source: Source, *, key: str) -> None:
+def controls(run: Run, source: RunSeries, *, key: str) -> None:
     """Show the buttons that make sense for the run as it is now.
 
     Args:
@@ -59,8 +59,8 @@ def controls(run: Run, source: Source, *, key: str) -> None:
                 _live_settings(run, source, key)
         if run.status in client.runs.RESUMABLE and has_checkpoint(run):
             _button("resume", "resume", key, run, client.runs.resume)
-    for said in st.session_state.pop(f"said_{key}", []):
-        show_problem(said)
+    for problem in st.session_state.pop(f"said_{key}", []):
+        show_problem(problem)
 
 
 def has_checkpoint(run: Run) -> bool:
@@ -87,7 +87,7 @@ def _ask(key: str, run_id: str, order: Callable[[str, str], object]) -> None:
         st.session_state[f"said_{key}"] = [error]
 
 
-def _live_settings(run: Run, source: Source, key: str) -> None:
+def _live_settings(run: Run, source: RunSeries, key: str) -> None:
     st.caption(t("live.live_settings_help"))
     settings = RunConfig.from_nested(run.config).flat()
     names = client.runs.live_settings(run)
@@ -96,7 +96,7 @@ def _live_settings(run: Run, source: Source, key: str) -> None:
         now = float(settings[name]) if last is None else round(last, 6)
         _slider(name, now, key=f"{name}_{key}")
     if st.button(t("live.apply"), type="primary", key=f"apply_{key}", icon=":material/check:"):
-        _turn(run.id, {name: f"{name}_{key}" for name in names})
+        _change(run.id, {name: f"{name}_{key}" for name in names})
 
 
 def _slider(name: str, now: float, *, key: str) -> None:
@@ -113,23 +113,23 @@ def _slider(name: str, now: float, *, key: str) -> None:
     """
     # Streamlit forgets a slider that a screen did not show, and keeps what stands beside it.
     drawn = key in st.session_state
-    if not drawn or st.session_state[_beside(key)].measured != now:
+    if not drawn or st.session_state[_state_key(key)].measured != now:
         if drawn and not _is_moved(key):
             st.session_state[key] = now
-        st.session_state[_beside(key)] = _Stands(measured=now, shown=now)
+        st.session_state[_state_key(key)] = _SliderState(measured=now, shown=now)
     forms.slider(name, now, key=key)
 
 
 def _is_moved(key: str) -> bool:
     """Whether somebody moved a slider since it was last set; what looks the same was not moved."""
-    return number(st.session_state[key]) != number(st.session_state[_beside(key)].shown)
+    return number(st.session_state[key]) != number(st.session_state[_state_key(key)].shown)
 
 
-def _beside(key: str) -> str:
+def _state_key(key: str) -> str:
     return f"stands_{key}"
 
 
-def _turn(run_id: str, keys: Mapping[str, str]) -> None:
+def _change(run_id: str, keys: Mapping[str, str]) -> None:
     """Ask the run for the values of those sliders, by setting, that were moved."""
     moved = {name: float(st.session_state[key]) for name, key in keys.items() if _is_moved(key)}
     if not moved:
@@ -142,6 +142,6 @@ def _turn(run_id: str, keys: Mapping[str, str]) -> None:
         return
     for name, value in moved.items():
         # What was asked for counts only from the next update; until then it is not asked again.
-        beside = _beside(keys[name])
+        beside = _state_key(keys[name])
         st.session_state[beside] = replace(st.session_state[beside], shown=value)
     st.toast(t("live.applied"), icon=":material/tune:")

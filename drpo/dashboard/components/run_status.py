@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from drpo import metrics
-from drpo.charts.figures import Source
+from drpo.charts.figures import RunSeries
 from drpo.dashboard.client.analysis import updates_of
 from drpo.dashboard.client.config import leaves
 from drpo.dashboard.client.runs import event_words, live_settings
@@ -53,7 +53,7 @@ class Status:
         return min(1.0, self.done / self.total) if self.total else 0.0
 
 
-def status_of(run: Run, source: Source, *, now: float | None = None) -> Status:
+def status_of(run: Run, source: RunSeries, *, now: float | None = None) -> Status:
     """Read a run's status line off its row and its metrics."""
     done, total = run.stage_done, run.stage_total
     if counts_updates(run):
@@ -82,7 +82,7 @@ def stage_name(run: Run) -> str:
     return event_words.stage_name(run.stage) if is_live(run) else t(f"live.status_{run.status}")
 
 
-def seconds_left(run: Run, source: Source, *, now: float | None = None) -> float | None:
+def seconds_left(run: Run, source: RunSeries, *, now: float | None = None) -> float | None:
     """Foretell how long the stage still takes; None while there is nothing to go by."""
     if run.stage in TRAINING:
         updates = source.get(metrics.TIMING_S_UPDATE).values[-_RECENT:]
@@ -99,7 +99,7 @@ def seconds_left(run: Run, source: Source, *, now: float | None = None) -> float
     return elapsed / run.stage_done * max(0, run.stage_total - run.stage_done)
 
 
-def status_line(run: Run, source: Source) -> None:
+def status_line(run: Run, source: RunSeries) -> None:
     """Draw the line."""
     status = status_of(run, source)
     trouble = run.status in ("failed", "interrupted")
@@ -130,14 +130,14 @@ def status_line(run: Run, source: Source) -> None:
     )
 
 
-def live_settings_now(run: Run, source: Source) -> str:
+def live_settings_now(run: Run, source: RunSeries) -> str:
     """The live settings of the run's method as they stand, changed or not; empty without any."""
-    said = []
+    parts = []
     for name in live_settings(run):
         last = source.get(METRICS[name]).last
         set_to = run.config[leaves()[name][0]][name]
-        said.append(f"{name} {number(set_to if last is None else last)}")
-    return " · ".join(said)
+        parts.append(f"{name} {number(set_to if last is None else last)}")
+    return " · ".join(parts)
 
 
 def _progress_words(run: Run, status: Status) -> str:

@@ -12,10 +12,10 @@ import streamlit as st
 
 from drpo import metrics
 from drpo.charts import compare_charts, figures
-from drpo.charts.compare_charts import Compared
+from drpo.charts.compare_charts import RunGroup
 from drpo.charts.figures import Figure, Panel, Trace
 from drpo.charts.palette import DASHES
-from drpo.charts.run_charts import together
+from drpo.charts.run_charts import at_common_steps
 from drpo.dashboard import client
 from drpo.dashboard.client.analysis import Feed
 from drpo.dashboard.client.evaluation import overoptimization, standing_step, wording
@@ -137,7 +137,7 @@ def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: s
     )
     names = _names(runs)
     for run, feed in zip(runs, feeds, strict=True):
-        _, kl, gold = together(feed.get(metrics.EVAL_KL), feed.get(metrics.EVAL_GOLD))
+        _, kl, gold = at_common_steps(feed.get(metrics.EVAL_KL), feed.get(metrics.EVAL_GOLD))
         # The first evaluation is that of the start policy.
         start = float(gold[0]) if len(gold) else 0.0
         curve = overoptimization(kl.tolist(), gold.tolist(), start=start)
@@ -145,7 +145,7 @@ def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: s
             st.text(wording.turning_point(names[run.id], curve))
 
 
-def true_against_learned(lines: Sequence[Compared]) -> Figure:
+def true_against_learned(lines: Sequence[RunGroup]) -> Figure:
     """Each line as a path over its evaluations, of several seeds their mean.
 
     The learned score is across, the true score up.
@@ -153,11 +153,13 @@ def true_against_learned(lines: Sequence[Compared]) -> Figure:
     traces: list[Trace] = []
     ends: list[tuple[int, float, str]] = []
     for index, run in enumerate(lines):
-        learned = compare_charts.joined(run, metrics.EVAL_SCORES)[0]
-        steps, x, y = together(learned, compare_charts.joined(run, metrics.EVAL_GOLD)[0])
+        learned = compare_charts.mean_and_error(run, metrics.EVAL_SCORES)[0]
+        steps, x, y = at_common_steps(
+            learned, compare_charts.mean_and_error(run, metrics.EVAL_GOLD)[0]
+        )
         if not len(steps):
             continue
-        label, colour = compare_charts.plain(run.label), f"@run-{index % 6}"
+        label, colour = compare_charts.chart_label(run.label), f"@run-{index % 6}"
         traces.append(
             {
                 "type": "scatter",

@@ -11,7 +11,7 @@ import streamlit as st
 
 from drpo import metrics
 from drpo.charts import compare_charts, frontier_chart
-from drpo.charts.compare_charts import Compared
+from drpo.charts.compare_charts import RunGroup
 from drpo.dashboard import navigation
 from drpo.dashboard.client.analysis import Feed
 from drpo.dashboard.client.store import Run, store
@@ -76,7 +76,7 @@ def join_seeds() -> bool:
     return joined
 
 
-def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[Compared]:
+def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[RunGroup]:
     """The lines that are drawn; says so where there are more."""
     lines = lines_of(runs, feeds, by_seed=by_seed)
     if len(lines) > MOST:
@@ -84,7 +84,7 @@ def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> li
     return lines[:MOST]
 
 
-def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[Compared]:
+def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[RunGroup]:
     """One line a run, or one line for all runs that differ in nothing but seed and name.
 
     A run in which a setting was changed did not keep to its settings: it is one of no group.
@@ -105,7 +105,7 @@ def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> li
         [members[0][0].id for members in lines],
     )
     return [
-        Compared(name, [feed for _, feed in members], [run.id for run, _ in members])
+        RunGroup(name, [feed for _, feed in members], [run.id for run, _ in members])
         for name, members in zip(names, lines, strict=True)
     ]
 
@@ -119,8 +119,10 @@ def _line_name(members: Sequence[Run]) -> str:
 
 def joint_name(names: Sequence[str]) -> str:
     """What the names of runs of several seeds share: "beta 1, seed 0" and "seed 1" are "beta 1"."""
-    together = zip(*(name.split() for name in names), strict=False)
-    shared = " ".join(words[0] for words in takewhile(lambda words: len({*words}) == 1, together))
+    at_common_steps = zip(*(name.split() for name in names), strict=False)
+    shared = " ".join(
+        words[0] for words in takewhile(lambda words: len({*words}) == 1, at_common_steps)
+    )
     return re.sub(r"\W*(seed)?\W*$", "", shared, flags=re.IGNORECASE) or names[0]
 
 
@@ -131,7 +133,7 @@ def same_start(runs: Sequence[Run]) -> bool:
     return not tuned and len({config.models.policy for config in configs}) == 1
 
 
-def curves(lines: Sequence[Compared], metric: str, revision: str) -> None:
+def curves(lines: Sequence[RunGroup], metric: str, revision: str) -> None:
     """Draw the chosen metric over the updates, and beside it the KL that it took."""
     shown = (
         ("compare_metric", metric, revision + metric),
@@ -149,7 +151,7 @@ def curves(lines: Sequence[Compared], metric: str, revision: str) -> None:
             )
 
 
-def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revision: str) -> None:
+def frontier(runs: Sequence[Run], lines: Sequence[RunGroup], metric: str, revision: str) -> None:
     """Draw reward against KL; a click on a point opens what that checkpoint writes, below."""
     ids = [run.id for run in runs]
     names = dict(zip(ids, told_apart([run.name for run in runs], ids), strict=True))
@@ -174,7 +176,7 @@ def frontier(runs: Sequence[Run], lines: Sequence[Compared], metric: str, revisi
         )
 
 
-def _budget(lines: Sequence[Compared], metric: str, names: dict[str, str]) -> float | None:
+def _budget(lines: Sequence[RunGroup], metric: str, names: dict[str, str]) -> float | None:
     """Ask how much KL may be spent, and say what is the best that it buys."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         budget: float | None = st.number_input(
@@ -217,7 +219,7 @@ def _open(point: list[Any]) -> None:
     open_at(str(run_id), int(step))
 
 
-def _answers(runs: Sequence[Run], lines: Sequence[Compared]) -> tuple[str, int] | None:
+def _answers(runs: Sequence[Run], lines: Sequence[RunGroup]) -> tuple[str, int] | None:
     """Answers of one run at a checkpoint, or of one run a line side by side.
 
     Returns:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from drpo import metrics
 from drpo.charts import metric_charts, run_charts
-from drpo.charts.annotations import marks_of
+from drpo.charts.annotations import annotations_of
 from drpo.charts.figures import Figure
 from drpo.dashboard.client.analysis import Feed, axis_end, changes_in_words
 from drpo.dashboard.client.runs import Gpu, event_words, gpu_use
@@ -82,18 +82,25 @@ def _path(run: Run, feed: Feed) -> None:
 
 
 def _resets(run: Run, feed: Feed) -> None:
-    marks = marks_of(feed.events)
-    _chart(run_charts.by_start(feed, happened=marks), "resets", run, help_key="live.resets_help")
+    annotations = annotations_of(feed.events)
+    _chart(
+        run_charts.by_start(feed, annotations=annotations),
+        "resets",
+        run,
+        help_key="live.resets_help",
+    )
 
 
 def _lengths(run: Run, feed: Feed) -> None:
-    figure = run_charts.lengths(feed, until=axis_end(run), happened=marks_of(feed.events))
+    figure = run_charts.lengths(feed, until=axis_end(run), annotations=annotations_of(feed.events))
     _chart(figure, "lengths", run, help_key="live.lengths_help")
 
 
 def _losses(run: Run, feed: Feed) -> None:
-    marks = marks_of(feed.events)
-    _chart(run_charts.losses(feed, happened=marks), "losses", run, help_key="live.losses_help")
+    annotations = annotations_of(feed.events)
+    _chart(
+        run_charts.losses(feed, annotations=annotations), "losses", run, help_key="live.losses_help"
+    )
 
 
 def _all(run: Run, feed: Feed) -> None:
@@ -105,14 +112,16 @@ def _all(run: Run, feed: Feed) -> None:
     ]
     if not panels:
         st.caption(t("live.no_metric"))
-    marks = marks_of(feed.events)
+    annotations = annotations_of(feed.events)
     for group, members in groupby(panels, key=lambda panel: panel.group):
         st.markdown(f"**{group}**")
         grid = st.grid(3, min_column_width=300)
         for panel in members:
             with grid.cell():
                 live_chart(
-                    metric_charts.metric_chart(feed, panel, weight=weight, log=log, happened=marks),
+                    metric_charts.metric_chart(
+                        feed, panel, weight=weight, log=log, annotations=annotations
+                    ),
                     # Only charts of the same steps zoom together.
                     key=f"metric_{panel.name}",
                     revision=run.id,

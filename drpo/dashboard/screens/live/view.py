@@ -14,7 +14,7 @@ import streamlit as st
 
 from drpo import metrics
 from drpo.charts import run_charts
-from drpo.charts.annotations import marks_of
+from drpo.charts.annotations import annotations_of
 from drpo.dashboard.client.analysis import Feed, axis_end, settings_that_differ
 from drpo.dashboard.client.runs import event_words
 from drpo.dashboard.client.store import Run, store
@@ -89,12 +89,12 @@ def _one(run_id: str) -> None:
         waiting(run)
         details(run, feed)
         return
-    marks = marks_of(feed.events)
+    annotations = annotations_of(feed.events)
     until = axis_end(run)
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(
-            run_charts.reward(feed, until=until, happened=marks),
+            run_charts.reward(feed, until=until, annotations=annotations),
             key="reward",
             revision=run_id,
             alt=t("live.alt_reward", last=number(feed.last(metrics.EVAL_SCORES))),
@@ -103,7 +103,7 @@ def _one(run_id: str) -> None:
         )
     with right:
         live_chart(
-            run_charts.kl(feed, until=until, happened=marks),
+            run_charts.kl(feed, until=until, annotations=annotations),
             key="kl",
             revision=run_id,
             alt=t("live.alt_kl", last=number(feed.last(metrics.EVAL_KL))),
@@ -134,10 +134,10 @@ def _two(left: str, right: str) -> None:
             if not feed.measured:
                 waiting(run)
                 continue
-            marks = marks_of(feed.events)
+            annotations = annotations_of(feed.events)
             until = axis_end(run)
             live_chart(
-                run_charts.reward(feed, until=until, happened=marks, ranges=ranges),
+                run_charts.reward(feed, until=until, annotations=annotations, ranges=ranges),
                 key=f"reward_{run.id}",
                 revision=run.id,
                 group="pair",
@@ -145,7 +145,7 @@ def _two(left: str, right: str) -> None:
                 alt=t("live.alt_reward", last=number(feed.last(metrics.EVAL_SCORES))),
             )
             live_chart(
-                run_charts.kl(feed, until=until, happened=marks, top=top),
+                run_charts.kl(feed, until=until, annotations=annotations, top=top),
                 key=f"kl_{run.id}",
                 revision=run.id,
                 group="pair",

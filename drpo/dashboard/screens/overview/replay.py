@@ -15,8 +15,8 @@ import streamlit as st
 
 from drpo import metrics
 from drpo.charts import figures
-from drpo.charts.annotations import marks_of
-from drpo.charts.figures import Source
+from drpo.charts.annotations import annotations_of
+from drpo.charts.figures import RunSeries
 from drpo.charts.palette import COLOURS
 from drpo.dashboard.assets import read_assets
 from drpo.dashboard.client.analysis import Series, Verdict, verdict_words
@@ -40,7 +40,7 @@ _REPLAY = st.components.v2.component(
 
 def replay(
     verdict: Verdict,
-    source: Source,
+    source: RunSeries,
     events: Sequence[EventRow],
     *,
     key: str,
@@ -86,7 +86,7 @@ def replay(
 
 
 def replay_data(
-    verdict: Verdict, source: Source, events: Sequence[EventRow], prompts: list[dict[str, Any]]
+    verdict: Verdict, source: RunSeries, events: Sequence[EventRow], prompts: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Everything that the browser needs to play a run, as plain values."""
     run = verdict.run
@@ -97,7 +97,10 @@ def replay_data(
         "secondsPerUpdate": verdict.cost.seconds / max(1, run.step),
         "verdict": verdict_words.in_full(verdict),
         "panels": [panel for panel in (_panel(source, name) for name in metrics.OUTCOME) if panel],
-        "marks": [{"step": mark.step, "label": mark.label} for mark in marks_of(events)],
+        "marks": [
+            {"step": annotation.step, "label": annotation.label}
+            for annotation in annotations_of(events)
+        ],
         "prompts": prompts,
     }
 
@@ -114,7 +117,7 @@ def answers(run: Run) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _panel(source: Source, name: str) -> dict[str, Any] | None:
+def _panel(source: RunSeries, name: str) -> dict[str, Any] | None:
     metric = metrics.of(name)
     measured, trained = source.get(name), source.get(metric.batch)
     lines = [_line(trained, heldout=False)] if len(trained) else []
@@ -137,7 +140,7 @@ def _panel(source: Source, name: str) -> dict[str, Any] | None:
 
 
 def _line(series: Series, errors: Series | None = None, *, heldout: bool = True) -> dict[str, Any]:
-    drawn = figures.thin(series, POINTS)
+    drawn = figures.downsample(series, POINTS)
     spread = None
     if errors is not None and len(errors):
         # An evaluation without an error of its own gets none: the band closes up there.

@@ -10,7 +10,7 @@ import streamlit as st
 
 from drpo import metrics
 from drpo.charts import compare_charts
-from drpo.charts.compare_charts import Compared
+from drpo.charts.compare_charts import RunGroup
 from drpo.dashboard import client, navigation
 from drpo.dashboard.client.analysis import (
     METRIC,
@@ -115,7 +115,7 @@ def cautions(result: PilotResult) -> list[str]:
 def _curves(one: Pilot, result: PilotResult) -> None:
     metric = METRIC[result.judge] if result.judge else metrics.EVAL_SCORES
     lines = [
-        Compared(
+        RunGroup(
             t(f"pilot.arm_{arm}"), [metric_series.feed(run.id) for run in of_arm(result, arm).runs]
         )
         for arm in ARMS

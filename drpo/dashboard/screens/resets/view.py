@@ -51,7 +51,7 @@ def depth_map(run: Run, last_step: int) -> list[Value]:
     if known:
         value = choose_value("colour", known)
         live_chart(
-            reset_charts.heat(means, value),
+            reset_charts.heatmap(means, value),
             key="depths",
             revision=f"{run.id}{value}",
             height=400,
