@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from drpo.charts.figures import Figure
-from drpo.report.cards import Card
+from drpo.report.cards import PromptCard
 
 Weight = Literal["plain", "lead", "note", "warning"]
 
@@ -42,7 +42,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Chart:
     """A figure with what it shows in words; `numbers` stands for it where nothing can be drawn."""
 
     figure: Figure
@@ -52,13 +52,13 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class PromptCards:
     """Prompts with the answers to them."""
 
-    cards: Sequence[Card]
+    cards: Sequence[PromptCard]
 
 
-Block = Text | Facts | Table | Picture | Answers
+Block = Text | Facts | Table | Chart | PromptCards
 
 
 @dataclass(frozen=True, slots=True)

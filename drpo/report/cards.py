@@ -11,7 +11,7 @@ from drpo.store.schema import SampleRow
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Statistic:
     """A small number beside an answer."""
 
     label: str
@@ -30,11 +30,11 @@ class Answer:
     finished: bool = True
     from_data: bool = False
     """The whole answer is the data's own, shown for comparison."""
-    figures: Sequence[Figure] = field(default_factory=tuple)
+    figures: Sequence[Statistic] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class PromptCard:
     """One prompt with the answers to it."""
 
     id: str
@@ -43,25 +43,27 @@ class Card:
     answers: Sequence[Answer]
 
 
-def figures_of(sample: SampleRow) -> list[Figure]:
+def statistics_of(sample: SampleRow) -> list[Statistic]:
     """Score, gold score and KL of a sample, as far as they are known."""
     return [
         *_scores(sample.score, sample.gold),
-        *([] if sample.kl is None else [Figure(t("answers.kl"), number(sample.kl), "kl-ink")]),
+        *([] if sample.kl is None else [Statistic(t("answers.kl"), number(sample.kl), "kl-ink")]),
     ]
 
 
-def _scores(score: float | None, gold: float | None) -> list[Figure]:
+def _scores(score: float | None, gold: float | None) -> list[Statistic]:
     # A policy that is trained on the true score is given that for a score, and no other.
     learned = None if score == gold else score
     known = [
         (t("answers.learned"), learned, "learned-ink"),
         (t("answers.gold"), gold, "gold-ink"),
     ]
-    return [Figure(label, number(value), ink) for label, value, ink in known if value is not None]
+    return [
+        Statistic(label, number(value), ink) for label, value, ink in known if value is not None
+    ]
 
 
-def written(sample: SampleRow, title: str = "") -> Answer:
+def policy_answer(sample: SampleRow, title: str = "") -> Answer:
     """What the policy made of a prompt."""
     return Answer(
         # Two runs may be called the same, and one run may stand here with two of its steps.
@@ -70,11 +72,11 @@ def written(sample: SampleRow, title: str = "") -> Answer:
         prefix=sample.prefix,
         response=sample.response,
         finished=sample.finished,
-        figures=figures_of(sample),
+        figures=statistics_of(sample),
     )
 
 
-def offline(sample: SampleRow) -> Answer | None:
+def data_answer(sample: SampleRow) -> Answer | None:
     """The data's own answer to the same prompt."""
     if not sample.offline:
         return None

@@ -17,8 +17,8 @@ from drpo.i18n import language, t
 from drpo.i18n.format import bare, count, told_apart
 from drpo.metrics import words
 from drpo.report import parts
-from drpo.report.blocks import Answers, Block, Picture, Report, Section, Table, Text
-from drpo.report.cards import Answer, Card, offline, written
+from drpo.report.blocks import Block, Chart, PromptCards, Report, Section, Table, Text
+from drpo.report.cards import Answer, PromptCard, data_answer, policy_answer
 from drpo.report.single import headline_row
 from drpo.store import Store
 from drpo.store.schema import Run
@@ -108,7 +108,7 @@ def _curves(feeds: Sequence[Feed], names: Sequence[str]) -> list[Block]:
         if any(len(feed.get(metric)) for feed in feeds):
             figure = compare_charts.over_steps(_compared(feeds, names), metric)
             alt = t("report.alt_overlay", what=words.title(metric))
-            blocks.append(Picture(figure, alt, numbers, 320))
+            blocks.append(Chart(figure, alt, numbers, 320))
     return [*blocks, numbers]
 
 
@@ -130,7 +130,7 @@ def _frontier(
     numbers = parts.frontier_table(points(store, list(by_id)), by_id)
     return [
         Text(t("report.frontier_help")),
-        Picture(figure, t("report.alt_overlay_frontier"), numbers, 440),
+        Chart(figure, t("report.alt_overlay_frontier"), numbers, 440),
         numbers,
     ]
 
@@ -144,15 +144,15 @@ def _answers(store: Store, runs: Sequence[Run], names: Sequence[str]) -> list[Bl
     from_data: dict[str, Answer] = {}
     for run, name in zip(runs, names, strict=True):
         for sample in store.samples.at(run.id, store.samples.last_step(run.id) or 0):
-            prompts.setdefault(sample.prompt, []).append(written(sample, name))
-            chosen = offline(sample)
+            prompts.setdefault(sample.prompt, []).append(policy_answer(sample, name))
+            chosen = data_answer(sample)
             if chosen is not None:
                 from_data.setdefault(sample.prompt, chosen)
     shared = [prompt for prompt, answers in prompts.items() if len(answers) == len(runs)]
     if not shared:
         return [Text(t("report.no_shared_prompts"))]
     cards = [
-        Card(
+        PromptCard(
             f"prompt-{place}",
             t("report.prompt", number=place),
             prompt,
@@ -160,7 +160,7 @@ def _answers(store: Store, runs: Sequence[Run], names: Sequence[str]) -> list[Bl
         )
         for place, prompt in enumerate(shared[:PROMPTS], start=1)
     ]
-    return [Answers(cards)]
+    return [PromptCards(cards)]
 
 
 def _data(store: Store, runs: Sequence[Run]) -> list[Block]:

@@ -12,8 +12,8 @@ from drpo.data.quality.problems import KINDS
 from drpo.data.quality.readiness import reason_text
 from drpo.i18n import language, t
 from drpo.i18n.format import count, number, share
-from drpo.report.blocks import Answers, Block, Facts, Picture, Report, Section, Table, Text
-from drpo.report.cards import Answer, Card
+from drpo.report.blocks import Block, Chart, Facts, PromptCards, Report, Section, Table, Text
+from drpo.report.cards import Answer, PromptCard
 
 SHOWN_ROWS = 30
 HASH_CHARS = 16
@@ -115,8 +115,8 @@ def _pictures(report: Mapping[str, Any]) -> Iterator[Block]:
         yield _numbers("lengths", report)
 
 
-def _picture(name: str, figure: Figure, report: Mapping[str, Any]) -> Picture:
-    return Picture(figure, data_charts.alt_of(figure), _numbers(name, report), 320)
+def _picture(name: str, figure: Figure, report: Mapping[str, Any]) -> Chart:
+    return Chart(figure, data_charts.alt_of(figure), _numbers(name, report), 320)
 
 
 def _numbers(name: str, report: Mapping[str, Any]) -> Table:
@@ -216,10 +216,10 @@ def _column(value: object) -> str:
 
 def _examples(report: Mapping[str, Any]) -> Iterator[Block]:
     if report["recognised"] and report["recognised"]["examples"]:
-        yield Answers([example_card(row) for row in report["recognised"]["examples"]])
+        yield PromptCards([example_card(row) for row in report["recognised"]["examples"]])
 
 
-def example_card(row: Mapping[str, Any]) -> Card:
+def example_card(row: Mapping[str, Any]) -> PromptCard:
     """A row as it will be trained on."""
     answers = [
         Answer(
@@ -231,4 +231,4 @@ def example_card(row: Mapping[str, Any]) -> Card:
         for part in ("chosen", "rejected")
     ]
     title = t("data.row", row=row["row"])
-    return Card(id=str(row["row"]), title=title, prompt=row["prompt"], answers=answers)
+    return PromptCard(id=str(row["row"]), title=title, prompt=row["prompt"], answers=answers)

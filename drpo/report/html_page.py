@@ -11,8 +11,8 @@ from plotly.offline import get_plotlyjs
 
 from drpo.charts.palette import COLOURS
 from drpo.i18n import t
-from drpo.report.blocks import Answers, Block, Facts, Picture, Report, Section, Table, Text
-from drpo.report.cards import Answer, Card
+from drpo.report.blocks import Block, Chart, Facts, PromptCards, Report, Section, Table, Text
+from drpo.report.cards import Answer, PromptCard
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -102,12 +102,12 @@ class _Page:
                 return _facts(rows)
             case Table():
                 return _table(block)
-            case Picture():
+            case Chart():
                 return self.picture(block)
-            case Answers(cards):
+            case PromptCards(cards):
                 return "\n".join(map(_card, cards))
 
-    def picture(self, picture: Picture) -> str:
+    def picture(self, picture: Chart) -> str:
         name = f"figure-{len(self.figures) + 1}"
         self.figures.append({"id": name, "height": picture.height, **picture.figure})
         return (
@@ -141,7 +141,7 @@ def _table(table: Table) -> str:
     return (f"<h3>{esc(table.caption)}</h3>" if table.caption else "") + boxed
 
 
-def _card(card: Card) -> str:
+def _card(card: PromptCard) -> str:
     answers = "".join(map(_answer, card.answers))
     return (
         f'<article><h3>{esc(card.title)}</h3><p class="prompt">{esc(card.prompt)}</p>'

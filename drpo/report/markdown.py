@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from drpo.i18n import t
-from drpo.report.blocks import Answers, Block, Facts, Picture, Report, Table, Text
-from drpo.report.cards import Answer, Card
+from drpo.report.blocks import Block, Chart, Facts, PromptCards, Report, Table, Text
+from drpo.report.cards import Answer, PromptCard
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~$&]|:(?=//)|^(?:[-+#=]|\d+(?=[.)]))")
 """Signs of Markdown anywhere, addresses that would become links, and what begins a list or head."""
@@ -48,9 +48,9 @@ def _block(block: Block, drawn: list[Table]) -> list[str]:
             ]
         case Table():
             return _once(block, drawn)
-        case Picture():
+        case Chart():
             return [f"*{esc(block.alt)}*", "", *_once(block.numbers, drawn)]
-        case Answers(cards):
+        case PromptCards(cards):
             return [line for card in cards for line in _card(card)]
 
 
@@ -68,7 +68,7 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(esc(cell) for cell in cells)} |"
 
 
-def _card(card: Card) -> list[str]:
+def _card(card: PromptCard) -> list[str]:
     lines = [f"### {esc(card.title)}", "", *fenced(card.prompt)]
     for answer in card.answers:
         lines += _answer(answer)

@@ -15,8 +15,8 @@ from drpo.evaluation.frontier import overoptimization, points
 from drpo.i18n import LANGUAGES, language, spoken, t
 from drpo.i18n.format import count, duration, number
 from drpo.report import parts
-from drpo.report.blocks import Answers, Block, Facts, Picture, Report, Section, Text
-from drpo.report.cards import Card, offline, written
+from drpo.report.blocks import Block, Chart, Facts, PromptCards, Report, Section, Text
+from drpo.report.cards import PromptCard, data_answer, policy_answer
 from drpo.store import Store
 from drpo.store.schema import Run, SampleRow
 
@@ -78,7 +78,7 @@ def _curves(run: Run, feed: Feed) -> list[Block]:
     )
     numbers = parts.evaluations(feed)
     blocks: list[Block] = [
-        Picture(figure, t(key, name=run.name), numbers, height)
+        Chart(figure, t(key, name=run.name), numbers, height)
         for figure, key, height in figures
         if figure["data"]
     ]
@@ -92,7 +92,7 @@ def _frontier(store: Store, run: Run, feed: Feed) -> list[Block]:
     known = points(store, [run.id])
     blocks: list[Block] = [
         Text(t("report.frontier_help")),
-        Picture(figure, t("report.alt_frontier", name=run.name), parts.frontier_table(known), 420),
+        Chart(figure, t("report.alt_frontier", name=run.name), parts.frontier_table(known), 420),
     ]
     gold = [point.gold for point in known if point.gold is not None]
     if len(gold) == len(known) and known:
@@ -114,17 +114,17 @@ def _answers(store: Store, run: Run) -> list[Block]:
         _card(number_, sample, first.get(sample.item), steps)
         for number_, sample in enumerate(last, start=1)
     ]
-    return [Text(t("report.answers_help", count=count(len(cards)))), Answers(cards)]
+    return [Text(t("report.answers_help", count=count(len(cards)))), PromptCards(cards)]
 
 
-def _card(place: int, now: SampleRow, before: SampleRow | None, steps: Sequence[int]) -> Card:
-    answers = [written(now, t("report.at_update", step=count(now.step)))]
+def _card(place: int, now: SampleRow, before: SampleRow | None, steps: Sequence[int]) -> PromptCard:
+    answers = [policy_answer(now, t("report.at_update", step=count(now.step)))]
     if before is not None and len(steps) > 1:
-        answers.append(written(before, t("report.at_start")))
-    from_data = offline(now)
+        answers.append(policy_answer(before, t("report.at_start")))
+    from_data = data_answer(now)
     if from_data is not None:
         answers.append(from_data)
-    return Card(f"prompt-{place}", t("report.prompt", number=place), now.prompt, answers)
+    return PromptCard(f"prompt-{place}", t("report.prompt", number=place), now.prompt, answers)
 
 
 def _episodes(store: Store, run: Run) -> list[Block]:
@@ -136,15 +136,15 @@ def _episodes(store: Store, run: Run) -> list[Block]:
     if not resets:
         return [Text(t("report.no_resets"))]
     cards = [
-        Card(
+        PromptCard(
             f"episode-{place}",
             t("report.episode", number=place, kept=row.prefix_tokens, of=row.offline_tokens),
             row.prompt,
-            [written(row, t("report.went_on"))],
+            [policy_answer(row, t("report.went_on"))],
         )
         for place, row in enumerate(resets[:EPISODES], start=1)
     ]
-    return [Text(t("report.resets_help", step=count(last))), Answers(cards)]
+    return [Text(t("report.resets_help", step=count(last))), PromptCards(cards)]
 
 
 def headline_row(verdict: Verdict) -> list[str]:

@@ -254,7 +254,7 @@ def test_labels_of_annotations_stand_above_the_plot_and_never_over_each_other_or
         Annotation(29, "▲ alarm", "alarm"),
         Annotation(30, "▲ alarm", "alarm"),
     ]
-    chart_label = figures.panels([Panel("a", "", [])], x_title="x", until=30)["layout"]
+    plain = figures.panels([Panel("a", "", [])], x_title="x", until=30)["layout"]
     layout = figures.panels([Panel("a", "", [])], x_title="x", annotations=annotations, until=30)[
         "layout"
     ]
@@ -265,4 +265,4 @@ def test_labels_of_annotations_stand_above_the_plot_and_never_over_each_other_or
     assert all(note["yanchor"] == "bottom" for note in labels)
     assert labels[0]["yshift"] < labels[1]["yshift"]
     assert [note["xanchor"] for note in labels] == ["left", "left", "right"]
-    assert layout["margin"]["t"] > chart_label["margin"]["t"]
+    assert layout["margin"]["t"] > plain["margin"]["t"]

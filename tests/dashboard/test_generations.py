@@ -6,7 +6,7 @@ import screen_material
 from screens import ROOT, problems, visit
 
 from drpo.dashboard.components.generations import side_by_side
-from drpo.report.cards import figures_of
+from drpo.report.cards import statistics_of
 from drpo.store.schema import SampleRow
 
 
@@ -95,9 +95,9 @@ def test_a_link_to_a_step_that_is_gone_shows_the_newest_and_follows(store):
 
 def test_a_reward_that_is_the_true_score_is_shown_once():
     row = SampleRow(score=3.0, gold=3.0, kl=1.5)
-    assert [one.meaning for one in figures_of(row)] == ["gold-ink", "kl-ink"]
+    assert [one.meaning for one in statistics_of(row)] == ["gold-ink", "kl-ink"]
     other = SampleRow(score=0.4, gold=3.0, kl=None)
-    assert [one.meaning for one in figures_of(other)] == ["learned-ink", "gold-ink"]
+    assert [one.meaning for one in statistics_of(other)] == ["learned-ink", "gold-ink"]
 
 
 def test_the_page_of_answers_is_in_the_link(store):

@@ -10,7 +10,7 @@ from series import coloured
 from drpo.cli import main
 from drpo.i18n import spoken
 from drpo.report import build_data
-from drpo.report.blocks import Picture
+from drpo.report.blocks import Chart
 from drpo.report.data_set import describe_data
 from drpo.report.markdown import to_markdown
 
@@ -65,7 +65,7 @@ def test_every_picture_has_its_numbers_and_colours_that_mean_something(report):
     with spoken("en"):
         made = describe_data(report)
         blocks = [block for section in made.sections for block in section.blocks]
-        pictures = [block for block in blocks if isinstance(block, Picture)]
+        pictures = [block for block in blocks if isinstance(block, Chart)]
         assert len(pictures) == 7
         assert all(picture.numbers.rows for picture in pictures)
         assert "@" not in json.dumps(coloured([picture.figure for picture in pictures]))

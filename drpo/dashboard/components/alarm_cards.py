@@ -15,12 +15,12 @@ from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.generations import card
 from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
-from drpo.dashboard.components.sample_cards import show_answers
+from drpo.dashboard.components.sample_cards import show_cards
 from drpo.dashboard.state import url_state
 from drpo.dashboard.state.metric_series import is_live
 from drpo.errors import DrpoError
 from drpo.i18n import t
-from drpo.report.cards import Card
+from drpo.report.cards import PromptCard
 
 
 def open_alarms(run: Run) -> list[Raised]:
@@ -119,10 +119,10 @@ def _evidence(run: Run, shown: Sequence[Evidence], key: str) -> None:
     wanted = st.toggle(t("live.alarm_evidence", count=len(shown)), key=key)
     url_state.record_flag(key, wanted)
     if wanted:
-        show_answers(evidence_cards(run, shown), key=f"answers_{key}")
+        show_cards(evidence_cards(run, shown), key=f"answers_{key}")
 
 
-def evidence_cards(run: Run, shown: Sequence[Evidence]) -> list[Card]:
+def evidence_cards(run: Run, shown: Sequence[Evidence]) -> list[PromptCard]:
     """The answers that an alarm links, numbered as the list of all answers of their step is.
 
     Args:

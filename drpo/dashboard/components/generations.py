@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from drpo.dashboard.client.store import Run, SampleRow, store
-from drpo.dashboard.components.sample_cards import page, show_answers
+from drpo.dashboard.components.sample_cards import page, show_cards
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.i18n.format import told_apart
-from drpo.report.cards import Answer, Card, offline, written
+from drpo.report.cards import Answer, PromptCard, data_answer, policy_answer
 
 KINDS = ("heldout", "episode")
 PER_PAGE = 8
@@ -54,7 +54,7 @@ def generations(
     else:
         cards = side_by_side(rows, names, with_data)
     places = page("answers_page", len(cards), PER_PAGE)
-    show_answers([cards[place] for place in places], key="answers", max_height=height)
+    show_cards([cards[place] for place in places], key="answers", max_height=height)
     return step
 
 
@@ -109,7 +109,7 @@ def _belonging(run_ids: Sequence[str], kind: str) -> str:
 
 def side_by_side(
     rows: Sequence[Sequence[SampleRow]], names: Sequence[str], with_data: bool
-) -> list[Card]:
+) -> list[PromptCard]:
     """Join several runs' samples by prompt; only prompts that all runs answered."""
     by_item = [{(sample.item, sample.prompt): sample for sample in run} for run in rows]
     common = [key for key in by_item[0] if all(key in other for other in by_item[1:])]
@@ -147,13 +147,13 @@ def _with_step(name: str, samples: Sequence[SampleRow]) -> str:
     return t("live.name_at", name=name, step=samples[0].step) if samples else name
 
 
-def card(index: int, samples: Sequence[tuple[SampleRow, str]], with_data: bool) -> Card:
+def card(index: int, samples: Sequence[tuple[SampleRow, str]], with_data: bool) -> PromptCard:
     """One prompt with what one or several runs, each with its name, wrote to it."""
     first = samples[0][0]
-    answers: list[Answer] = [written(sample, name) for sample, name in samples]
-    data = offline(first) if with_data else None
+    answers: list[Answer] = [policy_answer(sample, name) for sample, name in samples]
+    data = data_answer(first) if with_data else None
     key = "live.heldout_prompt" if first.kind == "heldout" else "live.episode_number"
-    return Card(
+    return PromptCard(
         # By place, not by prompt: episodes of the next update then reuse the same cards.
         id=f"{first.kind}-{first.item if first.kind == 'heldout' else index}",
         title=t(key, number=index + 1),

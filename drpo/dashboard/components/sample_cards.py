@@ -15,7 +15,7 @@ import streamlit as st
 from drpo.charts.palette import COLOURS
 from drpo.dashboard.assets import read_assets
 from drpo.i18n import t
-from drpo.report.cards import Card
+from drpo.report.cards import PromptCard
 
 _ANSWERS = st.components.v2.component(
     "drpo_answers",
@@ -41,7 +41,7 @@ def page(key: str, count: int, per_page: int) -> range:
     return range((shown - 1) * per_page, min(count, shown * per_page))
 
 
-def show_answers(cards: Sequence[Card], *, key: str, max_height: int | None = None) -> None:
+def show_cards(cards: Sequence[PromptCard], *, key: str, max_height: int | None = None) -> None:
     """Draw cards of prompts and answers; what is open stays open when texts change.
 
     Args:

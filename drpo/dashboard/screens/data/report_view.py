@@ -13,7 +13,7 @@ import streamlit as st
 from drpo.charts import data_charts
 from drpo.dashboard.client.data import wording
 from drpo.dashboard.components.live_chart import live_chart
-from drpo.dashboard.components.sample_cards import show_answers
+from drpo.dashboard.components.sample_cards import show_cards
 from drpo.i18n import format, language, t
 from drpo.report import build_data
 from drpo.report.data_set import (
@@ -113,7 +113,7 @@ def show_examples(report: Mapping[str, Any]) -> None:
             },
         )
     st.subheader(t("data.examples"))
-    show_answers([example_card(row) for row in known["examples"]], key="data_examples")
+    show_cards([example_card(row) for row in known["examples"]], key="data_examples")
     if report["preview"]:
         st.subheader(t("data.preview"))
         st.dataframe(

@@ -15,11 +15,11 @@ from drpo.charts.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard import navigation
 from drpo.dashboard.client.store import Run, SampleRow, store
 from drpo.dashboard.components.live_chart import live_chart
-from drpo.dashboard.components.sample_cards import page, show_answers
+from drpo.dashboard.components.sample_cards import page, show_cards
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.i18n.format import number
-from drpo.report.cards import Card, Figure, offline, written
+from drpo.report.cards import PromptCard, Statistic, data_answer, policy_answer
 
 PER_PAGE = 8
 STARTS = ("all", "reset", "prompt")
@@ -172,7 +172,7 @@ def cards(episodes: Sequence[SampleRow]) -> None:
     """Show episodes as text, the part from the data marked, beside the data's own answer."""
     places = page("episodes_page", len(episodes), PER_PAGE)
     shown = [_card(place + 1, episodes[place]) for place in places]
-    show_answers(shown, key="episodes")
+    show_cards(shown, key="episodes")
 
 
 def table(episodes: Sequence[SampleRow], *, on_gold: bool) -> None:
@@ -231,16 +231,16 @@ def _open(ids: Sequence[int]) -> None:
     st.session_state[OPENED] = ids[st.session_state["open_episode"]["row"]]
 
 
-def _card(place: int, episode: SampleRow) -> Card:
+def _card(place: int, episode: SampleRow) -> PromptCard:
     start = (
         t("resets.at_prompt")
         if episode.start == "prompt"
         else t("resets.tokens_of", given=episode.prefix_tokens, all=episode.offline_tokens)
     )
-    answer = written(episode)
-    answer = replace(answer, figures=[Figure(t("resets.start"), start), *answer.figures])
-    own = offline(episode) if episode.start == "reset" else None
-    return Card(
+    answer = policy_answer(episode)
+    answer = replace(answer, figures=[Statistic(t("resets.start"), start), *answer.figures])
+    own = data_answer(episode) if episode.start == "reset" else None
+    return PromptCard(
         id=f"place-{place}",
         title=t("resets.episode", number=place),
         prompt=episode.prompt.strip(),

@@ -12,12 +12,12 @@ import streamlit as st
 from drpo.dashboard import client
 from drpo.dashboard.client.review import REASONS, BlindItem, Pressed, ReviewSession
 from drpo.dashboard.components.notices import guarded, notice, show_problem
-from drpo.dashboard.components.sample_cards import show_answers
+from drpo.dashboard.components.sample_cards import show_cards
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count
-from drpo.report.cards import Answer, Card
+from drpo.report.cards import Answer, PromptCard
 
 SHORTCUTS: dict[Pressed, str] = {
     "left": "A",
@@ -68,8 +68,8 @@ def _show(item: BlindItem, number: int) -> None:
     ]
     title = t("review.prompt_number", number=count(number))
     # A card of its own for each item, so that nothing opened in one stays open in the next.
-    card = Card(id=item.item, title=title, prompt=item.prompt.strip(), answers=answers)
-    show_answers([card], key="blind")
+    card = PromptCard(id=item.item, title=title, prompt=item.prompt.strip(), answers=answers)
+    show_cards([card], key="blind")
 
 
 def _buttons(session: ReviewSession, item: BlindItem) -> None:
