@@ -57,7 +57,7 @@ def run(store):
         prompt="an episode's prompt",
         prefix=" taken from the data",
         response=" and the policy went on",
-        data_answer=" taken",
+        offline=" taken",
         prefix_tokens=4,
         offline_tokens=9,
         gold=5.0,
