@@ -189,7 +189,7 @@ def test_a_half_filled_form_is_the_same_after_a_refresh():
 @pytest.mark.usefixtures("store")
 def test_a_folded_setting_of_a_link_counts_although_its_field_is_not_drawn():
     app = visit("launch", start="blank", data="pairs.jsonl", policy="org/model", adam_eps="0.25")
-    assert "--vf-coef 0.25" in app.code[0].value
+    assert "--adam-eps 0.25" in app.code[0].value
 
 
 @pytest.mark.usefixtures("store")
