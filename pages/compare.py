@@ -7,7 +7,7 @@ from drpo.dashboard.client.analysis import settings_that_differ
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.run_choice import asked_for, label, offered
 from drpo.dashboard.screens.compare import evaluation_view, view
-from drpo.dashboard.screens.compare.run_list import DELETED, shelf
+from drpo.dashboard.screens.compare.run_list import DELETED, show_run_list
 from drpo.dashboard.state import metric_series
 from drpo.i18n import t
 
@@ -19,20 +19,20 @@ asked = [run_id for run_id in asked_for("runs") if run_id not in st.session_stat
 runs = offered(everything, asked)
 if not runs:
     st.page_link(navigation.path("home"), label=t("live.empty_step"), icon=":material/home:")
-    shelf([])
+    show_run_list([])
     st.stop()
 
-picked = view.choose(list(runs.values()))
+picked = view.choose_runs(list(runs.values()))
 if not picked:
     st.caption(t("compare.none"))
-    shelf(everything)
+    show_run_list(everything)
     st.stop()
 
 feeds = [metric_series.feed(run.id) for run in picked]
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    metric = view.pick_metric(feeds)
+    metric = view.choose_metric(feeds)
     grouped = view.join_seeds()
-lines = view.compared(picked, feeds, by_seed=grouped)
+lines = view.drawn_lines(picked, feeds, by_seed=grouped)
 revision = ",".join(run.id for run in picked)
 view.curves(lines, metric, revision)
 st.subheader(t("compare.frontier"))
@@ -47,4 +47,4 @@ if differing.empty:
 else:
     names = {run.id: label(run) for run in picked}
     st.dataframe(differing.rename(columns=names), key="differences", alt=t("compare.differences"))
-shelf(everything)
+show_run_list(everything)

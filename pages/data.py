@@ -26,7 +26,7 @@ else:
         report = uploads.report(upload)
         data_problems.show_readiness(report)
         report_view.show_counts(report)
-        problems, pictures, resets, rows, mapping = st.tabs(
+        problems, charts, resets, rows, mapping = st.tabs(
             [
                 t("data.tab_problems"),
                 t("data.tab_pictures"),
@@ -38,8 +38,8 @@ else:
         with problems:
             data_problems.show_problems(report)
             report_view.offer_downloads(report)
-        with pictures:
-            report_view.show_pictures(report)
+        with charts:
+            report_view.show_charts(report)
         with resets:
             report_view.show_resets(report)
             cleaning_view.model_form(upload)

@@ -7,12 +7,12 @@ from drpo.dashboard.client.store import store
 from drpo.dashboard.components import alarm_cards, launch_actions
 from drpo.dashboard.components.lock_demo import why_resets_work
 from drpo.dashboard.components.run_table import run_table
-from drpo.dashboard.screens.home.reset_diagram import show_reset_drawing
+from drpo.dashboard.screens.home.reset_diagram import show_reset_diagram
 from drpo.i18n import t
 
 st.title(t("home.title"))
 for run in store().runs.all(statuses=("running", "paused")):
-    alarm_cards.call(run)
+    alarm_cards.link_to_alarms(run)
 text, picture = st.columns([6, 5], gap="large")
 with text:
     st.markdown("\n".join(f"1. {t(f'home.what_{number}')}" for number in (1, 2, 3, 4)))
@@ -23,7 +23,7 @@ with text:
             st.page_link(navigation.path("data"), label=t("home.own"), icon=":material/upload:")
     st.caption(t("home.demo_help"))
 with picture:
-    show_reset_drawing()
+    show_reset_diagram()
 
 st.subheader(t("home.stories"))
 for place, story in zip(st.columns(2, gap="medium"), client.runs.STORIES.values(), strict=True):

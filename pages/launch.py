@@ -57,6 +57,6 @@ if st.button(t("launch.launch"), type="primary", key="launch", icon=":material/r
     except DrpoError as error:
         show_problem(error)
     else:
-        launch_actions.watch(run.id)
+        launch_actions.open_live(run.id)
 st.caption(t("launch.command"))
 st.code(form.command_line_of(config), language=None, wrap_lines=True)

@@ -34,16 +34,16 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     run = choose_run(runs, default, t("overview.run"))
     presentation.offer()
 verdict, feed = verdict_of(store(), run), metric_series.feed(run.id)
-view.state(verdict)
+view.say_how_far(verdict)
 show_verdict(verdict)
 show_key_figures(key_figures(verdict))
 if feed.measured:
     st.subheader(t("overview.picture"))
     replay(verdict, feed, feed.events, key="replay")
-view.risk_and_cost(verdict)
+view.show_risk_and_cost(verdict)
 st.subheader(t("overview.deeper"))
-view.links(run)
+view.show_links(run)
 with st.expander(t("theory.title")):
     why_resets_work()
 with st.expander(t("overview.figures")):
-    view.figures(verdict)
+    view.show_figures(verdict)

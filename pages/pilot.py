@@ -4,7 +4,7 @@ import streamlit as st
 
 from drpo.dashboard import client, navigation
 from drpo.dashboard.components.notices import notice
-from drpo.dashboard.screens.pilot import data_step, verdict_step, view
+from drpo.dashboard.screens.pilot import data_step, decision_step, result_step, view
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
@@ -17,7 +17,7 @@ if one is None:
     st.write(t("pilot.lead"))
     if asked:
         notice("warning", t("pilot.unknown"))
-    view.begin()
+    view.list_and_begin()
     st.stop()
 
 st.text(one.name)
@@ -26,11 +26,11 @@ step = view.stepper()
 st.header(t(f"pilot.step_{client.pilot.STEPS[step - 1]}"))
 match client.pilot.STEPS[step - 1]:
     case "data":
-        data_step.data(one)
+        data_step.show_data(one)
     case "runs":
-        view.runs(one)
+        view.show_runs(one)
     case "verdict":
-        verdict_step.verdict(one)
+        result_step.show_result(one)
     case "decision":
-        verdict_step.decision(one)
+        decision_step.show_decision(one)
 view.next_step(step)

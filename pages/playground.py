@@ -11,8 +11,8 @@ from drpo.i18n import t
 st.title(t("playground.title"))
 st.write(t("playground.lead"))
 asked = fields.asked_sample()
-shown = view.shown()
-go_on = fields.take_up()
+shown = view.shown_generation()
+go_on = fields.fill_from_click()
 named = [*([asked.run_id] if asked else []), *asked_for("models")]
 # What wrote the generation shown may have been erased since: then it is simply not offered.
 wrote = [one.run for one in shown.answers if store().runs.exists(one.run)] if shown else []
@@ -27,4 +27,4 @@ prompt, prefix = fields.texts(sources, asked, shown)
 how = fields.sampling(shown)
 view.write_buttons(sources, prompt, prefix, how, go_on=go_on)
 view.show_generation()
-view.earlier()
+view.show_earlier()

@@ -19,4 +19,4 @@ if started:
 if not sweeps:
     st.caption(t("sweep.empty"))
     st.stop()
-view.follow(view.choose(sweeps))
+view.show_sweep(view.choose_sweep(sweeps))

@@ -63,7 +63,7 @@ def duration(seconds: float | None) -> str:
     return " ".join(f"{amount}{THIN}{unit}" for amount, unit in parts[:2])
 
 
-def told_apart(names: Sequence[str], run_ids: Sequence[str]) -> list[str]:
+def distinct_names(names: Sequence[str], run_ids: Sequence[str]) -> list[str]:
     """Return the names of runs; the end of the id is added where two are called the same.
 
     Args:

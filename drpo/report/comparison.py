@@ -14,7 +14,7 @@ from drpo.charts import compare_charts, frontier_chart
 from drpo.charts.compare_charts import RunGroup
 from drpo.evaluation.frontier import points
 from drpo.i18n import language, t
-from drpo.i18n.format import bare, count, told_apart
+from drpo.i18n.format import bare, count, distinct_names
 from drpo.metrics import words
 from drpo.report import parts
 from drpo.report.blocks import Block, Chart, PromptCards, Report, Section, Table, Text
@@ -30,7 +30,7 @@ def compare_runs(store: Store, runs: Sequence[Run]) -> Report:
     """Gather everything there is to say of runs side by side, in the language spoken now."""
     verdicts = [verdict_of(store, run) for run in runs]
     feeds = [Feed(store, run.id).refresh() for run in runs]
-    names = told_apart([run.name for run in runs], [run.id for run in runs])
+    names = distinct_names([run.name for run in runs], [run.id for run in runs])
     interventions: list[Block] = []
     for name, feed in zip(names, feeds, strict=True):
         interventions += [
@@ -77,7 +77,7 @@ def _verdicts(store: Store, verdicts: Sequence[Verdict], names: Sequence[str]) -
         duels = (head_to_head(store, verdict.run, verdicts[0].run, judge) for judge in JUDGES)
         duel = next(filter(None, duels), None)  # by the strongest judge that knows both
         if duel is not None:
-            told = t(
+            sentence = t(
                 f"report.duel_{duel.source}",
                 one=name,
                 other=names[0],
@@ -86,7 +86,7 @@ def _verdicts(store: Store, verdicts: Sequence[Verdict], names: Sequence[str]) -
                 low=bare(duel.rate.low),
                 high=say.percent(duel.rate.high),
             )
-            blocks.append(Text(told))
+            blocks.append(Text(sentence))
     return blocks
 
 

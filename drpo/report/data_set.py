@@ -25,7 +25,7 @@ COUNTED = (
 )
 """What is in a file, in the order of importance: its name in the report and in the catalogue."""
 STATISTICS = ("mean", "min", "median", "p95", "max")
-PICTURES: tuple[tuple[str, Callable[[Mapping[str, Any]], Figure | None]], ...] = (
+CHARTS: tuple[tuple[str, Callable[[Mapping[str, Any]], Figure | None]], ...] = (
     ("lengths", data_charts.answer_lengths),
     ("bias", data_charts.length_bias),
     ("prompts", data_charts.prompt_lengths),
@@ -45,7 +45,7 @@ def describe_data(report: Mapping[str, Any]) -> Report:
         Section("counts", t("report.data_counts"), list(_counts(report))),
         Section("blockers", t("data.blockers"), problems(report, "blockers")),
         Section("warnings", t("data.warnings"), problems(report, "warnings")),
-        Section("pictures", t("data.tab_pictures"), list(_pictures(report))),
+        Section("pictures", t("data.tab_pictures"), list(_charts(report))),
         Section("resets", t("data.tab_resets"), list(_resets(report))),
         Section("reading", t("data.recognised"), list(_reading(report))),
         Section("examples", t("data.examples"), list(_examples(report))),
@@ -98,18 +98,18 @@ def problems(report: Mapping[str, Any], severity: str) -> list[Block]:
     return [Table(head, rows)]
 
 
-def pictures(report: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+def charts(report: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     """Draw what there is to see of data with pairs, each picture with its name."""
-    for name, draw in PICTURES if report["counts"]["pairs"] else ():
+    for name, draw in CHARTS if report["counts"]["pairs"] else ():
         figure = draw(report)
         if figure is not None:
             yield name, figure
 
 
-def _pictures(report: Mapping[str, Any]) -> Iterator[Block]:
+def _charts(report: Mapping[str, Any]) -> Iterator[Block]:
     if report["length_bias"]:
         yield Text(wording.length_bias(report))
-    for name, figure in pictures(report):
+    for name, figure in charts(report):
         yield _picture(name, figure, report)
     if report["counts"]["pairs"]:
         yield _numbers("lengths", report)

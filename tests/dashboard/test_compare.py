@@ -12,7 +12,7 @@ from series import Run, coloured
 from drpo.analysis.metric_series import Feed
 from drpo.charts import compare_charts, frontier_chart
 from drpo.charts.compare_charts import RunGroup
-from drpo.dashboard.screens.compare.view import compared, joint_name
+from drpo.dashboard.screens.compare.view import drawn_lines, joint_name
 from drpo.runs import housekeeping
 
 
@@ -147,7 +147,7 @@ def test_runs_that_are_called_the_same_are_told_apart_in_curves_and_sentences(st
         if by_seed:
             # Joined by seed they are two lines, of two runs each.
             runs += [add(store, "twin", seed=1), add(store, "twin", seed=1, kl_coef=0.3)]
-        lines = compared(runs, feeds_of(store, runs), by_seed=by_seed)
+        lines = drawn_lines(runs, feeds_of(store, runs), by_seed=by_seed)
         assert len({line.label for line in lines}) == len(lines)
         if not by_seed:
             assert [line.label for line in lines] == [*called, "single False"]
@@ -169,7 +169,7 @@ def turn(store, run, step=6, new=0.9):
 def test_a_run_with_a_changed_setting_stays_out_of_its_seed_group_and_says_so(store):
     runs = [add(store, f"same, seed {seed}", seed=seed) for seed in range(3)]
     turn(store, runs[1])
-    lines = compared(runs, feeds_of(store, runs), by_seed=True)
+    lines = drawn_lines(runs, feeds_of(store, runs), by_seed=True)
     assert [line.run_ids for line in lines] == [[runs[0].id, runs[2].id], [runs[1].id]]
     assert [line.label for line in lines] == ["same (2 seeds)", "changed: same, seed 1"]
 

@@ -86,7 +86,7 @@ def token(text, kl):
 def kept(store, run, key, prompt, *, finished=True):
     """A generation as the playground keeps it."""
     end = {"finished": True, "score": 1.5, "token_scores": [1.0, 0.5], "pooling": "sum"}
-    answer = session.Written(
+    answer = session.GeneratedAnswer(
         run.id, -1, "4f0c", [token(" so", 0.1)], [token(" it", 0.25)], end if finished else None
     )
     how = Sampling(temperature=0.0, top_p=0.8, max_tokens=16, seed=7)

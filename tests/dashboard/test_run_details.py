@@ -47,7 +47,7 @@ def nvidia_smi(tmp_path, monkeypatch):
 
 def test_the_settings_as_json_say_what_was_turned_as_the_command_line_does(store, capsys):
     run = screen_material.add_run(store, "mine", updates=15)
-    told = json.loads(details_view.record_of(run))
+    told = json.loads(details_view.settings_json(run))
     with pytest.raises(SystemExit) as ended:
         main(["show", run.id, "--json"])
     assert ended.value.code == 0

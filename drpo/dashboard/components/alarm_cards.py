@@ -28,7 +28,7 @@ def open_alarms(run: Run) -> list[Raised]:
     return [one for one in client.alarms.alarms_of(run.id) if one.decision is None]
 
 
-def call(run: Run) -> None:
+def link_to_alarms(run: Run) -> None:
     """Say on another screen that a run has open alarms, with the way to them."""
     still_open = open_alarms(run)
     if not still_open:
@@ -47,7 +47,7 @@ def call(run: Run) -> None:
         )
 
 
-def alarms(run: Run, name: str = "") -> None:
+def show_alarms(run: Run, name: str = "") -> None:
     """Show the alarms nobody has decided about yet; decided ones fold away.
 
     Args:
@@ -144,9 +144,9 @@ def evidence_cards(run: Run, shown: Sequence[Evidence]) -> list[PromptCard]:
     return list(cards.values())
 
 
-def _decide(run_id: str, event_id: int, choice: Choice, said: str) -> None:
+def _decide(run_id: str, event_id: int, choice: Choice, problem_key: str) -> None:
     try:
         client.alarms.decide(run_id, event_id, choice, visitor())
     except DrpoError as error:
         # The run may have ended between the drawing of the button and the click.
-        st.session_state[said] = error
+        st.session_state[problem_key] = error

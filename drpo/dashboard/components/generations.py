@@ -10,7 +10,7 @@ from drpo.dashboard.client.store import Run, SampleRow, store
 from drpo.dashboard.components.sample_cards import page, show_cards
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
-from drpo.i18n.format import told_apart
+from drpo.i18n.format import distinct_names
 from drpo.report.cards import Answer, PromptCard, data_answer, policy_answer
 
 KINDS = ("heldout", "episode")
@@ -19,7 +19,7 @@ FOLLOW = "step@follow"
 """In the session: what the slider's step was chosen for, and whether it follows the newest."""
 
 
-def generations(
+def show_generations(
     runs: Sequence[Run], names: Sequence[str], *, height: int | None = None
 ) -> int | None:
     """Show answers of one or several runs to the same prompts, with a step slider.
@@ -47,7 +47,7 @@ def generations(
     st.caption(t(f"live.{kind}_help"))
     rows = [_at(run, step, kind) for run in runs]
     if len(runs) > 1:
-        names = told_apart(names, [run.id for run in runs])
+        names = distinct_names(names, [run.id for run in runs])
         names = [_with_step(name, samples) for name, samples in zip(names, rows, strict=True)]
     if len(runs) == 1:
         cards = [card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]

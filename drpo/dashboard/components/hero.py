@@ -44,14 +44,14 @@ def gauge(comparison: Comparison, left: str = "", right: str = "") -> str:
     at_right = html.escape(right or t("overview.gauge_right"))
     rate = comparison.rate
     low, high, value = (100 * (part or 0.0) for part in (rate.low, rate.high, rate.value))
-    told = t(
+    text = t(
         "overview.gauge_alt",
         rate=say.percent(rate.value),
         low=say.percent(rate.low),
         high=say.percent(rate.high),
     )
     return (
-        f'<div class="drpo-gauge"><div class="bar" role="img" aria-label="{html.escape(told)}">'
+        f'<div class="drpo-gauge"><div class="bar" role="img" aria-label="{html.escape(text)}">'
         f'<div class="half"></div><div class="band" style="left:{low:.1f}%;'
         f'width:{high - low:.1f}%"></div><div class="dot" style="left:{value:.1f}%"></div></div>'
         f'<div class="ends" aria-hidden="true"><span>0 % {at_left}'

@@ -23,7 +23,7 @@ def launch(config: RunConfig) -> Run:
         return client.runs.launch(config)
 
 
-def watch(run_id: str, beside: str = "") -> NoReturn:
+def open_live(run_id: str, beside: str = "") -> NoReturn:
     """Go to Live, to one run or to two side by side."""
     query = {"run": run_id, **({"beside": beside} if beside else {})}
     st.switch_page(navigation.path("live"), query_params=query)
@@ -39,21 +39,21 @@ def launch_form_with(data: str) -> NoReturn:
 
 def run_demo() -> NoReturn:
     """Start the demo and show it."""
-    watch(launch(client.runs.demo_config()).id)
+    open_live(launch(client.runs.demo_config()).id)
 
 
 def run_story(story: Story) -> NoReturn:
     """Start both runs of a story and show them side by side."""
     with st.spinner(t("home.queued")):
         runs = client.runs.launch_story(story)
-    watch(runs[0].id, runs[1].id)
+    open_live(runs[0].id, runs[1].id)
 
 
 def last_story(story: Story) -> list[str]:
     """The runs of the newest showing of a story, in the story's order; empty if there is none."""
-    told = [run for run in store().runs.all(limit=200) if run.story.startswith(f"{story.name}:")]
-    if not told:
+    shown = [run for run in store().runs.all(limit=200) if run.story.startswith(f"{story.name}:")]
+    if not shown:
         return []
-    newest = max(told, key=lambda run: run.created_at).story
-    pair = sorted((run for run in told if run.story == newest), key=lambda run: run.created_at)
+    newest = max(shown, key=lambda run: run.created_at).story
+    pair = sorted((run for run in shown if run.story == newest), key=lambda run: run.created_at)
     return [run.id for run in pair] if len(pair) == 2 else []

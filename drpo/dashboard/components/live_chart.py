@@ -18,7 +18,7 @@ from drpo.i18n import t
 _CHART = st.components.v2.component(
     "drpo_live_chart",
     html='<div class="drpo-chart"></div>',
-    js=read_assets("drawing.js", "live_chart.js"),
+    js=read_assets("common.js", "live_chart.js"),
     css=read_assets("live_chart.css"),
     # The library writes its own style sheet into the page's head, where a shadow root is blind.
     isolate_styles=False,
@@ -48,9 +48,9 @@ def live_chart(
     """
 
     def picked() -> None:
-        told = st.session_state[key].get("picked")
-        if told and on_pick is not None:
-            on_pick(told["point"])
+        picked = st.session_state[key].get("picked")
+        if picked and on_pick is not None:
+            on_pick(picked["point"])
 
     _CHART(
         data={

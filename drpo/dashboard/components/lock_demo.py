@@ -26,7 +26,7 @@ SHOWN_FIRST = 2
 _LOCK = st.components.v2.component(
     "drpo_lock",
     html='<div class="host"></div>',
-    js=read_assets("drawing.js", "lock.js"),
+    js=read_assets("common.js", "lock.js"),
     css=read_assets("lock.css"),
 )
 

@@ -37,7 +37,7 @@ def visitor() -> str:
     return str(st.user.get("email") or t("live.someone", lang="en"))
 
 
-def controls(run: Run, source: RunSeries, *, key: str) -> None:
+def run_controls(run: Run, source: RunSeries, *, key: str) -> None:
     """Show the buttons that make sense for the run as it is now.
 
     Args:

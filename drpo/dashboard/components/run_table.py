@@ -67,8 +67,8 @@ def pick_runs(runs: Sequence[Run], *, key: str, height: int | None = None) -> li
 
 
 def _kept(run: Run) -> str:
-    said = [t("runs.pinned")] * run.pinned + [t("runs.archived")] * run.archived
-    return " · ".join(said)
+    marks_of_run = [t("runs.pinned")] * run.pinned + [t("runs.archived")] * run.archived
+    return " · ".join(marks_of_run)
 
 
 def _frame(runs: Sequence[Run]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from drpo.report.cards import PromptCard
 _ANSWERS = st.components.v2.component(
     "drpo_answers",
     html='<div class="answers"></div>',
-    js=read_assets("drawing.js", "answers.js"),
+    js=read_assets("common.js", "answers.js"),
     css=read_assets("answers.css"),
 )
 

@@ -21,7 +21,7 @@ from drpo.i18n import language, t
 
 _SWITCH = st.components.v2.component(
     "drpo_theme_switch",
-    js=read_assets("drawing.js", "theme_switch.js"),
+    js=read_assets("common.js", "theme_switch.js"),
     css=read_assets("theme_switch.css"),
 )
 

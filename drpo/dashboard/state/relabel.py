@@ -17,8 +17,8 @@ def relabel(key: str) -> None:
     Args:
         key: The widget's key.
     """
-    told = f"{key}@lang"
-    if key in st.session_state and st.session_state.get(told, language()) != language():
+    known_in = f"{key}@lang"
+    if key in st.session_state and st.session_state.get(known_in, language()) != language():
         # Written anew, so that it is sent to the browser.
         st.session_state[key] = st.session_state[key]
-    st.session_state[told] = language()
+    st.session_state[known_in] = language()

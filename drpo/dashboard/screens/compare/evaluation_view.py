@@ -26,7 +26,7 @@ from drpo.dashboard.components.notices import guarded, notice
 from drpo.dashboard.screens.compare import view
 from drpo.dashboard.state import metric_series
 from drpo.i18n import format, t
-from drpo.i18n.format import bare, number, told_apart
+from drpo.i18n.format import bare, distinct_names, number
 from drpo.metrics import words
 
 FIGURES = (
@@ -61,7 +61,7 @@ def evaluation(runs: Sequence[Run]) -> None:
 def _names(runs: Sequence[Run]) -> dict[str, str]:
     """What each run is called here, by its id."""
     ids = [run.id for run in runs]
-    return dict(zip(ids, told_apart([run.name for run in runs], ids), strict=True))
+    return dict(zip(ids, distinct_names([run.name for run in runs], ids), strict=True))
 
 
 def known_of(runs: Sequence[Run]) -> dict[str, Document]:
@@ -108,14 +108,14 @@ def duels(known: Mapping[str, Document], names: Mapping[str, str]) -> list[str]:
     """How these runs fare against each other, as sentences."""
     keys = {f"{run_id}@{body['step']}": names[run_id] for run_id, body in known.items()}
     judges = dict.fromkeys(rate["judge"] for body in known.values() for rate in body["win_rates"])
-    said = []
+    sentences = []
     for subject, subject_name in keys.items():
         for other, other_name in keys.items():
             for judge in judges:
                 body = client.evaluation.comparison_of(subject, other, judge)
                 if body and body["value"] is not None:
-                    said.append(wording.preferred(subject_name, other_name, body))
-    return said
+                    sentences.append(wording.preferred(subject_name, other_name, body))
+    return sentences
 
 
 def over_optimisation(runs: Sequence[Run], feeds: Sequence[Feed], *, revision: str) -> None:

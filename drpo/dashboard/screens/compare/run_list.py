@@ -19,37 +19,37 @@ from drpo.dashboard.screens.compare.view import MOST, MOST_RUNS
 from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
-from drpo.i18n.format import count, size, told_apart
+from drpo.i18n.format import count, distinct_names, size
 
 ROUND = "shelf_round"
 """Counts what was done here: ticks belong to places in the table and must not outlive a change."""
-SAID = "shelf_said"
+PROBLEMS = "shelf_said"
 DELETED = "shelf_deleted"
 """Runs that were deleted in this visit, in order; each can be brought back at once."""
 
 
-def shelf(runs: Sequence[Run]) -> None:
+def show_run_list(runs: Sequence[Run]) -> None:
     """Show the runs with their tools, and the deleted ones; both are folded until asked for."""
-    for problem in st.session_state.pop(SAID, []):
+    for problem in st.session_state.pop(PROBLEMS, []):
         show_problem(problem)
     gone = {run.id: run for run in store().runs.all(archived=True, deleted=True)}
     _undo(gone)
     if runs:
-        _folded(runs)
+        _foldable(runs)
     _deleted(gone)
 
 
-def _folded(runs: Sequence[Run]) -> None:
+def _foldable(runs: Sequence[Run]) -> None:
     url_state.recall_flag("shelf")
     # A table of all runs takes a browser a while, and who compares two seldom needs it.
     folded = st.expander(t("shelf.title", count=count(len(runs))), key="shelf", on_change="rerun")
     url_state.record_flag("shelf", bool(folded.open))
     if folded.open:
         with folded:
-            _unfolded(runs)
+            _list(runs)
 
 
-def _unfolded(runs: Sequence[Run]) -> None:
+def _list(runs: Sequence[Run]) -> None:
     st.caption(t("shelf.help"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         wanted = st.text_input(
@@ -90,11 +90,11 @@ def _left_out(picked: Sequence[Run], most: int) -> None:
     """Say which of the ticked runs are too many to be compared."""
     if len(picked) <= most:
         return
-    names = told_apart([run.name for run in picked], [run.id for run in picked])
-    said = [t("shelf.left_out", most=most, count=len(picked), names=", ".join(names[most:]))]
+    names = distinct_names([run.name for run in picked], [run.id for run in picked])
+    sentences = [t("shelf.left_out", most=most, count=len(picked), names=", ".join(names[most:]))]
     if most < MOST_RUNS:
-        said.append(t("shelf.join_for_more", most=MOST_RUNS))
-    notice("note", "\n".join(said))
+        sentences.append(t("shelf.join_for_more", most=MOST_RUNS))
+    notice("note", "\n".join(sentences))
 
 
 def _tools(picked: Sequence[Run], tags: Sequence[str], most: int) -> None:
@@ -261,4 +261,4 @@ def _each(ids: Sequence[str], change: Callable[[str], None]) -> None:
         try:
             change(run_id)
         except DrpoError as error:
-            st.session_state.setdefault(SAID, []).append(error)
+            st.session_state.setdefault(PROBLEMS, []).append(error)

@@ -15,13 +15,13 @@ from drpo.charts.compare_charts import RunGroup
 from drpo.dashboard import navigation
 from drpo.dashboard.client.analysis import Feed
 from drpo.dashboard.client.store import Run, store
-from drpo.dashboard.components.generations import generations, open_at
+from drpo.dashboard.components.generations import open_at, show_generations
 from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.state import url_state
 from drpo.dashboard.state.metric_series import config_of
 from drpo.i18n import t
-from drpo.i18n.format import number, told_apart
+from drpo.i18n.format import distinct_names, number
 from drpo.metrics import words
 
 MOST = 6
@@ -31,7 +31,7 @@ MOST_RUNS = 24
 EVERY = "all"
 
 
-def choose(everything: Sequence[Run]) -> list[Run]:
+def choose_runs(everything: Sequence[Run]) -> list[Run]:
     """Choose what is compared; archived runs are offered where they are shown, or named already."""
     named = {*url_state.asked("runs").split(","), *st.session_state.get("runs", ())}
     archived = url_state.recall_flag("archived")
@@ -51,7 +51,7 @@ def choose(everything: Sequence[Run]) -> list[Run]:
     return [runs[run_id] for run_id in chosen]
 
 
-def pick_metric(feeds: Sequence[Feed]) -> str:
+def choose_metric(feeds: Sequence[Feed]) -> str:
     """Choose what is compared; the true reward first where it is known."""
     logged = {name for feed in feeds for name in feed.series}
     known = sorted(name for name in logged if metrics.of(name).part != "error")
@@ -76,7 +76,7 @@ def join_seeds() -> bool:
     return joined
 
 
-def compared(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[RunGroup]:
+def drawn_lines(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> list[RunGroup]:
     """The lines that are drawn; says so where there are more."""
     lines = lines_of(runs, feeds, by_seed=by_seed)
     if len(lines) > MOST:
@@ -95,7 +95,7 @@ def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> li
         joined = by_seed and not feed.setting_changes
         grouped.setdefault(same if joined else run.id, []).append((run, feed))
     lines = list(grouped.values())
-    names = told_apart(
+    names = distinct_names(
         [
             t("compare.turned_line", name=members[0][0].name)
             if by_seed and members[0][1].setting_changes
@@ -154,7 +154,7 @@ def curves(lines: Sequence[RunGroup], metric: str, revision: str) -> None:
 def frontier(runs: Sequence[Run], lines: Sequence[RunGroup], metric: str, revision: str) -> None:
     """Draw reward against KL; a click on a point opens what that checkpoint writes, below."""
     ids = [run.id for run in runs]
-    names = dict(zip(ids, told_apart([run.name for run in runs], ids), strict=True))
+    names = dict(zip(ids, distinct_names([run.name for run in runs], ids), strict=True))
     budget = _budget(lines, metric, names)
     # Drawn after the answers, which say what is open; it stands above them.
     picture = st.container()
@@ -239,9 +239,9 @@ def _answers(runs: Sequence[Run], lines: Sequence[RunGroup]) -> tuple[str, int] 
     url_state.record("of", of, EVERY)
     if of == EVERY:
         shown = [by_id[line.run_ids[0]] for line in lines]
-        generations(shown, [run.name for run in shown])
+        show_generations(shown, [run.name for run in shown])
         return None
-    step = generations([by_id[of]], [by_id[of].name])
+    step = show_generations([by_id[of]], [by_id[of].name])
     if step is None:
         return None
     _to_episodes(of, step)

@@ -17,11 +17,11 @@ from drpo.dashboard.components.sample_cards import show_cards
 from drpo.i18n import format, language, t
 from drpo.report import build_data
 from drpo.report.data_set import (
+    charts,
     example_card,
     filter_heads,
     filter_rows,
     layout_rows,
-    pictures,
 )
 
 
@@ -35,7 +35,7 @@ def show_counts(report: Mapping[str, Any]) -> None:
         st.metric(t("data.apart"), format.count(counts["set_apart"]), help=t("data.apart_help"))
 
 
-def show_pictures(report: Mapping[str, Any]) -> None:
+def show_charts(report: Mapping[str, Any]) -> None:
     """Draw what the figures say, and say the one about length in words."""
     if not report["counts"]["pairs"]:
         st.caption(t("data.no_warnings"))
@@ -44,7 +44,7 @@ def show_pictures(report: Mapping[str, Any]) -> None:
         if sentence:
             st.write(sentence)
     with st.grid(2, min_column_width=300):
-        for name, figure in pictures(report):
+        for name, figure in charts(report):
             _chart(name, figure, report)
 
 

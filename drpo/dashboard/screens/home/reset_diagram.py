@@ -13,7 +13,7 @@ _ROW, _BOX, _GAP = 78, 30, 6
 _WIDTH = 470
 
 
-_DRAWING = st.components.v2.component(
+_DIAGRAM = st.components.v2.component(
     "drpo_drawing",
     # `st.html` drops drawings. Our own words are all that is in this one.
     js="""export default function ({ data, parentElement }) {
@@ -25,12 +25,12 @@ _DRAWING = st.components.v2.component(
 )
 
 
-def show_reset_drawing() -> None:
+def show_reset_diagram() -> None:
     """Draw it, in the visitor's language and theme."""
-    _DRAWING(data={"svg": reset_drawing()}, key="drawing")
+    _DIAGRAM(data={"svg": reset_diagram()}, key="drawing")
 
 
-def reset_drawing() -> str:
+def reset_diagram() -> str:
     """The drawing as SVG. Colours come from the page, so that it follows the theme."""
     words = {name: t(f"home.draw_{name}").split("|") for name in ("data", "reset", "prompt")}
     kept = 3

@@ -34,7 +34,7 @@ FRESH_SECONDS = 3.0
 HEIGHT = 420
 
 
-def details(run: Run, feed: Feed) -> None:
+def show_details(run: Run, feed: Feed) -> None:
     """Show one of the details; which one is in the URL."""
     views: dict[str, Callable[[Run, Feed], None]] = {
         "path": _path,
@@ -104,7 +104,7 @@ def _losses(run: Run, feed: Feed) -> None:
 
 
 def _all(run: Run, feed: Feed) -> None:
-    wanted, weight, log = metrics_view.choices()
+    wanted, weight, log = metrics_view.ask()
     panels = [
         panel
         for panel in metric_charts.metric_panels(feed.series)
@@ -242,7 +242,7 @@ def _config(run: Run, feed: Feed) -> None:
         st.caption(t("details.turned", what=by_hand))
     st.download_button(
         t("live.download_config"),
-        lambda: record_of(run),
+        lambda: settings_json(run),
         f"{run.id}-config.json",
         "application/json",
         icon=":material/download:",
@@ -251,7 +251,7 @@ def _config(run: Run, feed: Feed) -> None:
     )
 
 
-def record_of(run: Run) -> str:
+def settings_json(run: Run) -> str:
     """The settings and what was changed in mid-run, in the shape of `drpo show --json`."""
     changes = store().events.setting_changes(run.id)
     record = {"run": run.id, "config": run.config, "knobs": changes}

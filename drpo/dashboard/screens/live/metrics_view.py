@@ -10,7 +10,7 @@ from drpo.i18n import t
 SMOOTHEST = 0.95
 
 
-def choices() -> tuple[str, float, bool]:
+def ask() -> tuple[str, float, bool]:
     """Ask which metrics are looked for, how smooth they are drawn, and on which axis.
 
     Returns:

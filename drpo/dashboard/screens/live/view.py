@@ -19,16 +19,16 @@ from drpo.dashboard.client.analysis import Feed, axis_end, settings_that_differ
 from drpo.dashboard.client.runs import event_words
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components import alarm_cards
-from drpo.dashboard.components.generations import generations
+from drpo.dashboard.components.generations import show_generations
 from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.notices import guarded, notice
 from drpo.dashboard.components.run_choice import label
-from drpo.dashboard.components.run_controls import controls
+from drpo.dashboard.components.run_controls import run_controls
 from drpo.dashboard.components.run_status import status_line
-from drpo.dashboard.screens.live.details_view import details
+from drpo.dashboard.screens.live.details_view import show_details
 from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import t
-from drpo.i18n.format import number, told_apart
+from drpo.i18n.format import distinct_names, number
 
 TICK = 1.0
 """Seconds between two looks at the store; a point is on the screen within two."""
@@ -82,12 +82,12 @@ def _one(run_id: str) -> None:
     with st.container(key="status_bar", horizontal=True, vertical_alignment="center"):
         status_line(run, feed)
         # The run's id: another run chosen on the same screen must not get this one's values.
-        controls(run, feed, key=run.id)
-    broke_off(run, feed)
-    alarm_cards.alarms(run)
+        run_controls(run, feed, key=run.id)
+    say_why_it_ended(run, feed)
+    alarm_cards.show_alarms(run)
     if not feed.measured:
-        waiting(run)
-        details(run, feed)
+        say_what_is_awaited(run)
+        show_details(run, feed)
         return
     annotations = annotations_of(feed.events)
     until = axis_end(run)
@@ -110,8 +110,8 @@ def _one(run_id: str) -> None:
             group=run_id,
             height=HEIGHT,
         )
-    generations([run], [run.name])
-    details(run, feed)
+    show_generations([run], [run.name])
+    show_details(run, feed)
 
 
 def _two(left: str, right: str) -> None:
@@ -120,19 +120,19 @@ def _two(left: str, right: str) -> None:
     differing = settings_that_differ(runs, feeds)
     ranges = {name: run_charts.common_range(feeds, name) for name in metrics.on_chart("reward")}
     top = run_charts.common_range(feeds, metrics.EVAL_KL)
-    names = told_apart([run.name for run in runs], [run.id for run in runs])
+    names = distinct_names([run.name for run in runs], [run.id for run in runs])
     # A row of their own: above one run's charts they would push them down past the other's.
     for place, run, name in zip(st.columns(2, gap="large"), runs, names, strict=True):
         with place:
-            alarm_cards.alarms(run, name)
+            alarm_cards.show_alarms(run, name)
     for place, run, feed in zip(st.columns(2, gap="large"), runs, feeds, strict=True):
         with place:
             heading(run.name, dict(zip(differing.index, differing[run.id], strict=True)))
             status_line(run, feed)
-            controls(run, feed, key=run.id)
-            broke_off(run, feed)
+            run_controls(run, feed, key=run.id)
+            say_why_it_ended(run, feed)
             if not feed.measured:
-                waiting(run)
+                say_what_is_awaited(run)
                 continue
             annotations = annotations_of(feed.events)
             until = axis_end(run)
@@ -152,7 +152,7 @@ def _two(left: str, right: str) -> None:
                 height=HEIGHT,
                 alt=t("live.alt_kl", last=number(feed.last(metrics.EVAL_KL))),
             )
-    generations(runs, [run.name for run in runs])
+    show_generations(runs, [run.name for run in runs])
 
 
 def heading(name: str, differing: dict[str, str]) -> None:
@@ -167,14 +167,14 @@ def heading(name: str, differing: dict[str, str]) -> None:
     )
 
 
-def broke_off(run: Run, feed: Feed) -> None:
+def say_why_it_ended(run: Run, feed: Feed) -> None:
     """Say why a run did not end as planned, if it did not."""
     why = event_words.trouble(run, feed.events)
     if why:
         notice("problem", why)
 
 
-def waiting(run: Run) -> None:
+def say_what_is_awaited(run: Run) -> None:
     """Say what is being done before there is a first point, or why there will be none."""
     if run.config["run"]["method"] == "rm":
         st.caption(t("live.no_policy"))

@@ -33,7 +33,7 @@ POINTS = 400
 _REPLAY = st.components.v2.component(
     "drpo_replay",
     html='<div class="host"></div>',
-    js=read_assets("drawing.js", "replay.js"),
+    js=read_assets("common.js", "replay.js"),
     css=read_assets("replay.css"),
 )
 
@@ -55,7 +55,7 @@ def replay(
         key: The component's identity on this screen.
         large: For a room.
     """
-    data = replay_data(verdict, source, events, answers(verdict.run))
+    data = replay_data(verdict, source, events, heldout_answers(verdict.run))
     words = {
         name: t(f"overview.replay_{name}")
         for name in (
@@ -105,7 +105,7 @@ def replay_data(
     }
 
 
-def answers(run: Run) -> list[dict[str, Any]]:
+def heldout_answers(run: Run) -> list[dict[str, Any]]:
     """The answers to a few held-out prompts at every evaluation, prompt by prompt."""
     found: dict[int, dict[str, Any]] = {}
     for step in store().samples.steps(run.id):

@@ -14,7 +14,7 @@ from drpo.i18n import t
 from drpo.i18n.format import count
 
 
-def state(verdict: Verdict) -> None:
+def say_how_far(verdict: Verdict) -> None:
     """Say that a verdict is early, or on a run that broke off."""
     run = verdict.run
     if run.status == "finished":
@@ -27,7 +27,7 @@ def state(verdict: Verdict) -> None:
     notice("note", t(key, step=count(run.step), updates=count(planned)))
 
 
-def risk_and_cost(verdict: Verdict) -> None:
+def show_risk_and_cost(verdict: Verdict) -> None:
     """Say what was risked, and what it cost, side by side."""
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -38,7 +38,7 @@ def risk_and_cost(verdict: Verdict) -> None:
         show_lines([(verdict_words.cost_told(verdict.cost), False)])
 
 
-def links(run: Run) -> None:
+def show_links(run: Run) -> None:
     """The way to the screens that say more of a run."""
     icons = {"live": "monitoring", "report": "description", "review": "how_to_vote"}
     with st.container(horizontal=True):
@@ -52,7 +52,7 @@ def links(run: Run) -> None:
                 )
 
 
-def figures(verdict: Verdict) -> None:
+def show_figures(verdict: Verdict) -> None:
     """Every figure of the verdict, to look at and to take along."""
     shown = table(verdict)
     st.dataframe(shown, hide_index=True)

@@ -20,7 +20,7 @@ from drpo.i18n import t
 from drpo.i18n.format import count, number
 
 
-def data(one: Pilot) -> None:
+def show_data(one: Pilot) -> None:
     """Step 1: which pairs and models, and what is in the pairs."""
     st.write(t("pilot.data_lead"))
     fixed = any(member.run for member in client.pilot.members(one))

@@ -29,7 +29,7 @@ LEAST_RESETS = 0.05
 TICK = 2.0
 
 
-def begin() -> None:
+def list_and_begin() -> None:
     """Pilots there are, and the form for a new one."""
     known = client.pilot.every()
     st.subheader(t("pilot.existing"))
@@ -131,7 +131,7 @@ def _go_to(place: str) -> None:
     st.session_state["pilot_step"] = place
 
 
-def runs(one: Pilot) -> None:
+def show_runs(one: Pilot) -> None:
     """Step 2: the plan, the button, and how far the runs are."""
     st.write(t("pilot.runs_lead"))
     planned = client.pilot.members(one)
@@ -150,7 +150,7 @@ def runs(one: Pilot) -> None:
 
     if any(member.run for member in planned):
         tick()
-    _orders(one, planned, live=live)
+    _run_buttons(one, planned, live=live)
 
 
 def _plan(one: Pilot) -> Pilot:
@@ -230,7 +230,7 @@ def members_table(planned: Sequence[Member]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _orders(one: Pilot, planned: Sequence[Member], *, live: bool) -> None:
+def _run_buttons(one: Pilot, planned: Sequence[Member], *, live: bool) -> None:
     missing = any(
         member.run is None or member.run.status in client.runs.RESUMABLE for member in planned
     )

@@ -49,7 +49,7 @@ def forget() -> None:
         st.session_state.pop(key, None)
 
 
-def take_up() -> bool:
+def fill_from_click() -> bool:
     """Fill the fields as a click on a word asks for; return whether there was one."""
     asked = st.session_state.pop(NEXT, {})
     for key, value in asked.items():

@@ -23,7 +23,7 @@ _GOING_ON: dict[str, Generation] = {}
 
 
 @dataclass
-class Written:
+class GeneratedAnswer:
     """What one checkpoint has written so far."""
 
     run: str
@@ -57,7 +57,7 @@ class Generation:
     prefix: str
     """The beginning that all answers are given."""
     sampling: Sampling
-    answers: list[Written]
+    answers: list[GeneratedAnswer]
     at: float
     """When it was asked for, seconds since 1970."""
     error: str = ""
@@ -105,7 +105,7 @@ def start(
         prompt,
         prefix,
         sampling,
-        [Written(source.run_id, source.step) for source in sources],
+        [GeneratedAnswer(source.run_id, source.step) for source in sources],
         now,
         live=True,
     )
@@ -127,8 +127,10 @@ def find(store: Store, key: str) -> Generation | None:
     body = None if found else store.documents.get(KIND, key)
     if body is None or "sampling" not in body:
         return found
-    names = [one.name for one in fields(Written)]
-    answers = [Written(**{name: answer[name] for name in names}) for answer in body["answers"]]
+    names = [one.name for one in fields(GeneratedAnswer)]
+    answers = [
+        GeneratedAnswer(**{name: answer[name] for name in names}) for answer in body["answers"]
+    ]
     return Generation(
         key,
         body["prompt"],
@@ -141,16 +143,16 @@ def find(store: Store, key: str) -> Generation | None:
 
 
 def _run(store: Store, generation: Generation, sources: Sequence[PlaygroundSource]) -> None:
-    with _told(generation):
+    with _errors_kept(generation):
         _follow(generation, sources)
-    with _told(generation):
+    with _errors_kept(generation):
         _keep(store, generation)
     generation.live = False
     del _GOING_ON[generation.key]
 
 
 @contextmanager
-def _told(generation: Generation) -> Iterator[None]:
+def _errors_kept(generation: Generation) -> Iterator[None]:
     """Turn what goes wrong into the sentence that the screen shows."""
     try:
         yield
@@ -173,7 +175,7 @@ def _follow(generation: Generation, sources: Sequence[PlaygroundSource]) -> None
             return
 
 
-def _take(answer: Written, line: dict[str, Any]) -> None:
+def _take(answer: GeneratedAnswer, line: dict[str, Any]) -> None:
     if line["kind"] == "weights":
         answer.weights = line["weights"]
     elif line["kind"] == "given":

@@ -17,7 +17,7 @@ from drpo.dashboard.client.playground import PlaygroundSource, Sampling
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.notices import guarded, notice, show_problem
 from drpo.dashboard.screens.playground import fields, session
-from drpo.dashboard.screens.playground.session import KIND, Generation, Written
+from drpo.dashboard.screens.playground.session import KIND, GeneratedAnswer, Generation
 from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
 from drpo.i18n import t
@@ -31,12 +31,12 @@ SHOWN = "playground_shown"
 _TOKENS = st.components.v2.component(
     "drpo_tokens",
     html='<div class="tokens"></div>',
-    js=read_assets("drawing.js", "tokens.js"),
+    js=read_assets("common.js", "tokens.js"),
     css=read_assets("tokens.css"),
 )
 
 
-def shown() -> Generation | None:
+def shown_generation() -> Generation | None:
     """The generation that the URL names, else the one written last in this visit."""
     asked = url_state.asked("written")
     here: Generation | None = st.session_state.get(SHOWN)
@@ -164,7 +164,7 @@ def _legend(here: Generation, shade: str) -> str:
     return t(f"playground.help_score_{pooling}" if known else "playground.help_score_none")
 
 
-def _answer(one: Written, shade: str, names: dict[str, str], live: bool) -> dict[str, Any]:
+def _answer(one: GeneratedAnswer, shade: str, names: dict[str, str], live: bool) -> dict[str, Any]:
     """One answer as the component draws it."""
     tokens = [*one.given, *one.tokens]
     end = one.end or {}
@@ -225,7 +225,7 @@ def _hover(token: dict[str, Any], scores: Sequence[float], index: int) -> str:
     return text
 
 
-def earlier() -> None:
+def show_earlier() -> None:
     """What was written here before, with the weights that wrote it; unfolded when asked for."""
     url_state.recall_flag("earlier")
     # Generations carry their tokens: they are read only for somebody who looks at the list.

@@ -47,8 +47,8 @@ def show_result(review: Review) -> None:
     st.text(agreement_sentence(found))
     for person in found.reviewers:
         if person.bias.status == "biased":
-            told = t("review.biased", name=person.name, share=share(person.bias.left.value))
-            notice("warning", told)
+            sentence = t("review.biased", name=person.name, share=share(person.bias.left.value))
+            notice("warning", sentence)
     show_table(reviewers_table(found), "reviewers", review)
     _slices(review)
     _offer_votes(review)
@@ -234,8 +234,8 @@ def _save(name: str, review: Review) -> None:
     except DrpoError as error:
         show_problem(error)
         return
-    told = t("review.saved", name=version.name, version=version.version, rows=count(version.rows))
-    notice("done", told)
+    rows = count(version.rows)
+    notice("done", t("review.saved", name=version.name, version=version.version, rows=rows))
 
 
 def _percent(value: float | None) -> float | None:

@@ -29,9 +29,9 @@ def cells(
         on_pick: Called with the key of a cell that was clicked.
     """
     if board.plan.kind == "grid":
-        _map(board, title, unit, changed, on_pick)
+        _heatmap(board, title, unit, changed, on_pick)
     elif all(name in board.plan.names for name in LIVE_SETTINGS):
-        _points(board, title, unit, changed, on_pick)
+        _scatter(board, title, unit, changed, on_pick)
 
 
 def colour(metric: str) -> str:
@@ -41,7 +41,7 @@ def colour(metric: str) -> str:
     return "muted" if meaning == "ink" else meaning
 
 
-def _map(
+def _heatmap(
     board: Board, title: str, unit: str, changed: Collection[str], on_pick: Callable[[str], None]
 ) -> None:
     varied = [n for n in board.plan.names if len(sweep_cells.levels(board.cells, n)) > 1]
@@ -87,7 +87,7 @@ def _choose(key: str, label: str, options: Sequence[str]) -> str:
     return chosen
 
 
-def _points(
+def _scatter(
     board: Board, title: str, unit: str, changed: Collection[str], on_pick: Callable[[str], None]
 ) -> None:
     reset_prob, kl_coef = "reset_prob", "kl_coef"

@@ -27,7 +27,7 @@ OPENED = "opened_cell"
 LAST = "last_sweep"
 
 
-def follow(sweep_id: str) -> None:
+def show_sweep(sweep_id: str) -> None:
     """Show a sweep, and keep it up to date while it goes on."""
     live = client.sweep.board_of(sweep_id).status == "running"
     opened = st.session_state.pop(OPENED, None)
@@ -312,7 +312,7 @@ def _csv(board: Board) -> str:
     return text.getvalue()
 
 
-def choose(sweeps: Sequence[tuple[str, str]]) -> str:
+def choose_sweep(sweeps: Sequence[tuple[str, str]]) -> str:
     """Choose a sweep; the choice stands in the URL."""
     names = dict(sweeps)
     # The browser's way back from Compare loses the link's sweep, but not what was looked at last.

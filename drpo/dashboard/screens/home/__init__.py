@@ -1,0 +1,1 @@
+"""Home: what DR-PO is, in a picture."""
