@@ -29,7 +29,7 @@ else:
         problems, charts, resets, rows, mapping = st.tabs(
             [
                 t("data.tab_problems"),
-                t("data.tab_pictures"),
+                t("data.tab_charts"),
                 t("data.tab_resets"),
                 t("data.tab_examples"),
                 t("data.tab_mapping"),

@@ -41,7 +41,7 @@ for place, story in zip(st.columns(2, gap="medium"), client.runs.STORIES.values(
                     query_params={"run": earlier[0], "beside": earlier[1]},
                 )
 
-st.subheader(t("theory.title"))
+st.subheader(t("lock_demo.title"))
 why_resets_work()
 
 st.subheader(t("home.latest"))

@@ -29,7 +29,7 @@ base = settings_of(point)
 # Widgets of another starting point are other widgets: each begins at its own values.
 values = base | form.from_url(base)
 
-st.subheader(t("launch.material"))
+st.subheader(t("launch.inputs"))
 known = known_inputs()
 chosen: dict[str, object] = {}
 with st.grid(2, min_column_width=280):

@@ -38,12 +38,12 @@ view.say_how_far(verdict)
 show_verdict(verdict)
 show_key_figures(key_figures(verdict))
 if feed.measured:
-    st.subheader(t("overview.picture"))
+    st.subheader(t("overview.replay"))
     replay(verdict, feed, feed.events, key="replay")
 view.show_risk_and_cost(verdict)
 st.subheader(t("overview.deeper"))
 view.show_links(run)
-with st.expander(t("theory.title")):
+with st.expander(t("lock_demo.title")):
     why_resets_work()
 with st.expander(t("overview.figures")):
     view.show_figures(verdict)

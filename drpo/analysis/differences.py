@@ -22,7 +22,7 @@ def changes_in_words(changes: Iterable[Mapping[str, Any]]) -> str:
     """
     return "; ".join(
         t(
-            "compare.turned_at",
+            "compare.changed_at",
             name=change["name"],
             old=number(change["old"]),
             new=number(change["new"]),
@@ -54,5 +54,5 @@ def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed]) -> pd.DataF
     )
     by_hand = [changes_in_words(feed.setting_changes) or "–" for feed in feeds]
     if len(set(by_hand)) > 1:
-        table.loc[t("compare.turned")] = by_hand
+        table.loc[t("compare.changed")] = by_hand
     return table

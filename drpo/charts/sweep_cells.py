@@ -29,7 +29,7 @@ def cell_text(cell: Cell | None, changed: Collection[str] = ()) -> str:
     """A cell in words: its mean with the interval and seeds, or why it has none."""
     if cell is None:
         return t("sweep.state_not_run")
-    by_hand = [f"<i>{t('sweep.cell_turned')}</i>"] * any(run.id in changed for run in cell.runs)
+    by_hand = [f"<i>{t('sweep.cell_changed')}</i>"] * any(run.id in changed for run in cell.runs)
     if cell.mean is None:
         return "<br>".join([state_text(cell), *by_hand])
     lines = [f"<b>{number(cell.mean)}</b>"]

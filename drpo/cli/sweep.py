@@ -223,7 +223,7 @@ def _status(status: str, why: str = "") -> str:
 
 def _state(row: Mapping[str, Any]) -> str:
     state = t(f"sweep.state_{row['state'].replace(' ', '_')}")
-    return t("cli.turned", state=state) if row["turned"] else state
+    return t("cli.changed", state=state) if row["turned"] else state
 
 
 def _find(store: Store, text: str) -> str:

@@ -45,7 +45,7 @@ def describe_data(report: Mapping[str, Any]) -> Report:
         Section("counts", t("report.data_counts"), list(_counts(report))),
         Section("blockers", t("data.blockers"), problems(report, "blockers")),
         Section("warnings", t("data.warnings"), problems(report, "warnings")),
-        Section("pictures", t("data.tab_pictures"), list(_charts(report))),
+        Section("pictures", t("data.tab_charts"), list(_charts(report))),
         Section("resets", t("data.tab_resets"), list(_resets(report))),
         Section("reading", t("data.recognised"), list(_reading(report))),
         Section("examples", t("data.examples"), list(_examples(report))),

@@ -199,11 +199,11 @@ def interventions(events: Iterable[EventRow], name: str = "") -> list[Block]:
         if event.kind in INTERVENTIONS
     ]
     if not rows:
-        return [Text(t("report.nothing_turned"))]
+        return [Text(t("report.nothing_changed"))]
     head = [t(f"report.event_{name}") for name in ("step", "kind", "message", "who")]
-    title = t("report.turned")
+    title = t("report.changes")
     caption = f"{name}: {title}" if name else title
-    return [Text(t("report.turned_help")), Table(head, rows, caption=caption)]
+    return [Text(t("report.changes_help")), Table(head, rows, caption=caption)]
 
 
 def _setting(leaf: str, value: Any) -> str:  # noqa: ANN401 - any setting's value

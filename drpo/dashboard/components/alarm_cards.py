@@ -41,7 +41,7 @@ def link_to_alarms(run: Run) -> None:
         )
         st.page_link(
             navigation.path("live"),
-            label=t("live.alarms_look"),
+            label=t("live.alarms_open_link"),
             icon=":material/monitoring:",
             query_params={"run": run.id},
         )

@@ -35,7 +35,7 @@ def why_resets_work(*, key: str = "lock") -> None:
     """Show the picture with its few sentences."""
     st.write(
         t(
-            "theory.text",
+            "lock_demo.text",
             dials=DIALS,
             positions=POSITIONS,
             odds=count(POSITIONS**DIALS),
@@ -43,7 +43,7 @@ def why_resets_work(*, key: str = "lock") -> None:
         )
     )
     words = {
-        name: t(f"theory.{name}")
+        name: t(f"lock_demo.{name}")
         for name in (
             "with",
             "without",
@@ -70,7 +70,7 @@ def why_resets_work(*, key: str = "lock") -> None:
         },
         key=key,
     )
-    st.caption(t("theory.limits"))
+    st.caption(t("lock_demo.limits"))
 
 
 @st.cache_data(show_spinner=False)

@@ -44,7 +44,7 @@ def length_bias(report: Mapping[str, Any]) -> str:
         return ""
     wins = report["length_bias"]["longer_wins"]
     return t(
-        "data.bias_said",
+        "data.bias_sentence",
         share=share(wins["share"]),
         low=share(wins["low"]),
         high=share(wins["high"]),
@@ -58,7 +58,7 @@ def agreement(report: Mapping[str, Any]) -> str:
     if not found:
         return ""
     return t(
-        "data.agreement_said",
+        "data.agreement_sentence",
         unanimous=share(found["unanimous"]),
         rows=count(int(found["rows"])),
         alpha=number(found["krippendorff_alpha"]),
@@ -71,7 +71,7 @@ def split(report: Mapping[str, Any]) -> str:
     if not parts:
         return ""
     return t(
-        "data.split_said",
+        "data.split_sentence",
         train=count(parts["train"]),
         heldout=count(parts["heldout"]),
         leaked=count(parts["leaked"]),
@@ -85,7 +85,7 @@ def coverage(report: Mapping[str, Any]) -> str:
     if not found:
         return ""
     return t(
-        "data.coverage_said",
+        "data.coverage_sentence",
         chosen=number(found["chosen"].get("mean")),
         rejected=number(found["rejected"].get("mean")),
         measured=count(found["measured"]),
@@ -102,7 +102,7 @@ def positions(report: Mapping[str, Any]) -> str:
     """How many places the answers offer to reset to."""
     resets = report["resets"]
     return t(
-        "data.positions_said",
+        "data.positions_sentence",
         positions=count(resets["positions"]),
         answers=count(resets["answers"]),
         unit=unit(report),

@@ -222,10 +222,10 @@ def _progress(folder: Path) -> None:
         st.rerun()
     stage = wording.stage_name(status.stage)
     passed = format.duration(status.seconds)
-    words = t("evaluation.told_open", stage=stage, time=passed)
+    words = t("evaluation.progress_open", stage=stage, time=passed)
     if status.total:
         words = t(
-            "evaluation.told",
+            "evaluation.progress",
             stage=stage,
             done=format.count(status.done),
             total=format.count(status.total),

@@ -42,7 +42,9 @@ def show_run_list(runs: Sequence[Run]) -> None:
 def _foldable(runs: Sequence[Run]) -> None:
     url_state.recall_flag("shelf")
     # A table of all runs takes a browser a while, and who compares two seldom needs it.
-    folded = st.expander(t("shelf.title", count=count(len(runs))), key="shelf", on_change="rerun")
+    folded = st.expander(
+        t("run_list.title", count=count(len(runs))), key="shelf", on_change="rerun"
+    )
     url_state.record_flag("shelf", bool(folded.open))
     if folded.open:
         with folded:
@@ -50,10 +52,10 @@ def _foldable(runs: Sequence[Run]) -> None:
 
 
 def _list(runs: Sequence[Run]) -> None:
-    st.caption(t("shelf.help"))
+    st.caption(t("run_list.help"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         wanted = st.text_input(
-            t("shelf.search"),
+            t("run_list.search"),
             key="shelf_search",
             bind="query-params",
             type="search",
@@ -61,7 +63,7 @@ def _list(runs: Sequence[Run]) -> None:
             width=320,
         )
         url_state.recall_flag("archived")
-        archived = st.toggle(t("shelf.show_archived"), key="archived")
+        archived = st.toggle(t("run_list.show_archived"), key="archived")
         url_state.record_flag("archived", archived)
     shown = [
         run
@@ -72,7 +74,7 @@ def _list(runs: Sequence[Run]) -> None:
     # Above the table, although it is the table that says which are ticked.
     tools = st.container(horizontal=True, gap="small", key="shelf_tools")
     if not shown:
-        st.caption(t("shelf.nothing"))
+        st.caption(t("run_list.nothing"))
     height = min(38 + 35 * len(shown), 460)
     picked = pick_runs(shown, key=_table_key(shown), height=height) if shown else []
     most = MOST_RUNS if url_state.recall_flag("by_seed") else MOST
@@ -91,9 +93,11 @@ def _left_out(picked: Sequence[Run], most: int) -> None:
     if len(picked) <= most:
         return
     names = distinct_names([run.name for run in picked], [run.id for run in picked])
-    sentences = [t("shelf.left_out", most=most, count=len(picked), names=", ".join(names[most:]))]
+    sentences = [
+        t("run_list.left_out", most=most, count=len(picked), names=", ".join(names[most:]))
+    ]
     if most < MOST_RUNS:
-        sentences.append(t("shelf.join_for_more", most=MOST_RUNS))
+        sentences.append(t("run_list.join_for_more", most=MOST_RUNS))
     notice("note", "\n".join(sentences))
 
 
@@ -102,7 +106,7 @@ def _tools(picked: Sequence[Run], tags: Sequence[str], most: int) -> None:
     none = not picked
     live = any(run.status in LIVE_STATUSES for run in picked)
     st.button(
-        t("shelf.compare"),
+        t("run_list.compare"),
         key="shelf_compare",
         icon=":material/stacked_line_chart:",
         disabled=none,
@@ -112,24 +116,26 @@ def _tools(picked: Sequence[Run], tags: Sequence[str], most: int) -> None:
     _flag("pinned", "keep", picked)
     only = picked[0] if len(picked) == 1 else None
     with st.popover(
-        t("shelf.rename"), icon=":material/edit:", disabled=only is None, key="shelf_rename"
+        t("run_list.rename"), icon=":material/edit:", disabled=only is None, key="shelf_rename"
     ):
         if only is not None:
             key = f"name_{only.id}"
-            st.text_input(t("shelf.name"), only.name, max_chars=client.runs.LONGEST_NAME, key=key)
-            st.button(
-                t("shelf.save"), key="shelf_rename_save", on_click=_rename, args=(only.id, key)
+            st.text_input(
+                t("run_list.name"), only.name, max_chars=client.runs.LONGEST_NAME, key=key
             )
-    with st.popover(t("shelf.tags"), icon=":material/label:", disabled=none, key="shelf_tags"):
+            st.button(
+                t("run_list.save"), key="shelf_rename_save", on_click=_rename, args=(only.id, key)
+            )
+    with st.popover(t("run_list.tags"), icon=":material/label:", disabled=none, key="shelf_tags"):
         if picked:
             _tags(picked, tags)
     _flag("archived", "archive", picked)
     st.button(
-        t("shelf.delete"),
+        t("run_list.delete"),
         key="shelf_delete",
         icon=":material/delete:",
         disabled=none or live,
-        help=t("shelf.delete_live") if live else t("shelf.delete_help"),
+        help=t("run_list.delete_live") if live else t("run_list.delete_help"),
         on_click=_delete,
         args=(ids,),
     )
@@ -139,7 +145,7 @@ def _flag(column: str, icon: str, picked: Sequence[Run]) -> None:
     """A button that sets a flag of all ticked runs, or clears it where all have it."""
     on = bool(picked) and all(getattr(run, column) for run in picked)
     st.button(
-        t(f"shelf.un{column}" if on else f"shelf.{column}"),
+        t(f"run_list.un{column}" if on else f"run_list.{column}"),
         key=f"shelf_{column}",
         icon=f":material/{icon}:",
         disabled=not picked,
@@ -160,16 +166,16 @@ def _tags(picked: Sequence[Run], known: Sequence[str]) -> None:
     ]
     key = "tags_" + "_".join(run.id for run in picked)
     st.multiselect(
-        t("shelf.tags_of"),
+        t("run_list.tags_of"),
         known,
         common,
         key=key,
         accept_new_options=True,
-        help=t("shelf.tags_help"),
-        placeholder=t("shelf.tags_new"),
+        help=t("run_list.tags_help"),
+        placeholder=t("run_list.tags_new"),
     )
     st.button(
-        t("shelf.save"),
+        t("run_list.save"),
         key="shelf_tags_save",
         on_click=_retag,
         args=([(run.id, run.tags) for run in picked], common, key),
@@ -182,9 +188,9 @@ def _undo(gone: Mapping[str, Run]) -> None:
         if run_id not in gone:
             continue
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.text(t("shelf.gone", name=gone[run_id].name), width="content")
+            st.text(t("run_list.gone", name=gone[run_id].name), width="content")
             st.button(
-                t("shelf.undo"),
+                t("run_list.undo"),
                 key=f"undo_{run_id}",
                 icon=":material/undo:",
                 on_click=_each,
@@ -196,25 +202,27 @@ def _deleted(gone: Mapping[str, Run]) -> None:
     """All deleted runs: bring one back, or erase it for good."""
     if not gone:
         return
-    with st.expander(t("shelf.deleted", count=len(gone)), icon=":material/delete:"):
-        st.caption(t("shelf.deleted_help"))
+    with st.expander(t("run_list.deleted", count=len(gone)), icon=":material/delete:"):
+        st.caption(t("run_list.deleted_help"))
         names = {run.id: label(run) for run in gone.values()}
         run_id = st.selectbox(
-            t("shelf.which"), list(gone), key="deleted_run", format_func=lambda key: names[key]
+            t("run_list.which"), list(gone), key="deleted_run", format_func=lambda key: names[key]
         )
-        st.text(t("shelf.takes", size=size(client.runs.bytes_of(run_id))))
+        st.text(t("run_list.takes", size=size(client.runs.bytes_of(run_id))))
         with st.container(horizontal=True, gap="small"):
             st.button(
-                t("shelf.restore"),
+                t("run_list.restore"),
                 key="shelf_restore",
                 icon=":material/undo:",
                 on_click=_each,
                 args=([run_id], client.runs.restore),
             )
-            with st.popover(t("shelf.erase"), icon=":material/delete_forever:", key="shelf_erase"):
-                notice("warning", t("shelf.erase_sure"))
+            with st.popover(
+                t("run_list.erase"), icon=":material/delete_forever:", key="shelf_erase"
+            ):
+                notice("warning", t("run_list.erase_sure"))
                 st.button(
-                    t("shelf.erase_now"),
+                    t("run_list.erase_now"),
                     key="shelf_erase_now",
                     on_click=_each,
                     args=([run_id], client.runs.erase),

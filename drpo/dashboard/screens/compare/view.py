@@ -97,7 +97,7 @@ def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> li
     lines = list(grouped.values())
     names = distinct_names(
         [
-            t("compare.turned_line", name=members[0][0].name)
+            t("compare.changed_line", name=members[0][0].name)
             if by_seed and members[0][1].setting_changes
             else _line_name([run for run, _ in members])
             for members in lines

@@ -126,13 +126,13 @@ def _progress(upload: str, task: Task) -> None:
     stage = t(f"data.stage_{status.stage or 'start'}")
     if status.total:
         words = t(
-            "data.told",
+            "data.progress",
             stage=stage,
             done=format.count(status.done),
             total=format.count(status.total),
         )
     elif status.done:
-        words = t("data.told_open", stage=stage, done=format.count(status.done))
+        words = t("data.progress_open", stage=stage, done=format.count(status.done))
     else:
         words = stage
     share = min(1.0, status.done / status.total) if status.total else 0.0

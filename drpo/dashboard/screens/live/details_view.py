@@ -239,7 +239,7 @@ def _config(run: Run, feed: Feed) -> None:
     st.dataframe(frame, hide_index=True, key="config", alt=t("live.view_config"))
     by_hand = changes_in_words(feed.setting_changes)
     if by_hand:
-        st.caption(t("details.turned", what=by_hand))
+        st.caption(t("details.changed", what=by_hand))
     st.download_button(
         t("live.download_config"),
         lambda: settings_json(run),

@@ -94,7 +94,7 @@ def win_rate_sentence(duel: Duel) -> str:
     if duel.human.value is None:
         return t("review.against", subject=duel.subject.label, other=duel.other.label)
     return t(
-        "review.said",
+        "review.win_rate",
         subject=duel.subject.label,
         other=duel.other.label,
         rate=share(duel.human.value),

@@ -265,7 +265,7 @@ def _table(board: Board, changed: Mapping[str, str]) -> None:
             ),
             "state": st.column_config.TextColumn(t("sweep.col_state")),
             "seeds": number_column(t("sweep.col_seeds")),
-            "turned": st.column_config.TextColumn(t("compare.turned")),
+            "turned": st.column_config.TextColumn(t("compare.changed")),
             "control": st.column_config.CheckboxColumn(t("sweep.col_control")),
             # Of a learning rate three digits count, wherever they stand.
             **{
