@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drpo.charts.figures import Figure
+from drpo.charts.figures import Figure, ground
 from drpo.data.quality import wording
 from drpo.i18n import t
 
@@ -43,22 +43,9 @@ def histogram(
 def _layout(title: str, x_title: str, *, legend: bool, y_title: str = "") -> dict[str, Any]:
     axis = {"gridcolor": "@line", "zeroline": False, "tickfont": {"color": "@muted"}}
     return {
-        "margin": {"l": 52, "r": 16, "t": 34, "b": 78 if legend else 46},
+        **ground(legend=legend, bottom=78 if legend else 46),
         "barmode": "overlay",
         "bargap": 0.06,
-        "showlegend": legend,
-        "hovermode": "x unified",
-        "hoverlabel": {"bgcolor": "@paper", "bordercolor": "@line", "font": {"color": "@ink"}},
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 0,
-            "yref": "container",
-            "yanchor": "bottom",
-            "font": {"color": "@ink"},
-            "bgcolor": "rgba(0,0,0,0)",
-        },
         "title": {
             "text": title,
             "x": 0,

@@ -153,6 +153,31 @@ class Panel:
     """Whether the axis must reach down to 0."""
 
 
+def ground(*, legend: bool, bottom: int) -> dict[str, Any]:
+    """What every figure over an x axis has: margins, what hovering shows, a legend at the foot.
+
+    Args:
+        legend: Whether to show the legend.
+        bottom: Pixels under the axis.
+    """
+    return {
+        "margin": {"l": 52, "r": 16, "t": 34, "b": bottom},
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": "@paper", "bordercolor": "@line", "font": {"color": "@ink"}},
+        "showlegend": legend,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "font": {"color": "@ink"},
+            "bgcolor": "rgba(0,0,0,0)",
+        },
+    }
+
+
 def panels(
     parts: Sequence[Panel],
     *,
@@ -171,21 +196,8 @@ def panels(
         until: Last step of the plan; the axis then spans all of it from the first point on, so
             that nothing moves when points arrive.
     """
-    layout: dict[str, Any] = {
-        "margin": {"l": 52, "r": 16, "t": 34, "b": 44},
-        "hovermode": "x unified",
-        "hoverlabel": {"bgcolor": "@paper", "bordercolor": "@line", "font": {"color": "@ink"}},
-        "showlegend": legend,
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 0,
-            "yref": "container",
-            "yanchor": "bottom",
-            "font": {"color": "@ink"},
-            "bgcolor": "rgba(0,0,0,0)",
-        },
+    layout = {
+        **ground(legend=legend, bottom=44),
         "annotations": [],
         "shapes": [],
     }

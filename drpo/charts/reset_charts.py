@@ -14,6 +14,7 @@ from drpo.charts.figures import Figure, Panel
 from drpo.i18n import t
 from drpo.metrics import words
 from drpo.store.schema import SampleRow
+from drpo.types import known
 
 PARTS = 10
 """Classes of depth; a tenth of the answer each."""
@@ -38,13 +39,13 @@ def depths(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
 
 def heatmap(table: pd.DataFrame, value: Value) -> Figure:
     """Mean of a value by step and depth; the bare prompt is the lowest row."""
-    known = table.dropna(subset=[value])
-    if known.empty:
+    stated = table.dropna(subset=[value])
+    if stated.empty:
         return figures.panels([Panel("", "", [])], x_title=t("charts.updates"), legend=False)
-    width = max(1, -(-int(known["step"].max()) // COLUMNS))
-    column = (known["step"] - 1) // width
+    width = max(1, -(-int(stated["step"].max()) // COLUMNS))
+    column = (stated["step"] - 1) // width
     grouped = (
-        known.assign(column=column, total=known[value] * known["episodes"])
+        stated.assign(column=column, total=stated[value] * stated["episodes"])
         .groupby(["depth", "column"])[["total", "episodes"]]
         .sum()
     )
@@ -61,7 +62,7 @@ def heatmap(table: pd.DataFrame, value: Value) -> Figure:
         "uid": value,
         "x": [column_name(c, width) for c in span],
         "y": [depth_name(row) for row in rows],
-        "z": [[None if np.isnan(cell) else float(cell) for cell in row] for row in means],
+        "z": [[known(float(cell)) for cell in row] for row in means],
         "customdata": counts.tolist(),
         "hoverongaps": False,
         "xgap": 1,
@@ -100,9 +101,9 @@ def spread(episodes: Sequence[SampleRow], value: Value) -> Figure:
         episodes: The update's.
         value: What is drawn; the data's own answers have no KL.
     """
-    known = [e for e in episodes if getattr(e, value) is not None]
-    resets = [e for e in known if e.start == "reset"]
-    prompts = [e for e in known if e.start == "prompt"]
+    stated = [e for e in episodes if getattr(e, value) is not None]
+    resets = [e for e in stated if e.start == "reset"]
+    prompts = [e for e in stated if e.start == "prompt"]
     traces = [
         _points(
             [share_given(e) for e in [*resets, *prompts]],
