@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drpo.cli.documents import version_document
 from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, print_json
 from drpo.data.gold_reward import sidecar_of
@@ -151,7 +152,7 @@ def import_(
     finally:
         store.close()
     if as_json:
-        print_json(describe(version))
+        print_json(version_document(version))
     else:
         typer.echo(t("cli.saved", **_named(version)))
 
@@ -222,7 +223,7 @@ def list_(as_json: Json = False) -> None:
     every = store.datasets.all()
     store.close()
     if as_json:
-        print_json([describe(version) for version in every])
+        print_json([version_document(version) for version in every])
         return
     if not every:
         typer.echo(t("cli.no_data"))
@@ -291,20 +292,6 @@ def delete(
 def _named(version: Dataset, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - as in `t`
     rows = count(version.rows)
     return {"name": version.name, "version": version.version, "rows": rows, **values}
-
-
-def describe(version: Dataset) -> dict[str, Any]:
-    """Return what `--json` says of a version."""
-    return {
-        "id": version.id,
-        "name": version.name,
-        "version": version.version,
-        "rows": version.rows,
-        "content_hash": version.content_hash,
-        "source": version.source,
-        "recipe": version.recipe,
-        "created_at": version.created_at,
-    }
 
 
 def _coverage(pairs: Sequence[Pair], model: Path) -> dict[str, Any]:

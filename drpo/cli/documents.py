@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from drpo.store import Store
-from drpo.store.schema import LIVE_STATUSES, Run, SampleRow
+from drpo.store.schema import LIVE_STATUSES, Dataset, Run, SampleRow
 from drpo.system import processes
 from drpo.types import Sample
 
@@ -64,3 +64,17 @@ def full_document(store: Store, run: Run) -> dict[str, Any]:
 def sample_document(sample: SampleRow) -> dict[str, Any]:
     """One answer as `--json` shows it."""
     return {field.name: getattr(sample, field.name) for field in fields(Sample)}
+
+
+def version_document(version: Dataset) -> dict[str, Any]:
+    """A saved version of a data set as `--json` shows it."""
+    return {
+        "id": version.id,
+        "name": version.name,
+        "version": version.version,
+        "rows": version.rows,
+        "content_hash": version.content_hash,
+        "source": version.source,
+        "recipe": version.recipe,
+        "created_at": version.created_at,
+    }

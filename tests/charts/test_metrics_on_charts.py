@@ -19,7 +19,7 @@ NOT_LOGGED = {
 
 @pytest.fixture(scope="module")
 def feeds(tmp_path_factory, model_folder):
-    """What two runs logged that together carry out every stage, with a true score of their own."""
+    """What runs logged that together carry out every stage, with a true score of their own."""
     folder = tmp_path_factory.mktemp("logged")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRPO_HOME", str(folder))
@@ -34,6 +34,7 @@ def feeds(tmp_path_factory, model_folder):
             run_of(store, small_config(folder, model_folder("llama"), None, **common, **settings))
             for settings in (
                 {"sft_epochs": 1.0, "updates": 2, "eval_every": 1, **batches},
+                {"advantage": "rloo", "group_size": 2, "updates": 1},
                 {"method": "dpo", **batches},
             )
         ]
