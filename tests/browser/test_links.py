@@ -122,11 +122,11 @@ def test_the_budget_and_the_search_of_all_runs_outlive_a_refresh(follow, fresh):
 
 
 def test_a_reviewers_name_is_in_the_link(follow, fresh):
-    from drpo.review import Source, create_review
+    from drpo.review import ReviewSource, create_review
 
     run = screen_material.add_run(fresh.store, "judged", updates=10)
     steps = fresh.store.samples.steps(run.id)
-    sources = [Source(f"at {step}", run.id, step) for step in (steps[0], steps[-1])]
+    sources = [ReviewSource(f"at {step}", run.id, step) for step in (steps[0], steps[-1])]
     review = create_review(fresh.store, "blind", sources, items=4)
     page = follow(f"/review?review={review.id}&reviewer=Ann")
     name = page.get_by_role("textbox", name="Your name")
