@@ -2,14 +2,11 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 import screen_material
 
 from drpo.alarms import Alarm
 from drpo.alarms.handler import write_down
-from drpo.analysis.differences import settings_that_differ
 from drpo.analysis.metric_series import Feed, Series, merge
-from drpo.dashboard.state import metric_series
 
 
 def fresh(feed):
@@ -77,39 +74,3 @@ def test_merging_keeps_steps_ascending_and_the_later_of_two_values():
     assert merged["a"].steps.tolist() == [1, 2, 3]
     assert merged["a"].values.tolist() == [1.0, 2.5, 3.0]
     assert merged["b"].values.tolist() == [7.0]
-
-
-def test_the_table_of_runs_gives_gains_over_the_start_policy(store):
-    run = screen_material.add_run(store, "one", updates=10)
-    table = metric_series.runs_table([run])
-    first, last = run.summary["first"], run.summary["last"]
-    assert table.loc[0, "gold_gain"] == pytest.approx(last["gold"] - first["gold"])
-    assert table.loc[0, "reset_prob"] == 0.5
-
-
-@pytest.mark.parametrize(
-    ("method", "reset_prob", "kl_coef"),
-    [("drpo", 0.5, 0.2), ("ppo", 0.0, 0.2), ("dpo", None, None), ("best_of_n", None, None)],
-)
-def test_the_table_of_runs_gives_a_live_setting_only_where_it_does_something(
-    store, method, reset_prob, kl_coef
-):
-    run = screen_material.add_run(store, "one", updates=2)
-    store.runs.change(run.id, config={**run.config, "run": {**run.config["run"], "method": method}})
-    [row] = metric_series.runs_table([store.runs.get(run.id)]).to_dict("records")
-    assert (row["reset_prob"], row["kl_coef"]) == (reset_prob, kl_coef)
-
-
-def test_only_settings_that_differ_are_listed(store):
-    runs = [
-        screen_material.add_run(store, "weak", updates=2, kl_coef=0.02),
-        screen_material.add_run(store, "right", updates=2, kl_coef=0.2),
-    ]
-    feeds = [Feed(store, run.id).refresh() for run in runs]
-    assert list(settings_that_differ(runs, feeds).index) == ["kl_coef"]
-    assert settings_that_differ(runs[:1], feeds[:1]).empty
-    told = {"name": "kl_coef", "old": 0.2, "new": 0.9, "live": True}
-    store.events.add(runs[1].id, 1, "setting", "kl_coef 0.2 -> 0.9", told, "ann")
-    feeds = [Feed(store, run.id).refresh() for run in runs]
-    differing = settings_that_differ(runs, feeds)
-    assert list(differing.loc["changed in mid-run"]) == ["–", "kl_coef 0.20 → 0.90 at update 1"]

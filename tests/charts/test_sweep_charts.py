@@ -4,11 +4,8 @@ import plotly.graph_objects as go
 import pytest
 from series import coloured
 
-from drpo.charts import reset_charts, sweep_axes, sweep_cells, sweep_charts
+from drpo.charts import sweep_axes, sweep_cells, sweep_charts
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.screens.playground.view import shades
-from drpo.dashboard.screens.resets import view
-from drpo.store.schema import SampleRow
 from drpo.sweep import Axis, Board, Cell, SweepPlan
 from drpo.sweep.results import SweepRun
 
@@ -141,107 +138,3 @@ def test_an_axis_of_many_values_is_labelled_with_a_few_round_ones():
 
     assert axis([0.012, 0.05, 0.07, 0.11, 0.2, 0.4, 0.9]) == ["0.03", "0.1", "0.3"]
     assert axis([0.1, 0.12, 0.3, 0.4, 0.5, 0.7, 0.88]) == ["0.2", "0.4", "0.6", "0.8"]
-
-
-def episode(start="reset", prefix=5, length=20, score=1.0, own=0.5, **more):
-    return SampleRow(
-        kind="episode",
-        start=start,
-        prefix_tokens=prefix,
-        offline_tokens=length,
-        score=score,
-        offline_score=own,
-        prompt="p",
-        response="r",
-        **more,
-    )
-
-
-def test_the_heat_map_weighs_updates_by_their_episodes():
-    # 80 updates in 40 columns: two a column. 3 episodes at 1 and 1 episode at 5 make 2.
-    rows = [(1, 4, 3, 1.0, None, 0.1), (2, 4, 1, 5.0, None, 0.1), (80, -1, 2, 7.0, None, 0.1)]
-    figure = reset_charts.heatmap(reset_charts.depths(rows), "score")
-    (trace,) = figure["data"]
-    assert trace["x"][0] == "1–2"
-    assert trace["x"][-1] == "79–80"
-    assert trace["y"][0] == "prompt"
-    assert trace["y"][5] == "40–50 %"
-    assert trace["z"][5][0] == pytest.approx(2.0)
-    assert trace["z"][0][-1] == pytest.approx(7.0)
-    assert trace["z"][3][0] is None
-    assert trace["customdata"][5][0] == 4
-    valid(figure)
-
-
-def test_a_value_that_no_row_knows_makes_an_empty_figure():
-    rows = [(1, 4, 3, 1.0, None, 0.1)]
-    assert reset_charts.heatmap(reset_charts.depths(rows), "gold")["data"] == []
-
-
-def test_the_depth_of_a_prompt_start_is_nothing():
-    assert reset_charts.share_given(episode(start="prompt", prefix=0)) == 0
-    assert reset_charts.share_given(episode()) == 25
-    assert reset_charts.share_given(episode(length=0)) == 0
-
-
-def test_one_updates_episodes_are_drawn_beside_the_datas_own():
-    episodes = [episode(), episode(start="prompt", score=3.0, own=None)]
-    figure = reset_charts.spread(episodes, "score")
-    assert [trace["uid"] for trace in figure["data"]][-1] == "mean"
-    assert figure["data"][-1]["y"] == [3.0, 3.0]
-    valid(figure)
-    valid(reset_charts.spread([], "score"))
-
-
-def test_episodes_are_ordered_and_unknown_values_come_last():
-    low, high, none = episode(score=1.0, own=0.9), episode(score=0.5, own=0.0), episode(score=None)
-    assert view.ordered([low, none, high], "gain") == [high, low, none]
-    assert view.ordered([low, none, high], "score") == [low, high, none]
-    assert view.ordered([low, none, high], "drawn") == [low, none, high]
-
-
-def test_episodes_are_counted_by_depth_in_the_store(store):
-    from drpo.types import Sample
-
-    run = store.runs.create(RunConfig.of(data="d", policy="p"))
-
-    def sample(start, prefix, length, score):
-        return Sample(
-            step=1,
-            kind="episode",
-            item=0,
-            start=start,
-            prompt="p",
-            response="r",
-            prefix_tokens=prefix,
-            offline_tokens=length,
-            score=score,
-        )
-
-    store.samples.append(
-        run.id,
-        [
-            sample("prompt", 0, 0, 1.0),
-            sample("prompt", 0, 20, 3.0),
-            sample("reset", 0, 20, 5.0),
-            sample("reset", 19, 20, 7.0),
-        ],
-    )
-    found = {depth: (n, score) for _, depth, n, score, _, _ in store.samples.by_depth(run.id)}
-    assert found == {-1: (2, 2.0), 0: (1, 5.0), 9: (1, 7.0)}
-
-
-TOKENS = [{"kl": 0.0}, {"kl": 1.0}]
-
-
-def test_a_token_is_the_darker_the_more_the_policies_differ():
-    assert shades(TOKENS, [], "kl", None) == [["kl", 0.0], ["kl", 0.632]]
-    assert shades(TOKENS, [], "none", None) == [["kl", 0.0], ["kl", 0.0]]
-
-
-def test_a_token_is_coloured_by_what_it_adds_to_the_score():
-    assert shades(TOKENS, [2.0, -1.0], "score", "sum") == [["learned", 1.0], ["muted", 0.5]]
-    # pooling "last" gives the score so far: the step from 2 to -1 takes 3 away
-    assert shades(TOKENS, [2.0, -1.0], "score", "last") == [["muted", 0.0], ["muted", 1.0]]
-    # scores that do not fit the tokens colour nothing
-    assert shades(TOKENS, [1.0], "score", "sum") == [["kl", 0.0], ["kl", 0.0]]

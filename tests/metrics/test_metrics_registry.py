@@ -1,7 +1,7 @@
 """Each metric is declared once and whole: a constant, words in both languages, one companion rule.
 
 That every declared metric is logged, and every logged one declared and drawn, is proved on runs in
-`tests/dashboard/test_metrics_on_charts.py`.
+`tests/charts/test_metric_charts.py`.
 """
 
 import ast

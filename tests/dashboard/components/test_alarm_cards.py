@@ -123,9 +123,35 @@ def test_a_decision_that_comes_too_late_is_answered_in_a_sentence(store):
     kl = {"kl": 26.3, "budget": 25.0}
     write_down(store, run.id, Alarm("kl_budget", 5, 10, 6, kl, choices=choices))
     app = visit("live", run=run.id)
-    [pause] = [one for one in app.button if one.label == "Pause and save" and "alarm" in one.key]
+    [raised] = alarms_of(store, run.id)
+    pause = app.button(key=f"alarm_{run.id}_{raised.event_id}_1")
     store.runs.change(run.id, status="finished")
     pause.click().run()
     [problem] = problems(app)
     assert "only a live run can pause" in problem
     assert alarms_of(store, run.id)[0].decision is None
+
+
+def test_an_alarm_shows_the_answers_behind_it_when_asked(store):
+    run = screen_material.add_run(store, "mine", updates=10)
+    evidence = (Evidence(10, "heldout", 2, "prompt"), Evidence(10, "episode", 0, "reset"))
+    write_down(store, run.id, Alarm("unfinished", 10, 10, 1, {"now_share": 1.0}, evidence))
+    app = visit("live", run=run.id)
+    assert problems(app) == []
+    [toggle] = [one for one in app.toggle if (one.key or "").startswith("evidence_")]
+    assert toggle.label == "Show the 2 answers behind it"
+    before = drawn(app)
+    toggle.set_value(True).run()
+    assert problems(app) == []
+    answers = drawn(app) - before
+    assert len(answers) == 1
+    assert "cousin Nadia fixed it for 240 euros" in answers.pop()
+
+
+def drawn(app):
+    """The data of every component of ours that shows answers."""
+    found = set()
+    for element in app.get("bidi_component"):
+        if '"cards"' in element.proto.json:
+            found.add(json.dumps(json.loads(element.proto.json), sort_keys=True))
+    return found

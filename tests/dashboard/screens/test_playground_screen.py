@@ -5,6 +5,7 @@ import screen_material
 from screens import problems, visit
 
 from drpo.dashboard.screens.playground import session, view
+from drpo.dashboard.screens.playground.view import shades
 from drpo.playground import Sampling
 from drpo.runs import housekeeping
 from drpo.types import Sample
@@ -223,3 +224,19 @@ def test_all_runs_are_offered(store):
     runs = [screen_material.add_run(store, f"run {number}", updates=1) for number in range(25)]
     offered = visit("playground").multiselect(key="models").options
     assert len(offered) == len(runs)
+
+
+TOKENS = [{"kl": 0.0}, {"kl": 1.0}]
+
+
+def test_a_token_is_the_darker_the_more_the_policies_differ():
+    assert shades(TOKENS, [], "kl", None) == [["kl", 0.0], ["kl", 0.632]]
+    assert shades(TOKENS, [], "none", None) == [["kl", 0.0], ["kl", 0.0]]
+
+
+def test_a_token_is_coloured_by_what_it_adds_to_the_score():
+    assert shades(TOKENS, [2.0, -1.0], "score", "sum") == [["learned", 1.0], ["muted", 0.5]]
+    # pooling "last" gives the score so far: the step from 2 to -1 takes 3 away
+    assert shades(TOKENS, [2.0, -1.0], "score", "last") == [["muted", 0.0], ["muted", 1.0]]
+    # scores that do not fit the tokens colour nothing
+    assert shades(TOKENS, [1.0], "score", "sum") == [["kl", 0.0], ["kl", 0.0]]

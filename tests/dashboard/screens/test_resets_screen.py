@@ -2,37 +2,12 @@
 
 import pytest
 import screen_material
+from episodes import EPISODES, episode
 from screens import problems, visit
-from series import Run, numbers
 
-from drpo.charts import reset_charts, run_charts
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.screens.resets import view
-from drpo.store.schema import SampleRow
 from drpo.types import Sample
-
-
-def episode(start, *, score=None, gold=None, kl=None, own=None, own_gold=None):
-    return SampleRow(
-        kind="episode",
-        start=start,
-        prefix_tokens=5 if start == "reset" else 0,
-        offline_tokens=20,
-        score=score,
-        gold=gold,
-        kl=kl,
-        offline_score=own,
-        offline_gold=own_gold,
-        prompt="p",
-        response="r",
-    )
-
-
-EPISODES = [
-    episode("reset", score=1.0, gold=4.0, kl=0.5, own=0.25, own_gold=6.0),
-    episode("reset", score=2.0, gold=5.0, kl=1.5, own=0.75, own_gold=7.0),
-    episode("prompt", score=0.5, gold=3.0, kl=2.5),
-]
 
 
 @pytest.mark.parametrize(
@@ -50,70 +25,6 @@ def test_what_comes_of_a_reset_is_held_against_prompt_starts_and_the_data(value,
 def test_an_update_without_prompt_starts_or_resets_has_nothing_to_hold_against():
     assert view.after_reset(EPISODES[:2], "kl") == ("1.00", None)
     assert view.after_reset(EPISODES[2:], "kl") == ("–", "from the prompt 2.50")
-
-
-@pytest.mark.parametrize(
-    ("value", "dots", "rings", "mean", "colour"),
-    [
-        ("score", [1.0, 2.0, 0.5], [0.25, 0.75], 0.5, "@learned"),
-        ("gold", [4.0, 5.0, 3.0], [6.0, 7.0], 3.0, "@gold"),
-        ("kl", [0.5, 1.5, 2.5], None, 2.5, "@kl"),
-    ],
-)
-def test_the_points_of_an_update_show_the_value_asked_for(value, dots, rings, mean, colour):
-    figure = reset_charts.spread(EPISODES, value)
-    traces = figure["data"]
-    assert numbers(traces[0]["y"]).tolist() == dots
-    assert traces[0]["marker"]["color"] == colour
-    shown = [numbers(trace["y"]).tolist() for trace in traces[1:-1]]
-    assert shown == ([] if rings is None else [rings])
-    assert traces[-1]["y"] == [mean, mean]
-    unit = "nats per answer" if value == "kl" else "score"
-    assert unit in figure["layout"]["annotations"][0]["text"]
-
-
-def curves(**values):
-    """A run's training metrics by start."""
-    return Run(
-        **{
-            f"objective/{name}{start}": [(1, value), (2, value)]
-            for name, value in values.items()
-            for start in ("_reset", "_prompt")
-        }
-    )
-
-
-def headings(figure):
-    notes = [note["text"] for note in figure["layout"]["annotations"]]
-    return [text.split("<b>")[1].split("</b>")[0] for text in notes if "<b>" in text]
-
-
-def test_live_splits_gold_by_start_as_well_where_it_is_known():
-    known = run_charts.by_start(curves(scores=1.0, gold=4.0, kl=0.5))
-    assert headings(known) == ["Learned reward", "True (gold) reward", "KL to the start policy"]
-    assert [(trace["yaxis"], numbers(trace["y"])[0]) for trace in known["data"]] == [
-        ("y", 1.0),
-        ("y", 1.0),
-        ("y2", 4.0),
-        ("y2", 4.0),
-        ("y3", 0.5),
-        ("y3", 0.5),
-    ]
-    unknown = run_charts.by_start(curves(scores=1.0, kl=0.5))
-    assert headings(unknown) == ["Learned reward", "KL to the start policy"]
-    assert {trace["yaxis"] for trace in unknown["data"]} == {"y", "y2"}
-
-
-def test_live_splits_no_learned_reward_of_a_run_that_was_trained_on_gold():
-    run = curves(scores=4.0, gold=4.0, kl=0.5)
-    whole = Run(
-        **{
-            name: [(0, 4.0)]
-            for name in ("eval/scores", "eval/gold", "objective/scores", "objective/gold")
-        }
-    )
-    run.series |= whole.series
-    assert headings(run_charts.by_start(run)) == ["True (gold) reward", "KL to the start policy"]
 
 
 def labels(app):
@@ -187,3 +98,10 @@ def test_the_page_of_episodes_is_in_the_link(store):
     again = visit("resets", run=run.id, step="2", episodes_page="9")
     assert problems(again) == []
     assert again.session_state["episodes_page"] == 1
+
+
+def test_episodes_are_ordered_and_unknown_values_come_last():
+    low, high, none = episode(score=1.0, own=0.9), episode(score=0.5, own=0.0), episode(score=None)
+    assert view.ordered([low, none, high], "gain") == [high, low, none]
+    assert view.ordered([low, none, high], "score") == [low, high, none]
+    assert view.ordered([low, none, high], "drawn") == [low, none, high]

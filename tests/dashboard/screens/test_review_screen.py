@@ -1,9 +1,9 @@
 """The review screen: what it shows before and after the vote, in both languages."""
 
 import json
-from pathlib import Path
 
 import pytest
+import screens
 import streamlit as st
 from review_material import add_run, prefers, two_sources, vote_all
 from streamlit.testing.v1 import AppTest
@@ -19,8 +19,6 @@ from drpo.dashboard.screens.review.result_view import (
 from drpo.data import load_pairs
 from drpo.review import ReviewSession, create_review, results, reviews
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
 def review(store):
@@ -31,22 +29,13 @@ def review(store):
 
 
 def visit(**query):
-    app = AppTest.from_file(str(ROOT / "drpo" / "dashboard" / "main.py"), default_timeout=120)
-    for _ in range(2):
-        for key, value in query.items():
-            app.query_params[key] = value
-        app.run()
-        app.switch_page(str(ROOT / "pages" / "review.py"))
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
+    app = screens.visit("review", **query)
     assert not app.exception
     return app
 
 
-def press(app, label):
-    next(button for button in app.button if button.label == label).click()
-    app.run()
+def press(app, key):
+    app.button(key=key).click().run()
     assert not app.exception
 
 
@@ -57,11 +46,11 @@ def test_without_answers_it_says_what_to_do_first():
 
 def test_a_vote_is_taken_and_undone(store, review):
     app = visit(review=review.id, reviewer="ann")
-    press(app, "A is better")
+    press(app, "press_left")
     (vote,) = store.votes.all(review.id)
     assert (vote.reviewer, vote.payload["side"]) == ("ann", "left")
-    press(app, "Both bad")
-    press(app, "Undo")
+    press(app, "press_both_bad")
+    press(app, "undo")
     assert len(store.votes.all(review.id)) == 1
 
 
@@ -76,17 +65,17 @@ def test_a_vote_stays_with_its_review_when_another_has_the_same_name(store, revi
     same = create_review(store, review.name, sources, items=12, seed=1)
     for chosen in (review, same):
         app = visit(review=chosen.id, reviewer="ann")
-        for label in ("A is better", "B is better", "Tie"):
-            press(app, label)
+        for key in ("press_left", "press_right", "press_tie"):
+            press(app, key)
             assert app.selectbox(key="review").value == chosen.id
         assert len(store.votes.all(chosen.id)) == 3
 
 
 def follow(run_id):
     """Come from another screen by a link that names a run."""
-    app = AppTest.from_file(str(ROOT / "drpo" / "dashboard" / "main.py"), default_timeout=120)
+    app = AppTest.from_file(str(screens.MAIN), default_timeout=120)
     app.run()
-    app.switch_page(str(ROOT / "pages" / "review.py"))
+    app.switch_page(str(screens.ROOT / "pages" / "review.py"))
     app.query_params["run"] = run_id
     app.run()
     assert not app.exception
@@ -122,13 +111,13 @@ def test_a_link_from_a_run_without_a_review_makes_one_of_it(store):
 def test_skipped_items_come_back_under_their_own_numbers_and_all_can_be_reached(store):
     review = create_review(store, "six", two_sources(store, prompts=6), items=6)
     app = visit(review=review.id, reviewer="ann")
-    for label in ("Skip", "Skip", *["Tie"] * 4):
-        press(app, label)
+    for key in ("press_skip", "press_skip", *["press_tie"] * 4):
+        press(app, key)
     assert [card["title"] for card in cards(app)] == ["Item 1"]
-    press(app, "Skip")
+    press(app, "press_skip")
     assert [card["title"] for card in cards(app)] == ["Item 2"]
-    press(app, "Tie")
-    press(app, "Tie")
+    press(app, "press_tie")
+    press(app, "press_tie")
     assert len(store.votes.all(review.id)) == 6
     assert all(vote.choice == "tie" for vote in store.votes.all(review.id))
 
@@ -149,7 +138,7 @@ def test_the_result_says_the_rate_and_offers_the_votes(store, review):
     vote_all(ReviewSession(store, review.id, "ann"), prefers("tuned"))
     app = visit(review=review.id, view="result", lang="en")
     assert "tuned preferred to start in 100" in "\n".join(part.body for part in app.get("html"))
-    press(app, "Save")
+    press(app, "save_preferences")
     saved = load_pairs("first look", store=store)
     assert len(saved.pairs) == 12
     assert all(pair.evaluation_prompt for pair in saved.pairs)
@@ -164,9 +153,8 @@ def test_the_result_speaks_japanese(store, review):
 @pytest.mark.usefixtures("review")
 def test_a_review_can_be_drawn_on_the_screen(store):
     app = visit(view="new")
-    name = next(box for box in app.text_input if box.label == "Name of the review")
-    name.input("second look")
-    press(app, "Draw the review")
+    app.text_input(key="new_review_name").input("second look")
+    press(app, "draw_review")
     assert {one.name for one in reviews(store)} == {"first look", "second look"}
 
 

@@ -3,13 +3,9 @@
 import json
 
 import pytest
-import screen_material
 from screens import problems, shown, visit
 from sweep_material import run_through
 
-from drpo.alarms import Alarm
-from drpo.alarms.alarms import Evidence
-from drpo.alarms.handler import write_down
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.screens.sweep import view
 from drpo.sweep import Axis, Board, SweepPlan, create
@@ -82,28 +78,3 @@ def test_a_cell_opens_on_compare_with_its_control_and_joined_seeds(store):
     assert app.title[0].value == "Which run is better?"
     assert app.multiselect(key="runs").value == [run.id for run in runs]
     assert app.toggle(key="by_seed").value
-
-
-def test_an_alarm_shows_the_answers_behind_it_when_asked(store):
-    run = screen_material.add_run(store, "mine", updates=10)
-    evidence = (Evidence(10, "heldout", 2, "prompt"), Evidence(10, "episode", 0, "reset"))
-    write_down(store, run.id, Alarm("unfinished", 10, 10, 1, {"now_share": 1.0}, evidence))
-    app = visit("live", run=run.id)
-    assert problems(app) == []
-    [toggle] = [one for one in app.toggle if (one.key or "").startswith("evidence_")]
-    assert toggle.label == "Show the 2 answers behind it"
-    before = drawn(app)
-    toggle.set_value(True).run()
-    assert problems(app) == []
-    answers = drawn(app) - before
-    assert len(answers) == 1
-    assert "cousin Nadia fixed it for 240 euros" in answers.pop()
-
-
-def drawn(app):
-    """The data of every component of ours that shows answers."""
-    found = set()
-    for element in app.get("bidi_component"):
-        if '"cards"' in element.proto.json:
-            found.add(json.dumps(json.loads(element.proto.json), sort_keys=True))
-    return found

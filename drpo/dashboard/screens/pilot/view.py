@@ -60,7 +60,7 @@ def list_and_begin() -> None:
             help=t("pilot.start_help"),
             key="begin_from",
         )
-        begun = st.form_submit_button(t("pilot.begin"), type="primary")
+        begun = st.form_submit_button(t("pilot.begin"), type="primary", key="begin_pilot")
     if begun:
         try:
             made = client.pilot.create(name, shared_settings(settings_of(point)))

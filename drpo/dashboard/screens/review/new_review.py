@@ -52,7 +52,7 @@ def new_review_form(runs: list[Run]) -> str | None:
     st.caption(t("review.common", count=count(shared)))
     pairs = max(1, shared * len(sources) * (len(sources) - 1) // 2)
     with st.form("draw", border=False):
-        name = st.text_input(t("review.name"), max_chars=100)
+        name = st.text_input(t("review.name"), key="new_review_name", max_chars=100)
         left, right = st.columns(2)
         items = left.number_input(
             t("review.items"), 1, 1000, min(pairs, 100), help=t("review.items_help")
@@ -60,7 +60,7 @@ def new_review_form(runs: list[Run]) -> str | None:
         repeats = right.number_input(
             t("review.repeats"), 0, 100, min(pairs // 10, 10), help=t("review.repeats_help")
         )
-        if not st.form_submit_button(t("review.create"), type="primary"):
+        if not st.form_submit_button(t("review.create"), type="primary", key="draw_review"):
             return None
     try:
         review = client.review.create(name, sources, items=int(items), repeats=int(repeats))

@@ -224,7 +224,7 @@ def _offer_votes(review: Review) -> None:
         )
     with st.form("save_votes", border=False):
         name = st.text_input(t("review.save_as"), value=review.name, max_chars=100)
-        if st.form_submit_button(t("review.save")):
+        if st.form_submit_button(t("review.save"), key="save_preferences"):
             _save(name, review)
 
 
