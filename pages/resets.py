@@ -6,7 +6,7 @@ from drpo.dashboard import navigation
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.generations import step_slider
 from drpo.dashboard.components.run_choice import asked_for, choose_run, offered
-from drpo.dashboard.screens.resets import view
+from drpo.dashboard.screens.resets import groups, view
 from drpo.i18n import t
 
 st.title(t("resets.title"))
@@ -31,6 +31,14 @@ episodes = store().samples.at(run.id, step, "episode")
 view.figures(episodes, known)
 if known:
     view.spread(run, step, episodes, known)
+size = groups.group_size(run)
+if size > 1:
+    st.subheader(t("resets.groups"))
+    together = groups.groups_of(episodes, size)
+    if known:
+        groups.figures(together, known[0])
+    groups.cards(together)
+    st.subheader(t("resets.all_episodes"))
 chosen = view.chosen_episodes(episodes)
 view.cards(chosen)
 with st.expander(t("resets.table")):

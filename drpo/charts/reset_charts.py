@@ -152,6 +152,59 @@ def share_given(episode: SampleRow) -> float:
     return 100 * episode.prefix_tokens / episode.offline_tokens
 
 
+def group_ranges(groups: Sequence[Sequence[SampleRow]], value: Value) -> Figure:
+    """Each group of one update as a line from its lowest to its highest value, hardest first.
+
+    A group whose values are all alike teaches nothing and is drawn as a ring.
+
+    Args:
+        groups: Episodes by their common start.
+        value: What is drawn.
+    """
+    known = [
+        sorted(getattr(e, value) for e in group if getattr(e, value) is not None)
+        for group in groups
+    ]
+    ranked = sorted((values for values in known if values), key=lambda v: (sum(v) / len(v), v))
+    color = f"@{_MEANING[value]}"
+    lines: dict[str, list[float | None]] = {"x": [], "y": []}
+    for place, values in enumerate(ranked, 1):
+        lines["x"] += [place, place, None]
+        lines["y"] += [values[0], values[-1], None]
+    alike = [
+        (place, values[0]) for place, values in enumerate(ranked, 1) if values[0] == values[-1]
+    ]
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            **lines,
+            "name": t("resets.group_range"),
+            "uid": "range",
+            "hoverinfo": "skip",
+            "showlegend": True,
+            "line": {"color": color, "width": 3},
+        },
+        _points(
+            [float(place) for place, values in enumerate(ranked, 1) for _ in values],
+            [one for values in ranked for one in values],
+            t("resets.group_members"),
+            {"color": color, "size": 6, "opacity": 0.75},
+        ),
+        _points(
+            [float(place) for place, _ in alike],
+            [one for _, one in alike],
+            t("resets.group_alike"),
+            {"color": "@start", "size": 12, "symbol": "circle-open"},
+        ),
+    ]
+    name = METRICS[value]
+    panel = Panel(words.title(name), words.unit(name), traces)
+    figure = figures.panels([panel], x_title=t("resets.groups_axis"), legend=True)
+    figure["layout"]["hovermode"] = "closest"
+    return figure
+
+
 def _points(
     x: Sequence[float], y: Sequence[float], name: str, marker: dict[str, Any]
 ) -> figures.Trace:

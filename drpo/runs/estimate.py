@@ -30,6 +30,11 @@ GIB = 2**30
 ON_GPU, ON_CPU = "a GPU", "the processor"
 TRAINED_BYTES = 16
 """A float32 weight that is trained: itself, its gradient and Adam's two averages."""
+ACTIVATION_BYTES = 76
+"""Bytes of a network's graph per layer, position and hidden unit: 76 for a Qwen, 64 for a Llama, 38
+for a Pythia, measured at an eighth to a quarter of their width."""
+LOGIT_BYTES = 20
+"""Bytes per position and word of the vocabulary where logits are learned from; measured."""
 GPU_SPEED = 1.2e14
 """Operations a second that training sustains on a current data-centre GPU in bfloat16."""
 GPU_BANDWIDTH = 1.5e12
@@ -45,6 +50,7 @@ SAME_SPEED = (
     ("models", "dtype"),
     ("models", "gradient_checkpointing"),
     ("ppo", "num_ppo_epochs"),
+    ("ppo", "advantage"),
     ("sampling", "response_length"),
 )
 """Settings in which an earlier run must agree before its time tells anything about this one."""
@@ -142,18 +148,19 @@ def _counted_prompt(path: Path, _changed: float, policy: str) -> float | None:
 def _update_seconds(
     config: RunConfig, policy: Size, scorer: Size, prompt: float, *, on_gpu: bool
 ) -> float:
-    """One update: draw, score four times, and learn over several passes, policy and critic."""
+    """One update: draw, score, and learn over several passes; with gae a critic as well."""
+    networks = learners(config)
     episodes = config.ppo.episodes_per_update
     answer = 0.75 * config.sampling.response_length
     tokens = episodes * (prompt + answer)
     draw = _decode_seconds(config, policy, prompt, episodes, on_gpu=on_gpu)
     # Log-probs of policy and start policy, values, rewards.
-    score = 2 * tokens * (3 * policy.parameters + scorer.parameters)
-    learn = 6 * tokens * 2 * policy.parameters * config.ppo.num_ppo_epochs
+    score = 2 * tokens * ((1 + networks) * policy.parameters + scorer.parameters)
+    learn = 6 * tokens * networks * policy.parameters * config.ppo.num_ppo_epochs
     if config.models.gradient_checkpointing:
         learn *= 4 / 3
     micro_batches = -(-episodes // config.ppo.micro_batch_size)
-    passes = micro_batches * (4 + 2 * 3 * config.ppo.num_ppo_epochs)
+    passes = micro_batches * (2 + networks + networks * 3 * config.ppo.num_ppo_epochs)
     return draw + (score + learn) / speed(on_gpu=on_gpu) + passes * _call(policy, on_gpu=on_gpu)
 
 
@@ -201,6 +208,11 @@ def _pair_count(config: RunConfig) -> int:
     return 90_000  # the paper's data sets, by Hub name
 
 
+def learners(config: RunConfig) -> int:
+    """Networks that training changes: the policy, and the critic where there is one."""
+    return 2 if config.run.method in UPDATING and config.ppo.advantage == "gae" else 1
+
+
 def _memory(config: RunConfig, policy: Size, scorer: Size, prompt: float) -> float:
     """Weights, gradients, Adam's averages, and the activations of the largest micro-batch."""
     frozen_bytes = 4 if config.models.dtype == "float32" else 2
@@ -209,17 +221,18 @@ def _memory(config: RunConfig, policy: Size, scorer: Size, prompt: float) -> flo
     rank = config.models.lora_rank
     if rank:
         adapters = 8 * policy.layers * 2 * policy.hidden * rank
-        trained = 2 * (policy.parameters * frozen_bytes + adapters * TRAINED_BYTES)
+        trained = learners(config) * (policy.parameters * frozen_bytes + adapters * TRAINED_BYTES)
         reference = 0
     else:
-        trained = 2 * policy.parameters * TRAINED_BYTES
+        trained = learners(config) * policy.parameters * TRAINED_BYTES
         reference = policy.parameters * 4  # a copy of what is trained, in float32 like it
     layers = 2 if config.models.gradient_checkpointing else policy.layers
     length = prompt + config.sampling.response_length
     at_once = 0.0
     for rows, logits in _micro_batches(config, length):
-        activations = rows * length * policy.hidden * layers * 34 * frozen_bytes / 2
-        at_once = max(at_once, activations + rows * logits * policy.vocabulary * 4 * 3)
+        # One network's graph at a time: policy and critic learn one after the other.
+        activations = rows * length * policy.hidden * layers * ACTIVATION_BYTES
+        at_once = max(at_once, activations + rows * logits * policy.vocabulary * LOGIT_BYTES)
     libraries = 0.6 * GIB
     return trained + reference + scorer.parameters * frozen_bytes + at_once + libraries
 

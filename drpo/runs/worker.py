@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from drpo.config.run_config import RunConfig
+from drpo.config.stored import stored_k3
 from drpo.errors import DrpoError, RunError, first_line
 from drpo.files import read_json, write_json, write_whole
 from drpo.runs.store_observer import StoreObserver
@@ -104,6 +105,9 @@ def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]
         write_whole(folder / "config.json", config.to_json())
         threads = _fix_threads(folder)
         log.info("run %s with %d threads", run.id, threads)
+        if stored_k3(run.config):
+            told = "Its settings ask for k3 as a reward, which is no brake: the reward takes k1."
+            observer.event(run.step, "note", told, {"how": "k3_reward"})
         from transformers.utils.logging import disable_progress_bar
 
         from drpo.data.run_data import load_run_data

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from drpo.config.run_config import RunConfig
-from drpo.config.stored import current_form
+from drpo.config.stored import current_form, stored_k3
 from drpo.errors import ConfigError
 from drpo.store.schema import Run
 
@@ -52,3 +52,40 @@ def test_whatever_was_stored_is_given_a_form_and_what_it_means_is_checked_later(
 def test_a_group_that_no_version_had_is_refused():
     with pytest.raises(ConfigError, match="Unknown group of settings: colours"):
         RunConfig.from_nested({**config().model_dump(), "colours": {}})
+
+
+OLD = {
+    "data": {"data": "pairs.jsonl"},
+    "models": {"policy": "model"},
+    "sampling": {"missing_eos_penalty": -1.0},
+    "kl": {"kl_estimator": "k3", "kl_coef": 0.3},
+    "ppo": {
+        "vf_coef": 0.1,
+        "learning_rate": 2e-4,
+        "lam": 0.9,
+        "cliprange_value": 0.3,
+        "critic_init": "reward_model",
+    },
+}
+
+
+def test_a_run_of_before_goes_on_with_the_critic_and_the_penalty_it_had():
+    config = RunConfig.from_nested(OLD)
+    critic = config.critic
+    assert (critic.critic_learning_rate, critic.critic_lam) == (2e-4, 0.9)
+    assert (critic.cliprange_value, critic.critic_init) == (0.3, "reward_model")
+    assert (critic.critic_scaling, critic.critic_warmup_steps) == (False, 0)
+    assert critic.critic_mini_batches is None
+    assert (config.sampling.missing_eos, config.sampling.missing_eos_penalty) == ("replace", -1.0)
+    assert config.ppo.advantage == "gae"
+
+
+def test_a_stored_k3_reward_opens_as_k1_and_is_known_for_what_it_was():
+    assert RunConfig.from_nested(OLD).kl.kl_estimator == "k1"
+    assert stored_k3(OLD)
+    assert not stored_k3(RunConfig.from_nested(OLD).model_dump())
+
+
+def test_what_this_version_stores_reads_back_as_it_is():
+    config = RunConfig.of(data="d", policy="p", critic_lam=0.5, advantage="rloo", group_size=8)
+    assert RunConfig.from_nested(config.model_dump()) == config

@@ -4,9 +4,11 @@ import pytest
 import screen_material
 from episodes import EPISODES, episode
 from screens import problems, visit
+from series import numbers
 
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.screens.resets import view
+from drpo.charts import reset_charts
+from drpo.dashboard.screens.resets import groups, view
 from drpo.types import Sample
 
 
@@ -105,3 +107,48 @@ def test_episodes_are_ordered_and_unknown_values_come_last():
     assert view.ordered([low, none, high], "gain") == [high, low, none]
     assert view.ordered([low, none, high], "score") == [low, high, none]
     assert view.ordered([low, none, high], "drawn") == [low, none, high]
+
+
+def continuation(item, start, score, prefix=""):
+    made = episode(start=start, score=score)
+    made.item, made.prefix = item, prefix
+    return made
+
+
+TOGETHER = [
+    continuation(3, "reset", 1.0, "a"),
+    continuation(3, "reset", 2.0, "a"),
+    continuation(5, "prompt", 0.5),
+    continuation(5, "prompt", 0.5),
+    continuation(5, "prompt", 4.0),  # the same prompt, drawn for the next group too
+    continuation(5, "prompt", 0.0),
+]
+
+
+def test_continuations_of_one_start_are_a_group_and_the_next_group_is_another():
+    found = groups.groups_of(TOGETHER, 2)
+    assert [[e.score for e in group] for group in found] == [[1.0, 2.0], [0.5, 0.5], [4.0, 0.0]]
+
+
+def test_a_group_that_scored_alike_has_a_ring_and_the_hardest_stand_on_the_left():
+    figure = reset_charts.group_ranges(groups.groups_of(TOGETHER, 2), "score")
+    lines, members, rings = figure["data"]
+    assert lines["y"] == [0.5, 0.5, None, 1.0, 2.0, None, 0.0, 4.0, None]
+    assert len(numbers(members["x"])) == 6
+    assert (numbers(rings["x"]).tolist(), numbers(rings["y"]).tolist()) == ([1.0], [0.5])
+
+
+def test_a_run_with_groups_shows_their_continuations_side_by_side(store):
+    config = RunConfig.of(
+        data="d", policy="p", advantage="rloo", group_size=2, episodes_per_update=4
+    )
+    run = store.runs.create(config)
+    drawn = [
+        Sample(1, "episode", item, "reset", "Sum it up.", f" end {n}", "The start", score=float(n))
+        for item in (0, 1)
+        for n in range(2)
+    ]
+    store.samples.append(run.id, drawn)
+    app = visit("resets", run=run.id)
+    assert problems(app) == []
+    assert "Groups: continuations of one start" in [e.value for e in app.subheader]
