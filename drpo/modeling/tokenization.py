@@ -26,6 +26,8 @@ class TokenizedPair:
     prompt: tuple[int, ...]
     answer: tuple[int, ...] = ()
     """Its end token included, unless the answer was cut at the length limit."""
+    cut: bool = False
+    """Whether the answer was cut, so that its own end is not among its tokens."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,12 @@ def tokenize_answers(
     texts = [pair.rejected if origin == "rejected" else pair.chosen for pair in rows]
     answers = vocabulary.answers([pair.prompt for pair in rows], texts, limit)
     return [
-        TokenizedPair(prompt.item, origin, prompt.prompt, answer)
+        TokenizedPair(
+            prompt.item,
+            origin,
+            prompt.prompt,
+            answer,
+            cut=not answer or answer[-1] not in vocabulary.stops,
+        )
         for prompt, answer in zip(prompts, answers, strict=True)
     ]

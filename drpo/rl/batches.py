@@ -23,7 +23,16 @@ from drpo.modeling.tokenization import (
     tokenize_answers,
     tokenize_prompts,
 )
-from drpo.rl.resets import Start, batch_rows, by_item, draw, keep_best, place_starts, wants_reset
+from drpo.rl.resets import (
+    Start,
+    batch_rows,
+    by_item,
+    draw,
+    keep_best,
+    place_starts,
+    reset_depths,
+    wants_reset,
+)
 from drpo.rl.rollout import Rollout, Sampling, action_logits, by_length, finish, log_probs_of, pack
 from drpo.types import Observer
 
@@ -203,7 +212,7 @@ def prepare_episodes(
     if source == "demonstrations":
         rows = tokenize_prompts(models.vocabulary, demonstrations, limit)
         found = tokenize_answers(models.vocabulary, demonstrations, rows, "chosen", length)
-        answers = [TokenizedPair(t.item, "demonstration", t.prompt, t.answer) for t in found]
+        answers = [replace(t, origin="demonstration") for t in found]
     else:
         kinds: list[AnswerOrigin] = ["chosen"] if source == "chosen" else ["chosen", "rejected"]
         answers = [
@@ -212,8 +221,8 @@ def prepare_episodes(
             for answer in tokenize_answers(models.vocabulary, pairs, prompts, kind, length)
         ]
     # Too short to reset into: such an answer's own row starts at its prompt.
-    short = [answer for answer in answers if len(answer.answer) < 2]
-    answers = [answer for answer in answers if len(answer.answer) >= 2]
+    short = [answer for answer in answers if reset_depths(answer) < 2]
+    answers = [answer for answer in answers if reset_depths(answer) >= 2]
     check_filter(config)
     if config.reset.reset_filter != "none" and answers:
         answers = keep_best(

@@ -20,6 +20,9 @@ from drpo.errors import DataError
 from drpo.modeling.seeding import again, generator_for
 from drpo.modeling.tokenization import TokenizedPair
 
+ROOM = 4
+"""Tokens that a reset into a cut answer leaves at least, beyond the one that is always left."""
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -95,10 +98,21 @@ def place_starts(
 
 
 def _start_in(pair: TokenizedPair, depth: float, min_prefix: int) -> Start:
-    length = len(pair.answer)
+    length = reset_depths(pair)
     if length < 2:
         return Start(pair, reset=False)
     return Start(pair, reset=True, prefix=min_prefix + int(depth * (length - min_prefix)))
+
+
+def reset_depths(pair: TokenizedPair) -> int:
+    """Return how many prefix lengths an answer offers, the empty one among them.
+
+    An answer that was cut at the length limit lacks its end. A reset near the cut would leave the
+    policy no room to end in, so its last `ROOM` tokens, or its second half where that is less, are
+    never given.
+    """
+    room = min(ROOM, len(pair.answer) // 2) if pair.cut else 0
+    return len(pair.answer) - room
 
 
 def batch_rows(rows: int, episodes: int, seed: int, step: int, attempt: int = 0) -> list[int]:

@@ -1,13 +1,14 @@
 """Where episodes start."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from scipy.stats import chisquare
 
 from drpo.errors import DataError
 from drpo.modeling.tokenization import TokenizedPair
-from drpo.rl.resets import batch_rows, by_item, draw, keep_best, place_starts
+from drpo.rl.resets import ROOM, batch_rows, by_item, draw, keep_best, place_starts
 
 LENGTH = 6
 """Tokens of the offline answers below, end token included."""
@@ -53,6 +54,17 @@ def test_the_context_is_the_prompt_and_the_answer_up_to_the_prefix():
 def test_an_answer_shorter_than_two_tokens_starts_at_the_prompt():
     for start in starts_of(20, length=1):
         assert (start.reset, start.prefix, start.context) == (False, 0, (10, 11))
+
+
+def test_a_reset_into_a_cut_answer_leaves_room_to_end():
+    """Without its end, an answer reset into near the cut could only be cut again."""
+    cut = [replace(pair, cut=True) for pair in trajectories(4000, 12)]
+    prompts = [TokenizedPair(t.item, "prompt", t.prompt) for t in cut]
+    starts = place_starts(prompts, by_item(cut), draw(4000, 0, 0), reset_prob=1.0, min_prefix=0)
+    assert {start.prefix for start in starts} == set(range(12 - ROOM))
+    short = [replace(pair, answer=pair.answer[:3]) for pair in cut]
+    starts = place_starts(prompts, by_item(short), draw(4000, 0, 0), reset_prob=1.0, min_prefix=0)
+    assert {start.prefix for start in starts} == {0, 1}
 
 
 def test_probability_zero_resets_none_and_one_resets_all():

@@ -151,6 +151,8 @@ class Lengths:
     trained: list[int]
     """Of the chosen answers as training reads them: an end token added, cut at the response length.
     """
+    cut: int = 0
+    """Chosen answers that the response length cuts, so that their end is not among their tokens."""
 
 
 def check_lengths(
@@ -180,7 +182,8 @@ def check_lengths(
                 lost = Message("rows.lost", what=part.unknown[index], part=name)
                 problems.add("dropped_characters", pair.row, lost)
                 break
-    return Lengths(unit, prompts.lengths, chosen.lengths, rejected.lengths, trained)
+    cut = sum(length + 1 > kept for length, kept in zip(chosen.lengths, trained, strict=True))
+    return Lengths(unit, prompts.lengths, chosen.lengths, rejected.lengths, trained, cut)
 
 
 def _long(count: int, unit: str) -> Message:

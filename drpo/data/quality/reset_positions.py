@@ -27,6 +27,7 @@ def reset_positions(lengths: Lengths) -> dict[str, Any]:
         "unit": lengths.unit,
         "answers": len(usable),
         "too_short": len(trained) - len(usable),
+        "cut": lengths.cut,
         "positions": int(sum(usable)),
         "per_answer": summary(trained),
     }

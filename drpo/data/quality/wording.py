@@ -101,13 +101,16 @@ def unit(report: Mapping[str, Any]) -> str:
 def positions(report: Mapping[str, Any]) -> str:
     """How many places the answers offer to reset to."""
     resets = report["resets"]
-    return t(
+    said = t(
         "data.positions_sentence",
         positions=count(resets["positions"]),
         answers=count(resets["answers"]),
         unit=unit(report),
         median=count(round(resets["per_answer"]["median"])),
     )
+    # Reports stored by earlier versions do not know.
+    cut = resets.get("cut", 0)
+    return f"{said} {t('data.positions_cut', count=count(cut))}" if cut else said
 
 
 def language_name(language: str) -> str:
