@@ -12,10 +12,10 @@ from drpo.charts import reset_charts
 from drpo.charts.reset_charts import Value
 from drpo.dashboard.client.store import Run, SampleRow
 from drpo.dashboard.components.live_chart import live_chart
-from drpo.dashboard.components.sample_cards import page, show_answers
+from drpo.dashboard.components.sample_cards import page, show_cards
 from drpo.i18n import t
 from drpo.i18n.format import number
-from drpo.report.cards import Answer, Card, Figure, offline, written
+from drpo.report.cards import Answer, PromptCard, Statistic, data_answer, policy_answer
 
 PER_PAGE = 4
 
@@ -54,13 +54,15 @@ def figures(groups: Sequence[Sequence[SampleRow]], value: Value) -> None:
 def cards(groups: Sequence[Sequence[SampleRow]]) -> None:
     """Show each group under its prompt: its continuations, the best first, and the data's own."""
     places = page("groups_page", len(groups), PER_PAGE)
-    show_answers([_card(place + 1, groups[place]) for place in places], key="groups")
+    show_cards([_card(place + 1, groups[place]) for place in places], key="groups")
 
 
-def _card(place: int, group: Sequence[SampleRow]) -> Card:
+def _card(place: int, group: Sequence[SampleRow]) -> PromptCard:
     ranked = sorted(group, key=lambda e: float("-inf") if e.score is None else -e.score)
     answers: list[Answer] = [
-        replace(written(one), id=f"{place}-{rank}", title=t("resets.continuation", number=rank))
+        replace(
+            policy_answer(one), id=f"{place}-{rank}", title=t("resets.continuation", number=rank)
+        )
         for rank, one in enumerate(ranked, 1)
     ]
     first = group[0]
@@ -70,14 +72,14 @@ def _card(place: int, group: Sequence[SampleRow]) -> Card:
         else t("resets.tokens_of", given=first.prefix_tokens, all=first.offline_tokens)
     )
     answers[0] = replace(
-        answers[0], figures=[Figure(t("resets.start"), start), *answers[0].figures]
+        answers[0], figures=[Statistic(t("resets.start"), start), *answers[0].figures]
     )
-    own = offline(first) if first.start == "reset" else None
+    own = data_answer(first) if first.start == "reset" else None
     if own is not None:
         answers.append(replace(own, title=t("resets.own_answer")))
     scores = [e.score for e in group if e.score is not None]
     mean = number(sum(scores) / len(scores)) if scores else "–"
-    return Card(
+    return PromptCard(
         id=f"group-{place}",
         title=t("resets.group", number=place, count=len(group), mean=mean),
         prompt=first.prompt.strip(),
