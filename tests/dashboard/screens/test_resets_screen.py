@@ -6,8 +6,8 @@ from episodes import EPISODES, episode
 from screens import problems, visit
 from series import numbers
 
-from drpo.config.run_config import RunConfig
 from drpo.charts import reset_charts
+from drpo.config.run_config import RunConfig
 from drpo.dashboard.screens.resets import groups, view
 from drpo.types import Sample
 
