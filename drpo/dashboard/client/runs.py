@@ -69,7 +69,7 @@ def estimate(config: RunConfig) -> Estimate:
 
 
 def launch(config: RunConfig) -> Run:
-    """Check a run's settings and material, then queue it.
+    """Check a run's settings and inputs, then queue it.
 
     Raises:
         DrpoError: Something is wrong; nothing was queued.

@@ -14,7 +14,7 @@ from drpo.i18n import t
 
 
 def launch(config: RunConfig) -> Run:
-    """Check a run's settings and material, then queue it.
+    """Check a run's settings and inputs, then queue it.
 
     Raises:
         DrpoError: Something is wrong; nothing was queued.

@@ -1,4 +1,4 @@
-"""The pictures of one sweep: its cells, what makes the difference, lines through the settings."""
+"""The charts of one sweep: its cells, what makes the difference, lines through the settings."""
 
 from __future__ import annotations
 
