@@ -33,7 +33,7 @@ st.write(t("overview.lead"))
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     run = choose_run(runs, default, t("overview.run"))
     presentation.offer()
-verdict, feed = verdict_of(store(), run), metric_series.feed(run.id)
+verdict, feed = verdict_of(run), metric_series.feed(run.id)
 view.say_how_far(verdict)
 show_verdict(verdict)
 show_key_figures(key_figures(verdict))

@@ -1,12 +1,13 @@
 """All that the screens know of the rest of DR-PO: one module for each neighbour.
 
-Screens, components and charts import from here (`from drpo.dashboard import client`, then
-`client.runs.pause(...)`) and from no other package; a neighbour is reached in its own module only.
+Pages, screens and components import from here (`from drpo.dashboard import client`, then
+`client.runs.pause(...)`). Beside it they name only what all speak of: errors, types, words,
+metrics, figures and the cards of reports. A neighbour is reached in its own module only.
 A module holds the functions that screens call and passes on the records they show. Nothing is
 worked out here: what a function does, it does by a call or two below.
 
-Functions ask the store that all visitors share. Those that a report needs as well take a store, as
-they do below: `drpo report` brings its own.
+Functions ask the store that all visitors share. Only a thread is handed it: it may not ask
+Streamlit.
 """
 
 from drpo.dashboard.client import (

@@ -13,7 +13,7 @@ from drpo.data.library import versions
 from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
 from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.uploads import Task, Uploads
-from drpo.data.library.versions import check_name, compare_versions, find_version
+from drpo.data.library.versions import check_name, compare_versions
 from drpo.data.quality import wording
 from drpo.data.quality.problems import KINDS
 from drpo.data.quality.readiness import reason_text
@@ -62,6 +62,11 @@ def check_file(path: Path, *, model: Path | None, response_length: int) -> dict[
     """
     settings = Settings(model=model, response_length=response_length)
     return check_source(Source.from_path(path), settings)[1]
+
+
+def find_version(name: str) -> Dataset | None:
+    """The saved version that a setting names; None where it names none."""
+    return versions.find_version(store(), name)
 
 
 def delete_version(dataset_id: str) -> Dataset:

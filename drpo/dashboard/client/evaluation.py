@@ -10,18 +10,16 @@ import streamlit as st
 
 from drpo.dashboard.client.store import store
 from drpo.evaluation import storage, wording
-from drpo.evaluation.frontier import Point, overoptimization, points
+from drpo.evaluation.frontier import overoptimization
 from drpo.evaluation.storage import standing_step
 from drpo.system.jobs import Jobs, Status
 
 __all__ = [
-    "Point",
     "Status",
     "comparison_of",
     "evaluation_of",
     "job_status",
     "overoptimization",
-    "points",
     "standing_step",
     "start_job",
     "stop_job",

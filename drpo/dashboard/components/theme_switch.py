@@ -5,8 +5,8 @@ change it. The switch writes that entry for all our paths and loads the page aga
 state is in the URL, the same screen comes back in the other colours.
 
 As the one component that every screen has, it also tells the browser which language the page
-speaks, hands the colours of our meanings (`--drpo-learned` and so on, see `drpo.charts.palette`) to the page,
-where `st.html` can use them, and loads the chart library ahead of the charts.
+speaks, hands the colours of our meanings (`--drpo-learned` and so on, see `drpo.charts.palette`) to
+the page, where `st.html` can use them, and loads the chart library ahead of the charts.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from drpo.dashboard.client.analysis import verdict_of
-from drpo.dashboard.client.store import Run, store
+from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.verdict_summary import show_verdict
 from drpo.dashboard.screens.overview.replay import replay
 from drpo.dashboard.state import metric_series, url_state
@@ -47,7 +47,7 @@ def show(run: Run) -> None:
     if st.button(t("overview.leave"), key="leave", icon=":material/close:"):
         url_state.forget(PRESENT)
         st.rerun()
-    verdict, feed = verdict_of(store(), run), metric_series.feed(run.id)
+    verdict, feed = verdict_of(run), metric_series.feed(run.id)
     if feed.measured:
         replay(verdict, feed, feed.events, key="stage", large=True)
     else:

@@ -11,7 +11,6 @@ import streamlit as st
 from drpo.dashboard import client, navigation
 from drpo.dashboard.client.analysis import KeyFigure
 from drpo.dashboard.client.pilot import Pilot
-from drpo.dashboard.client.store import store
 from drpo.dashboard.components import data_problems, forms, run_inputs
 from drpo.dashboard.components.hero import show_key_figures
 from drpo.dashboard.components.notices import show_problem
@@ -65,7 +64,7 @@ def _choose(one: Pilot, known: dict[str, list[str]]) -> Pilot:
 def _report_of(one: Pilot) -> dict[str, Any] | None:
     """The report that was saved with the data, else one made now of a file that is here."""
     named = str(one.settings["data"])
-    saved = client.data.find_version(store(), named)
+    saved = client.data.find_version(named)
     if saved is not None and saved.report:
         return dict(saved.report)
     path = client.data.file_of(named)

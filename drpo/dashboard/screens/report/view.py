@@ -11,7 +11,7 @@ import streamlit as st
 from drpo.dashboard import client
 from drpo.dashboard.client.analysis import key_figures, verdict_of
 from drpo.dashboard.client.report import MOST_RUNS, Format, file_name
-from drpo.dashboard.client.store import Run, store
+from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.hero import show_key_figures
 from drpo.dashboard.components.run_choice import label
 from drpo.dashboard.components.verdict_summary import show_verdict
@@ -88,7 +88,7 @@ def contents(runs: Sequence[Run]) -> None:
     for run in runs:
         if len(runs) > 1:
             st.text(run.name)
-        verdict = verdict_of(store(), run)
+        verdict = verdict_of(run)
         show_verdict(verdict)
         if len(runs) == 1:
             show_key_figures(key_figures(verdict))
