@@ -15,6 +15,7 @@ from drpo.alarms.examples import pick
 from drpo.alarms.history import History
 from drpo.alarms.rules import RULES, Finding, Rule
 from drpo.config.settings import AlarmSettings
+from drpo.store.earlier import event_payload
 from drpo.types import Sample
 
 QUIET = 3
@@ -42,7 +43,8 @@ class Monitor:
         self._history = History.from_state(state["history"]) if state else History()
         self._open: dict[str, _Open] = {}
         for kept in state["open"] if state else ():
-            alarm = Alarm.from_payload(kept["alarm"])
+            # What an earlier version kept names choices by other words.
+            alarm = Alarm.from_payload(event_payload(kept["alarm"]))
             self._open[alarm.name] = _Open(alarm, kept["quiet"])
 
     def update(
