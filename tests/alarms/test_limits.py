@@ -47,7 +47,7 @@ CASES = {
     ),
     "alarm_unfinished": ([{"eval/finished": 0.4}], 0.7, 0.5, "unfinished"),
     "alarm_clipfrac": ([{"policy/clipfrac_avg": 0.3}] * 3, 0.4, 0.2, "clip_fraction"),
-    "alarm_value_error": ([{"val/explained_variance": -1.0}] * 12, -2.0, -0.5, "value_error"),
+    "alarm_value_error": ([{"val/explained_variance": -1.0}] * 22, -2.0, -0.5, "value_error"),
     "alarm_rm_accuracy": ([{"eval/rm_accuracy": 0.65}], 0.6, 0.7, "weak_reward_model"),
     "alarm_min_reset_answers": ([{"reset/fraction": 1.0}], 5, 6, "few_reset_answers"),
 }
