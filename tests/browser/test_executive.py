@@ -68,7 +68,9 @@ def test_a_replay_says_that_it_is_one_and_asks_the_server_for_nothing(open_page,
     clock = page.locator(".replay .clock")
     assert clock.inner_text().startswith("update 20 of 20")
     page.wait_for_selector("[data-test-script-state='notRunning']")
-    time.sleep(2)
+    # The library of the charts is fetched ahead once a visitor has stayed for a while.
+    page.wait_for_function("() => window.Plotly")
+    time.sleep(1)
     heard = []
     watcher = page.context.new_cdp_session(page)
     watcher.send("Network.enable")
