@@ -8,15 +8,13 @@ itself refuses to queue the same run twice.
 from __future__ import annotations
 
 import logging
-import re
-import secrets
 from typing import Any
 
 from drpo.errors import ConfigError, DrpoError, RunError
 from drpo.store import Store
-from drpo.store.schema import LIVE_STATUSES, Sweep
+from drpo.store.schema import LIVE_STATUSES
 from drpo.sweep.early_stopping import clearly_worse
-from drpo.sweep.plan import SweepPlan, Values, key_of
+from drpo.sweep.plan import Values, key_of
 from drpo.sweep.results import Board, Cell, SweepRun
 from drpo.sweep.search import propose
 from drpo.system import control
@@ -26,28 +24,6 @@ log = logging.getLogger(__name__)
 WHO = "sweep"
 TRIES = 2
 """Times that a sweep itself lets an interrupted run go on; then it is left to a person."""
-
-
-def create(store: Store, plan: SweepPlan, name: str = "") -> str:
-    """Write a sweep down and return its id; `advance` queues its runs.
-
-    All of them learn from the versions of saved data sets that are the newest now.
-    """
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24] or "sweep"
-    sweep_id = f"{slug}-{secrets.token_hex(2)}"
-    store.sweeps.add(Sweep(id=sweep_id, name=name or sweep_id, plan=_pinned(store, plan)))
-    return sweep_id
-
-
-def _pinned(store: Store, plan: SweepPlan) -> dict[str, Any]:
-    """The plan as it is written down, each saved data set named by its version."""
-    written = plan.model_dump(mode="json")
-    written["base"] = store.runs.pinned(plan.base_config).model_dump(mode="json")
-    for axis in written["axes"]:
-        if axis["name"] == "demonstrations":  # the only data that can be an axis
-            configs = [plan.base_config.replace(demonstrations=name) for name in axis["values"]]
-            axis["values"] = [store.runs.pinned(one).data.demonstrations for one in configs]
-    return written
 
 
 def advance_all(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drpo.dashboard.client.store import store
 from drpo.runs import preflight
-from drpo.sweep import Axis, Board, Cell, SweepPlan, engine
+from drpo.sweep import Axis, Board, Cell, SweepPlan, create, engine
 from drpo.sweep.plan import NOT_AXES, parse_seeds
 from drpo.sweep.results import ENDED, SweepRun
 from drpo.sweep.search import importance
@@ -39,7 +39,7 @@ def start(plan: SweepPlan, name: str) -> str:
         DrpoError: Something is wrong; nothing was queued.
     """
     preflight.check(plan.base_config, store())
-    sweep_id = engine.create(store(), plan, name)
+    sweep_id = create(store(), plan, name)
     engine.advance(store(), sweep_id)
     return sweep_id
 
