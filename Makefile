@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app audit docs lint metrics sample setup study test wheel
+.PHONY: app audit bench-gpu docs lint metrics sample setup study test wheel
 
 app: setup
 	$(BIN)/streamlit run app.py
@@ -39,3 +39,7 @@ study: setup
 
 audit: setup
 	$(BIN)/pip-audit --requirement constraints.txt
+
+# Ten minutes on one GPU; nothing is downloaded.
+bench-gpu: setup
+	$(BIN)/python -m benchmarks.gpu --out build/gpu
