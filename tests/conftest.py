@@ -4,9 +4,13 @@ While tests run, the algorithm's modules are imported through jaxtyping's hook, 
 shape and type in their signatures is checked at every call.
 """
 
+import os
 from pathlib import Path
 
 from jaxtyping import install_import_hook
+
+# Test processes run side by side, one a core; set before torch counts the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _RL = Path(__file__).parents[1] / "drpo" / "rl"
 # Of the learner all but the schedules, which hold no tensors and return Self, unknown to beartype.
@@ -137,7 +141,7 @@ def tiny_model(kind: str, seed: int = 0, **extra: Any) -> Any:
             return GPT2LMHeadModel(GPT2Config(**common, **shape, **extra)).eval()
         if kind == "gpt_neox":
             return GPTNeoXForCausalLM(GPTNeoXConfig(**common, **wide, **extra)).eval()
-        return LlamaForCausalLM(LlamaConfig(**common, **wide, **extra)).eval()
+        return LlamaForCausalLM(LlamaConfig(**common, **(wide | extra))).eval()
 
 
 @pytest.fixture(scope="session")

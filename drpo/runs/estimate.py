@@ -309,5 +309,5 @@ def speed(*, on_gpu: bool) -> float:
         return GPU_SPEED
     frequency = psutil.cpu_freq()
     hertz = 1e6 * (frequency.max or frequency.current) if frequency else 0.0
-    threads = max(1, processes.cores() - 1)  # as many as a worker takes
-    return 0.35 * 32 * (hertz or 2.5e9) * threads
+    # A run that starts alone takes every core.
+    return 0.35 * 32 * (hertz or 2.5e9) * processes.cores()

@@ -23,8 +23,9 @@ from typing import Any
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import stored_k3
 from drpo.errors import DrpoError, RunError, first_line
-from drpo.files import read_json, write_json, write_whole
+from drpo.files import write_whole
 from drpo.runs.store_observer import StoreObserver
+from drpo.runs.threads import fix_threads
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
 from drpo.system import processes
@@ -103,7 +104,7 @@ def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]
     try:
         config = _on_device(RunConfig.from_nested(run.config), run.device)
         write_whole(folder / "config.json", config.to_json())
-        threads = _fix_threads(folder)
+        threads = fix_threads(run, observer.store)
         log.info("run %s with %d threads", run.id, threads)
         if stored_k3(run.config):
             told = "Its settings ask for k3 as a reward, which is no brake: the reward takes k1."
@@ -138,25 +139,6 @@ def _on_device(config: RunConfig, device: str) -> RunConfig:
         return config.replace(device="cuda")
     gpus = [f"cuda:{name}" for name in processes.gpus()] if device.startswith("cuda:") else []
     return config.replace(device=f"cuda:{gpus.index(device)}" if device in gpus else device)
-
-
-def _fix_threads(folder: Path) -> int:
-    """Set the number of processor threads, the same on every resume.
-
-    Sums over threads round differently for different numbers of them; a resumed run is equal to a
-    straight one, bit for bit, only with the number it began with.
-    """
-    file = folder / "threads.json"
-    # A power cut may have left it empty; such a run goes on with a number counted anew.
-    threads = read_json(file).get("threads")
-    if threads is None:
-        wanted = os.environ.get("OMP_NUM_THREADS", "")
-        threads = int(wanted) if wanted.isdigit() else max(1, processes.cores() - 1)
-        write_json(file, {"threads": threads})
-    import torch
-
-    torch.set_num_threads(int(threads))
-    return int(threads)
 
 
 def plain_sentence(error: Exception, folder: Path) -> str:

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from conftest import tiny_model
 from safetensors.torch import load_file
 from toy import RecordingObserver, toy_config, toy_pairs
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -73,6 +74,32 @@ def test_a_split_run_equals_a_straight_one_bit_for_bit(
     assert sorted(second.metrics_at) == [4]
     drawn = [s for s in whole.kept_samples if s.step == 4]
     assert [s for s in second.kept_samples if s.step == 4] == drawn
+
+
+@pytest.fixture
+def computing_threads():
+    """Return torch's setter; the number of before comes back after the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_split_run_equals_a_straight_one_with_any_number_of_threads(
+    threads, computing_threads, byte_tokenizer, reward_folder, tmp_path
+):
+    """The model is wide enough for its sums to be shared between threads."""
+    computing_threads(threads)
+    model = tmp_path / "model"
+    tiny_model("llama", hidden_size=128, intermediate_size=256).save_pretrained(model)
+    byte_tokenizer.save_pretrained(model)
+    wide = {"episodes_per_update": 64, "micro_batch_size": 64, "eval_prompts": 2}
+    config = toy_config(model, reward_folder, updates=3, **wide)
+    straight, split = tmp_path / "straight", tmp_path / "split"
+    run_updates(config, straight)
+    run_updates(config, split, RecordingObserver(controls={2: Control(stop=True)}))
+    run_updates(config, split, resume=True)
+    assert_same_checkpoint(checkpoint.latest(straight), checkpoint.latest(split))
 
 
 def test_a_setting_changed_before_the_stop_holds_after_the_resume(
