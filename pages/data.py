@@ -4,7 +4,13 @@ import streamlit as st
 
 from drpo.dashboard import client
 from drpo.dashboard.components import data_problems
-from drpo.dashboard.screens.data import cleaning_view, report_view, upload_view, versions_view
+from drpo.dashboard.screens.data import (
+    cleaning_view,
+    question_view,
+    report_view,
+    upload_view,
+    versions_view,
+)
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
@@ -53,5 +59,6 @@ else:
         if upload_view.watch(upload, "save"):
             cleaning_view.show_saved(upload)
     elif uploads.status(upload, "check").state == "failed":
+        question_view.ask(upload)
         cleaning_view.mapping_form(upload, {})
 versions_view.show_versions()

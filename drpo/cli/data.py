@@ -22,10 +22,12 @@ from drpo.data.library.cleaning import Contradictions, Recipe, Repeats, fix
 from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.stream_import import import_stream
 from drpo.data.pairs import Pair
+from drpo.data.quality.question_text import question_lines
 from drpo.data.quality.report import Settings, check_source, report_on_rest
 from drpo.data.quality.report_text import report_lines
 from drpo.data.reading import Progress
 from drpo.data.schema.column_mapping import parse_map
+from drpo.data.schema.questions import AskedError
 from drpo.errors import DataError
 from drpo.files import write_whole
 from drpo.i18n import language, t
@@ -117,12 +119,20 @@ def _write_page(report: dict[str, Any], path: Path) -> None:
 
 
 def _stop(error: DataError, *, as_json: bool) -> None:
-    kind = {UnreadableError: "unreadable", AmbiguousError: "ambiguous"}.get(type(error), "data")
+    question = error.question.as_dict() if isinstance(error, AskedError) else None
     if as_json:
-        print_json({"error": str(error), "kind": kind})
+        asked = {"question": question} if question else {}
+        print_json({"error": str(error), "kind": _kind_of(error), **asked})
     else:
-        typer.echo(str(error), err=True)
+        for line in (str(error), *(question_lines(question) if question else ())):
+            typer.echo(line, err=True)
     raise typer.Exit(UNREADABLE) from error
+
+
+def _kind_of(error: DataError) -> str:
+    if isinstance(error, AmbiguousError):
+        return "ambiguous"
+    return "unreadable" if isinstance(error, UnreadableError) else "data"
 
 
 @app.command("import")

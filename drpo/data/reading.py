@@ -12,11 +12,13 @@ from drpo.data.io.readers import Format, RawRow, detect_format, read_rows
 from drpo.data.io.source import Source
 from drpo.data.pairs import Pair
 from drpo.data.quality.problems import Problems
+from drpo.data.schema.ask import asked_with_rows
 from drpo.data.schema.column_mapping import SHAPES, Layout, Shape
 from drpo.data.schema.columns import describe_columns
 from drpo.data.schema.complete_mapping import fill_layout
 from drpo.data.schema.convert import Converter
 from drpo.data.schema.infer_mapping import recognise
+from drpo.data.schema.questions import AskedError
 from drpo.errors import DataError
 
 SAMPLE_ROWS = 5_000
@@ -57,9 +59,8 @@ class PairReader:
         self.format = found.describe(source)
         """What the file is, e.g. `JSON Lines, gzip, UTF-8`."""
         sample, self._raw = _opened(source, found)
-        values = [raw.value for raw in sample if raw.value is not None]
         self.columns = _names(sample)
-        self.layout = _layout(values, source.name, mapping or {}, shape)
+        self.layout = _layout_asked(sample, source.name, mapping or {}, shape)
         self.problems = Problems()
         """What is wrong with the rows that were passed so far."""
         self.rows = 0
@@ -110,6 +111,17 @@ def _names(sample: Sequence[RawRow]) -> list[str]:
     return list(dict.fromkeys(name for raw in sample[:NAMED_ROWS] for name in raw.value or ()))
 
 
+def _layout_asked(
+    sample: Sequence[RawRow], name: str, mapping: Mapping[str, Any], shape: str | None
+) -> Layout:
+    """Find the layout; a question is asked with rows of the file under each reading."""
+    rows = [(raw.number, raw.value) for raw in sample if raw.value is not None]
+    try:
+        return _layout([value for _, value in rows], name, mapping, shape)
+    except AskedError as error:
+        raise asked_with_rows(error, rows, mapping) from None
+
+
 def _layout(
     values: list[dict[str, Any]], name: str, mapping: Mapping[str, Any], shape: str | None
 ) -> Layout:
@@ -137,7 +149,7 @@ def _shape_of(parts: Mapping[str, Any], shape: str | None) -> Shape | None:
 def _check_columns(values: list[dict[str, Any]], name: str, mapping: Mapping[str, Any]) -> None:
     known = {column for value in values for column in value}
     for part, given in mapping.items():
-        if part == "codes":
+        if part in ("codes", "direction", "middle"):
             continue
         for column in given if isinstance(given, tuple) else (given,):
             if column and column not in known:

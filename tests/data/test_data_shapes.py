@@ -138,9 +138,8 @@ def test_response_j_is_preferred_to_response_k():
 @pytest.mark.parametrize(
     ("values", "outcomes"),
     [
-        ((1, 2, 3), "fst"),
-        ((1, 2, 0), "fst"),
-        (("1", "2.0", 3.0), "fst"),
+        ((1, 2, "tie"), "fst"),
+        (("1", "2.0", None), "fsu"),
         (("a", "b", "tie"), "fst"),
         (("model_a", "model_b", "tie (bothbad)"), "fst"),
         (("A", "B", "C"), "fst"),
@@ -204,7 +203,7 @@ def test_the_majority_of_several_annotators_decides_and_agreement_is_reported():
         }
         for i, (x, y, z) in enumerate(votes)
     ]
-    found = read(jsonl(rows))
+    found = read(jsonl(rows), mapping="first_is=1,second_is=2,tie_is=0")
     assert [pair.chosen for pair in found.pairs] == ["a", "b"]
     assert found.problems.rows("tie") == [3]
     assert found.problems.rows("no_majority") == [4]

@@ -14,7 +14,7 @@ from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
 from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.uploads import Task, Uploads
 from drpo.data.library.versions import check_name, compare_versions
-from drpo.data.quality import wording
+from drpo.data.quality import question_text, wording
 from drpo.data.quality.problems import KINDS
 from drpo.data.quality.readiness import reason_text
 from drpo.data.quality.report import Settings, check_source
@@ -37,6 +37,7 @@ __all__ = [
     "export_version",
     "file_of",
     "find_version",
+    "question_text",
     "reason_text",
     "uploads",
     "wording",

@@ -22,6 +22,7 @@ from drpo.data.pairset import PairSet
 from drpo.data.quality.report import Settings, build_report, report_on_rest
 from drpo.data.reading import column_names
 from drpo.data.schema.column_mapping import build_parts
+from drpo.data.schema.questions import AskedError
 from drpo.errors import DrpoError
 from drpo.store import Store
 from drpo.system.jobs import JobFolder, run_job
@@ -151,9 +152,13 @@ def save(job: JobFolder) -> dict[str, Any]:
 def run_upload_job(folder: Path, work: Callable[[JobFolder], dict[str, Any]]) -> int:
     """Do a job; a file that was not understood fails with the columns a person can choose from."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    return run_job(
-        folder, work, lambda job, error: {"kind": _kind_of(error), "columns": _columns(job)}
-    )
+    return run_job(folder, work, _what_is_open)
+
+
+def _what_is_open(job: JobFolder, error: DrpoError) -> dict[str, Any]:
+    """What the screen needs to ask: the columns, and the readings to choose from."""
+    asked = error.question.as_dict() if isinstance(error, AskedError) else None
+    return {"kind": _kind_of(error), "columns": _columns(job), "question": asked}
 
 
 def _columns(job: JobFolder) -> list[str]:

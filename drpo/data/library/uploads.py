@@ -122,6 +122,10 @@ class Uploads:
         """Return the columns of a file that was not understood, as far as they are known."""
         return list(read_json(self._at(upload) / "check" / "error.json").get("columns", []))
 
+    def question(self, upload: str) -> dict[str, Any]:
+        """Return the readings to choose from where a file fits several; empty otherwise."""
+        return read_json(self._at(upload) / "check" / "error.json").get("question") or {}
+
     def _at(self, upload: str) -> Path:
         if not self.exists(upload):
             raise DataError("This upload is no longer here; upload the file again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -59,6 +60,10 @@ class Layout:
     """Who is better: one column, or one for each annotator."""
     codes: Mapping[str, Outcome] = field(default_factory=dict)
     """What the labels' values mean."""
+    direction: str = ""
+    """Of graded labels: which end of the scale, `low` or `high`, says that the first is better."""
+    middle: float | None = None
+    """Of graded labels: the value that prefers neither."""
     names: tuple[str, ...] = ()
     """Columns with the names of the two answers' authors, when labels name the winner."""
     one_hot: tuple[str, ...] = ()
@@ -78,7 +83,7 @@ class Layout:
             value = getattr(self, item.name)
             if isinstance(value, Message):
                 value = str(value)
-            if value:
+            if value or isinstance(value, float):
                 parts[item.name] = list(value) if isinstance(value, tuple) else value
         return parts
 
@@ -113,6 +118,22 @@ def code_of(value: Any) -> str:  # noqa: ANN401 - any cell
     return "" if text in UNJUDGED else text
 
 
+MOST_DIGITS = 24
+
+
+def number_of(value: Any) -> float | None:  # noqa: ANN401 - any cell
+    """Read a finite number, from a text too; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and len(value) > MOST_DIGITS:
+        return None  # a hash may consist of digits
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 _TEXT_PARTS = {
     "prompt",
     "input",
@@ -138,7 +159,8 @@ def parse_map(text: str) -> dict[str, Any]:
     """Read a mapping given by hand: `prompt=Question,chosen=Good answer,rejected=Bad answer`.
 
     Several columns for one part are joined by `+` (`labels=annotator1+annotator2`). `first_is`,
-    `second_is` and `tie_is` say what label values mean (`first_is=0,second_is=1`).
+    `second_is` and `tie_is` say what label values mean (`first_is=0,second_is=1`); of a graded
+    label, `middle` is the value that prefers neither (`first_is=low,middle=4`).
 
     Raises:
         DataError: A part is unknown or has no column.
@@ -160,9 +182,11 @@ def build_parts(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         DataError: There is no such part.
     """
-    parts: dict[str, Any] = {}
+    parts = _graded_parts(given)
     codes: dict[str, Outcome] = {}
     for name, value in given.items():
+        if name == "middle" or (name == "first_is" and "direction" in parts):
+            continue
         outcome = next((o for o in get_args(Outcome) if name == f"{o}_is"), None)
         if outcome is not None:
             codes |= {code_of(code): outcome for code in _listed(value)}
@@ -175,6 +199,20 @@ def build_parts(given: Mapping[str, Any]) -> dict[str, Any]:
             raise DataError(f"--map: unknown part {name!r}; expected one of {known}, tie_is.")
     if codes:
         parts["codes"] = codes
+    return parts
+
+
+def _graded_parts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The middle of a scale, and which end of it says that the first answer is better."""
+    if "middle" not in given:
+        return {}
+    middle = number_of(given["middle"])
+    if middle is None:
+        raise DataError(f"--map: middle should be a number, got {given['middle']!r}.")
+    parts: dict[str, Any] = {"middle": middle}
+    end = _listed(given.get("first_is", ""))[0]
+    if end in ("low", "high"):
+        parts["direction"] = end
     return parts
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from drpo.data.io.limits import AmbiguousError
-from drpo.data.schema.column_mapping import code_of, name_words, normal_name
+from drpo.data.schema.column_mapping import (
+    UNJUDGED,
+    code_of,
+    name_words,
+    normal_name,
+    number_of,
+)
 
 Content = Literal["text", "number", "messages", "other"]
 
@@ -102,6 +109,22 @@ class Column:
     strings: bool = False
     """Whether some values are texts, if only of digits."""
     words: list[str] = field(default_factory=list)
+    low: float = math.inf
+    high: float = -math.inf
+    """The least and the greatest number."""
+    whole: bool = True
+    """Whether no number has a fraction."""
+    numeric: bool = True
+    """Whether every value is a number."""
+
+    def see_number(self, value: Any) -> None:  # noqa: ANN401 - any cell
+        """Take one value into account, if it is a number."""
+        number = number_of(value)
+        if number is None:
+            self.numeric = False
+            return
+        self.low, self.high = min(self.low, number), max(self.high, number)
+        self.whole &= number == int(number)
 
 
 def describe_columns(sample: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
@@ -114,6 +137,8 @@ def describe_columns(sample: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
             if value is None or value == "":
                 continue
             column.strings |= isinstance(value, str)
+            if column.numeric and not is_missing(value):
+                column.see_number(value)
             content = _content(value)
             counts = seen.setdefault(name, {})
             counts[content] = counts.get(content, 0) + 1
@@ -156,6 +181,13 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_missing(value: Any) -> bool:  # noqa: ANN401 - any cell
+    """Whether a cell stands for no value: a float that is no number, or a word for it."""
+    if isinstance(value, float):
+        return math.isnan(value)
+    return isinstance(value, str) and len(value) < 8 and value.strip().casefold() in UNJUDGED
 
 
 def texts(columns: Mapping[str, Column]) -> list[Column]:

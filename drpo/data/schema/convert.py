@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from drpo.data.io.readers import RawRow
 from drpo.data.pairs import Pair
 from drpo.data.quality.problems import Problems
-from drpo.data.schema.column_mapping import Layout, Outcome, code_of
+from drpo.data.schema.agreement import Agreement
+from drpo.data.schema.column_mapping import Layout, number_of
 from drpo.data.schema.columns import messages_in_text
 from drpo.data.schema.dialogues import (
     ROLE_LABEL,
@@ -22,21 +22,12 @@ from drpo.data.schema.dialogues import (
     is_transcript,
     read_messages,
 )
-from drpo.data.schema.label_codes import Agreement, majority
+from drpo.data.schema.outcomes import QUOTE_CHARS, outcome_of
+from drpo.data.schema.row_error import RowError
 from drpo.i18n.message import Message
 
-QUOTE_CHARS = 40
 NOTED = ("negative_margin", "role_label")
 """Kinds of problem that only reading finds and that leave a row usable."""
-
-
-class RowError(ValueError):
-    """Why one row cannot become a pair: a kind of problem and what exactly."""
-
-    def __init__(self, kind: str, detail: Message | None = None) -> None:
-        super().__init__("" if detail is None else str(detail))
-        self.kind = kind
-        self.detail = detail
 
 
 class Converter:
@@ -65,7 +56,7 @@ class Converter:
     def _pair(self, row: Mapping[str, Any], number: int) -> Pair:
         layout = self.layout
         if layout.shape == "answers":
-            outcome, margin = self._outcome(row)
+            outcome, margin = outcome_of(row, layout, self.agreement)
             if outcome in ("tie", "unjudged"):
                 raise RowError(outcome)
             columns = (layout.first, layout.second)
@@ -76,8 +67,8 @@ class Converter:
         return Pair(
             *dialogue,
             facts=_facts(row.get("facts")),
-            gold_chosen=_number(row.get("gold_chosen")),
-            gold_rejected=_number(row.get("gold_rejected")),
+            gold_chosen=number_of(row.get("gold_chosen")),
+            gold_rejected=number_of(row.get("gold_rejected")),
             row=number,
             margin=margin,
             evaluation_prompt=_flag(row.get("evaluation_prompt")),
@@ -103,49 +94,11 @@ class Converter:
                 raise RowError(kind, error.why) from error
         return join_plain(prompt, better, worse)
 
-    def _outcome(self, row: Mapping[str, Any]) -> tuple[Outcome, float | None]:
-        layout = self.layout
-        if layout.scores:
-            first, second = (_number(row.get(name)) for name in layout.scores)
-            if first is None or second is None:
-                return "unjudged", None
-            outcome: Outcome = "tie"
-            if first != second:
-                outcome = "first" if first > second else "second"
-            return outcome, abs(first - second)
-        if layout.one_hot:
-            hot = [code_of(row.get(name)) in ("1", "true") for name in layout.one_hot]
-            outcomes: tuple[Outcome, ...] = ("first", "second", "tie")
-            return next((o for o, on in zip(outcomes, hot, strict=False) if on), "unjudged"), None
-        votes = [self._vote(row, label) for label in layout.labels]
-        self.agreement.add(votes)
-        outcome_or_none = majority(votes)
-        if outcome_or_none is None:
-            raise RowError("no_majority", Message("rows.votes", votes=", ".join(votes)))
-        return outcome_or_none, None
-
-    def _vote(self, row: Mapping[str, Any], label: str) -> Outcome:
-        value = row.get(label)
-        code = code_of(value)
-        if not code:
-            return "unjudged"
-        if self.layout.names:
-            first, second = (code_of(row.get(name)) for name in self.layout.names)
-            if code in (first, second) and first != second:
-                return "first" if code == first else "second"
-        outcome = self.layout.codes.get(code)
-        if outcome is None and "tie" in code:
-            return "tie"
-        if outcome is None:
-            shown = str(value)[:QUOTE_CHARS]
-            raise RowError("unknown_label", Message("rows.label", column=label, value=shown))
-        return outcome
-
     def _margin(self, row: Mapping[str, Any]) -> float | None:
         if self.layout.margin:
-            return _number(row.get(self.layout.margin))
+            return number_of(row.get(self.layout.margin))
         if self.layout.scores:
-            chosen, rejected = (_number(row.get(name)) for name in self.layout.scores)
+            chosen, rejected = (number_of(row.get(name)) for name in self.layout.scores)
             if chosen is not None and rejected is not None:
                 return chosen - rejected
         return None
@@ -277,13 +230,3 @@ def _facts(value: Any) -> dict[str, str] | None:  # noqa: ANN401
 def _flag(value: Any) -> bool | None:  # noqa: ANN401
     """True for true in any of its spellings; anything else says nothing."""
     return True if value is True or str(value).strip().casefold() in ("true", "1") else None
-
-
-def _number(value: Any) -> float | None:  # noqa: ANN401
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from drpo.data.io.limits import AmbiguousError
 from drpo.data.schema.column_mapping import TIES, Outcome, name_words, normal_name
+from drpo.data.schema.questions import AskedError, Question, Reading
 
 NOUNS = (
     "",
@@ -26,10 +26,42 @@ SIDES = (
     {"b", "second", "right", "2nd", "[[b]]", "b>a", "b>>a", "a<b", "a<<b", "b is better", "y"},
 )
 INDEX_WORDS = {"id", "index", "idx", "number"}
+LOSER_WORDS = {"worse", "worst", "loser", "losing", "rejected", "dispreferred", "bad"}
+"""A label named so may say which answer is the worse one."""
+
+Codes = Mapping[str, Outcome]
+
+CONVENTIONS: tuple[dict[str, Outcome], ...] = (
+    {"0": "first", "1": "second", "2": "tie"},
+    {"1": "first", "2": "second", "0": "tie", "3": "tie"},
+    {"1": "first", "0": "second"},
+    {"1": "first", "0": "tie", "-1": "second"},
+    {"-1": "first", "0": "tie", "1": "second"},
+    {"0": "first", "1": "tie", "2": "second"},
+    {"0": "second", "1": "tie", "2": "first"},
+    {"1": "first", "2": "tie", "3": "second"},
+    {"1": "second", "2": "tie", "3": "first"},
+)
+"""Every use of whole numbers that public sets make of a judgement between two answers."""
+POLES = (
+    ("true", "false"),
+    ("yes", "no"),
+    ("win", "loss"),
+    ("win", "lose"),
+    ("wins", "loses"),
+    ("won", "lost"),
+    ("better", "worse"),
+    ("+", "-"),
+)
+"""Words that speak for one answer or against it without saying of which one they speak."""
 
 
 def decide_codes(
-    values: Collection[str], columns: tuple[str, str], markers: tuple[str, str], label: str
+    values: Collection[str],
+    columns: tuple[str, str],
+    markers: tuple[str, str],
+    label: str,
+    given: Codes | None = None,
 ) -> dict[str, Outcome]:
     """Say what each code means.
 
@@ -38,31 +70,56 @@ def decide_codes(
         columns: The two answer columns.
         markers: What tells them apart in their names, e.g. ("1", "2"); empty where nothing does.
         label: The label's column.
+        given: What a person said of some codes; never overruled.
 
     Raises:
-        AmbiguousError: More than one reading is possible; the message asks.
+        AskedError: More than one published convention fits; the question holds them all.
     """
+    present = set(values) - {""}
+    said = dict(given or {})
+    if said and present <= said.keys():
+        return said
+    readings = code_readings(present, columns, markers, label)
+    fitting = [r for r in readings if all(r.get(c, o) == o for c, o in said.items())]
+    if said and not fitting:
+        return said
+    if len(fitting) == 1 and (said or _only_one_convention(present, markers, label)):
+        return fitting[0] | said
+    raise question_of(label, present, columns, [_parts_of(r, present) for r in fitting])
+
+
+def code_readings(
+    present: Collection[str], columns: tuple[str, str], markers: tuple[str, str], label: str
+) -> list[dict[str, Outcome]]:
+    """Return every published way to read the codes, empty where none is known."""
     codes: dict[str, Outcome] = {}
     rest = []
-    for value in sorted(values - {""} if isinstance(values, set) else set(values) - {""}):
+    for value in sorted(present):
         found = _by_word(value, columns, markers)
         if found is None:
             rest.append(value)
         else:
             codes[value] = found
-    if rest and all(value.lstrip("-").isdigit() for value in rest):
-        numbers = _by_number({int(value) for value in rest}, markers, label)
-        if numbers is None:
-            raise _question(label, values, columns)
-        return codes | numbers
-    if len(rest) == 1 and set(codes.values()) - {"tie"} in ({"first"}, {"second"}):
+    if not rest:
+        turned = LOSER_WORDS & set(name_words(label)) and set(codes.values()) - {"tie"}
+        return [codes, _turned(codes)] if turned else [codes]
+    if all(value.lstrip("-").isdigit() for value in rest):
+        return [codes | reading for reading in _by_number(set(rest), codes, markers, label)]
+    for good, bad in POLES:
+        if set(rest) <= {good, bad}:
+            reading: dict[str, Outcome] = {good: "first", bad: "second"}
+            return [codes | reading, codes | _turned(reading)]
+    named = [code for code in codes if codes[code] != "tie" and code not in SIDES[0] | SIDES[1]]
+    if len(rest) == 1 and len(named) == 1 and len(rest[0]) <= 24:
         # One code names a column ("reference"); the only other code must be the other answer.
-        named = "first" in codes.values()
-        codes[rest[0]] = "second" if named else "first"
-        rest = []
-    if rest:
-        raise _question(label, values, columns)
-    return codes
+        other: Outcome = "second" if codes[named[0]] == "first" else "first"
+        return [codes | {rest[0]: other}]
+    return []
+
+
+def _turned(codes: Codes) -> dict[str, Outcome]:
+    other: dict[Outcome, Outcome] = {"first": "second", "second": "first"}
+    return {code: other.get(outcome, outcome) for code, outcome in codes.items()}
 
 
 def _by_word(value: str, columns: tuple[str, str], markers: tuple[str, str]) -> Outcome | None:
@@ -89,84 +146,63 @@ def _names(value: str, columns: tuple[str, str], markers: tuple[str, str], side:
 
 
 def _by_number(
-    numbers: set[int], markers: tuple[str, str], label: str
-) -> dict[str, Outcome] | None:
-    from_one: dict[str, Outcome] = {"1": "first", "2": "second", "3": "tie"}
-    from_zero: dict[str, Outcome] = {"0": "first", "1": "second", "2": "tie"}
-    numbered = markers == ("1", "2")
-    if numbers <= {1, 2, 3} and (numbered or numbers & {2, 3}):
-        # With 1 and 2 for the answers, 0 and 3 can only be the tie, should they occur later on.
-        return from_one | {"0": "tie"} if numbered else from_one
-    if markers == ("0", "1") and numbers <= {0, 1, 2}:
-        return from_zero
-    if numbered and numbers <= {0, 1, 2, 3} and 2 in numbers:
-        return from_one | {"0": "tie"}
-    if numbers <= {0, 1} and INDEX_WORDS & set(name_words(label)):
-        return from_zero
-    return None
+    numbers: set[str], said: Codes, markers: tuple[str, str], label: str
+) -> list[dict[str, Outcome]]:
+    """Every convention that the numbers fit, those that tell two answers apart if two must be."""
+    fitting = [convention for convention in CONVENTIONS if numbers <= convention.keys()]
+    if "tie" in said.values():  # a word says tie, so no number does
+        fitting = [c for c in fitting if "tie" not in {c[n] for n in numbers}] or fitting
+    if numbers in ({"0", "1"}, {"1", "2"}, {"-1", "1"}):
+        fitting = [c for c in fitting if {c[n] for n in numbers} == {"first", "second"}]
+    indexed = markers == ("0", "1") or "" in markers or not set(markers) <= set("0123")
+    if INDEX_WORDS & set(name_words(label)) and "0" in numbers and indexed:
+        # A place counted from 0 cannot be anything else.
+        return [CONVENTIONS[0]]
+    distinct: list[dict[str, Outcome]] = []
+    for convention in fitting:
+        if all({n: c[n] for n in numbers} != {n: convention[n] for n in numbers} for c in distinct):
+            distinct.append(convention)
+    return distinct
 
 
-def _question(label: str, values: Collection[str], columns: Sequence[str]) -> AmbiguousError:
-    shown = ", ".join(repr(value) for value in sorted(values)[:8] if value)
-    return AmbiguousError(
-        f"Column {label!r} holds {shown}, which could mean more than one thing. Which value says "
-        f"that {columns[0]!r} is better? Answer with --map first_is=VALUE,second_is=VALUE (and "
-        "tie_is=VALUE), or in the form on the Data screen."
-    )
+def _only_one_convention(present: set[str], markers: tuple[str, str], label: str) -> bool:
+    """Whether a single reading that was found may be used unasked.
 
-
-def majority(votes: Sequence[Outcome]) -> Outcome | None:
-    """Return what more than half of the annotators said; None if nothing was.
-
-    Votes that were not cast do not count; no votes at all is unjudged.
+    Words name the answers. Of numbers only 1 and 2 do, and a place counted from 0; that no other
+    convention is listed for a stranger set of numbers does not make the one that is the right one.
     """
-    cast = [vote for vote in votes if vote != "unjudged"]
-    if not cast:
-        return "unjudged"
-    for outcome in set(cast):
-        if cast.count(outcome) * 2 > len(cast):
-            return outcome
-    return None
+    numbers = {value for value in present if value.lstrip("-").isdigit()}
+    if not numbers:
+        return True
+    if INDEX_WORDS & set(name_words(label)) and "0" in numbers:
+        return numbers <= {"0", "1", "2"}
+    return numbers == {"1", "2"} and markers != ("0", "1")
 
 
-class Agreement:
-    """How far annotators agree: unanimous rows, agreeing pairs of votes, Krippendorff's alpha."""
+def _parts_of(reading: Codes, present: Collection[str]) -> dict[str, list[str]]:
+    parts: dict[str, list[str]] = {}
+    for outcome in ("first", "second", "tie"):
+        codes = sorted(code for code in present if reading.get(code) == outcome)
+        if codes:
+            parts[f"{outcome}_is"] = codes
+    return parts
 
-    def __init__(self) -> None:
-        self._rows = 0
-        self._unanimous = 0
-        self._pairs = 0
-        self._agreeing = 0
-        self._observed = 0.0
-        self._votes: dict[str, int] = {}
 
-    def add(self, votes: Sequence[Outcome]) -> None:
-        """Take the votes on one row; rows with fewer than two votes say nothing."""
-        cast = [vote for vote in votes if vote != "unjudged"]
-        if len(cast) < 2:
-            return
-        counts = {vote: cast.count(vote) for vote in set(cast)}
-        agreeing = sum(count * (count - 1) for count in counts.values())
-        self._rows += 1
-        self._unanimous += len(counts) == 1
-        self._pairs += len(cast) * (len(cast) - 1)
-        self._agreeing += agreeing
-        self._observed += (len(cast) * (len(cast) - 1) - agreeing) / (len(cast) - 1)
-        for vote, count in counts.items():
-            self._votes[vote] = self._votes.get(vote, 0) + count
-
-    def summary(self) -> dict[str, float] | None:
-        """Return the figures, or None when no row has two votes."""
-        if not self._rows:
-            return None
-        total = sum(self._votes.values())
-        expected = total * total - sum(count * count for count in self._votes.values())
-        # Krippendorff 2011, "Computing Krippendorff's alpha-reliability", nominal data:
-        # alpha = 1 - observed / expected disagreement; without any variation there is none.
-        alpha = 1.0 if expected == 0 else 1 - (total - 1) * self._observed / expected
-        return {
-            "rows": self._rows,
-            "unanimous": self._unanimous / self._rows,
-            "agreeing_votes": self._agreeing / self._pairs,
-            "krippendorff_alpha": alpha,
-        }
+def question_of(
+    label: str,
+    values: Collection[str],
+    columns: Sequence[str],
+    readings: Sequence[Mapping[str, object]],
+) -> AskedError:
+    """Ask which of several readings is meant."""
+    shown = ", ".join(repr(value[:40]) for value in sorted(values)[:8] if value)
+    ways = [Reading(parts) for parts in readings]
+    offered = " or ".join(f"--map {way.flag()}" for way in ways)
+    question = Question(label, columns[0], columns[1], tuple(ways))
+    return AskedError(
+        f"Column {label[:60]!r} holds {shown}, which could mean more than one thing. Which value "
+        f"says that {columns[0][:60]!r} is better? Answer with "
+        + (offered or "--map first_is=VALUE,second_is=VALUE (and tie_is=VALUE)")
+        + ", or in the form on the Data screen.",
+        question,
+    )

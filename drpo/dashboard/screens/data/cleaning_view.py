@@ -17,7 +17,7 @@ from drpo.errors import DrpoError
 from drpo.i18n import format, t
 
 PARTS = ("prompt", "chosen", "rejected", "first", "second")
-CODES = ("first_is", "second_is", "tie_is")
+CODES = ("first_is", "second_is", "tie_is", "middle")
 
 
 def mapping_form(upload: str, report: Mapping[str, Any]) -> None:

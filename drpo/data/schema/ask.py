@@ -1,0 +1,106 @@
+"""Fill a question with rows of the file, ties and what other columns say, before it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from drpo.data.io.limits import AmbiguousError
+from drpo.data.schema.column_mapping import Layout, Outcome, build_parts
+from drpo.data.schema.columns import (
+    MOST_CODES,
+    SIDES,
+    Column,
+    describe_columns,
+    find_prompt,
+    marked_pairs,
+)
+from drpo.data.schema.label_codes import code_readings
+from drpo.data.schema.outcomes import outcome_of
+from drpo.data.schema.preference_columns import score_pair
+from drpo.data.schema.questions import AskedError, Judge, Question, illustrate
+from drpo.data.schema.row_error import RowError
+
+MOST_ROWS = 2_000
+"""Of the sample, as many rows are read under each reading."""
+
+Rows = Sequence[tuple[int, Mapping[str, Any]]]
+
+
+def asked_with_rows(error: AskedError, rows: Rows, mapping: Mapping[str, Any]) -> AskedError:
+    """Return the question as it is to be shown.
+
+    Args:
+        error: What the columns' names and values left open.
+        rows: The sample, each row with its number.
+        mapping: What a person said already.
+    """
+    question, rows = error.question, rows[:MOST_ROWS]
+    columns = describe_columns([row for _, row in rows])
+    if not question.prompt:
+        question = replace(question, prompt=mapping.get("prompt") or _prompt(columns))
+    labels = tuple(mapping.get("labels") or (question.label,))
+    base = Layout("answers", first=question.first, second=question.second, labels=labels)
+    judges = [_judge(base, build_parts(reading.parts)) for reading in question.readings]
+    filled = illustrate(question, rows, judges, _witnesses(question, columns, labels))
+    if not filled.readings:
+        return error
+    return AskedError(_with_evidence(str(error), filled), filled)
+
+
+def _with_evidence(sentence: str, question: Question) -> str:
+    first = question.readings[0]
+    if not first.supported:
+        return sentence
+    named = " and ".join(
+        f"{' and '.join(map(repr, seen['columns']))} ({seen['agrees']:.0%} of {seen['rows']} rows)"
+        for seen in first.evidence[:2]
+    )
+    return f"{sentence} {named[:200]} speak for --map {first.flag()}."
+
+
+def _prompt(columns: Mapping[str, Column]) -> str:
+    try:
+        return find_prompt(columns)
+    except AmbiguousError:
+        return ""
+
+
+def _judge(base: Layout, parts: Mapping[str, Any]) -> Judge:
+    layout = replace(base, **parts)
+
+    def judge(row: Mapping[str, Any]) -> Outcome | None:
+        try:
+            return outcome_of(row, layout)[0]
+        except RowError:
+            return None
+
+    return judge
+
+
+def _witnesses(
+    question: Question, columns: Mapping[str, Column], labels: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], Judge]]:
+    """Columns that also say which answer is better: scores, and labels whose words are plain."""
+    answers = (question.first, question.second)
+    rest = {n: c for n, c in columns.items() if n not in (*answers, *labels)}
+    bare = Layout("answers", first=question.first, second=question.second)
+    markers = _markers(columns, answers)
+    found: list[tuple[tuple[str, ...], Judge]] = []
+    scores = score_pair(rest, markers)
+    if scores:
+        found.append((scores, _judge(bare, {"scores": scores})))
+    for column in rest.values():
+        if column.numeric or not 1 < len(column.codes) <= MOST_CODES:
+            continue
+        readings = code_readings(column.codes, answers, markers, column.name)
+        if len(readings) == 1 and {"first", "second"} <= set(readings[0].values()):
+            parts = {"labels": (column.name,), "codes": readings[0]}
+            found.append(((column.name,), _judge(bare, parts)))
+    return found
+
+
+def _markers(columns: Mapping[str, Column], answers: tuple[str, str]) -> tuple[str, str]:
+    pair = [columns[name] for name in answers if name in columns]
+    return next((markers for markers in SIDES if marked_pairs(pair, markers)), ("", ""))
