@@ -16,6 +16,7 @@ from drpo.data.schema.ask import asked_with_rows
 from drpo.data.schema.column_mapping import SHAPES, Layout, Shape
 from drpo.data.schema.columns import describe_columns
 from drpo.data.schema.complete_mapping import fill_layout
+from drpo.data.schema.context import with_context
 from drpo.data.schema.convert import Converter
 from drpo.data.schema.infer_mapping import recognise
 from drpo.data.schema.questions import AskedError
@@ -130,9 +131,12 @@ def _layout(
     _check_columns(values, name, mapping)
     parts = dict(mapping)
     given = _shape_of(parts, shape)
+    columns = describe_columns(values)
     if given is None:
-        return recognise(values, name, parts)
-    return fill_layout(describe_columns(values), parts, given, name)
+        layout = recognise(values, name, parts)
+    else:
+        layout = fill_layout(columns, parts, given, name)
+    return with_context(layout, columns, parts)
 
 
 def _shape_of(parts: Mapping[str, Any], shape: str | None) -> Shape | None:

@@ -39,6 +39,7 @@ _LEFT_OUT = (
     "diverges",
     "broken_text",
     "unknown_label",
+    "answer_in_prompt",
 )
 # The limit is the run's, which may stop at such rows or drop them; a pair it is all the same.
 _OVER_LIMIT = ("long_prompt",)
@@ -54,6 +55,8 @@ _WARNED = (
     "long_answer",
     "short_answer",
     "negative_margin",
+    "unused_context",
+    "answer_quoted",
 )
 
 _WEIGHTS: tuple[tuple[tuple[str, ...], Severity, bool], ...] = (

@@ -25,6 +25,7 @@ from drpo.data.quality.checks import Lengths, check_lengths, compare_rows, read_
 from drpo.data.quality.problems import KINDS, Problems
 from drpo.data.quality.token_lengths import Measured, Tokens, Words
 from drpo.data.reading import Progress
+from drpo.data.schema.context import unused_columns
 from drpo.errors import DataError
 
 FORMAT = 1
@@ -107,6 +108,7 @@ def build_report(
         },
         "recognised": _recognised(loaded),
         "columns": loaded.columns,
+        "unused_columns": unused_columns(loaded.columns, loaded.layout),
         "preview": [_shown(pair, PREVIEW_CHARS) for pair in pairs[:PREVIEW]],
         "counts": _counts(loaded, alike.prompt_groups),
         "blockers": _entries(problems, "blocker"),

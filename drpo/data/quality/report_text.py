@@ -23,6 +23,9 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
         known = report["recognised"]
         shape = t(f"data.shape_{known['shape']}")
         yield f"  {shape}: {wording.reading(known)}"
+    if report.get("unused_columns"):
+        named = ", ".join(map(repr, report["unused_columns"][:SHOWN]))
+        yield f"  {t('data.unused', names=named)}"
     shown: dict[str, Any] = {name: count(number) for name, number in counts.items()}
     yield f"  {t('data.counted', **shown)}"
     yield f"{t('data.verdict')} {wording.level(report)}"

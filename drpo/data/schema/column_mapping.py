@@ -51,6 +51,9 @@ class Layout:
     input: str = ""
     """A second part of the prompt, as in instruction/input."""
     system: str = ""
+    """What the assistant was told before; it may hold earlier turns too."""
+    history: str = ""
+    """Earlier turns, which stand before the prompt."""
     chosen: str = ""
     rejected: str = ""
     first: str = ""
@@ -138,6 +141,7 @@ _TEXT_PARTS = {
     "prompt",
     "input",
     "system",
+    "history",
     "chosen",
     "rejected",
     "first",

@@ -215,7 +215,8 @@ def find_prompt(columns: Mapping[str, Column]) -> str:
     if exact:
         return exact
     wanted = {"prompt", "instruction", "question", "query"}
-    found = [c for c in texts(columns) if wanted & set(c.words) and not ASIDE & set(c.words)]
+    aside = ASIDE | {"system", "sys", "history", "previous"}
+    found = [c for c in texts(columns) if wanted & set(c.words) and not aside & set(c.words)]
     if len(found) > 1:
         raise AmbiguousError(
             f"{' and '.join(repr(column.name) for column in found[:4])} could each be the prompt. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drpo.data.io.readers import RawRow
@@ -12,7 +12,10 @@ from drpo.data.quality.problems import Problems
 from drpo.data.schema.agreement import Agreement
 from drpo.data.schema.column_mapping import Layout, number_of
 from drpo.data.schema.columns import messages_in_text
+from drpo.data.schema.context import Unused, before, context_turns, without_answer
 from drpo.data.schema.dialogues import (
+    ASSISTANT,
+    HUMAN,
     ROLE_LABEL,
     Dialogue,
     DialogueError,
@@ -21,13 +24,17 @@ from drpo.data.schema.dialogues import (
     cut_transcripts,
     is_transcript,
     read_messages,
+    render_prompt,
 )
 from drpo.data.schema.outcomes import QUOTE_CHARS, outcome_of
 from drpo.data.schema.row_error import RowError
 from drpo.i18n.message import Message
 
-NOTED = ("negative_margin", "role_label")
+NOTED = ("negative_margin", "role_label", "unused_context", "answer_quoted")
 """Kinds of problem that only reading finds and that leave a row usable."""
+
+
+TELLING_CHARS = 20
 
 
 class Converter:
@@ -37,6 +44,7 @@ class Converter:
         self.layout = layout
         self.problems = problems
         self.agreement = Agreement()
+        self._unused = Unused(layout)
 
     def convert(self, raw: RawRow) -> Pair | None:
         """Return the pair of a row, or its demonstration; None if it cannot be one, noted why."""
@@ -45,12 +53,14 @@ class Converter:
             return None
         try:
             if self.layout.shape == "demonstrations":
-                return _demonstration(raw.value, raw.number, self.layout)
-            pair = self._pair(raw.value, raw.number)
+                pair = _demonstration(raw.value, raw.number, self.layout)
+            else:
+                pair = self._pair(raw.value, raw.number)
         except RowError as error:
             self.problems.add(error.kind, raw.number, error.detail)
             return None
         self._warn(pair)
+        self._warn_of_context(raw.value, pair)
         return pair
 
     def _pair(self, row: Mapping[str, Any], number: int) -> Pair:
@@ -76,23 +86,14 @@ class Converter:
 
     def _dialogue(self, row: Mapping[str, Any], chosen: str, rejected: str) -> Dialogue:
         better, worse = _answer(row, chosen), _answer(row, rejected)
-        prompt = _prompt(row, self.layout)
-        structured = not isinstance(better, str) or not isinstance(worse, str)
-        if structured or isinstance(prompt, list):
-            return _from_messages(prompt, better, worse)
-        whole = self.layout.shape == "transcripts" or (not prompt and not self.layout.prompt)
-        if whole:
-            if not better.strip() or not worse.strip():
-                empty = chosen if not better.strip() else rejected
-                raise RowError("empty_answer", Message("rows.part", part=empty))
-            if not (is_transcript(better) and is_transcript(worse)):
-                raise RowError("wrong_type", Message("rows.no_transcripts"))
-            try:
-                return cut_transcripts(better, worse)
-            except DialogueError as error:
-                kind = "same_answers" if better == worse else "diverges"
-                raise RowError(kind, error.why) from error
-        return join_plain(prompt, better, worse)
+        prompt, context = _prompt(row, self.layout), context_turns(row, self.layout)
+        texts = isinstance(better, str) and isinstance(worse, str) and isinstance(prompt, str)
+        if texts and (self.layout.shape == "transcripts" or not (prompt or self.layout.prompt)):
+            return _from_transcripts(context, {chosen: better, rejected: worse})
+        if not texts or any(turn.speaker != "system" for turn in context):
+            return _from_messages(context, prompt, better, worse)
+        told = [turn.text for turn in context]
+        return join_plain("\n\n".join([*told, prompt]), better, worse)
 
     def _margin(self, row: Mapping[str, Any]) -> float | None:
         if self.layout.margin:
@@ -102,6 +103,17 @@ class Converter:
             if chosen is not None and rejected is not None:
                 return chosen - rejected
         return None
+
+    def _warn_of_context(self, row: Mapping[str, Any], pair: Pair) -> None:
+        unused = self._unused.of(row, pair.prompt, (pair.chosen, pair.rejected))
+        if unused:
+            named = ", ".join(map(repr, unused[:6]))[:200]
+            self.problems.add("unused_context", pair.row, Message("rows.unused", names=named))
+        for name, text in (("chosen", pair.chosen), ("rejected", pair.rejected)):
+            if len(text) > 2 * TELLING_CHARS and text.strip() in pair.prompt:
+                detail = Message("rows.part", part=name)
+                self.problems.add("answer_quoted", pair.row, detail)
+                break
 
     def _warn(self, pair: Pair) -> None:
         if pair.margin is not None and pair.margin < 0:
@@ -126,6 +138,8 @@ def check_dialogue(dialogue: Dialogue) -> Dialogue:
             raise RowError("empty_answer", Message("rows.part", part=name))
     if dialogue.chosen.strip() == dialogue.rejected.strip():
         raise RowError("same_answers")
+    if _ends_with_answer(dialogue):
+        raise RowError("answer_in_prompt")
     for name, text in zip(Dialogue._fields, dialogue, strict=True):
         if not text.isascii():
             try:
@@ -134,6 +148,20 @@ def check_dialogue(dialogue: Dialogue) -> Dialogue:
                 where = Message("rows.unwritable", part=name, place=error.start + 1)
                 raise RowError("broken_text", where) from error
     return dialogue
+
+
+def _ends_with_answer(dialogue: Dialogue) -> bool:
+    """Whether the prompt ends with an answer, or an earlier turn of the assistant is one.
+
+    Short answers ("Yes.") may well stand there rightly.
+    """
+    prompt = dialogue.prompt.rstrip().removesuffix(ASSISTANT.strip()).rstrip()
+    for answer in (dialogue.chosen.strip(), dialogue.rejected.strip()):
+        if len(answer) < TELLING_CHARS:
+            continue
+        if prompt.endswith(answer) or f"{ASSISTANT} {answer}{HUMAN}" in prompt:
+            return True
+    return False
 
 
 def join_plain(prompt: str, chosen: str, rejected: str) -> Dialogue:
@@ -159,12 +187,16 @@ def join_plain(prompt: str, chosen: str, rejected: str) -> Dialogue:
 def _demonstration(row: Mapping[str, Any], number: int, layout: Layout) -> Pair:
     """A row of a demonstrations file as a record whose `chosen` is its answer."""
     prompt, answer = _prompt(row, layout), _answer(row, layout.response)
-    if layout.prompt == layout.response or isinstance(prompt, list) or not isinstance(answer, str):
-        before = [] if layout.prompt == layout.response else prompt
+    context = context_turns(row, layout)
+    spoken = any(turn.speaker != "system" for turn in context)
+    whole = layout.prompt == layout.response or isinstance(prompt, list)
+    if whole or spoken or not isinstance(answer, str):
+        asked = [] if layout.prompt == layout.response else prompt
         # Two answers that differ, cut alike: the second is only there to be thrown away.
-        dialogue = _from_messages(before, answer, answer)
+        dialogue = _from_messages(context, asked, answer, answer)
     else:
-        dialogue = join_plain(prompt, answer, answer)
+        told = [turn.text for turn in context]
+        dialogue = join_plain("\n\n".join([*told, prompt]), answer, answer)
     check_dialogue(Dialogue(dialogue.prompt, dialogue.chosen, dialogue.rejected + "."))
     return Pair(dialogue.prompt, dialogue.chosen, "", row=number, facts=_facts(row.get("facts")))
 
@@ -194,22 +226,50 @@ def _prompt(row: Mapping[str, Any], layout: Layout) -> Any:  # noqa: ANN401 - te
             raise RowError("empty_prompt", Message("rows.missing", column=layout.prompt))
         shown = json.dumps(value, default=str)[:QUOTE_CHARS]
         raise RowError("wrong_type", Message("rows.not_text", column=layout.prompt, found=shown))
-    parts = [row.get(layout.system) if layout.system else "", value]
-    parts.append(row.get(layout.input) if layout.input else "")
+    parts = [value, row.get(layout.input) if layout.input else ""]
     kept = [part for part in parts if isinstance(part, str) and part.strip()]
     return "\n\n".join(kept) if len(kept) > 1 else value
 
 
-def _from_messages(prompt: Any, better: Any, worse: Any) -> Dialogue:  # noqa: ANN401
+def _from_transcripts(context: Sequence[Turn], answers: Mapping[str, str]) -> Dialogue:
+    """Cut two whole dialogues, by their columns' names, and put what was said before them."""
+    for column, text in answers.items():
+        if not text.strip():
+            raise RowError("empty_answer", Message("rows.part", part=column))
+    better, worse = answers.values()
+    if not (is_transcript(better) and is_transcript(worse)):
+        raise RowError("wrong_type", Message("rows.no_transcripts"))
+    try:
+        cut = cut_transcripts(better, worse)
+    except DialogueError as error:
+        kind = "same_answers" if better == worse else "diverges"
+        raise RowError(kind, error.why) from error
+    told = render_prompt(context).removesuffix(ASSISTANT)
+    return cut if cut.prompt.startswith(told) else cut._replace(prompt=told + cut.prompt)
+
+
+def _from_messages(
+    context: Sequence[Turn],
+    prompt: Any,  # noqa: ANN401 - text or messages
+    better: Any,  # noqa: ANN401
+    worse: Any,  # noqa: ANN401
+) -> Dialogue:
     try:
         chosen, rejected = read_messages(better), read_messages(worse)
-        before = [Turn("user", prompt)] if isinstance(prompt, str) else read_messages(prompt)
-        if any(message.speaker == "user" for message in chosen) or before == [Turn("user", "")]:
-            before = []  # the lists hold the whole dialogue themselves
+        asked = [Turn("user", prompt)] if isinstance(prompt, str) else read_messages(prompt)
+        if any(message.speaker == "user" for message in chosen) or asked == [Turn("user", "")]:
+            # The lists hold the whole dialogue themselves, all but what the system said.
+            asked = [turn for turn in asked if turn.speaker == "system" and turn not in chosen]
     except DialogueError as error:
         raise RowError("wrong_type", error.why) from error
+    answers = [turns[-1].text for turns in (chosen, rejected) if turns]
+    asked = without_answer(asked, answers)
+    history = before(context, [*asked, *chosen[:-1]])
+    shared = len(chosen) - 1
+    if chosen[:-1] != rejected[:-1]:
+        shared, history = 0, before(context, asked)
     try:
-        return cut_messages(before, chosen, rejected)
+        return cut_messages(history, chosen[shared:], rejected[shared:])
     except DialogueError as error:
         kind = "diverges" if chosen[:-1] != rejected[:-1] else "wrong_type"
         raise RowError(kind, error.why) from error

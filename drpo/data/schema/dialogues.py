@@ -112,6 +112,13 @@ def read_messages(value: Any) -> list[Turn]:  # noqa: ANN401 - whatever the file
     raise DialogueError(Message("rows.no_messages", found=_type_name(value)))
 
 
+def ends_with_assistant(messages: Sequence[Any]) -> bool:
+    """Whether the last of some raw messages is the assistant's."""
+    last = messages[-1]
+    role = last.get("role", last.get("from")) if isinstance(last, Mapping) else None
+    return SPEAKERS.get(str(role).strip().lower()) == "assistant"
+
+
 def _message(value: Any, number: int) -> Turn:  # noqa: ANN401
     if not isinstance(value, Mapping):
         why = Message("rows.message_type", number=number, found=_type_name(value))
@@ -120,7 +127,10 @@ def _message(value: Any, number: int) -> Turn:  # noqa: ANN401
     speaker = SPEAKERS.get(str(role).strip().lower())
     if speaker is None:
         raise DialogueError(Message("rows.message_role", number=number, role=str(role)[:40]))
-    return Turn(speaker, _content(value.get("content", value.get("value")), number))
+    content = value.get("content", value.get("value"))
+    if not content and any(value.get(key) for key in ("tool_calls", "function_call")):
+        raise DialogueError(Message("rows.tool_call", number=number))
+    return Turn(speaker, _content(content, number))
 
 
 def _content(content: Any, number: int) -> str:  # noqa: ANN401

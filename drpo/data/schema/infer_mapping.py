@@ -22,7 +22,7 @@ from drpo.data.schema.columns import (
     named,
     texts,
 )
-from drpo.data.schema.dialogues import is_transcript
+from drpo.data.schema.dialogues import ends_with_assistant, is_transcript
 from drpo.data.schema.preference_columns import STRONG_LABEL, judged
 from drpo.i18n.message import Message
 
@@ -107,11 +107,10 @@ def _told_apart(columns: Mapping[str, Column], sample: Sample, given: Given) -> 
         rejected=rejected.name,
         scores=_scores_of(rest),
         margin=named(rest, ("margin", "preference_margin"), ("number",)),
-        system=named(rest, ("system", "system_prompt")),
     )
     pair = {"chosen": chosen.name, "rejected": rejected.name}
     if "messages" in (chosen.content, rejected.content):
-        history = given.get("prompt") or named(rest, HISTORY, ("messages",)) or named(rest, PROMPT)
+        history = given.get("prompt") or _dialogue_before(rest, sample)
         reason = Message("mapping.messages", **pair)
         if history:
             reason = Message("mapping.messages_after", **pair, history=history)
@@ -134,6 +133,25 @@ def _told_apart(columns: Mapping[str, Column], sample: Sample, given: Given) -> 
         f"{', '.join(repr(n) for n in list(rest)[:8]) or 'no others'}. Say which it is with "
         "--map prompt=COLUMN, or in the form on the Data screen."
     )
+
+
+def _dialogue_before(rest: Mapping[str, Column], sample: Sample) -> str:
+    """The column with what came before two message lists.
+
+    A dialogue that ends with the assistant holds an answer, most often the chosen one: a column
+    with the prompt alone is preferred to it.
+    """
+    dialogues = {name: column for name, column in rest.items() if not _ends_answered(name, sample)}
+    return (
+        named(dialogues, HISTORY, ("messages",))
+        or named(rest, PROMPT)
+        or named(rest, HISTORY, ("messages",))
+    )
+
+
+def _ends_answered(name: str, sample: Sample) -> bool:
+    cells = [row[name] for row in sample if isinstance(row.get(name), list) and row[name]]
+    return 2 * sum(ends_with_assistant(cell) for cell in cells) > len(cells)
 
 
 def _better_and_worse(columns: Mapping[str, Column], given: Given) -> tuple[Column, Column] | None:
