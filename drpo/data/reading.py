@@ -7,12 +7,13 @@ from contextlib import closing
 from itertools import chain, islice
 from typing import Any, get_args
 
-from drpo.data.io.limits import UnreadableError
+from drpo.data.io.limits import AmbiguousError, UnreadableError
 from drpo.data.io.readers import Format, RawRow, detect_format, read_rows
 from drpo.data.io.source import Source
 from drpo.data.pairs import Pair
 from drpo.data.quality.problems import Problems
 from drpo.data.schema.ask import asked_with_rows
+from drpo.data.schema.cells import Cells, nested_paths
 from drpo.data.schema.column_mapping import SHAPES, Layout, Shape
 from drpo.data.schema.columns import describe_columns
 from drpo.data.schema.complete_mapping import fill_layout
@@ -59,7 +60,11 @@ class PairReader:
         found = detect_format(source)
         self.format = found.describe(source)
         """What the file is, e.g. `JSON Lines, gzip, UTF-8`."""
-        sample, self._raw = _opened(source, found)
+        sample, raw = _opened(source, found)
+        values = [row.value for row in sample if row.value is not None]
+        cells = Cells(values, mapping or {})
+        sample = [_read(cells, row) for row in sample]
+        self._raw = (_read(cells, row) for row in raw)
         self.columns = _names(sample)
         self.layout = _layout_asked(sample, source.name, mapping or {}, shape)
         self.problems = Problems()
@@ -84,6 +89,10 @@ class PairReader:
         return self._converter.agreement.summary()
 
 
+def _read(cells: Cells, row: RawRow) -> RawRow:
+    return row if row.value is None else row._replace(value=cells.read(row.value))
+
+
 def _opened(source: Source, found: Format) -> tuple[list[RawRow], Iterator[RawRow]]:
     """Return the first rows, by which a file is understood, and all rows from the start."""
     rows = read_rows(source, found)
@@ -102,9 +111,10 @@ def _opened(source: Source, found: Format) -> tuple[list[RawRow], Iterator[RawRo
 
 
 def column_names(source: Source) -> list[str]:
-    """Return the names of a file's columns, from its first rows."""
+    """Return the names of a file's columns and the paths into them, from its first rows."""
     with closing(read_rows(source, detect_format(source))) as rows:
-        return _names(list(islice(rows, NAMED_ROWS)))
+        sample = list(islice(rows, NAMED_ROWS))
+    return [*_names(sample), *nested_paths([raw.value for raw in sample if raw.value])]
 
 
 def _names(sample: Sequence[RawRow]) -> list[str]:
@@ -121,6 +131,14 @@ def _layout_asked(
         return _layout([value for _, value in rows], name, mapping, shape)
     except AskedError as error:
         raise asked_with_rows(error, rows, mapping) from None
+    except AmbiguousError as error:
+        paths = nested_paths([value for _, value in rows[:NAMED_ROWS]])
+        if not paths:
+            raise
+        shown = ", ".join(path[:60] for path in paths[:5])
+        raise AmbiguousError(
+            f"{error} A column inside another is named by its path, e.g. --map prompt={shown}."
+        ) from None
 
 
 def _layout(

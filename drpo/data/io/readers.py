@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from drpo.i18n.message import Message
 
 Kind = Literal["JSON Lines", "JSON", "CSV", "TSV", "Parquet", "Arrow"]
 DELIMITERS = (",", "\t", ";", "|")
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
 HEADER_CHARS = 1 << 16
 
 
@@ -37,6 +39,8 @@ class Format:
     kind: Kind
     encoding: Encoding | None = None
     delimiter: str = ","
+    skipped_lines: int = 0
+    """Lines before the header: Excel writes the separator into one."""
 
     def describe(self, source: Source) -> str:
         """Say it in a few words, e.g. `JSON Lines, gzip, UTF-8`."""
@@ -71,6 +75,9 @@ def detect_format(source: Source) -> Format:
         return Format("JSON Lines" if _is_lines(start, text) else "JSON", encoding)
     if _named_as_lines(source.name) or _mostly_objects(start):
         return Format("JSON Lines", encoding)
+    named = SEPARATOR_LINE.match(start)
+    if named is not None:
+        return Format("CSV", encoding, named[1], skipped_lines=1)
     delimiter = _delimiter(start)
     if delimiter is None:
         raise UnreadableError(
@@ -114,6 +121,8 @@ def _rows(source: Source, fmt: Format) -> Generator[RawRow]:
             for number, value in enumerate(JSONPieces(text, source.name, source.limits).rows(), 1):
                 yield _as_row(number, value)
         else:
+            for _ in range(fmt.skipped_lines):
+                text.readline(HEADER_CHARS)
             yield from _table(text, source, fmt.delimiter)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -155,24 +154,13 @@ def _content(value: Any) -> Content:  # noqa: ANN401
     if isinstance(value, int | float):
         return "number"
     if isinstance(value, str):
-        if value.startswith("[") and messages_in_text(value) is not None:
-            return "messages"
         return "number" if len(value) < 24 and _is_number(value) else "text"
     first = value[0] if isinstance(value, list) and value else value
+    if isinstance(value, list) and isinstance(first, str):
+        return "messages"  # turns as plain texts
     if isinstance(first, dict) and {"role", "from", "content"} & first.keys():
         return "messages"
     return "other"
-
-
-def messages_in_text(value: str) -> list[Any] | None:
-    """Read a message list that a table holds as JSON text."""
-    if not value.startswith("["):
-        return None
-    try:
-        parsed = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, list) and parsed and isinstance(parsed[0], dict) else None
 
 
 def _is_number(text: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from drpo.data.schema.cells import is_missing_text
 from drpo.data.schema.column_mapping import Layout, name_words
 from drpo.data.schema.columns import ASIDE, Column, Content, named
 from drpo.data.schema.dialogues import DialogueError, Turn, read_messages
@@ -64,13 +65,13 @@ def used_columns(layout: Layout) -> set[str]:
         value = getattr(layout, item.name)
         if item.name not in ("shape", "direction") and isinstance(value, str | tuple):
             used |= {value} if isinstance(value, str) else set(value)
-    return used - {""}
+    return (used | {name.split(".")[0] for name in used}) - {""}
 
 
 def unused_columns(columns: Sequence[str], layout: Layout | None) -> list[str]:
     """Return the columns that nothing is read from."""
     used = used_columns(layout) if layout is not None else set()
-    return [name for name in columns if name not in used and name.split(".")[0] not in used]
+    return [name for name in columns if name not in used]
 
 
 def context_turns(row: Row, layout: Layout) -> list[Turn]:
@@ -83,7 +84,7 @@ def context_turns(row: Row, layout: Layout) -> list[Turn]:
     for part, speaker in (("system", "system"), ("history", "")):
         column = getattr(layout, part)
         value = row.get(column) if column else None
-        if not value or (isinstance(value, str) and not value.strip()):
+        if not value or is_missing_text(value) or (isinstance(value, str) and not value.strip()):
             continue
         if isinstance(value, str) and speaker:
             turns.append(Turn(speaker, value))
@@ -103,7 +104,7 @@ def read_history(value: Any) -> list[Turn]:  # noqa: ANN401 - whatever the file 
     """
     if isinstance(value, str):
         return [Turn("user", value)]
-    if not isinstance(value, list) or (value and isinstance(value[0], Mapping)):
+    if not isinstance(value, list) or isinstance(value[0], Mapping):
         return read_messages(value)
     flat: list[Any] = []
     for item in value:
@@ -158,6 +159,7 @@ class Unused:
             for name, value in row.items()
             if name not in self._used
             and value not in (None, "", [], {})
+            and not is_missing_text(value)
             and self._is_context(name, value, prompt, answers)
         ]
         asked = row.get(self._prompt) if self._prompt else None

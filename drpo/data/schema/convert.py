@@ -10,8 +10,8 @@ from drpo.data.io.readers import RawRow
 from drpo.data.pairs import Pair
 from drpo.data.quality.problems import Problems
 from drpo.data.schema.agreement import Agreement
+from drpo.data.schema.cells import is_missing_text
 from drpo.data.schema.column_mapping import Layout, number_of
-from drpo.data.schema.columns import messages_in_text
 from drpo.data.schema.context import Unused, before, context_turns, without_answer
 from drpo.data.schema.dialogues import (
     ASSISTANT,
@@ -20,6 +20,7 @@ from drpo.data.schema.dialogues import (
     Dialogue,
     DialogueError,
     Turn,
+    by_turns,
     cut_messages,
     cut_transcripts,
     is_transcript,
@@ -208,8 +209,8 @@ def _answer(row: Mapping[str, Any], column: str) -> Any:  # noqa: ANN401 - text 
     if isinstance(value, bool) or not isinstance(value, str | list | dict):
         shown = json.dumps(value, default=str)[:QUOTE_CHARS]
         raise RowError("wrong_type", Message("rows.not_text", column=column, found=shown))
-    if isinstance(value, str):
-        return messages_in_text(value) or value
+    if is_missing_text(value):
+        raise RowError("empty_answer", Message("rows.missing_word", part=column, found=value))
     return value
 
 
@@ -217,8 +218,10 @@ def _prompt(row: Mapping[str, Any], layout: Layout) -> Any:  # noqa: ANN401 - te
     if not layout.prompt:
         return ""
     value = row.get(layout.prompt)
-    if isinstance(value, str):
-        value = messages_in_text(value) or value
+    if is_missing_text(value):
+        raise RowError(
+            "empty_prompt", Message("rows.missing_word", part=layout.prompt, found=value)
+        )
     if isinstance(value, list) and value:
         return value
     if not isinstance(value, str):
@@ -227,7 +230,7 @@ def _prompt(row: Mapping[str, Any], layout: Layout) -> Any:  # noqa: ANN401 - te
         shown = json.dumps(value, default=str)[:QUOTE_CHARS]
         raise RowError("wrong_type", Message("rows.not_text", column=layout.prompt, found=shown))
     parts = [value, row.get(layout.input) if layout.input else ""]
-    kept = [part for part in parts if isinstance(part, str) and part.strip()]
+    kept = [p for p in parts if isinstance(p, str) and p.strip() and not is_missing_text(p)]
     return "\n\n".join(kept) if len(kept) > 1 else value
 
 
@@ -255,6 +258,7 @@ def _from_messages(
     worse: Any,  # noqa: ANN401
 ) -> Dialogue:
     try:
+        prompt, better, worse = by_turns(prompt, better, worse)
         chosen, rejected = read_messages(better), read_messages(worse)
         asked = [Turn("user", prompt)] if isinstance(prompt, str) else read_messages(prompt)
         if any(message.speaker == "user" for message in chosen) or asked == [Turn("user", "")]:

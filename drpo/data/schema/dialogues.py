@@ -112,6 +112,41 @@ def read_messages(value: Any) -> list[Turn]:  # noqa: ANN401 - whatever the file
     raise DialogueError(Message("rows.no_messages", found=_type_name(value)))
 
 
+def by_turns(prompt: Any, better: Any, worse: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
+    """Write lists of plain texts as messages: what was asked and answered turn by turn.
+
+    Anything else is returned as it came; a list of one text is that text.
+
+    Raises:
+        DialogueError: There are not as many answers as turns asked.
+    """
+    prompt, better, worse = (_only_text(value) for value in (prompt, better, worse))
+    lists = [_are_texts(value) for value in (prompt, better, worse)]
+    if not any(lists):
+        return prompt, better, worse
+    if not all(lists) or len({len(prompt), len(better), len(worse)}) > 1:
+        counts = [len(v) if isinstance(v, list) else 1 for v in (prompt, better, worse)]
+        raise DialogueError(Message("rows.uneven_turns", counts=", ".join(map(str, counts))))
+    return "", _interleaved(prompt, better), _interleaved(prompt, worse)
+
+
+def _only_text(value: Any) -> Any:  # noqa: ANN401
+    return (value[0] or "") if _are_texts(value) and len(value) == 1 else value
+
+
+def _are_texts(value: Any) -> bool:  # noqa: ANN401
+    texts = isinstance(value, list) and bool(value)
+    return texts and all(text is None or isinstance(text, str) for text in value)
+
+
+def _interleaved(asked: Sequence[str | None], answers: Sequence[str | None]) -> list[Any]:
+    messages = []
+    for question, answer in zip(asked, answers, strict=True):
+        messages.append({"role": "user", "content": question or ""})
+        messages.append({"role": "assistant", "content": answer or ""})
+    return messages
+
+
 def ends_with_assistant(messages: Sequence[Any]) -> bool:
     """Whether the last of some raw messages is the assistant's."""
     last = messages[-1]
