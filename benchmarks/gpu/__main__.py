@@ -12,8 +12,10 @@ or two: to see that it works, never how fast.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import torch
@@ -34,8 +36,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("all", "smoke", "speed"), default="all")
     parser.add_argument("--quick", action="store_true", help="Tiny models, to see that it works.")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--shapes", default="", help="Only shapes whose name holds this text.")
-    parser.add_argument("--steps", default="", help="Only steps whose name holds this text.")
+    parser.add_argument("--shapes", default="", help="Only shapes whose name matches.")
+    parser.add_argument("--steps", default="", help="Only steps whose name matches.")
     parser.add_argument("--seconds", type=float, default=460.0, help="Nothing begins later.")
     parser.add_argument("--out", type=Path, default=Path("build/gpu"), help="Folder to write to.")
     asked = parser.parse_args()
@@ -55,8 +57,18 @@ def main() -> None:
         report.write(asked.out, known, ceilings, rows, steps)
     if asked.part != "smoke":
         ceilings = measure_ceilings(device, quick=asked.quick)
-        for shape in [one for one in SHAPES if asked.shapes in one.name]:
-            _measure(shape.tiny() if asked.quick else shape, device, ceilings, until, rows, asked)
+        wanted = [one for one in SHAPES if re.search(asked.shapes, one.name)]
+        for at, shape in enumerate(wanted):
+            # The time that is left is shared by the shapes that are left.
+            share = (until - time.monotonic()) / (len(wanted) - at)
+            rows += _measure(
+                shape.tiny() if asked.quick else shape,
+                device,
+                ceilings,
+                time.monotonic() + share,
+                first=at == 0,
+                quick=asked.quick,
+            )
             report.write(asked.out, known, ceilings, rows, steps)
     print(report.write(asked.out, known, ceilings, rows, steps))
     sys.exit(0 if all(step.ok for step in steps) else 1)
@@ -67,23 +79,25 @@ def _measure(
     device: torch.device,
     ceilings: Ceilings,
     until: float,
-    rows: list[Row],
-    asked: argparse.Namespace,
-) -> None:
+    *,
+    first: bool,
+    quick: bool,
+) -> list[Row]:
     """Measure one shape; whatever happens, the next one has its turn."""
-    sizes = QUICK if asked.quick else Sizes()
-    subject = None
+    sizes = QUICK if quick else Sizes()
+    rows: list[Row] = []
     try:
         with scratch(4 * BYTES_A_WEIGHT * 3e9) as folder:
             subject = load_subject(shape, folder, device, ceilings, until, sizes)
-            measure(subject, sizes)
+            rows = subject.rows
+            measure(subject, sizes, first=first)
     except Exception as error:
-        rows.append({"kind": "rollout", "shape": shape.name, "answer": "", "width": ""})
-        rows[-1]["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    if subject is not None:
-        rows += subject.rows
-    del subject
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        rows.append({"kind": "rollout", "shape": shape.name, "error": said})
+        traceback.print_exc()
+    subject = None
     clear(device)
+    return rows
 
 
 if __name__ == "__main__":

@@ -99,8 +99,8 @@ def _rollouts(rows: Sequence[Row]) -> list[str]:
     lines = [
         [
             str(row["shape"]),
-            str(row["answer"]),
-            str(row["width"]),
+            str(row.get("answer", "")),
+            str(row.get("width", "")),
             _number(row, "tokens_per_s", 1, 0),
             _number(row, "ms_per_step", 1, 1),
             _percent(row, "of_floor"),
@@ -131,7 +131,7 @@ def _updates(rows: Sequence[Row]) -> list[str]:
     lines = [
         [
             str(row["shape"]),
-            str(row["answer"]),
+            str(row.get("answer", "")),
             str(row["micro"]),
             _number(row, "score_tokens_per_s", 1, 0),
             _number(row, "policy_tokens_per_s", 1, 0),

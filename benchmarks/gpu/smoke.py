@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -45,11 +46,11 @@ def run_smoke(material: Material, until: float, wanted: str = "") -> list[Outcom
     Args:
         material: What they work on.
         until: No step begins after this moment of the monotonic clock.
-        wanted: Only steps whose name holds this text.
+        wanted: Only steps whose name matches this pattern.
     """
     outcomes: list[Outcome] = []
     for name, act in [*steps(material), *Commands(material).steps()]:
-        if wanted not in name:
+        if not re.search(wanted, name):
             continue
         if time.monotonic() < until:
             outcomes.append(take(name, act))

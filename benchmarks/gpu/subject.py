@@ -169,24 +169,39 @@ def load_subject(
     return subject
 
 
-def measure(subject: Subject, sizes: Sizes) -> None:
-    """Fill the subject's rows, ordered by worth."""
+def measure(subject: Subject, sizes: Sizes, *, first: bool) -> None:
+    """Fill the subject's rows, ordered by worth.
+
+    Args:
+        subject: What is measured.
+        sizes: How large.
+        first: Whether this is the first shape, which answers what one shape answers for all: where
+            time goes, what an update without a critic takes.
+    """
+    models = subject.models
     subject.attempt("warm-up", {}, lambda: warm_up(subject))
     subject.write(sizes.short, sizes.most)
-    for micro, advantage in ((sizes.most, "gae"), (sizes.few, "gae"), (sizes.few, "rloo")):
-        subject.learn(sizes.short, micro, advantage)
-    subject.write(sizes.long, sizes.most)
+    for micro in (sizes.most, sizes.few):
+        subject.learn(sizes.short, micro)
+    # The default decodes as many rows at once as it learns from; wider is what a GPU is for.
+    subject.write(sizes.long, 2 * sizes.most)
     for micro in (sizes.few, sizes.most):
         subject.learn(sizes.long, micro)
-    subject.attempt("profile", {}, lambda: profiled(subject, sizes))
+    if first:
+        subject.learn(sizes.short, sizes.most, "rloo")
+        subject.attempt("profile", {}, lambda: profiled(subject, sizes))
     # These draw other episodes: rounding differs with the width, and with what is merged.
     kept = dict(subject.drawn)
-    subject.write(sizes.short, 2 * sizes.most, note="twice as wide")
+    subject.write(sizes.short, 2 * sizes.most)
     subject.attempt("merge", {}, lambda: merge(subject))
     subject.write(sizes.short, sizes.most, note="adapters merged")
-    subject.models.policy.unmerge_adapter()  # type: ignore[operator]
+    models.policy.unmerge_adapter()  # type: ignore[operator]
+    if first:
+        torch.backends.cuda.enable_cudnn_sdp(enabled=True)
+        subject.write(sizes.short, sizes.most, note="cuDNN's attention")
+        torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     subject.drawn = kept
-    for module in (subject.models.policy, subject.models.critic):
+    for module in (models.policy, models.critic):
         assert module is not None, "loaded with a critic"
         settle(module, checkpointing=True)
     for answer in (sizes.short, sizes.long):

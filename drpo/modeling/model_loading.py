@@ -36,6 +36,12 @@ R = TypeVar("R")
 UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 """What transformers raises over a folder that is missing, incomplete or damaged."""
 
+# cuDNN's attention, which PyTorch prefers on Hopper and Blackwell, returns NaN gradients where rows
+# are masked and 64, 192, ... columns wide (pytorch#196678), and builds a plan of tens of
+# milliseconds for each new shape: while answers are written, for every token. Flash and
+# memory-efficient attention do neither. All that runs a model here comes through this module.
+torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+
 # Re-entrant: loading an adapter loads the model that it belongs to.
 _LOADING = threading.RLock()
 

@@ -35,11 +35,12 @@ def test_every_measurement_of_every_shape_works(tmp_path):
     found = benchmark(tmp_path, "--part", "speed")
     assert not [row for row in found["rows"] if "error" in row]
     kinds = [row["kind"] for row in found["rows"]]
-    assert kinds.count("load") == kinds.count("profile") == len(SHAPES)
+    assert kinds.count("load") == len(SHAPES)
+    assert kinds.count("profile") == 1
     assert {row["advantage"] for row in found["rows"] if row["kind"] == "update"} == {"gae", "rloo"}
 
 
-@pytest.mark.parametrize("steps", ["float32", "LoRA", "playground"])
+@pytest.mark.parametrize("steps", ["float32", "resumed, LoRA|DPO, LoRA", "playground"])
 def test_steps_of_the_smoke_test_work(tmp_path, steps):
     found = benchmark(tmp_path, "--part", "smoke", "--steps", steps)
     assert found["steps"]

@@ -57,3 +57,11 @@ def test_weights_that_are_cut_short_are_refused_by_name(model_folder, tmp_path):
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match=f"{folder}: expected a causal language model"):
         load_causal(folder)
+
+
+def test_attention_runs_on_kernels_that_are_right_for_masked_rows_and_quick_for_new_shapes():
+    backends = torch.backends.cuda
+    assert not backends.cudnn_sdp_enabled()
+    assert backends.flash_sdp_enabled()
+    assert backends.mem_efficient_sdp_enabled()
+    assert backends.math_sdp_enabled()
