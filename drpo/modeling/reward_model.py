@@ -3,8 +3,9 @@
 A classifier's usual score is read off the last token, which has to remember everything. With the
 `config.json` entry `drpo_pooling` the same head scores every token of the answer instead, and the
 scores are added up ("sum") or the worst one counts ("min"), so a wrong word costs where it stands.
-Small models judge far better so. Without the entry ("last") the score is exactly Hugging Face's
-own.
+Small models judge far better so. Without the entry ("last") the score is read off the last token:
+for a model trained here, which says `drpo_reads_end`, off the answer's own end token whatever pads;
+for one of others exactly as Hugging Face reads it, which skips the end where it is the pad token.
 
 Two ways in. `score_texts` takes strings and tokenises them with the reward model's own tokenizer;
 it always works. `score` takes token ids and saves the detour; it is right only when the policy's
@@ -39,6 +40,8 @@ class RewardModel(nn.Module):
         classifier: The Hugging Face model.
         tokenizer: Its tokenizer; None when the folder holds none (then only ids can be scored).
         pooling: "last", "sum" or "min".
+        reads_end: Whether "last" is the last token that is attended to, the end token included;
+            else it is the last one that is not the pad id, as Hugging Face has it.
     """
 
     def __init__(
@@ -46,11 +49,14 @@ class RewardModel(nn.Module):
         classifier: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase | None,
         pooling: Pooling = "last",
+        *,
+        reads_end: bool = False,
     ) -> None:
         super().__init__()
         self.classifier = classifier
         self.tokenizer = tokenizer
         self.pooling = pooling
+        self.reads_end = reads_end
         if pooling != "last":
             self._token_head()  # fail now rather than at the first batch
 
@@ -93,6 +99,7 @@ class RewardModel(nn.Module):
             # Hugging Face reads the last token that is not the pad id, whatever the attention mask
             # says; a model trained with pad equal to EOS was so trained to be read before EOS.
             pad = self.classifier.config.get_text_config().pad_token_id
+            pad = None if self.reads_end else pad
             counted = attention_mask.bool() & (True if pad is None else input_ids != pad)
         else:
             counted = response_mask.bool()
@@ -236,5 +243,6 @@ def load_reward_model(
     tokenizer = None
     with suppress(ModelError):  # without one the model still scores ids
         tokenizer = load_tokenizer(folder)
-    model = RewardModel(classifier, tokenizer, pooling)
+    reads_end = bool(getattr(config, "drpo_reads_end", False))
+    model = RewardModel(classifier, tokenizer, pooling, reads_end=reads_end)
     return model.to(device).eval().requires_grad_(requires_grad=False)

@@ -109,7 +109,9 @@ def train_reward_model(
         last = last_step(trainer)
         whole = _unwrapped(trainer.model)
         whole.config.drpo_pooling = stages.rm_pooling
-        figures = _measure(RewardModel(whole, tokenizer, stages.rm_pooling), heldout)
+        whole.config.drpo_reads_end = True
+        judge = RewardModel(whole, tokenizer, stages.rm_pooling, reads_end=True)
+        figures = _measure(judge, heldout)
         save(trainer.model, tokenizer, out)
     measured = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
     for name in (_ACCURACY, _MARGIN, _MEAN_REWARD):
@@ -153,7 +155,7 @@ class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         ids, attended = inputs["input_ids"], inputs["attention_mask"]
         response = inputs["response_mask"]
-        reward = RewardModel(_unwrapped(model), None, self.pooling)
+        reward = RewardModel(_unwrapped(model), None, self.pooling, reads_end=True)
         # accelerate wraps the model's own forward, which pooling goes around.
         with self.accelerator.autocast():
             writing = None

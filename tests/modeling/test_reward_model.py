@@ -89,6 +89,33 @@ def test_last_follows_hugging_face_also_where_padding_is_the_end_token(model_fol
     assert torch.equal(ours, theirs)
 
 
+@pytest.mark.parametrize("pad", [0, 1], ids=["pad of its own", "pad is the end"])
+@pytest.mark.parametrize("pooling", ["last", "sum", "min"])
+def test_a_model_trained_here_reads_the_answers_own_end_whatever_pads(model_folder, pooling, pad):
+    """GPT-2, Llama and Pythia pad with the end token; how an answer ends must still be seen."""
+    end = 1
+    model = classifier(model_folder("llama"), pad_token_id=pad)
+    reward = RewardModel(model, None, pooling, reads_end=True)
+    texts = [[5, 6, 7, end], [5, 6, 7], [5, 9, end]]
+    ids = torch.full((3, 6), pad)
+    attended = torch.zeros(3, 6, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        ids[row, : len(text)] = torch.tensor(text)
+        attended[row, : len(text)] = True
+    response = attended & (torch.arange(6) >= 1)
+    with torch.no_grad():
+        tokens = reward.token_scores(ids, attended)
+        scores = reward.score(ids, attended, response).tolist()
+    by_hand = {
+        "last": [tokens[row, len(text) - 1].item() for row, text in enumerate(texts)],
+        "sum": [tokens[row, 1 : len(text)].sum().item() for row, text in enumerate(texts)],
+        "min": [tokens[row, 1 : len(text)].min().item() for row, text in enumerate(texts)],
+    }
+    assert scores == pytest.approx(by_hand[pooling], abs=1e-6)
+    if pooling != "min":  # the worst token may stand before the end
+        assert scores[0] != pytest.approx(scores[1], abs=1e-4)
+
+
 def test_sum_and_min_count_the_tokens_of_the_answer_and_no_others(model_folder):
     model = classifier(model_folder("llama"))
     ids, attended, response = padded("right")
