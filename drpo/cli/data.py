@@ -54,7 +54,9 @@ MapOption = Annotated[
 ]
 ShapeOption = Annotated[
     str,
-    typer.Option("--format", help="explicit, transcripts, messages, answers or demonstrations."),
+    typer.Option(
+        "--format", help="explicit, transcripts, messages, answers, demonstrations, lists or rated."
+    ),
 ]
 ModelOption = Annotated[
     Path | None, typer.Option(help="Folder of the start policy: lengths are counted in its tokens.")

@@ -21,6 +21,7 @@ from drpo.data.schema.context import with_context
 from drpo.data.schema.convert import Converter
 from drpo.data.schema.infer_mapping import recognise
 from drpo.data.schema.questions import AskedError
+from drpo.data.schema.rated import pair_layout, pair_rows
 from drpo.errors import DataError
 
 SAMPLE_ROWS = 5_000
@@ -71,18 +72,25 @@ class PairReader:
         """What is wrong with the rows that were passed so far."""
         self.rows = 0
         """Rows passed so far, unusable ones included."""
-        self._converter = Converter(self.layout, self.problems)
+        self._rated = self.layout.shape in ("lists", "rated")
+        read_as = pair_layout(self.layout) if self._rated else self.layout
+        self._converter = Converter(read_as, self.problems)
         self._progress = progress
 
     def __iter__(self) -> Iterator[Pair]:
         """Yield what can be used, and note in `problems` what cannot."""
-        for raw in self._raw:
-            self.rows += 1
+        rows = self._counted()
+        for raw in pair_rows(rows, self.layout, self.problems) if self._rated else rows:
             pair = self._converter.convert(raw)
             if pair is not None:
                 yield pair
+
+    def _counted(self) -> Iterator[RawRow]:
+        for raw in self._raw:
+            self.rows += 1
             if self._progress is not None and self.rows % TELL_EVERY == 0:
                 self._progress("read", self.rows, 0)
+            yield raw
 
     def agreement(self) -> dict[str, float] | None:
         """How far the annotators of the rows passed so far agree, where there are several."""
@@ -159,6 +167,8 @@ def _layout(
 
 def _shape_of(parts: Mapping[str, Any], shape: str | None) -> Shape | None:
     """The shape, where the mapping leaves no question what it is."""
+    if shape in ("lists", "rated"):
+        return None  # found as it is, by the parts given
     if shape is not None:
         return next(known for known in get_args(Shape) if known == shape)
     if {"chosen", "rejected"} <= parts.keys():
@@ -171,7 +181,8 @@ def _shape_of(parts: Mapping[str, Any], shape: str | None) -> Shape | None:
 def _check_columns(values: list[dict[str, Any]], name: str, mapping: Mapping[str, Any]) -> None:
     known = {column for value in values for column in value}
     for part, given in mapping.items():
-        if part in ("codes", "direction", "middle"):
+        inside = part in ("response", "rating") and "answers" in mapping
+        if inside or part in ("codes", "direction", "middle", "pairs", "least", "liked"):
             continue
         for column in given if isinstance(given, tuple) else (given,):
             if column and column not in known:

@@ -43,7 +43,7 @@ _LEFT_OUT = (
 )
 # The limit is the run's, which may stop at such rows or drop them; a pair it is all the same.
 _OVER_LIMIT = ("long_prompt",)
-_SET_APART = ("unjudged", "tie", "no_majority")
+_SET_APART = ("unjudged", "tie", "no_majority", "not_liked")
 _WARNED = (
     "duplicate",
     "near_duplicate",

@@ -13,15 +13,15 @@ def question_lines(question: Mapping[str, Any]) -> Iterator[str]:
     """Yield each reading with its flag, its ties, what speaks for it and some rows."""
     for number, reading in enumerate(question["readings"], 1):
         yield f"{number}. --map {reading['map']}"
-        for line in (summary(reading), *evidence(reading)):
+        for line in (*summary(question, reading), *evidence(reading)):
             yield f"   {line}"
         for row in reading["rows"]:
             yield f"   - {row_sentence(question, row)}"
 
 
-def summary(reading: Mapping[str, Any]) -> str:
-    """How many ties there would be."""
-    return t("data.ask_ties", share=share(reading["ties"]))
+def summary(question: Mapping[str, Any], reading: Mapping[str, Any]) -> list[str]:
+    """How many ties there would be; nothing where single answers are rated."""
+    return [t("data.ask_ties", share=share(reading["ties"]))] if question["second"] else []
 
 
 def evidence(reading: Mapping[str, Any]) -> list[str]:
@@ -41,6 +41,8 @@ def row_sentence(question: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """One row as it would be read."""
     answer = row["first"] if row["outcome"] == "first" else row["second"]
     said = t(f"data.ask_{row['outcome']}", first=question["first"], second=question["second"])
-    better = f" {answer[:60]!r}" if row["outcome"] in ("first", "second") else ""
+    if row["outcome"] == "rated":
+        answer = row["first"]
+    better = f" {answer[:60]!r}" if row["outcome"] in ("first", "second", "rated") else ""
     value = f"{question['label']} = {row['value']}"
     return f"{t('data.ask_row', row=row['row'])}: {value}: {said}{better}"

@@ -191,7 +191,7 @@ def _shown(pair: Pair, most: int) -> dict[str, Any]:
 
 def _counts(loaded: PairSet, groups: Sequence[int]) -> dict[str, int]:
     counts = loaded.problems.counts()
-    apart = ("unjudged", "tie", "no_majority")
+    apart = ("unjudged", "tie", "no_majority", "not_liked")
     return {
         "rows": loaded.rows,
         "pairs": len(loaded.pairs),

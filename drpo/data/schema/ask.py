@@ -36,6 +36,8 @@ def asked_with_rows(error: AskedError, rows: Rows, mapping: Mapping[str, Any]) -
         rows: The sample, each row with its number.
         mapping: What a person said already.
     """
+    if not error.question.second:  # about single answers, and asked with its rows
+        return error
     question, rows = error.question, rows[:MOST_ROWS]
     columns = describe_columns([row for _, row in rows])
     if not question.prompt:

@@ -13,7 +13,9 @@ from typing import Any, Literal, get_args
 from drpo.errors import DataError
 from drpo.i18n.message import Message
 
-Shape = Literal["explicit", "transcripts", "messages", "answers", "demonstrations"]
+Shape = Literal[
+    "explicit", "transcripts", "messages", "answers", "demonstrations", "lists", "rated"
+]
 Outcome = Literal["first", "second", "tie", "unjudged"]
 
 SHAPES: tuple[str, ...] = get_args(Shape)
@@ -74,6 +76,16 @@ class Layout:
     scores: tuple[str, ...] = ()
     """A score for each answer (first and second, or chosen and rejected)."""
     margin: str = ""
+    answers: str = ""
+    """A list of answers, each with `response` and `rating`; a list of texts has neither inside."""
+    rating: str = ""
+    """What ranks or rates one answer."""
+    pairs: str = ""
+    """Which pairs are made of rated answers: `best_worst`, or `gap:NUMBER` for all so far apart."""
+    least: float | None = None
+    """The least rating of a liked answer."""
+    liked: tuple[str, ...] = ()
+    """The values that say that an answer is liked."""
     response: str = ""
     """The one answer of a demonstrations file."""
     reason: Message | None = None
@@ -148,8 +160,11 @@ _TEXT_PARTS = {
     "second",
     "margin",
     "response",
+    "answers",
+    "rating",
+    "pairs",
 }
-_LIST_PARTS = {"labels", "scores", "names", "one_hot"}
+_LIST_PARTS = {"liked", "labels", "scores", "names", "one_hot"}
 _ALIASES = {
     "label": "labels",
     "instruction": "prompt",
@@ -189,7 +204,7 @@ def build_parts(given: Mapping[str, Any]) -> dict[str, Any]:
     parts = _graded_parts(given)
     codes: dict[str, Outcome] = {}
     for name, value in given.items():
-        if name == "middle" or (name == "first_is" and "direction" in parts):
+        if name in ("middle", "least") or (name == "first_is" and "direction" in parts):
             continue
         outcome = next((o for o in get_args(Outcome) if name == f"{o}_is"), None)
         if outcome is not None:
@@ -207,13 +222,15 @@ def build_parts(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _graded_parts(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The middle of a scale, and which end of it says that the first answer is better."""
-    if "middle" not in given:
-        return {}
-    middle = number_of(given["middle"])
-    if middle is None:
-        raise DataError(f"--map: middle should be a number, got {given['middle']!r}.")
-    parts: dict[str, Any] = {"middle": middle}
+    """The middle of a scale, which end of it says that the first is better; the least rating."""
+    parts: dict[str, Any] = {}
+    for name in ("middle", "least"):
+        if name in given:
+            parts[name] = number_of(given[name])
+            if parts[name] is None:
+                raise DataError(f"--map: {name} should be a number, got {given[name]!r}.")
+    if "middle" not in parts and "rating" not in given:
+        return parts
     end = _listed(given.get("first_is", ""))[0]
     if end in ("low", "high"):
         parts["direction"] = end

@@ -19,6 +19,8 @@ REQUIRED: dict[Shape, tuple[str, ...]] = {
     "messages": ("chosen", "rejected"),
     "answers": ("first", "second"),
     "demonstrations": ("response",),
+    "lists": ("answers",),
+    "rated": ("response",),
 }
 
 

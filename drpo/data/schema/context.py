@@ -44,6 +44,8 @@ CONTEXT_WORDS = {
 MESSAGE_EXTRAS = ("reasoning_content", "reasoning", "thinking", "images", "audio", "videos")
 PICTURES = ("<image>", "<image_1>", "<video>", "<audio>", "<|image|>", "<|image_pad|>")
 EITHER: tuple[Content, ...] = ("text", "number", "messages", "other")
+NO_COLUMNS = {"shape", "direction", "pairs", "liked"}
+"""Parts of a layout that name no column."""
 GOLD = {"facts", "gold_chosen", "gold_rejected", "evaluation_prompt", "row"}
 
 Row = Mapping[str, Any]
@@ -63,7 +65,7 @@ def used_columns(layout: Layout) -> set[str]:
     used = set(GOLD)
     for item in fields(layout):
         value = getattr(layout, item.name)
-        if item.name not in ("shape", "direction") and isinstance(value, str | tuple):
+        if item.name not in NO_COLUMNS and isinstance(value, str | tuple):
             used |= {value} if isinstance(value, str) else set(value)
     return (used | {name.split(".")[0] for name in used}) - {""}
 

@@ -28,6 +28,7 @@ from drpo.data.schema.dialogues import (
     render_prompt,
 )
 from drpo.data.schema.outcomes import QUOTE_CHARS, outcome_of
+from drpo.data.schema.rated import is_liked
 from drpo.data.schema.row_error import RowError
 from drpo.i18n.message import Message
 
@@ -187,6 +188,8 @@ def join_plain(prompt: str, chosen: str, rejected: str) -> Dialogue:
 
 def _demonstration(row: Mapping[str, Any], number: int, layout: Layout) -> Pair:
     """A row of a demonstrations file as a record whose `chosen` is its answer."""
+    if layout.rating and not is_liked(row, layout):
+        raise RowError("not_liked")
     prompt, answer = _prompt(row, layout), _answer(row, layout.response)
     context = context_turns(row, layout)
     spoken = any(turn.speaker != "system" for turn in context)

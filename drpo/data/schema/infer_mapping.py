@@ -24,6 +24,7 @@ from drpo.data.schema.columns import (
 )
 from drpo.data.schema.dialogues import ends_with_assistant, is_transcript
 from drpo.data.schema.preference_columns import STRONG_LABEL, judged
+from drpo.data.schema.rated import list_layout, rated_layout
 from drpo.i18n.message import Message
 
 CHOSEN = {
@@ -80,7 +81,8 @@ def recognise(sample: Sample, name: str, given: Given) -> Layout:
         lambda: _told_apart(columns, sample, given),
         lambda: _marked(columns, sample, given),
         lambda: _unmarked(columns, given),
-        lambda: _demonstrations(columns, given),
+        lambda: list_layout(columns, sample, given),
+        lambda: _demonstrations(columns, sample, given),
     )
     for attempt in attempts:
         layout = attempt()
@@ -161,6 +163,8 @@ def _better_and_worse(columns: Mapping[str, Column], given: Given) -> tuple[Colu
     rejected = columns.get(given.get("rejected", "")) or _one_of(
         columns, REJECTED, "the rejected answer"
     )
+    if chosen is None and rejected is not None:
+        chosen = _other_answer(columns, rejected)
     if chosen is not None and rejected is not None:
         return chosen, rejected
     # StackExchange pairs by convention: response_j is preferred to response_k.
@@ -168,6 +172,18 @@ def _better_and_worse(columns: Mapping[str, Column], given: Given) -> tuple[Colu
     if {"response_j", "response_k"} <= found.keys():
         return found["response_j"], found["response_k"]
     return None
+
+
+def _other_answer(columns: Mapping[str, Column], rejected: Column) -> Column | None:
+    """The one answer beside a rejected one: that it is not rejected is its judgement."""
+    others = [
+        column
+        for column in texts(columns)
+        if (ANSWER - {"text", "message", "conversation"}) & set(column.words)
+        and not ASIDE & set(column.words)
+        and column is not rejected
+    ]
+    return others[0] if len(others) == 1 else None
 
 
 def _one_of(columns: Mapping[str, Column], words: set[str], what: str) -> Column | None:
@@ -254,7 +270,7 @@ def _unmarked(columns: Mapping[str, Column], given: Given) -> Layout | None:
     return judged(first, second, ("", ""), rest, prompt, given) if prompt else None
 
 
-def _demonstrations(columns: Mapping[str, Column], given: Given) -> Layout | None:
+def _demonstrations(columns: Mapping[str, Column], sample: Sample, given: Given) -> Layout | None:
     """A prompt and one answer: nothing to compare, but good to reset into."""
     messages = named(columns, ("messages", "conversations", "conversation"), ("messages",))
     if messages:
@@ -268,10 +284,11 @@ def _demonstrations(columns: Mapping[str, Column], given: Given) -> Layout | Non
     prompt = given.get("prompt") or find_prompt(rest)
     if not response or not prompt:
         return None
-    return Layout(
+    base = Layout(
         "demonstrations",
         prompt=prompt,
         input=input_of(rest, prompt),
         response=response,
         reason=Message("mapping.demonstrations", prompt=prompt, response=response),
     )
+    return rated_layout(base, columns, sample, given)

@@ -30,7 +30,10 @@ def _reading(
     if reading["supported"]:
         st.badge(t("data.ask_supported"), icon=":material/check:")
     # Cells of the file and column names are text that others wrote.
-    for line in (question_text.summary(reading), *question_text.evidence(reading)):
+    for line in (
+        *question_text.summary(question, reading),
+        *question_text.evidence(reading),
+    ):
         st.text(line)
     for row in reading["rows"]:
         st.text(question_text.row_sentence(question, row))
