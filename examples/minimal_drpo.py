@@ -31,7 +31,8 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
 Start = tuple[list[int], list[int]]  # tokens of a prompt, and of the reset prefix behind it
-Rollout = tuple[Tensor, Tensor, int]  # tokens, which of them are real, columns the policy chose
+Answers = list[list[int]]  # what the policy wrote for each start, in tokens
+Rollout = tuple[Tensor, Tensor, Tensor, Tensor]  # see `lay_out`
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,21 @@ class Critic(nn.Module):
         nn.init.zeros_(self.head.weight)  # foresees 0 at first: anything else were noise
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, tokens: Tensor, real: Tensor, time: int) -> Tensor:
-        """Return the foreseen score before each of the last `time` tokens."""
-        hidden = self.backbone(**inputs(tokens, real), use_cache=False).last_hidden_state
-        return self.head(hidden[:, -time - 1 :])[:, :-1, 0]
+    def forward(self, rollout: Rollout) -> Tensor:
+        """Return the foreseen score before each chosen token, 0 elsewhere."""
+        tokens, follows, _, acted = rollout
+        hidden = self.backbone(input_ids=tokens, use_cache=False).last_hidden_state
+        values = self.head(hidden[follows])[:, 0]
+        return torch.zeros(acted.shape).masked_scatter(acted, values)
 
 
-def log_probs(model: nn.Module, tokens: Tensor, real: Tensor, time: int, args: Args) -> Tensor:
-    """Return the log-probability of each of the last `time` tokens where it was drawn, nats."""
-    read = {**inputs(tokens, real), "logits_to_keep": time + 1, "use_cache": False}
-    logits = model(**read).logits[:, :-1] / args.temperature  # each column predicts the next
-    return logits.gather(-1, tokens[:, -time:, None])[..., 0] - logits.logsumexp(-1)
+def log_probs(model: nn.Module, rollout: Rollout, args: Args) -> Tensor:
+    """Return the log-probability of each chosen token where it was drawn, nats; 0 elsewhere."""
+    tokens, follows, actions, acted = rollout
+    hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state
+    logs = (model.lm_head(hidden[follows]) / args.temperature).log_softmax(-1)
+    logs = logs.gather(-1, actions[acted][:, None])[:, 0]
+    return torch.zeros(acted.shape).masked_scatter(acted, logs)
 
 
 def read_pairs(args: Args, tokenizer: Tokenizer) -> list[tuple[list[int], list[int]]]:
@@ -131,54 +136,62 @@ def draw_starts(pairs: list[tuple[list[int], list[int]]], args: Args, step: int)
 
 
 @torch.no_grad()
-def finish(policy: nn.Module, starts: list[Start], args: Args, noise: Tensor, eos: int) -> Rollout:
-    """Let the policy finish each start, until EOS or the length limit.
-
-    `noise` is one uniform draw in [0, 1) for each row and token. The tokens are laid out as
-    [padding prompt prefix | chosen tokens padding]; all first choices stand in one column.
-    """
+def finish(policy: nn.Module, starts: list[Start], args: Args, noise: Tensor, eos: int) -> Answers:
+    """Let the policy finish each start; `noise` is a uniform draw for each row and token."""
     contexts = [prompt + prefix for prompt, prefix in starts]
     room = torch.tensor([args.response_length - len(prefix) for _, prefix in starts])
     width = max(map(len, contexts))
-    new = tokens = torch.tensor([[eos] * (width - len(c)) + c for c in contexts])
+    new = torch.tensor([[eos] * (width - len(c)) + c for c in contexts])
     real = torch.tensor([[False] * (width - len(c)) + [True] * len(c) for c in contexts])
     cache, acting = DynamicCache(), torch.ones(len(starts), dtype=torch.bool)
+    written: Answers = [[] for _ in starts]
     for t in range(args.response_length):
         logits = policy(**inputs(new, real), past_key_values=cache, use_cache=True).logits[:, -1]
         # One uniform number decides one token; float64, or the sum would lose the rarest tokens.
         cumulative = (logits.double() / args.temperature).softmax(-1).cumsum(-1)
         target = noise[:, t, None] * cumulative[:, -1:]
         new = torch.searchsorted(cumulative, target, right=True).clamp(max=logits.shape[1] - 1)
-        tokens = torch.cat([tokens, torch.where(acting[:, None], new, eos)], dim=1)
+        for row in acting.nonzero()[:, 0].tolist():
+            written[row].append(int(new[row]))
         real = torch.cat([real, acting[:, None]], dim=1)
         acting = acting & (new[:, 0] != eos) & (t + 1 < room)
         if not acting.any():
             break
-    return tokens, real, tokens.shape[1] - width
+    return written
+
+
+def pad(rows: list[list[int]], eos: int) -> tuple[Tensor, Tensor]:
+    """Return rows as a rectangle, padded at their ends, and their lengths as a column."""
+    longest = max(map(len, rows))
+    padded = torch.tensor([row + [eos] * (longest - len(row)) for row in rows])
+    return padded, torch.tensor([[len(row)] for row in rows])
+
+
+def lay_out(rows: list[list[int]], written: Answers, eos: int) -> Rollout:
+    """Return tokens, which of them a choice follows; choices, which of them are no padding."""
+    # Nothing follows a row's last token; no token sees the padding behind it: no mask is needed.
+    tokens, ends = pad([row[:-1] for row in rows], eos)
+    actions, counts = pad(written, eos)
+    columns = torch.arange(tokens.shape[1])
+    follows = (columns >= ends - counts) & (columns < ends)
+    return tokens, follows, actions, torch.arange(actions.shape[1]) < counts
 
 
 @torch.no_grad()
-def score(judge: nn.Module, starts: list[Start], written: list[list[int]], eos: int) -> Tensor:
+def score(judge: nn.Module, starts: list[Start], rows: list[list[int]], eos: int) -> Tensor:
     """Score whole answers, reset prefix included, with a one-label classifier.
 
     It reads the last token; where config.json has drpo_pooling, all of the answer's or the worst.
     """
-    rows = [prompt + prefix + more for (prompt, prefix), more in zip(starts, written, strict=True)]
-    columns = torch.arange(max(map(len, rows)))
-    ids = torch.tensor([row + [eos] * (len(columns) - len(row)) for row in rows])
+    ids, ends = pad(rows, eos)
+    columns = torch.arange(ids.shape[1])
     begins = torch.tensor([[len(prompt)] for prompt, _ in starts])
-    ends = torch.tensor([[len(row)] for row in rows])
     hidden = judge.base_model(**inputs(ids, columns < ends), use_cache=False).last_hidden_state
     by_token, pooling = judge.score(hidden)[..., 0], getattr(judge.config, "drpo_pooling", "last")
     counted = (columns >= (ends - 1 if pooling == "last" else begins)) & (columns < ends)
     if pooling == "min":
         return torch.where(counted, by_token, torch.inf).amin(1)
     return torch.where(counted, by_token, 0.0).sum(1)
-
-
-def kl_per_token(log_p: Tensor, log_q: Tensor, acted: Tensor) -> Tensor:
-    """Estimate KL(policy || start policy), nats, by k1: J. Schulman, "Approximating KL", 2020."""
-    return torch.where(acted, log_p - log_q, 0.0)
 
 
 def gae(rewards: Tensor, values: Tensor, acted: Tensor, args: Args) -> tuple[Tensor, Tensor]:
@@ -246,20 +259,21 @@ def train(args: Args) -> nn.Module:
         # 2. Act. `acted` is True only on tokens the policy chose.
         shape, generator = (len(starts), args.response_length), rng(args, step, "sampling")
         noise = torch.rand(shape, generator=generator, dtype=torch.float64)
-        tokens, real, time = finish(policy, starts, args, noise, eos)
-        acted = real[:, -time:]
-        written = [row[-time:][chose].tolist() for row, chose in zip(tokens, acted, strict=True)]
+        written = finish(policy, starts, args, noise, eos)
+        whole = [prompt + given + own for (prompt, given), own in zip(starts, written, strict=True)]
+        rollout = lay_out(whole, written, eos)
+        acted = rollout[-1]
 
         # 3. Judge whole answers; ask policy, start policy and critic about every chosen token.
         finished = torch.tensor([ids[-1] == eos for ids in written])
-        scores = score(judge, starts, written, eos).where(finished, args.missing_eos_penalty)
+        scores = score(judge, starts, whole, eos).where(finished, args.missing_eos_penalty)
         with torch.no_grad():
-            old = log_probs(policy, tokens, real, time, args)
-            before = log_probs(start_policy, tokens, real, time, args)
-            values = torch.where(acted, critic(tokens, real, time), 0.0)
+            old = log_probs(policy, rollout, args)
+            before = log_probs(start_policy, rollout, args)
+            values = critic(rollout)
 
         # 4. Credit: each chosen token pays for its KL, the last one earns the score (equation 1).
-        kl = kl_per_token(old, before, acted)
+        kl = old - before  # k1, nats: J. Schulman, "Approximating KL", 2020
         rewards = -args.kl_coef * kl
         rewards[torch.arange(len(starts)), acted.sum(1) - 1] += scores
         advantages, returns = gae(rewards, values, acted, args)
@@ -267,13 +281,13 @@ def train(args: Args) -> nn.Module:
 
         # 5. Learn. Every chosen token of a minibatch counts the same. Short rows come first, as in
         # the library, so that both add up in one order and agree to the last bit.
-        shuffle, length = rng(args, step, "minibatches"), real.sum(1).tolist()
+        shuffle = rng(args, step, "minibatches")
         for _ in range(args.num_ppo_epochs):
             order = torch.randperm(len(starts), generator=shuffle)
             for part in order.split(-(-len(starts) // args.num_mini_batches)):
-                rows = sorted(part.tolist(), key=lambda row: (length[row], row))
-                seen, chose = (tokens[rows], real[rows], time), acted[rows]
-                new, foreseen = log_probs(policy, *seen, args), critic(*seen)
+                rows = sorted(part.tolist(), key=lambda row: (len(whole[row]), row))
+                seen, chose = tuple(tensor[rows] for tensor in rollout), acted[rows]
+                new, foreseen = log_probs(policy, seen, args), critic(seen)
                 loss = policy_loss(new, old[rows], advantages[rows], chose, args)
                 descend(loss, policy, policy_optimizer, args)
                 loss = value_loss(foreseen, values[rows], returns[rows], chose, args)

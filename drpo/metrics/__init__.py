@@ -189,7 +189,7 @@ MEASURED = (*HEADLINE, EVAL_FINISHED)
 COMPARED = (*MEASURED, EVAL_DISTINCT_2, EVAL_REPETITION, EVAL_ROUGE_L)
 """What policies are compared by when they are evaluated together."""
 
-# Seconds.
+# Seconds, and what of the work was for nothing.
 
 TIMING_S_UPDATE = declare(Metric("timing_s/update", "seconds"))
 TIMING_S_STARTS = declare(Metric("timing_s/starts", "seconds"))
@@ -197,6 +197,7 @@ TIMING_S_ROLLOUT = declare(Metric("timing_s/rollout", "seconds"))
 TIMING_S_SCORING = declare(Metric("timing_s/scoring", "seconds"))
 TIMING_S_LEARNING = declare(Metric("timing_s/learning", "seconds"))
 TIMING_S_EVALUATION = declare(Metric("timing_s/evaluation", "seconds"))
+TIMING_PADDING = declare(Metric("timing/padding", "share", better="lower"))
 
 # The stages before, as TRL's trainers log them, over their own steps.
 

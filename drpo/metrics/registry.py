@@ -23,6 +23,7 @@ Part = Literal["whole", "error", "reset", "prompt"]
 STAGES: dict[str, Stage] = {
     "eval": "evaluation",
     "timing_s": "timing",
+    "timing": "timing",
     "sft": "sft",
     "rm": "rm",
     "dpo": "dpo",

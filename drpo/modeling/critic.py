@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
 from drpo.errors import ConfigError
-from drpo.modeling.forward_pass import call_backbone
+from drpo.modeling.forward_pass import call_backbone_at
 from drpo.modeling.model_loading import load_causal, one_at_a_time
 from drpo.modeling.reward_model import load_reward_model
 
@@ -43,13 +43,10 @@ class Critic(nn.Module):
     def forward(
         self,
         tokens: Int[Tensor, "batch length"],
-        mask: Int[Tensor, "batch length"],
-        positions: Int[Tensor, "batch length"],
-        *,
-        keep: int,
-    ) -> Float[Tensor, "batch kept"]:
-        """Return the foreseen score after each of the last `keep` columns."""
-        hidden = call_backbone(self.backbone, tokens, mask, positions)[:, -keep:]
+        at: Int[Tensor, " places"],
+    ) -> Float[Tensor, " places"]:
+        """Return the foreseen score after some tokens, named as by `call_at`."""
+        hidden = call_backbone_at(self.backbone, tokens, at)
         # Never in half precision: values are compared with returns digit by digit.
         with torch.autocast(hidden.device.type, enabled=False):
             values: Tensor = self.head(hidden.to(self.head.weight.dtype))[..., 0]

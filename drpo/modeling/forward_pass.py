@@ -1,4 +1,4 @@
-"""One way to call a transformer: positions always given, logits only where asked for."""
+"""How transformers are called: with a cache to write, or all at once to score what was written."""
 
 from __future__ import annotations
 
@@ -62,17 +62,39 @@ def call_causal(
     return logits[:, -keep:]
 
 
-def call_backbone(
-    backbone: nn.Module,
-    tokens: Int[Tensor, "batch length"],
-    mask: Int[Tensor, "batch length"],
-    positions: Int[Tensor, "batch length"],
-) -> Float[Tensor, "batch length hidden"]:
-    """Return the last hidden states of a model without its head."""
-    extra = {"position_ids": positions} if accepts(backbone, "position_ids") else {}
-    output = backbone(input_ids=tokens, attention_mask=mask, use_cache=False, **extra)
-    hidden: Tensor = output.last_hidden_state
-    return hidden
+def call_at(
+    model: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
+) -> Float[Tensor, "places vocab"]:
+    """Return a causal model's logits at some places of the flattened rectangle.
+
+    The vocabulary is the widest thing in the pass, so the head is handed those places alone.
+
+    Args:
+        model: A causal language model, adapters or not.
+        tokens: Rows from the first column on, padding behind them only: no real token sees any, so
+            there is no mask and attention takes its fastest way.
+        at: Row * length + column of each place.
+    """
+    head = _inner(model).get_output_embeddings()  # type: ignore[operator]
+    handle = head.register_forward_pre_hook(lambda _head, read: (_places(read[0], at),))
+    try:
+        logits: Tensor = model(input_ids=tokens, use_cache=False).logits
+    finally:
+        handle.remove()
+    return logits
+
+
+def call_backbone_at(
+    backbone: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
+) -> Float[Tensor, "places hidden"]:
+    """Return the last hidden states of a model without its head; see `call_at`."""
+    return _places(backbone(input_ids=tokens, use_cache=False).last_hidden_state, at)
+
+
+def _places(
+    hidden: Float[Tensor, "batch length hidden"], at: Int[Tensor, " places"]
+) -> Float[Tensor, "places hidden"]:
+    return hidden.flatten(0, 1).index_select(0, at)
 
 
 def _inner(model: nn.Module) -> nn.Module:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from drpo.errors import ModelError, ShapeError, first_line
+from drpo.modeling.cuts import cut_by_length
 from drpo.modeling.model_loading import context_length, load_classifier, load_tokenizer
 from drpo.modeling.pair_encoding import encode, keep_end, pad_rows, same_tokenizer
 
@@ -186,10 +187,8 @@ class RewardModel(nn.Module):
         ]
         # An answer of no token at all is scored where it would have begun.
         rows = [(ids, min(start, len(ids) - 1)) for ids, start in rows]
-        order = sorted(range(len(rows)), key=lambda at: len(rows[at][0]))
         scores = [0.0] * len(rows)
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
+        for batch in cut_by_length([len(ids) for ids, _ in rows], batch_size):
             ids, attended, response = pad_rows([rows[at] for at in batch], self.tokenizer)
             device = self.classifier.device
             values = self.score(ids.to(device), attended.to(device), response.to(device))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from drpo.data.gold_reward import GoldScorer
 from drpo.errors import RewardError
+from drpo.modeling.cuts import cut_by_length
 from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_loading import context_length
 from drpo.modeling.pair_encoding import keep_end, pad_rows
@@ -70,11 +71,9 @@ class LearnedScorer:
             keep_end(([*a.prompt_ids, *a.ids], len(a.prompt_ids)), limit, tokenizer)
             for a in completions
         ]
-        order = sorted(range(len(rows)), key=lambda i: (len(rows[i][0]), i))
         scores = torch.zeros(len(rows))
         device = self.precision.device
-        for begin in range(0, len(order), self.batch_size):
-            block = order[begin : begin + self.batch_size]
+        for block in cut_by_length([len(ids) for ids, _ in rows], self.batch_size):
             ids, attended, response = pad_rows([rows[i] for i in block], tokenizer)
             with torch.no_grad(), self.precision.autocast():
                 found = model.score(ids.to(device), attended.to(device), response.to(device))

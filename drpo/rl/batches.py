@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from drpo.modeling.tokenization import (
     tokenize_answers,
     tokenize_prompts,
 )
+from drpo.rl.micro_batches import by_length, micro_batch
 from drpo.rl.resets import (
     Start,
     batch_rows,
@@ -33,7 +34,8 @@ from drpo.rl.resets import (
     reset_depths,
     wants_reset,
 )
-from drpo.rl.rollout import Rollout, Sampling, action_logits, by_length, finish, log_probs_of, pack
+from drpo.rl.rollout import Rollout, Sampling, finish, pack
+from drpo.rl.scoring import action_logits, picked, tempered
 from drpo.types import Observer
 
 
@@ -60,7 +62,7 @@ def prompt_limit(models: Models, config: RunConfig) -> PromptLimit:
 
 @dataclass
 class Episodes:
-    """Draws the starts of each update. Nothing in here changes with training but the memo."""
+    """Draws the starts of each update. Nothing in here changes with training."""
 
     models: Models
     config: RunConfig
@@ -71,7 +73,6 @@ class Episodes:
     """Answers each row may be reset into."""
     pool: list[TokenizedPair]
     """Answers for rows that have none of their own."""
-    _known: dict[tuple[AnswerOrigin, int], tuple[float, float]] = field(default_factory=dict)
 
     @property
     def group_size(self) -> int:
@@ -135,17 +136,20 @@ class Episodes:
         ]
 
     def offline_scores(self, pairs: Sequence[TokenizedPair]) -> list[tuple[float, float]]:
-        """Return (score, gold) of offline answers, NaN where unknown; each is scored once."""
-        unique = {(t.origin, t.item): t for t in pairs if t.origin != "rollin"}
-        new = [t for key, t in unique.items() if key not in self._known]
-        if new:
-            completions = [self._offline_completion(t) for t in new]
-            scores = self.models.reward.score(completions)
-            golds = gold_of(self.models.gold, completions)
-            for t, score, gold in zip(new, scores.tolist(), golds.tolist(), strict=True):
-                self._known[t.origin, t.item] = (score, gold)
+        """Return (score, gold) of offline answers, NaN where unknown; repeated ones scored once.
+
+        Nothing is kept from call to call: a resumed run would not know it, and would score an
+        answer in other company, which rounds differently.
+        """
+        unique: dict[tuple[AnswerOrigin, int], TokenizedPair] = {
+            (t.origin, t.item): t for t in pairs if t.origin != "rollin"
+        }
+        completions = [self._offline_completion(t) for t in unique.values()]
+        scores = self.models.reward.score(completions).tolist() if completions else []
+        golds = gold_of(self.models.gold, completions).tolist()
+        known = dict(zip(unique, zip(scores, golds, strict=True), strict=True))
         unknown = (float("nan"), float("nan"))
-        return [self._known.get((t.origin, t.item), unknown) for t in pairs]
+        return [known.get((t.origin, t.item), unknown) for t in pairs]
 
     def _offline_completion(self, pair: TokenizedPair) -> Completion:
         return offline_completion(self.models.vocabulary, self.row_of(pair), pair)
@@ -292,10 +296,10 @@ def coverage(models: Models, config: RunConfig, answers: Sequence[TokenizedPair]
     packed = packed.to(models.precision.device)
     means = [0.0] * len(answers)
     with models.start_policy() as start:
-        for rows in by_length(packed, range(len(answers)), sampling.batch_size):
-            part = packed.select(rows)
+        for rows in by_length(packed, config.ppo.micro_batch_size):
+            part = micro_batch(packed, rows)
             logits = action_logits(start, part, models.precision)
-            logs = torch.where(part.acted, log_probs_of(logits, part.actions, 1.0), 0.0)
+            logs = part.by_row(picked(tempered(logits, 1.0), part.actions))
             for row, mean in zip(rows, logs.sum(1) / part.acted.sum(1), strict=True):
                 means[row] = float(mean)
     return means

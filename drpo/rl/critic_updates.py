@@ -17,8 +17,10 @@ from drpo.modeling.models import Models
 from drpo.rl.credit import Credit, OldPolicyStats
 from drpo.rl.finite import check_finite
 from drpo.rl.losses import value_loss
+from drpo.rl.micro_batches import by_length, micro_batch
 from drpo.rl.minibatches import add_up, clip_gradients, split_minibatches, tokens_of
-from drpo.rl.rollout import Rollout, action_values, by_length
+from drpo.rl.rollout import Rollout
+from drpo.rl.scoring import action_values
 
 FOLLOW = 0.1
 """Share of the newest update in the running mean and spread of the returns."""
@@ -37,9 +39,9 @@ def critic_values(
         return None
     values = torch.zeros(rollout.acted.shape, device=rollout.tokens.device)
     for rows in chunks:
-        part = rollout.select(rows)
+        part = micro_batch(rollout, rows)
         foreseen = action_values(models.critic, part, models.precision)
-        values[rows, : part.acted.shape[1]] = torch.where(part.acted, foreseen, 0.0)
+        values[rows, : part.acted.shape[1]] = part.by_row(foreseen)
     check_finite("values", values)
     return values
 
@@ -61,10 +63,10 @@ def critic_gradients(
     assert old.values is not None, "a critic's old values are measured with the old policy's"
     tokens, sums = tokens_of(rollout, minibatch), dict[str, float]()
     for rows in minibatch:
-        part = rollout.select(rows)
+        part = micro_batch(rollout, rows)
         place = (rows, slice(0, part.acted.shape[1]))
         loss, parts = value_loss(
-            action_values(critic, part, models.precision),
+            part.by_row(action_values(critic, part, models.precision)),
             old.values[place],
             credit.returns[place],
             part.acted,
@@ -98,7 +100,7 @@ def prepare_critic(
     if step or not (config.critic.critic_scaling or config.critic.critic_warmup_steps):
         return old
     minibatches = critic_minibatches(rollout, config, step)
-    chunks = list(by_length(rollout, range(len(rollout.tokens)), config.ppo.micro_batch_size))
+    chunks = by_length(rollout, config.ppo.micro_batch_size)
     old = replace(old, values=critic_values(models, rollout, chunks))
     # The first guess is no place to stay near, so the warm-up does not clip.
     free = config.replace(cliprange_value=1e9)

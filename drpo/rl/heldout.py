@@ -32,7 +32,9 @@ from drpo.rl.batches import (
     written_ids,
 )
 from drpo.rl.kl import exact_kl
-from drpo.rl.rollout import Rollout, action_logits, by_length, entropy_of, finish
+from drpo.rl.micro_batches import by_length, micro_batch
+from drpo.rl.rollout import Rollout, finish
+from drpo.rl.scoring import action_logits, entropy_of, tempered
 from drpo.types import Sample, known
 
 Tick = Callable[[int, int], None]
@@ -154,19 +156,17 @@ class HeldOut:
     def _measure(
         self, policy: nn.Module, rollout: Rollout, completions: list[Completion]
     ) -> MeasuredCompletions:
-        temperature = self.sampling.temperature or 1.0
+        temperature = self.sampling.temperature
         kl, entropy = torch.zeros(len(completions)), torch.zeros(len(completions))
-        size, precision = self.sampling.batch_size, self.models.precision
-        for rows in by_length(rollout, range(len(completions)), size):
-            part = rollout.select(rows)
-            logits = action_logits(policy, part, precision) / temperature
+        size, precision = self.config.ppo.micro_batch_size, self.models.precision
+        for rows in by_length(rollout, size):
+            part = micro_batch(rollout, rows)
+            ours = tempered(action_logits(policy, part, precision), temperature)
             with self.models.start_policy() as start:
-                before = action_logits(start, part, precision) / temperature
+                before = tempered(action_logits(start, part, precision), temperature)
             counts = part.acted.sum(dim=1)
-            per_token = torch.where(part.acted, exact_kl(logits, before), 0.0)
-            kl[rows] = per_token.sum(dim=1).cpu()
-            spread = torch.where(part.acted, entropy_of(logits, 1.0), 0.0)
-            entropy[rows] = (spread.sum(dim=1) / counts).cpu()
+            kl[rows] = part.by_row(exact_kl(ours, before)).sum(dim=1).cpu()
+            entropy[rows] = (part.by_row(entropy_of(ours)).sum(dim=1) / counts).cpu()
         scores = self.models.reward.score(completions)
         gold = gold_of(self.models.gold, completions)
         return MeasuredCompletions(completions, scores, gold, kl, entropy)

@@ -11,7 +11,8 @@ from torch import nn
 from drpo.config.run_config import RunConfig
 from drpo.modeling.seeding import generator_for
 from drpo.rl.finite import check_finite
-from drpo.rl.rollout import Rollout, by_length
+from drpo.rl.micro_batches import by_length
+from drpo.rl.rollout import Rollout
 
 Epochs = list[list[list[list[int]]]]
 """Rows by PPO epoch, minibatch and micro-batch."""
@@ -44,7 +45,7 @@ def split_minibatches(
         order = chosen[torch.randperm(len(chosen), generator=generator)].tolist()
         epochs.append(
             [
-                list(by_length(rollout, order[begin : begin + size], config.ppo.micro_batch_size))
+                by_length(rollout, config.ppo.micro_batch_size, order[begin : begin + size])
                 for begin in range(0, len(order), size)
             ]
         )

@@ -14,14 +14,10 @@ from drpo.rl.critic_updates import critic_values
 from drpo.rl.finite import check_finite
 from drpo.rl.kl import exact_kl, k1_per_token, k3_per_token
 from drpo.rl.losses import policy_loss
+from drpo.rl.micro_batches import by_length, micro_batch, padding_share
 from drpo.rl.minibatches import Epochs, add_up, clip_gradients, tokens_of
-from drpo.rl.rollout import (
-    Rollout,
-    action_logits,
-    by_length,
-    entropy_of,
-    log_probs_of,
-)
+from drpo.rl.rollout import Rollout
+from drpo.rl.scoring import action_logits, entropy_of, picked, tempered
 
 
 @torch.no_grad()
@@ -40,32 +36,29 @@ def old_policy_stats(
     chunks = [rows for minibatch in epochs[0] for rows in minibatch]
     learned_from = {row for rows in chunks for row in rows}
     others = [row for row in range(shape[0]) if row not in learned_from]
-    chunks += by_length(rollout, others, config.ppo.micro_batch_size)
+    chunks += by_length(rollout, config.ppo.micro_batch_size, others)
     temperature = config.sampling.temperature
     wants_exact = config.kl.kl_estimator == "exact"
     for rows in chunks:
-        part = rollout.select(rows)
+        part = micro_batch(rollout, rows)
         place = (rows, slice(0, part.acted.shape[1]))
-        logits = action_logits(models.policy, part, models.precision)
-        logs = log_probs_of(logits, part.actions, temperature)
-        log_probs[place] = torch.where(part.acted, logs, 0.0)
-        entropy[place] = torch.where(part.acted, entropy_of(logits, temperature), 0.0)
+        ours = tempered(action_logits(models.policy, part, models.precision), temperature)
+        log_probs[place] = part.by_row(picked(ours, part.actions))
+        entropy[place] = part.by_row(entropy_of(ours))
         if wants_exact:
             # Both distributions at once: the sum needs them whole, one micro-batch at a time.
             with models.start_policy() as start:
-                theirs = action_logits(start, part, models.precision)
-            kl = exact_kl(logits / temperature, theirs / temperature)
-            exact[place] = torch.where(part.acted, kl, 0.0)
-            logs = log_probs_of(theirs, part.actions, temperature)
-            reference[place] = torch.where(part.acted, logs, 0.0)
+                theirs = tempered(action_logits(start, part, models.precision), temperature)
+            exact[place] = part.by_row(exact_kl(ours, theirs))
+            reference[place] = part.by_row(picked(theirs, part.actions))
     if not wants_exact:
         # All chunks of the start policy together: with adapters, switching between the two costs.
         with models.start_policy() as start:
             for rows in chunks:
-                part = rollout.select(rows)
-                logits = action_logits(start, part, models.precision)
-                logs = log_probs_of(logits, part.actions, temperature)
-                reference[rows, : part.acted.shape[1]] = torch.where(part.acted, logs, 0.0)
+                part = micro_batch(rollout, rows)
+                place = (rows, slice(0, part.acted.shape[1]))
+                theirs = tempered(action_logits(start, part, models.precision), temperature)
+                reference[place] = part.by_row(picked(theirs, part.actions))
     check_finite("log-probabilities", log_probs)
     kl = exact if wants_exact else k1_per_token(log_probs, reference, rollout.acted)
     values = critic_values(models, rollout, chunks)
@@ -103,7 +96,9 @@ def learn(
     if not totals:
         return {}
     mean = {name: value / totals["tokens"] for name, value in totals.items()}
+    chunks = [rows for epoch in epochs for minibatch in epoch for rows in minibatch]
     return {
+        metrics.TIMING_PADDING: padding_share(rollout, chunks),
         metrics.LOSS_POLICY_AVG: mean["policy_loss"],
         metrics.POLICY_APPROXKL_AVG: mean["approxkl"],
         metrics.POLICY_CLIPFRAC_AVG: mean["clipped"],
@@ -133,10 +128,11 @@ def policy_gradients(
     in_loss = config.kl.kl_placement == "loss"
     sums: dict[str, float] = {"tokens": float(tokens)}
     for rows in minibatch:
-        part = rollout.select(rows)
+        part = micro_batch(rollout, rows)
         place = (rows, slice(0, part.acted.shape[1]))
         logits = action_logits(models.policy, part, models.precision)
-        log_probs = log_probs_of(logits, part.actions, config.sampling.temperature)
+        logs = picked(tempered(logits, config.sampling.temperature), part.actions)
+        log_probs = part.by_row(logs)
         loss, parts = policy_loss(
             log_probs,
             old.log_probs[place],

@@ -1,4 +1,4 @@
-"""Finish starts into answers, and score what was written.
+"""Finish starts into answers.
 
 Layout of a `Rollout`. Contexts (prompt and reset prefix) are padded on the left, chosen tokens on
 the right, so every row's first choice stands in the same column:
@@ -6,14 +6,14 @@ the right, so every row's first choice stands in the same column:
     [pad pad prompt prefix | chosen chosen end pad]
                            ^ context
 
-Logits are then needed for one slice of columns only, and `acted` never sees a prompt or prefix
-token: what the policy did not choose is not in its tensors at all. Positions are counted over real
-tokens and always passed, so padding on either side changes nothing.
+`acted` then never sees a prompt or prefix token: what the policy did not choose is not in its
+tensors at all. Positions are counted over real tokens and always passed, so padding on either side
+changes nothing. `drpo.rl.micro_batches` lays episodes out anew for scoring and learning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,18 +46,6 @@ class Rollout:
     def actions(self) -> Int[Tensor, "batch time"]:
         """The chosen tokens, padded on the right."""
         return self.tokens[:, self.context :]
-
-    def select(self, rows: Sequence[int]) -> Rollout:
-        """Return some rows, padding trimmed on both sides."""
-        real = self.real[list(rows)]
-        used = real.any(dim=0).nonzero()
-        first, last = int(used[0]), int(used[-1]) + 1
-        return Rollout(
-            self.tokens[list(rows), first:last],
-            real[:, first:last],
-            self.context - first,
-            self.finished[list(rows)],
-        )
 
     def to(self, device: torch.device) -> Rollout:
         """Move every tensor."""
@@ -215,60 +203,3 @@ def pack(
         real[row, line] = True
     finished = torch.tensor([bool(w) and w[-1] in sampling.stops for w in written])
     return Rollout(tokens, real, left, finished)
-
-
-def by_length(rollout: Rollout, rows: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Split rows into micro-batches of similar length, so that little of them is padding."""
-    lengths = rollout.real.sum(dim=1).tolist()
-    ordered = sorted(rows, key=lambda row: (lengths[row], row))
-    for begin in range(0, len(ordered), size):
-        yield ordered[begin : begin + size]
-
-
-def action_logits(
-    model: nn.Module, rollout: Rollout, precision: Precision
-) -> Float[Tensor, "batch time vocab"]:
-    """Return the logits each chosen token was, or would be, drawn from; float32."""
-    time = rollout.acted.shape[1]
-    with precision.autocast():
-        logits = call_causal(
-            model,
-            rollout.tokens,
-            rollout.real.long(),
-            positions_of(rollout.real),
-            keep=time + 1,
-            use_cache=False,
-        )
-    # The column before a token predicts it.
-    return logits[:, :-1].float()
-
-
-def log_probs_of(
-    logits: Float[Tensor, "batch time vocab"],
-    actions: Int[Tensor, "batch time"],
-    temperature: float,
-) -> Float[Tensor, "batch time"]:
-    """Return the log-probability of each token in the distribution it was drawn from, nats."""
-    scaled = logits / temperature if temperature > 0 else logits
-    picked = scaled.gather(-1, actions[..., None])[..., 0]
-    return picked - scaled.logsumexp(-1)
-
-
-def entropy_of(
-    logits: Float[Tensor, "batch time vocab"], temperature: float
-) -> Float[Tensor, "batch time"]:
-    """Return the entropy of each next-token distribution, nats."""
-    logs = (logits / temperature if temperature > 0 else logits).log_softmax(-1)
-    return -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(-1)
-
-
-def action_values(
-    critic: nn.Module, rollout: Rollout, precision: Precision
-) -> Float[Tensor, "batch time"]:
-    """Return the critic's estimate before each chosen token, score units."""
-    time = rollout.acted.shape[1]
-    with precision.autocast():
-        values: Tensor = critic(
-            rollout.tokens, rollout.real.long(), positions_of(rollout.real), keep=time + 1
-        )
-    return values[:, :-1].float()

@@ -20,7 +20,9 @@ from drpo.evaluation.baselines import accuracy_of
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import load_models
 from drpo.rl import checkpoint
-from drpo.rl.rollout import Sampling, action_logits, pack
+from drpo.rl.micro_batches import micro_batch
+from drpo.rl.rollout import Sampling, pack
+from drpo.rl.scoring import action_logits
 from drpo.rl.trainer import train
 
 GOLD = GoldScorer({"colour": ("red", "blue", "green", "black")}, strict=False)
@@ -30,7 +32,7 @@ def some_logits(model, precision):
     sampling = Sampling(length=9, temperature=1.0, stops=(1,), pad=0, batch_size=8)
     rollout = pack([[40, 41, 42], [50]], [[60, 61], [62, 63, 64]], sampling)
     with torch.no_grad():
-        return action_logits(model, rollout, precision)
+        return action_logits(model, micro_batch(rollout, [0, 1]), precision)
 
 
 def start_logits(models):

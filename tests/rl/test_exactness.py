@@ -144,14 +144,39 @@ def test_prefix_padding_and_what_follows_the_end_get_exactly_no_gradient(kind, g
     gradients(models, rollout, old, credit, epochs[0][0], asked)
     for hook in hooks:
         hook.remove()
-    acted = rollout.select(epochs[0][0][0]).acted
+    chosen = int(rollout.acted.sum())
     for name, output in seen.items():
-        gradient = output.grad.abs().sum(-1)
-        # One column more than chosen tokens, and none of a prompt or prefix, enters the loss.
-        assert gradient.shape == (8, acted.shape[1] + 1), name
-        assert (gradient[:, -1] == 0).all()
-        assert (gradient[:, :-1][~acted] == 0).all()
-        assert (gradient[:, :-1][acted] > 0).all()
+        # Nothing but what a choice follows is read by a head at all.
+        assert output.shape[0] == chosen, name
+        assert (output.grad.abs().sum(-1) > 0).all(), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_is_that_of_whole_rows_one_at_a_time(kind, generator):
+    """The plain path: no padding, no choice of places, every logit computed."""
+    models, rollout, asked = tiny_models(kind), episodes(generator), config(temperature=0.7)
+    epochs, old, credit = prepared(models, rollout, asked)
+    gradients(models, rollout, old, credit, epochs[0][0], asked)
+    found = {name: weight.grad.clone() for name, weight in models.trained().items()}
+    for weight in models.trained().values():
+        weight.grad = None
+    tokens = int(rollout.acted.sum())
+    for row in range(8):
+        ids = rollout.tokens[row][rollout.real[row]]
+        count = int(rollout.acted[row].sum())
+        logits = models.policy(ids[None]).logits[0, -count - 1 : -1] / 0.7
+        logs = logits.log_softmax(-1)[range(count), ids[-count:]]
+        hidden = models.critic.backbone(ids[None]).last_hidden_state[0, -count - 1 : -1]
+        values = models.critic.head(hidden)[:, 0]
+        torch.testing.assert_close(logs, old.log_probs[row, :count], atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(values, old.values[row, :count], atol=2e-5, rtol=1e-4)
+        gain, target = credit.advantages[row, :count], credit.returns[row, :count]
+        ratio = (logs - logs.detach()).exp()  # 1, and what PPO differentiates at its first step
+        missed = 0.5 * (values - target) ** 2
+        ((missed - gain * ratio).sum() / tokens).backward()
+    for name, weight in models.trained().items():
+        scale = float(weight.grad.abs().max())
+        torch.testing.assert_close(found[name], weight.grad, atol=1e-5 * scale, rtol=1e-3)
 
 
 def test_what_stands_in_masked_places_changes_nothing(generator):
@@ -199,6 +224,20 @@ def test_every_chosen_token_weighs_the_same(generator):
     assert sums["policy_loss"] / sums["tokens"] == pytest.approx(0.0, abs=1e-6)
 
 
+def rectangle(prompts, answers):
+    """Rows in order of length, padded at the end; the places choices follow, and the choices."""
+    order = sorted(range(8), key=lambda i: (len(prompts[i]) + len(answers[i]), i))
+    tokens = torch.zeros(8, len(prompts[order[-1]]) + len(answers[order[-1]]) - 1, dtype=torch.long)
+    follows = torch.zeros(tokens.shape, dtype=torch.bool)
+    acted = torch.zeros(8, max(map(len, answers)), dtype=torch.bool)
+    for line, i in enumerate(order):
+        whole = [*prompts[i], *answers[i]][:-1]
+        tokens[line, : len(whole)] = torch.tensor(whole)
+        follows[line, len(prompts[i]) - 1 : len(whole)] = True
+        acted[line, : len(answers[i])] = True
+    return order, tokens, follows, acted
+
+
 def plain_ppo(models: Models, prompts, asked, updates):
     """PPO from the textbook: no resets, no chunks, no options. Returns the policy it ends with."""
     policy, start, critic = models.policy, models.frozen, models.critic
@@ -213,35 +252,20 @@ def plain_ppo(models: Models, prompts, asked, updates):
         scores = torch.tensor([0.5 * sum(t % 2 == 0 for t in a) for a in answers])
         scores = torch.where(torch.tensor([a[-1] == 1 for a in answers]), scores, -1.0)
 
-        # A rectangle, rows in order of length.
-        order = sorted(range(8), key=lambda i: (len(rows[i]) + len(answers[i]), i))
-        left, right = max(map(len, rows)), max(map(len, answers))
-        tokens = torch.zeros(8, left + right, dtype=torch.long)
-        mask = torch.zeros_like(tokens)
-        for line, i in enumerate(order):
-            whole = [*rows[i], *answers[i]]
-            tokens[line, left - len(rows[i]) :][: len(whole)] = torch.tensor(whole)
-            mask[line, left - len(rows[i]) :][: len(whole)] = 1
-        acted = mask[:, left:].bool()
+        order, tokens, follows, acted = rectangle(rows, answers)
+        taken = torch.tensor([token for i in order for token in answers[i]])
 
-        def logs(model, tokens=tokens, mask=mask, left=left):
-            positions = (mask.cumsum(1) - 1).clamp(min=0)
-            logits = model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=positions,
-                use_cache=False,
-                logits_to_keep=tokens.shape[1] - left + 1,
-            ).logits[:, :-1]
-            picked = logits.gather(-1, tokens[:, left:, None])[..., 0]
-            return picked - logits.logsumexp(-1)
+        def by_row(values, acted=acted):
+            return torch.zeros(acted.shape).masked_scatter(acted, values)
 
-        def foresee(tokens=tokens, mask=mask, left=left):
-            positions = (mask.cumsum(1) - 1).clamp(min=0)
-            hidden = critic.backbone(
-                input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False
-            ).last_hidden_state
-            return critic.head(hidden[:, left - 1 :])[:, :-1, 0]
+        def logs(model, tokens=tokens, follows=follows, taken=taken, by_row=by_row):
+            hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
+            logs = model.lm_head(hidden[follows]).log_softmax(-1)
+            return by_row(logs.gather(-1, taken[:, None])[:, 0])
+
+        def foresee(tokens=tokens, follows=follows, by_row=by_row):
+            hidden = critic.backbone(input_ids=tokens, use_cache=False).last_hidden_state
+            return by_row(critic.head(hidden[follows])[:, 0])
 
         with torch.no_grad():
             old = logs(policy)
@@ -252,7 +276,7 @@ def plain_ppo(models: Models, prompts, asked, updates):
                 rewards[line, len(answers[i]) - 1] += scores[i]
             advantages = torch.zeros_like(rewards)
             running = next_value = torch.zeros(8)
-            for t in reversed(range(right)):
+            for t in reversed(range(acted.shape[1])):
                 error = rewards[:, t] + 1.0 * next_value - values[:, t]
                 running = torch.where(acted[:, t], error + 1.0 * 0.95 * running, 0.0)
                 next_value = values[:, t]
@@ -296,26 +320,14 @@ def plain_rloo(models: Models, prompts, asked, updates, k):
         answers = [write(policy, row, draws[i]) for i, row in enumerate(rows)]
         scores = torch.tensor([0.5 * sum(t % 2 == 0 for t in a) for a in answers])
         scores = torch.where(torch.tensor([a[-1] == 1 for a in answers]), scores, scores - 1.0)
-        order = sorted(range(8), key=lambda i: (len(rows[i]) + len(answers[i]), i))
-        left, right = max(map(len, rows)), max(map(len, answers))
-        tokens = torch.zeros(8, left + right, dtype=torch.long)
-        mask = torch.zeros_like(tokens)
-        for line, i in enumerate(order):
-            whole = [*rows[i], *answers[i]]
-            tokens[line, left - len(rows[i]) :][: len(whole)] = torch.tensor(whole)
-            mask[line, left - len(rows[i]) :][: len(whole)] = 1
-        acted = mask[:, left:].bool()
+        order, tokens, follows, acted = rectangle(rows, answers)
+        taken = torch.tensor([token for i in order for token in answers[i]])
 
-        def logs(model, tokens=tokens, mask=mask, left=left):
-            logits = model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-                use_cache=False,
-                logits_to_keep=tokens.shape[1] - left + 1,
-            ).logits[:, :-1]
-            picked = logits.gather(-1, tokens[:, left:, None])[..., 0]
-            return picked - logits.logsumexp(-1)
+        def logs(model, tokens=tokens, follows=follows, taken=taken, acted=acted):
+            hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
+            logs = model.lm_head(hidden[follows]).log_softmax(-1)
+            logs = logs.gather(-1, taken[:, None])[:, 0]
+            return torch.zeros(acted.shape).masked_scatter(acted, logs)
 
         with torch.no_grad():
             old = logs(policy)

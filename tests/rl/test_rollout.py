@@ -6,16 +6,9 @@ from conftest import tiny_model
 from scipy.stats import chisquare
 
 from drpo.modeling.forward_pass import Precision
-from drpo.rl.rollout import (
-    Sampling,
-    action_logits,
-    by_length,
-    choose,
-    entropy_of,
-    finish,
-    log_probs_of,
-    pack,
-)
+from drpo.rl.micro_batches import micro_batch
+from drpo.rl.rollout import Sampling, choose, finish, pack
+from drpo.rl.scoring import action_logits, entropy_of, picked, tempered
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
 CPU = Precision(torch.device("cpu"))
@@ -54,7 +47,8 @@ def test_answers_and_log_probs_are_those_of_a_naive_loop(kind, generator):
     model, draws = tiny_model(kind), noise(generator)
     rollout = finish(model, CONTEXTS, GIVEN, sampling(), draws, precision=CPU)
     with torch.no_grad():
-        scored = log_probs_of(action_logits(model, rollout, CPU), rollout.actions, 0.7)
+        part = micro_batch(rollout, range(len(CONTEXTS)))
+        scored = part.by_row(picked(tempered(action_logits(model, part, CPU), 0.7), part.actions))
     ended = []
     for row, (context, given) in enumerate(zip(CONTEXTS, GIVEN, strict=True)):
         expected, logs = naive_finish(model, context, 9 - given, draws[row], 0.7)
@@ -81,10 +75,11 @@ def test_padding_on_either_side_changes_no_score(kind):
     model = tiny_model(kind)
     written = [[31, 32, 33], [34, 1], [35], [36, 37], [38, 39, 1]]
     together = pack(CONTEXTS, written, sampling())
-    logits = action_logits(model, together, CPU)
-    for row, (context, answer) in enumerate(zip(CONTEXTS, written, strict=True)):
-        alone = action_logits(model, pack([context], [answer], sampling()), CPU)
-        torch.testing.assert_close(logits[row, : len(answer)], alone[0], atol=2e-5, rtol=1e-4)
+    logits = action_logits(model, micro_batch(together, range(5)), CPU)
+    for row, count in enumerate(map(len, written)):
+        alone = action_logits(model, micro_batch(together, [row]), CPU)
+        first = sum(map(len, written[:row]))
+        torch.testing.assert_close(logits[first : first + count], alone, atol=2e-5, rtol=1e-4)
 
 
 def test_greedy_answers_are_those_of_transformers():
@@ -130,19 +125,6 @@ def test_nothing_is_acted_outside_the_chosen_tokens():
     assert rollout.actions[1].tolist() == [51, 52, 1]
 
 
-def test_selecting_rows_trims_padding_and_keeps_the_columns_aligned():
-    rollout = pack([[40, 41, 42], [43], [44, 45]], [[50, 51, 52, 1], [53], [54, 1]], sampling())
-    part = rollout.select([2, 1])
-    assert part.tokens.tolist() == [[44, 45, 54, 1], [0, 43, 53, 0]]
-    assert part.context == 2
-    assert part.actions[part.acted].tolist() == [54, 1, 53]
-
-
-def test_micro_batches_hold_every_row_once_sorted_by_length():
-    rollout = pack([[9] * n for n in (5, 2, 4, 1, 3)], [[50]] * 5, sampling())
-    assert list(by_length(rollout, [4, 3, 2, 1, 0], 2)) == [[3, 1], [4, 2], [0]]
-
-
 def test_tokens_are_drawn_with_their_probabilities(generator):
     logits = torch.tensor([0.0, 1.0, -1.0, 2.0]).expand(20_000, 4)
     uniform = torch.rand(20_000, generator=generator, dtype=torch.float64)
@@ -161,4 +143,4 @@ def test_entropy_is_that_of_the_tempered_distribution():
     logits = torch.tensor([[[0.0, 0.0, -torch.inf], [1.0, 2.0, 3.0]]])
     p = (logits[0, 1] / 2).softmax(-1)
     expected = [torch.log(torch.tensor(2.0)), -(p * p.log()).sum()]
-    torch.testing.assert_close(entropy_of(logits, 2.0)[0], torch.stack(expected))
+    torch.testing.assert_close(entropy_of(tempered(logits, 2.0))[0], torch.stack(expected))

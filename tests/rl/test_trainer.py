@@ -46,6 +46,7 @@ UPDATE_METRICS = {
     "eps",
     "episode",
     "timing_s/update",
+    "timing/padding",
 }
 EVAL_METRICS = {
     f"eval/{name}{tail}"

@@ -1,0 +1,41 @@
+"""Cutting rows of unequal length into rectangles that hold little padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+CALL = 64
+"""What one more rectangle costs beside its positions, in positions: a model's call is not free."""
+
+
+def cut_by_length(
+    lengths: Sequence[int], size: int, rows: Iterable[int] | None = None
+) -> list[list[int]]:
+    """Cut rows, the shortest first, into rectangles at the least cost.
+
+    The cost of a rectangle is its area, padding included, and `CALL`.
+
+    Args:
+        lengths: Tokens of every row.
+        size: Most rows of a rectangle.
+        rows: Which rows to cut; None means all.
+
+    Returns:
+        The rows of each rectangle; each row stands in one.
+    """
+    order = sorted(range(len(lengths)) if rows is None else rows, key=lambda r: (lengths[r], r))
+    # least[n] is the least cost of the first n rows, cuts[n] where their last rectangle begins.
+    least, cuts = [0], [0]
+    for end in range(1, len(order) + 1):
+        longest = lengths[order[end - 1]]
+        cost, begin = min(
+            (least[begin] + (end - begin) * longest + CALL, begin)
+            for begin in range(max(0, end - size), end)
+        )
+        least.append(cost)
+        cuts.append(begin)
+    rectangles, end = [], len(order)
+    while end:
+        rectangles.append(order[cuts[end] : end])
+        end = cuts[end]
+    return rectangles[::-1]
