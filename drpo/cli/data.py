@@ -15,7 +15,7 @@ from drpo.cli.documents import version_document
 from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, print_json
 from drpo.data.gold_reward import sidecar_of
-from drpo.data.io.limits import STREAM, UPLOAD, AmbiguousError, UnreadableError
+from drpo.data.io.limits import STREAM, UPLOAD
 from drpo.data.io.source import Source
 from drpo.data.library import versions
 from drpo.data.library.cleaning import Contradictions, Recipe, Repeats, fix
@@ -27,7 +27,7 @@ from drpo.data.quality.report import Settings, check_source, report_on_rest
 from drpo.data.quality.report_text import report_lines
 from drpo.data.reading import Progress
 from drpo.data.schema.column_mapping import parse_map
-from drpo.data.schema.questions import AskedError
+from drpo.data.schema.questions import described
 from drpo.errors import DataError
 from drpo.files import write_whole
 from drpo.i18n import language, t
@@ -121,20 +121,13 @@ def _write_page(report: dict[str, Any], path: Path) -> None:
 
 
 def _stop(error: DataError, *, as_json: bool) -> None:
-    question = error.question.as_dict() if isinstance(error, AskedError) else None
+    about = described(error)
     if as_json:
-        asked = {"question": question} if question else {}
-        print_json({"error": str(error), "kind": _kind_of(error), **asked})
+        print_json({"error": str(error), **about})
     else:
-        for line in (str(error), *(question_lines(question) if question else ())):
+        for line in (str(error), *question_lines(about.get("question"))):
             typer.echo(line, err=True)
     raise typer.Exit(UNREADABLE) from error
-
-
-def _kind_of(error: DataError) -> str:
-    if isinstance(error, AmbiguousError):
-        return "ambiguous"
-    return "unreadable" if isinstance(error, UnreadableError) else "data"
 
 
 @app.command("import")

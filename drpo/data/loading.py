@@ -69,7 +69,8 @@ def nothing_usable(loaded: PairSet) -> str:
     counts = loaded.problems.counts()
     said = ", ".join(f"{count} x {KINDS[code].title('en')}" for code, count in counts.items())
     return (
-        f"{loaded.name}: none of its {loaded.rows} rows can be used ({said or 'no rows'}). "
+        f"{loaded.name}: none of its {loaded.rows} rows can be used ({said or 'no rows'}); "
+        f"{loaded.problems.first()}. "
         "`drpo data check FILE` names the rows."
     )
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from drpo.data.gold_reward import sidecar_of
-from drpo.data.io.limits import AmbiguousError, UnreadableError
 from drpo.data.io.source import Source
 from drpo.data.library import checked_upload
 from drpo.data.library.cleaning import Recipe, fix
@@ -22,7 +21,7 @@ from drpo.data.pairset import PairSet
 from drpo.data.quality.report import Settings, build_report, report_on_rest
 from drpo.data.reading import column_names
 from drpo.data.schema.column_mapping import build_parts
-from drpo.data.schema.questions import AskedError
+from drpo.data.schema.questions import described
 from drpo.errors import DrpoError
 from drpo.store import Store
 from drpo.system.jobs import JobFolder, run_job
@@ -152,13 +151,7 @@ def save(job: JobFolder) -> dict[str, Any]:
 def run_upload_job(folder: Path, work: Callable[[JobFolder], dict[str, Any]]) -> int:
     """Do a job; a file that was not understood fails with the columns a person can choose from."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    return run_job(folder, work, _what_is_open)
-
-
-def _what_is_open(job: JobFolder, error: DrpoError) -> dict[str, Any]:
-    """What the screen needs to ask: the columns, and the readings to choose from."""
-    asked = error.question.as_dict() if isinstance(error, AskedError) else None
-    return {"kind": _kind_of(error), "columns": _columns(job), "question": asked}
+    return run_job(folder, work, lambda job, error: {**described(error), "columns": _columns(job)})
 
 
 def _columns(job: JobFolder) -> list[str]:
@@ -167,12 +160,6 @@ def _columns(job: JobFolder) -> list[str]:
         return column_names(source_of(job.folder)[0])
     except (DrpoError, KeyError):
         return []
-
-
-def _kind_of(error: DrpoError) -> str:
-    if isinstance(error, AmbiguousError):
-        return "ambiguous"
-    return "unreadable" if isinstance(error, UnreadableError) else "data"
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from drpo.i18n import t
 from drpo.i18n.format import count, share
 
 
-def question_lines(question: Mapping[str, Any]) -> Iterator[str]:
+def question_lines(question: Mapping[str, Any] | None) -> Iterator[str]:
     """Yield each reading with its flag, its ties, what speaks for it and some rows."""
+    if question is None:
+        return
     for number, reading in enumerate(question["readings"], 1):
         yield f"{number}. --map {reading['map']}"
         for line in (*summary(question, reading), *evidence(reading)):

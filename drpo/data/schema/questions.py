@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drpo.data.io.limits import AmbiguousError
+from drpo.data.io.limits import AmbiguousError, UnreadableError
 from drpo.data.schema.column_mapping import Outcome, code_of
 
 SHOWN_ROWS = 3
@@ -78,6 +78,14 @@ class AskedError(AmbiguousError):
     def __init__(self, message: str, question: Question) -> None:
         super().__init__(message)
         self.question = question
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """Say in plain values what kind of error reading a file ended with, and what it asks."""
+    kinds = {AmbiguousError: "ambiguous", UnreadableError: "unreadable"}
+    kind = next((name for known, name in kinds.items() if isinstance(error, known)), "data")
+    asked = {"question": error.question.as_dict()} if isinstance(error, AskedError) else {}
+    return {"kind": kind, **asked}
 
 
 def illustrate(
