@@ -55,6 +55,12 @@ def test_lists_of_texts_are_turns():
     assert (pair.chosen, pair.rejected) == (" Blue.", " Green.")
 
 
+def test_a_missing_last_turn_is_an_empty_answer():
+    row = {"prompt": '["Hi", "And?"]', "response_a": '["Yes.", "Blue."]', "winner": "a"}
+    rows = [row | {"response_b": last} for last in ('["Well.", null]', '["Yes.", "Green."]')]
+    assert read(table([*rows, rows[1] | {"winner": "b"}])).problems.rows("empty_answer") == [1]
+
+
 def test_a_list_of_one_text_is_that_text():
     row = {"prompt": '["Sky?"]', "chosen": "['blue']", "rejected": "['green']"}
     pair = read(table([row] * 2)).pairs[0]

@@ -270,6 +270,9 @@ def _from_messages(
     except DialogueError as error:
         raise RowError("wrong_type", error.why) from error
     answers = [turns[-1].text for turns in (chosen, rejected) if turns]
+    for part, text in zip(("chosen", "rejected"), answers, strict=False):
+        if not text.strip():
+            raise RowError("empty_answer", Message("rows.part", part=part))
     asked = without_answer(asked, answers)
     history = before(context, [*asked, *chosen[:-1]])
     shared = len(chosen) - 1
