@@ -180,9 +180,12 @@ def _shape_of(parts: Mapping[str, Any], shape: str | None) -> Shape | None:
 
 def _check_columns(values: list[dict[str, Any]], name: str, mapping: Mapping[str, Any]) -> None:
     known = {column for value in values for column in value}
+    lists = any(isinstance(cell, list) for value in values[:NAMED_ROWS] for cell in value.values())
     for part, given in mapping.items():
-        inside = part in ("response", "rating") and "answers" in mapping
-        if inside or part in ("codes", "direction", "middle", "pairs", "least", "liked"):
+        # Inside a list of answers lie keys, not columns; that there is such a list is seen later.
+        if part in ("response", "rating") and given not in known and lists:
+            continue
+        if part in ("codes", "direction", "middle", "pairs", "least", "liked"):
             continue
         for column in given if isinstance(given, tuple) else (given,):
             if column and column not in known:

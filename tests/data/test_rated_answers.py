@@ -38,6 +38,12 @@ def test_ranked_lists_pair_the_first_with_the_last():
     assert pairs_of(read(rows)) == [("answer 1", "answer 2", 2.0)] * 2
 
 
+def test_of_a_rank_the_high_end_may_be_said_to_be_better():
+    rows = [scored(2.0, 1.0, 3.0, key="rank", name="answers")] * 2
+    found = read(rows, "rating=rank,first_is=high")
+    assert pairs_of(found) == [("answer 2", "answer 1", 2.0)] * 2
+
+
 def test_scored_lists_pair_the_best_with_the_worst_and_equal_ones_are_ties():
     found = read([scored(1, 8, 5), scored(4, 4, 4)])
     assert pairs_of(found) == [("answer 1", "answer 0", 7.0)]
