@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from drpo.analysis.metric_series import Feed
-from drpo.config.run_config import RunConfig
+from drpo.config.run_config import as_trained
 from drpo.i18n import t
 from drpo.i18n.format import number
 from drpo.store.schema import Run
@@ -40,7 +40,7 @@ def settings_that_differ(runs: Iterable[Run], feeds: Iterable[Feed]) -> pd.DataF
         feeds: Their feeds, for a last row that says what was changed in mid-run.
     """
     runs = list(runs)
-    flat = {run.id: RunConfig.from_nested(run.config).flat() for run in runs}
+    flat = {run.id: as_trained(run.config) for run in runs}
     ids = list(flat)
     names = list(next(iter(flat.values()), {}))
     differing = [

@@ -33,7 +33,7 @@ from drpo.config.settings import (
     RunSettings,
     StageSettings,
 )
-from drpo.config.stored import RETIRED, current_form
+from drpo.config.stored import EARLIER, RETIRED, current_form
 from drpo.errors import ConfigError
 
 
@@ -104,7 +104,8 @@ class RunConfig(Group):
             ConfigError: It names what no version had, or a value or combination is not allowed.
         """
         filled = current_form({group: nested.get(group, {}) for group in cls.model_fields})
-        unknown = sorted(set(nested) - set(filled))
+        filled.pop(EARLIER, None)
+        unknown = sorted(set(nested) - set(filled) - {EARLIER})
         if unknown:
             raise ConfigError(f"Unknown group of settings: {', '.join(unknown)}.")
         try:
@@ -148,6 +149,19 @@ def check_filter(config: RunConfig) -> None:
             "reset_filter 'margin' compares the two answers of a pair, but demonstrations have "
             "one answer; expected 'score' or 'coverage'."
         )
+
+
+def as_trained(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings by leaf name as a run was trained with them.
+
+    Args:
+        stored: A run's settings, as the store gives them.
+
+    Raises:
+        ConfigError: As `RunConfig.from_nested`.
+    """
+    flat = RunConfig.from_nested(stored).flat()
+    return flat | {leaf: was for leaf, was in stored.get(EARLIER, {}).items() if leaf in flat}
 
 
 def groups() -> dict[str, type[Group]]:

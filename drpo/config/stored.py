@@ -15,6 +15,9 @@ RETIRED: Mapping[str, str] = {
 }
 """Settings that are no more, each with a sentence on what holds instead. Runs, sweeps and pilots
 stored with them open as ever; whoever gives one anew is told the sentence."""
+EARLIER = "earlier"
+"""A group that only stored settings have: those that an earlier version trained with and this one
+reads otherwise, as they were. What happened is shown by it, and an old checkpoint is read by it."""
 
 
 def current_form(nested: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def current_form(nested: Mapping[str, Any]) -> dict[str, Any]:
     nested = _with_a_critic_of_its_own(nested)
     config = {
         group: {leaf: value for leaf, value in leaves.items() if leaf not in RETIRED}
-        if isinstance(leaves, Mapping)
+        if isinstance(leaves, Mapping) and group != EARLIER
         else leaves
         for group, leaves in nested.items()
     }
@@ -62,12 +65,23 @@ def _with_a_critic_of_its_own(nested: Mapping[str, Any]) -> Mapping[str, Any]:
         "critic_scaling": False,
     }
     groups["sampling"] = {**nested.get("sampling", {}), "missing_eos": "replace"}
-    if stored_k3(nested):
-        groups["kl"] = {**nested["kl"], "kl_estimator": "k1"}
+    groups[EARLIER] = {"vf_coef": ppo["vf_coef"]}
+    kl = nested.get("kl")
+    if isinstance(kl, Mapping) and kl.get("kl_estimator") == "k3":
+        groups["kl"] = {**kl, "kl_estimator": "k1"}
+        groups[EARLIER]["kl_estimator"] = "k3"
     return groups
 
 
-def stored_k3(nested: Mapping[str, Any]) -> bool:
-    """Whether stored settings ask for k3 as a reward, which now means k1."""
-    kl = nested.get("kl")
-    return isinstance(kl, Mapping) and kl.get("kl_estimator") == "k3"
+def k3_was_reward(config: Mapping[str, Any]) -> bool:
+    """Whether a run's settings, as the store gives them, asked for k3 as a reward: now it is k1."""
+    return bool(config.get(EARLIER, {}).get("kl_estimator") == "k3")
+
+
+def critic_weight(config: Mapping[str, Any]) -> float:
+    """Return the weight that the critic's loss had in an earlier version; 1 in this one.
+
+    Args:
+        config: A run's settings, as the store gives them.
+    """
+    return float(config.get(EARLIER, {}).get("vf_coef", 1.0))

@@ -11,7 +11,7 @@ from drpo.alarms.handler import Raised
 from drpo.analysis.metric_series import Feed
 from drpo.analysis.progress import updates_of
 from drpo.analysis.verdict import Verdict
-from drpo.config.run_config import RunConfig, leaves
+from drpo.config.run_config import as_trained, leaves
 from drpo.data.library.versions import find_version
 from drpo.data.quality.problems import KINDS
 from drpo.data.quality.readiness import reason_text
@@ -168,11 +168,10 @@ def _last_part(path: str) -> str:
 
 def settings(run: Run, events: Iterable[EventRow]) -> list[Block]:
     """What was set, what was changed in mid-run, and everything at its default, folded."""
-    config = RunConfig.from_nested(run.config)
     declared = leaves()
     changed: list[list[str]] = []
     rest: list[list[str]] = []
-    for leaf, value in config.flat().items():
+    for leaf, value in as_trained(run.config).items():
         field = declared[leaf][1]
         row = [leaf, _setting(leaf, value)]
         plain = not field.is_required() and field.default == value

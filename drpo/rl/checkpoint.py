@@ -97,7 +97,8 @@ def _critic_tensors(models: Models) -> dict[str, Tensor]:
     return {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
 
 
-def _load_critic(models: Models, folder: Path) -> None:
+def _load_critic(models: Models, folder: Path) -> bool:
+    """Put the critic's weights back; say whether this version wrote them, or an earlier one."""
     assert models.critic is not None, "asked only where there is one"
     file = folder / "critic.safetensors"
     if not file.is_file():
@@ -113,6 +114,7 @@ def _load_critic(models: Models, folder: Path) -> None:
         # A critic of an earlier version counted in score units from 0, as a fresh one does.
         if name in saved:
             getattr(models.critic, name).copy_(saved[name])
+    return set(_STATISTICS) <= set(saved)
 
 
 def save_snapshot(models: Models, step: int, directory: Path) -> Path | None:
@@ -127,8 +129,17 @@ def save_snapshot(models: Models, step: int, directory: Path) -> Path | None:
     return folder
 
 
-def load(folder: Path, models: Models, config: RunConfig) -> TrainState:
+def load(
+    folder: Path, models: Models, config: RunConfig, *, critic_weight: float = 1.0
+) -> TrainState:
     """Put a checkpoint's weights into `models` and return the state to go on from.
+
+    Args:
+        folder: The checkpoint.
+        models: Of the run; changed in place.
+        config: The run.
+        critic_weight: What the critic's loss was multiplied by in an earlier version; it counts
+            only where such a one wrote the checkpoint.
 
     Raises:
         CheckpointError: The folder is no full checkpoint, or belongs to another run's models.
@@ -138,9 +149,9 @@ def load(folder: Path, models: Models, config: RunConfig) -> TrainState:
     _load_policy(models, folder / "policy")
     optimizer = load_file(folder / "optimizer.safetensors")
     try:
-        if models.critic is not None:
-            _load_critic(models, folder)
-        load_moments(models, state.optimizer, optimizer)
+        if models.critic is not None and _load_critic(models, folder):
+            critic_weight = 1.0
+        load_moments(models, state.optimizer, optimizer, critic_weight=critic_weight)
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder} does not fit the run's models ({error}); resume with the settings and start "

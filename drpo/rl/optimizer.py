@@ -13,6 +13,8 @@ from drpo.rl.schedules import learning_rate
 
 CRITIC_PACE = 10.0
 """Step size of the critic in steps of the policy, where nobody says otherwise."""
+_POWERS = {"step": 0, "exp_avg": 1, "exp_avg_sq": 2}
+"""What Adam keeps of a weight, and which power of its gradient that is a mean of."""
 
 
 def make_optimizer(models: Models, config: RunConfig) -> torch.optim.AdamW:
@@ -48,16 +50,31 @@ def optimizer_tensors(models: Models, optimizer: torch.optim.AdamW) -> dict[str,
     }
 
 
-def load_moments(models: Models, optimizer: torch.optim.AdamW, saved: Mapping[str, Tensor]) -> None:
-    """Put moments back that `optimizer_tensors` returned."""
+def load_moments(
+    models: Models,
+    optimizer: torch.optim.AdamW,
+    saved: Mapping[str, Tensor],
+    *,
+    critic_weight: float = 1.0,
+) -> None:
+    """Put moments back that `optimizer_tensors` returned.
+
+    Args:
+        models: Whose weights they belong to.
+        optimizer: Takes them.
+        saved: The moments by weight and kind.
+        critic_weight: What the critic's loss was multiplied by when they were taken. Adam's steps
+            do not depend on it while it stays the same; moments of a tenth of the gradient would
+            make the critic's steps several times too long for some hundred steps. After 0, which
+            leaves nothing to divide, the critic's moments begin anew.
+    """
     for name, weight in models.trained().items():
-        moments = {
-            kind: saved[f"{name}.{kind}"]
-            for kind in ("step", "exp_avg", "exp_avg_sq")
-            if f"{name}.{kind}" in saved
-        }
+        scale = critic_weight if name.startswith("critic.") else 1.0
+        if scale == 0:
+            continue
+        moments = {kind: saved[f"{name}.{kind}"] for kind in _POWERS if f"{name}.{kind}" in saved}
         if moments:
             optimizer.state[weight] = {
-                kind: value if kind == "step" else value.to(weight.device)
+                kind: value if kind == "step" else value.to(weight.device) / scale ** _POWERS[kind]
                 for kind, value in moments.items()
             }

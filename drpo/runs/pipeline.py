@@ -49,6 +49,8 @@ class Stage:
 
     folder: Path
     observer: RunObserver
+    critic_weight: float = 1.0
+    """What the critic's loss was multiplied by where an earlier version wrote the checkpoint."""
 
     def once(self, name: str, curves: metrics.Stage, train: Callable[..., StageResult]) -> str:
         """Run a stage unless it is finished already, and return its model's folder.
@@ -104,6 +106,7 @@ def run_stages(
     observer: RunObserver,
     *,
     reward: Scorer | None = None,
+    critic_weight: float = 1.0,
 ) -> bool:
     """Run all stages of a run, from where it stands.
 
@@ -113,6 +116,8 @@ def run_stages(
         folder: The run's folder.
         observer: Takes metrics, samples and events, and returns what people asked for.
         reward: What the policy is trained to raise, in place of the settings' reward.
+        critic_weight: What the critic's loss was multiplied by in an earlier version, if one wrote
+            the run's newest checkpoint.
 
     Returns:
         Whether it was stopped before its end.
@@ -121,7 +126,7 @@ def run_stages(
         DrpoError: Data, models or settings do not allow it.
     """
     observer.note(versions=provenance.versions(), data=provenance.data_of(data))
-    stage = Stage(folder, observer)
+    stage = Stage(folder, observer, critic_weight)
     try:
         if observer.should_stop():
             return True
@@ -213,7 +218,9 @@ def _train_policy(
     observer.progress("loading models", 0, 0)
     models = _load_models(config, start, rewards, data)
     newest = checkpoint.latest(directory)
-    state = None if newest is None else checkpoint.load(newest, models, config)
+    state = None
+    if newest is not None:
+        state = checkpoint.load(newest, models, config, critic_weight=stage.critic_weight)
     step = -1 if state is None else state.step
     checkpoint.forget_after(directory, step)
     live_settings = {}

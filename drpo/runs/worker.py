@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from drpo.config.run_config import RunConfig
-from drpo.config.stored import stored_k3
+from drpo.config.stored import critic_weight, k3_was_reward
 from drpo.errors import DrpoError, RunError, first_line
 from drpo.files import write_whole
 from drpo.runs.store_observer import StoreObserver
@@ -106,7 +106,7 @@ def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]
         write_whole(folder / "config.json", config.to_json())
         threads = fix_threads(run, observer.store)
         log.info("run %s with %d threads", run.id, threads)
-        if stored_k3(run.config):
+        if k3_was_reward(run.config):
             told = "Its settings ask for k3 as a reward, which is no brake: the reward takes k1."
             observer.event(run.step, "note", told, {"how": "k3_reward"})
         from transformers.utils.logging import disable_progress_bar
@@ -117,7 +117,11 @@ def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]
         disable_progress_bar()  # worker.log is read by people
         observer.progress("data", 0, 0)
         stopped = pipeline.run_stages(
-            config, load_run_data(config, observer.store), folder, observer
+            config,
+            load_run_data(config, observer.store),
+            folder,
+            observer,
+            critic_weight=critic_weight(run.config),
         )
     except DrpoError as error:
         log.info("%s", traceback.format_exc())

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import update
 
-from drpo.config.run_config import RunConfig
-from drpo.config.stored import current_form, stored_k3
+from drpo.config.run_config import RunConfig, as_trained
+from drpo.config.stored import critic_weight, current_form, k3_was_reward
 from drpo.errors import ConfigError
 from drpo.store.schema import Run
 
@@ -80,10 +80,17 @@ def test_a_run_of_before_goes_on_with_the_critic_and_the_penalty_it_had():
     assert config.ppo.advantage == "gae"
 
 
-def test_a_stored_k3_reward_opens_as_k1_and_is_known_for_what_it_was():
-    assert RunConfig.from_nested(OLD).kl.kl_estimator == "k1"
-    assert stored_k3(OLD)
-    assert not stored_k3(RunConfig.from_nested(OLD).model_dump())
+def test_a_stored_k3_reward_opens_as_k1_and_is_known_for_what_it_was(store):
+    run = store.runs.create(config())
+    with store.engine.begin() as connection:
+        connection.execute(update(Run.__table__).where(Run.id == run.id).values(config=OLD))
+    # Values given to a column are stored as they are; reading brings them to the present form.
+    old, new = store.runs.get(run.id).config, store.runs.create(config()).config
+    assert RunConfig.from_nested(old).kl.kl_estimator == "k1"
+    assert (k3_was_reward(old), k3_was_reward(new)) == (True, False)
+    assert (as_trained(old)["kl_estimator"], as_trained(new)["kl_estimator"]) == ("k3", "k1")
+    assert (critic_weight(old), critic_weight(new)) == (0.1, 1.0)
+    assert current_form(old) == old
 
 
 def test_what_this_version_stores_reads_back_as_it_is():

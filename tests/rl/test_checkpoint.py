@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from conftest import tiny_model
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from toy import RecordingObserver, toy_config, toy_pairs
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -127,6 +127,39 @@ def test_the_optimiser_comes_back_whole(model_folder, reward_folder, tmp_path):
         assert torch.equal(weight, theirs[name])
         for kind, value in state.optimizer.state[weight].items():
             assert torch.equal(loaded.optimizer.state[theirs[name]][kind], value), (name, kind)
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.0])
+def test_a_critic_of_an_earlier_version_goes_on_with_steps_of_the_same_length(
+    weight, model_folder, reward_folder, tmp_path
+):
+    """Its loss was multiplied by a weight, and with it all that Adam keeps of its gradients."""
+    config = toy_config(model_folder(), reward_folder, updates=2)
+    models, state = run_updates(config, tmp_path)
+    folder = checkpoint.latest(tmp_path)
+    saved = load_file(folder / "optimizer.safetensors")
+    for name in saved:
+        if name.startswith("critic."):
+            saved[name] *= {"exp_avg": weight, "exp_avg_sq": weight**2}.get(name.split(".")[-1], 1)
+    save_file(saved, folder / "optimizer.safetensors")
+    critic = load_file(folder / "critic.safetensors")
+    earlier = {name: it for name, it in critic.items() if name not in ("mean", "spread")}
+    save_file(earlier, folder / "critic.safetensors")
+    fresh = load_models(config)
+    loaded = checkpoint.load(folder, fresh, config, critic_weight=weight).optimizer.state
+    for name, ours in models.trained().items():
+        theirs = loaded.get(fresh.trained()[name], {})
+        if name.startswith("critic.") and weight == 0:
+            assert theirs == {}  # nothing of them is left
+            continue
+        for kind, value in state.optimizer.state[ours].items():
+            torch.testing.assert_close(theirs[kind], value)
+    # What this version wrote is taken as it is.
+    save_file(critic, folder / "critic.safetensors")
+    fresh = load_models(config)
+    loaded = checkpoint.load(folder, fresh, config, critic_weight=weight).optimizer.state
+    for name, ours in fresh.trained().items():
+        assert torch.equal(loaded[ours]["exp_avg"], saved[f"{name}.exp_avg"])
 
 
 def test_two_full_checkpoints_are_kept_and_small_policies_of_every_evaluation(

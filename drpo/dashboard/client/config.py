@@ -2,6 +2,14 @@
 
 from drpo.config.command_line import command_line
 from drpo.config.methods import LIVE_SETTINGS, UPDATING
-from drpo.config.run_config import RunConfig, groups, leaves
+from drpo.config.run_config import RunConfig, as_trained, groups, leaves
 
-__all__ = ["LIVE_SETTINGS", "UPDATING", "RunConfig", "command_line", "groups", "leaves"]
+__all__ = [
+    "LIVE_SETTINGS",
+    "UPDATING",
+    "RunConfig",
+    "as_trained",
+    "command_line",
+    "groups",
+    "leaves",
+]

@@ -14,6 +14,7 @@ from drpo.charts import compare_charts, frontier_chart
 from drpo.charts.compare_charts import RunGroup
 from drpo.dashboard import navigation
 from drpo.dashboard.client.analysis import Feed
+from drpo.dashboard.client.config import as_trained
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components.generations import open_at, show_generations
 from drpo.dashboard.components.live_chart import live_chart
@@ -91,7 +92,8 @@ def lines_of(runs: Sequence[Run], feeds: Sequence[Feed], *, by_seed: bool) -> li
     """
     grouped: dict[str, list[tuple[Run, Feed]]] = {}
     for run, feed in zip(runs, feeds, strict=True):
-        same = repr(sorted(config_of(run).replace(seed=0, name="").flat().items(), key=str))
+        settings = as_trained(run.config) | {"seed": 0, "name": ""}
+        same = repr(sorted(settings.items(), key=str))
         joined = by_seed and not feed.setting_changes
         grouped.setdefault(same if joined else run.id, []).append((run, feed))
     lines = list(grouped.values())

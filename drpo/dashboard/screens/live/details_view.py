@@ -18,12 +18,12 @@ from drpo.charts import metric_charts, run_charts
 from drpo.charts.annotations import annotations_of
 from drpo.charts.figures import Figure
 from drpo.dashboard.client.analysis import Feed, axis_end, changes_in_words
+from drpo.dashboard.client.config import as_trained
 from drpo.dashboard.client.runs import Gpu, event_words, gpu_use
 from drpo.dashboard.client.store import Run, run_folder, store
 from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.screens.live import metrics_view
 from drpo.dashboard.state import url_state
-from drpo.dashboard.state.metric_series import config_of
 from drpo.i18n import t
 from drpo.i18n.format import share, size
 from drpo.metrics import words
@@ -230,10 +230,9 @@ def _gpus_of(run: Run) -> list[Gpu]:
 
 
 def _config(run: Run, feed: Feed) -> None:
-    config = config_of(run)
     st.caption(t("live.config_help"))
     frame = pd.DataFrame(
-        [(name, str(value)) for name, value in config.flat().items()],
+        [(name, str(value)) for name, value in as_trained(run.config).items()],
         columns=[t("live.setting"), t("live.setting_value")],
     )
     st.dataframe(frame, hide_index=True, key="config", alt=t("live.view_config"))
