@@ -1,4 +1,4 @@
-"""Shared fixtures: tiny random models of three kinds, a byte tokenizer, a seeded generator.
+"""Shared fixtures: tiny random models, a byte tokenizer, a seeded generator, an old workspace.
 
 While tests run, the algorithm's modules are imported through jaxtyping's hook, so that every
 shape and type in their signatures is checked at every call.
@@ -34,6 +34,7 @@ from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from old_workspace import OldWorkspace, unpacked  # noqa: E402
 
 from drpo.store import Store  # noqa: E402
 
@@ -88,6 +89,19 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     yield opened
     opened.close()
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: Any) -> Iterator[OldWorkspace]:
+    """A workspace of version 0.1.0, one for all tests of a file: they change nothing in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield from unpacked(tmp_path_factory.mktemp("old"), patch)
+
+
+@pytest.fixture
+def old_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OldWorkspace]:
+    """The same, of the test's own."""
+    yield from unpacked(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")
