@@ -38,7 +38,7 @@ LIMITS = RunConfig.of(data="pairs.jsonl", policy="model").alarms
 HEALTHY_UPDATES = 24
 PROVOKED = {
     "no brake, reward counts one letter": (
-        {"kl_coef": 0.0, "learning_rate": 2e-3, "missing_eos_penalty": None, "updates": 16},
+        {"kl_coef": 0.0, "learning_rate": 1e-3, "missing_eos_penalty": None, "updates": 20},
         ("kl_runaway", "kl_budget", "reward_hacking", "length_drift", "repetition", "unfinished"),
     ),
     "no brake, reward is the length": (
@@ -54,8 +54,8 @@ PROVOKED = {
             "critic_learning_rate": 1e-12,
             "critic_warmup_steps": 0,
             "critic_init": "reward_model",
-            "updates": 15,
-            "eval_every": 15,
+            "updates": 22,
+            "eval_every": 22,
         },
         ("value_error",),
     ),
@@ -63,8 +63,8 @@ PROVOKED = {
         {
             "learning_rate": 3e-2,
             "num_ppo_epochs": 4,
-            "updates": 4,
-            "eval_every": 4,
+            "updates": 6,
+            "eval_every": 6,
             "kl_coef": 0.0,
             "missing_eos_penalty": None,
         },
