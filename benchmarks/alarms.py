@@ -63,8 +63,8 @@ PROVOKED = {
         {
             "learning_rate": 3e-2,
             "num_ppo_epochs": 4,
-            "updates": 6,
-            "eval_every": 6,
+            "updates": 10,
+            "eval_every": 10,
             "kl_coef": 0.0,
             "missing_eos_penalty": None,
         },

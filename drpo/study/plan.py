@@ -18,6 +18,7 @@ START_SEEDS = 3
 
 STRICT: dict[str, Any] = {
     "task": "strict",
+    "advantage": "gae",
     "reward_source": "gold",
     "num_ppo_epochs": 1,
     "updates": 50,
@@ -26,7 +27,7 @@ STRICT: dict[str, Any] = {
 over each update's episodes, which keeps the policy closer to the one that drew them; `passes` asks
 what becomes of the answer with the usual number."""
 PASSES = 4
-TLDR: dict[str, Any] = {"task": "tldr", "updates": 30}
+TLDR: dict[str, Any] = {"task": "tldr", "advantage": "gae", "updates": 30}
 ANNEALED: dict[str, Any] = {"reset_prob": 0.5, "reset_schedule": "adaptive"}
 TUNED: dict[str, Any] = {
     "sft_learning_rate": 3e-4,
