@@ -84,10 +84,18 @@ STORIES: dict[str, Story] = {
     story.name: story
     for story in (
         # Too weak a brake: the learned reward rises while the true one falls (reward hacking).
-        Story("brake", "tldr", "kl_coef", (0.02, 0.2), {"updates": 40, **CRITIC, "num_ppo_epochs": 4}),
+        Story(
+            "brake", "tldr", "kl_coef", (0.02, 0.2), {"updates": 40, **CRITIC, "num_ppo_epochs": 4}
+        ),
         # All or nothing at 1 % success: resets bring the first rewards sooner (docs/study.md).
         # One pass over each update's episodes: with four, both runs learn too fast to tell apart.
-        Story("reset", "strict", "reset_prob", (0.0, 0.5), {"updates": 40, **CRITIC, "num_ppo_epochs": 1}),
+        Story(
+            "reset",
+            "strict",
+            "reset_prob",
+            (0.0, 0.5),
+            {"updates": 40, **CRITIC, "num_ppo_epochs": 1},
+        ),
     )
 }
 
