@@ -120,6 +120,13 @@ class PPOSettings(Group):
         unit="episodes",
         ge=1,
     )
+    rollout_batch_size: int | None = setting(
+        None,
+        "Answers written at once; changes memory and speed only. None takes four times the "
+        "micro-batch.",
+        unit="episodes",
+        ge=1,
+    )
     learning_rate: float = setting(3e-6, "Step size of the policy.", gt=0, log=True, main=True)
     lr_schedule: Literal["constant", "linear"] = setting(
         "linear", "Whether the step size falls to zero by the last update."

@@ -46,7 +46,9 @@ def sampling_of(models: Models, config: RunConfig, temperature: float) -> Sampli
         temperature=temperature,
         stops=models.vocabulary.stops,
         pad=models.vocabulary.pad,
-        batch_size=config.ppo.micro_batch_size,
+        # A row that is written holds keys and values; one that is learned from, every layer's
+        # activations, several times as much.
+        batch_size=config.ppo.rollout_batch_size or 4 * config.ppo.micro_batch_size,
     )
 
 

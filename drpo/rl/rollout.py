@@ -83,8 +83,9 @@ def finish(
 ) -> Rollout:
     """Let the policy finish each context, until its end token or the length limit.
 
-    The reset prefix is part of the context, so it costs one prefill and no decoding. Rows with
-    about the same room left are decoded together, and a row that ends leaves the batch.
+    The reset prefix is part of the context, so it costs one prefill and no decoding; rows of one
+    context, as those of a group, share it. Rows with about the same room left are decoded together,
+    and a row that ends leaves the batch.
 
     Args:
         model: The causal language model that acts.
@@ -125,9 +126,12 @@ class _Decoder:
     ) -> None:
         self.model, self.sampling, self.device = model, sampling, device
         self.written: list[list[int]] = [[] for _ in contexts]
-        width = max(len(c) for c in contexts)
-        tokens = [[sampling.pad] * (width - len(c)) + list(c) for c in contexts]
-        mask = [[0] * (width - len(c)) + [1] * len(c) for c in contexts]
+        places = {context: n for n, context in enumerate(dict.fromkeys(map(tuple, contexts)))}
+        self.of_row = [places[tuple(context)] for context in contexts]
+        """Which of the distinct contexts each row has."""
+        width = max(len(c) for c in places)
+        tokens = [[sampling.pad] * (width - len(c)) + list(c) for c in places]
+        mask = [[0] * (width - len(c)) + [1] * len(c) for c in places]
         self.tokens = torch.tensor(tokens, device=device)
         self.mask = torch.tensor(mask, device=device)
         self.cache = DynamicCache()
@@ -139,6 +143,9 @@ class _Decoder:
         stops = torch.tensor(self.sampling.stops, device=self.device)
         logits = self._step(self.tokens, positions)
         positions = positions[:, -1:]
+        if len(logits) < len(alive):
+            logits, positions = logits[self.of_row], positions[self.of_row]
+            self._keep(self.of_row)
         for t in range(max(rooms)):
             chosen = choose(logits, noise[alive, t], self.sampling.temperature)
             ended = torch.isin(chosen, stops).tolist()

@@ -98,6 +98,24 @@ def test_greedy_answers_are_those_of_transformers():
     assert rollout.actions[0].tolist() == expected[0, 6:].tolist()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_one_context_share_its_prefill_and_write_as_if_alone(kind, generator):
+    model = tiny_model(kind)
+    contexts, given = [CONTEXTS[0]] * 3 + [CONTEXTS[1]] + [CONTEXTS[2]] * 2, [0] * 6
+    draws = torch.rand(6, 9, generator=generator, dtype=torch.float64)
+    widths = []
+    hook = model.register_forward_pre_hook(
+        lambda _model, _args, given: widths.append(given["input_ids"].shape), with_kwargs=True
+    )
+    together = finish(model, contexts, given, sampling(batch_size=6), draws, precision=CPU)
+    hook.remove()
+    assert widths[0] == (3, 6)
+    assert widths[1][1] == 1
+    alone = finish(model, contexts, given, sampling(batch_size=1), draws, precision=CPU)
+    assert torch.equal(together.tokens, alone.tokens)
+    assert torch.equal(together.real, alone.real)
+
+
 def test_the_prefix_counts_against_the_length(generator):
     rollout = finish(
         tiny_model("llama"),

@@ -319,7 +319,7 @@ def test_evaluation_does_not_disturb_training(begin):
 
 
 def test_micro_batches_change_memory_not_the_run(begin):
-    _, small, _ = begin(micro_batch_size=2)
+    _, small, _ = begin(micro_batch_size=2, rollout_batch_size=3)
     _, large, _ = begin(micro_batch_size=8)
     for name in ("objective/scores", "objective/kl", "loss/policy_avg", "eval/kl"):
         assert small.metrics_at[4][name] == pytest.approx(large.metrics_at[4][name], abs=2e-4), name
