@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app audit bench-gpu docs lint metrics sample setup study test wheel
+.PHONY: app audit bench bench-gpu docs lint metrics sample setup study test wheel
 
 app: setup
 	$(BIN)/streamlit run app.py
@@ -39,6 +39,10 @@ study: setup
 
 audit: setup
 	$(BIN)/pip-audit --requirement constraints.txt
+
+# Processor time of an update; OLD=FOLDER measures another checkout in turn.
+bench: setup
+	$(BIN)/python benchmarks/speed.py $(if $(OLD),--old $(OLD))
 
 # Ten minutes on one GPU; nothing is downloaded.
 bench-gpu: setup
