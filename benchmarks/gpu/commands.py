@@ -16,7 +16,7 @@ from benchmarks.gpu.material import write_pairs
 from benchmarks.gpu.steps import Material, check, distance, weights
 
 ROOT = Path(__file__).parents[2]
-UPDATES = 6
+UPDATES = 4
 
 
 class Commands:

@@ -113,7 +113,11 @@ class Subject:
             return {**found, **{f"{name}_seconds": value for name, value in took.items()}}
 
         about: Row = {"answer": answer, "micro": micro, "advantage": advantage, "recompute": again}
-        about["estimate_gib"] = estimate_run(config).memory_bytes / GIB
+        plan = estimate_run(config)
+        about |= {
+            "estimate_gib": plan.memory_bytes / GIB,
+            "estimate_seconds": plan.seconds_per_update,
+        }
         self.attempt("update", about, act)
 
 
@@ -187,8 +191,11 @@ def measure(subject: Subject, sizes: Sizes, *, first: bool) -> None:
     subject.write(sizes.long, 2 * sizes.most)
     for micro in (sizes.few, sizes.most):
         subject.learn(sizes.long, micro)
+    assert models.critic is not None, "loaded with a critic"
     if first:
+        models.critic.cpu()  # an update without a critic has none in memory
         subject.learn(sizes.short, sizes.most, "rloo")
+        models.critic.to(models.precision.device)
         subject.attempt("profile", {}, lambda: profiled(subject, sizes))
     # These draw other episodes: rounding differs with the width, and with what is merged.
     kept = dict(subject.drawn)
@@ -202,7 +209,6 @@ def measure(subject: Subject, sizes: Sizes, *, first: bool) -> None:
         torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     subject.drawn = kept
     for module in (models.policy, models.critic):
-        assert module is not None, "loaded with a critic"
         settle(module, checkpointing=True)
     for answer in (sizes.short, sizes.long):
         subject.learn(answer, sizes.most, again=True)

@@ -2,9 +2,9 @@
 
 Two sources: earlier runs of the same model on this machine, whose time per update was measured;
 else the arithmetic a transformer needs (2 operations per weight and token forwards, 4 more
-backwards) over what a machine of this kind sustains, with a floor per layer and token for tiny
-models, where calling a layer costs more than its arithmetic. The second is good to about a factor
-of two; it says so.
+backwards, 2 where adapters are trained) over what a machine of this kind sustains, with a floor per
+layer and token for tiny models, where calling a layer costs more than its arithmetic. The second is
+good to about a factor of two; it says so.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ GPU_SPEED = 1.2e14
 """Operations a second that training sustains on a current data-centre GPU in bfloat16."""
 GPU_BANDWIDTH = 1.5e12
 """Bytes a second: each decoded token reads all weights once."""
-CALL_SECONDS = {"cpu": 6e-5, "gpu": 1.5e-4}
-"""Cost of calling one layer once, whatever its size; measured on two cores with 128-wide layers."""
+CALL_SECONDS = {"cpu": 6e-4, "gpu": 2.4e-3}
+"""Cost of calling one layer once, whatever its size: on two cores with 128-wide layers, and on an
+H200 with LoRA, where it is the time that the processor takes to start the layer's kernels."""
 
 
 SAME_SPEED = (
@@ -156,7 +157,8 @@ def _update_seconds(
     draw = _decode_seconds(config, policy, prompt, episodes, on_gpu=on_gpu)
     # Log-probs of policy and start policy, values, rewards.
     score = 2 * tokens * ((1 + networks) * policy.parameters + scorer.parameters)
-    learn = 6 * tokens * networks * policy.parameters * config.ppo.num_ppo_epochs
+    weights = networks * policy.parameters
+    learn = _operations(config) * tokens * weights * config.ppo.num_ppo_epochs
     if config.models.gradient_checkpointing:
         learn *= 4 / 3
     micro_batches = -(-episodes // config.ppo.micro_batch_size)
@@ -170,7 +172,9 @@ def _decode_seconds(
     answer = 0.75 * config.sampling.response_length
     arithmetic = 2 * policy.parameters * rows * (prompt + answer) / speed(on_gpu=on_gpu)
     reading = 2 * policy.parameters / GPU_BANDWIDTH if on_gpu else 0.0
-    return arithmetic + config.sampling.response_length * (_call(policy, on_gpu=on_gpu) + reading)
+    batches = -(-rows // config.ppo.micro_batch_size)
+    steps = batches * config.sampling.response_length
+    return arithmetic + steps * (_call(policy, on_gpu=on_gpu) + reading)
 
 
 def _evaluation_seconds(
@@ -196,7 +200,7 @@ def _stage_seconds(config: RunConfig, policy: Size, prompt: float, *, on_gpu: bo
         }.get(name, (0.0, 0, 1))
         token_passes += epochs * answers * pairs * length
         steps += epochs * pairs / batch
-    learn = 6 * policy.parameters * token_passes / speed(on_gpu=on_gpu)
+    learn = _operations(config) * policy.parameters * token_passes / speed(on_gpu=on_gpu)
     return 20 + learn + steps * 3 * _call(policy, on_gpu=on_gpu)
 
 
@@ -294,8 +298,13 @@ def _measured(config: RunConfig, store: Store) -> float | None:
     return sorted(times)[len(times) // 2] if times else None
 
 
+def _operations(config: RunConfig) -> int:
+    """Operations a weight and token to learn; a frozen weight passes gradients on and has none."""
+    return 4 if config.models.lora_rank else 6
+
+
 def _call(policy: Size, *, on_gpu: bool) -> float:
-    return policy.layers * CALL_SECONDS["gpu" if on_gpu else "cpu"] * 10
+    return policy.layers * CALL_SECONDS["gpu" if on_gpu else "cpu"]
 
 
 def speed(*, on_gpu: bool) -> float:

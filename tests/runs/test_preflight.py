@@ -11,6 +11,7 @@ from drpo.config import presets
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, DataError, DrpoError, ModelError
 from drpo.modeling.model_files import count_tokens, read_card
+from drpo.modeling.model_size import Size
 from drpo.runs import estimate, preflight
 
 
@@ -289,6 +290,31 @@ def test_the_estimate_grows_with_what_costs(configure):
         assert estimate.estimate_run(configure(**costly)).seconds > base.seconds, costly
     for costly in ({"micro_batch_size": 64, "episodes_per_update": 64}, {"response_length": 80}):
         assert estimate.estimate_run(configure(**costly)).memory_bytes > base.memory_bytes, costly
+
+
+def test_answers_that_are_drawn_in_two_batches_take_twice_as_long(configure):
+    size = Size(1000, 2, 16, 258, 128, local=True)  # its arithmetic takes no time
+    once, twice = (
+        estimate._decode_seconds(configure(micro_batch_size=32), size, 10, rows, on_gpu=True)
+        for rows in (32, 64)
+    )
+    assert twice == pytest.approx(2 * once, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("size", "prompt", "measured"),
+    [
+        (Size(502_852_480, 24, 896, 151_936, 2048, local=True), 253, 7.8),
+        (Size(1_247_086_592, 16, 2048, 128_256, 2048, local=True), 263, 6.4),
+    ],
+)
+def test_an_update_on_a_gpu_takes_about_as_long_as_it_was_seen_to(
+    configure, size, prompt, measured
+):
+    settings = {"episodes_per_update": 64, "micro_batch_size": 32, "response_length": 53}
+    config = configure(**settings, num_ppo_epochs=1, lora_rank=16, dtype="bfloat16")
+    seconds = estimate._update_seconds(config, size, size, prompt, on_gpu=True)
+    assert measured / 1.5 < seconds < measured * 1.5
 
 
 def test_the_estimate_prefers_what_was_measured(configure, store):
