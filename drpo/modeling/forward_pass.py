@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,8 @@ def call_causal(
         extra["logits_to_keep"] = keep
     if accepts(model, "position_ids"):
         extra["position_ids"] = positions
-    logits: Tensor = model(input_ids=tokens, attention_mask=mask, **extra).logits
+    with float32_head(model):
+        logits: Tensor = model(input_ids=tokens, attention_mask=mask, **extra).logits
     return logits[:, -keep:]
 
 
@@ -78,10 +80,38 @@ def call_at(
     head = _inner(model).get_output_embeddings()  # type: ignore[operator]
     handle = head.register_forward_pre_hook(lambda _head, read: (_places(read[0], at),))
     try:
-        logits: Tensor = model(input_ids=tokens, use_cache=False).logits
+        with float32_head(model):
+            logits: Tensor = model(input_ids=tokens, use_cache=False).logits
     finally:
         handle.remove()
     return logits
+
+
+@contextlib.contextmanager
+def float32_head(model: nn.Module) -> Iterator[None]:
+    """Let a causal model's head multiply in float32 while the rest of the pass is in half.
+
+    A policy moves by less in one step than bfloat16 tells apart in a logit: with three digits, a
+    log-ratio of .001 is lost in logits of size 10. The body's rounding remains: over one step of
+    3e-6 the log-ratios of the `tldr` sample policy correlate by .36 with those of float32 all in
+    bfloat16, by .42 with this head, and by .97 where the body runs in float16. What the model does
+    to logits after its head stays its own.
+    """
+    head = _inner(model).get_output_embeddings()  # type: ignore[operator]
+    if type(head) is not nn.Linear or not torch.is_autocast_enabled(head.weight.device.type):
+        yield
+        return
+
+    def multiply(hidden: Tensor) -> Tensor:
+        with torch.autocast(hidden.device.type, enabled=False):
+            bias = None if head.bias is None else head.bias.float()
+            return nn.functional.linear(hidden.float(), head.weight.float(), bias)
+
+    vars(head)["forward"] = multiply
+    try:
+        yield
+    finally:
+        del vars(head)["forward"]
 
 
 def call_backbone_at(
