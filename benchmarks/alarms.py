@@ -189,7 +189,8 @@ def read() -> list[Row]:
 def write_page(rows: list[Row]) -> None:
     """Write the page for people."""
     healthy = [names for kind, _, _, names in rows if kind == "healthy"]
-    any_false = sum(bool(names) for names in healthy)
+    others = sum(bool(names - {"value_error"}) for names in healthy)
+    critic = sum("value_error" in names for names in healthy)
     lines = [
         "# Alarms: how often they are wrong",
         "",
@@ -200,7 +201,13 @@ def write_page(rows: list[Row]) -> None:
         "",
         f"**False alarms.** {len(healthy)} healthy runs of {HEALTHY_UPDATES} updates (reset",
         "probability 0 to 1, KL coefficient .05 to .5, default thresholds):",
-        f"{rate(any_false, len(healthy))} raised any alarm.",
+        f"{rate(others, len(healthy))} raised an alarm other than the critic's.",
+        "",
+        "The critic's alarm says that the critic explained next to nothing for ten updates. That",
+        "is a finding about the critic and no verdict on the run: it was so in",
+        f"{rate(critic, len(healthy))} of these runs, which did well all the same. Their",
+        "reward is right or wrong, and soon nearly always right, so that little is left to",
+        "explain; without a critic (`advantage = rloo`) such a run costs less.",
         "",
         "**Missed alarms.** Runs that were provoked, and the alarms that each kind should raise:",
         "",
