@@ -27,6 +27,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drpo import metrics
+
 if TYPE_CHECKING:
     from drpo.types import Control
 
@@ -45,7 +47,14 @@ SHARED: dict[str, Any] = {
     "checkpoint_every": 10,
     "reward_model": str(SAMPLES / "models/tldr-reward"),
 }
-COLUMNS = ("processor_s", "rollout_s", "scoring_s", "learning_s", "padding")
+TOLD = {
+    "rollout_s": metrics.TIMING_S_ROLLOUT,
+    "scoring_s": metrics.TIMING_S_SCORING,
+    "learning_s": metrics.TIMING_S_LEARNING,
+    # By name: an older checkout that is measured has no such metric.
+    "padding": getattr(metrics, "TIMING_PADDING", ""),
+}
+COLUMNS = ("processor_s", *TOLD)
 
 
 class Watch:
@@ -64,20 +73,16 @@ class Watch:
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:  # noqa: ARG002
         """Stop the clock where the figures are an update's."""
-        if "timing_s/update" not in values:
+        if metrics.TIMING_S_UPDATE not in values:
             return
-        parts = {f"{name}_s": values[f"timing_s/{name}"] for name in PARTS}
         spent = processor_seconds() - self.begun[-1]
-        share = values.get("timing/padding", float("nan"))
-        self.took.append({"processor_s": spent, **parts, "padding": share})
+        told = {name: values.get(metric, float("nan")) for name, metric in TOLD.items()}
+        self.took.append({"processor_s": spent, **told})
 
     def progress(self, *_: Any) -> None:  # noqa: ANN401
         """Tell nobody."""
 
     samples = event = progress
-
-
-PARTS = ("rollout", "scoring", "learning")
 
 
 def processor_seconds() -> float:
