@@ -36,6 +36,7 @@ if size > 1:
     st.subheader(t("resets.groups"))
     together = groups.groups_of(episodes, size)
     if known:
+        together = groups.hardest_first(together, known[0])
         groups.figures(together, known[0])
     groups.cards(together)
     st.subheader(t("resets.all_episodes"))

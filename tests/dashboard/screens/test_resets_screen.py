@@ -130,6 +130,11 @@ def test_continuations_of_one_start_are_a_group_and_the_next_group_is_another():
     assert [[e.score for e in group] for group in found] == [[1.0, 2.0], [0.5, 0.5], [4.0, 0.0]]
 
 
+def test_the_cards_stand_in_the_order_of_the_chart():
+    ranked = groups.hardest_first(groups.groups_of(TOGETHER, 2), "score")
+    assert [[e.score for e in group] for group in ranked] == [[0.5, 0.5], [1.0, 2.0], [4.0, 0.0]]
+
+
 def test_a_group_that_scored_alike_has_a_ring_and_the_hardest_stand_on_the_left():
     figure = reset_charts.group_ranges(groups.groups_of(TOGETHER, 2), "score")
     lines, members, rings = figure["data"]

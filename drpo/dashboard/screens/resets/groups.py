@@ -38,6 +38,16 @@ def groups_of(episodes: Sequence[SampleRow], size: int) -> list[list[SampleRow]]
     ]
 
 
+def hardest_first(groups: Sequence[list[SampleRow]], value: Value) -> list[list[SampleRow]]:
+    """Order groups as the chart does: the lowest mean first; those without a value last."""
+
+    def mean(group: Sequence[SampleRow]) -> float:
+        known = [v for one in group if (v := getattr(one, value)) is not None]
+        return sum(known) / len(known) if known else float("inf")
+
+    return sorted(groups, key=mean)
+
+
 def figures(groups: Sequence[Sequence[SampleRow]], value: Value) -> None:
     """Draw each group's values from its lowest to its highest, the hardest prompts first."""
     st.markdown(f"**{t('resets.groups_spread')}**")
