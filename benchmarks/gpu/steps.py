@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 import drpo
 from benchmarks.gpu.material import SMALL, Shape, make_models, make_pairs
 from benchmarks.gpu.parity import compare_devices
+from drpo.metrics import EVAL_KL, OBJECTIVE_KL, POLICY_APPROXKL_AVG
 from drpo.playground.engine import Engine
 from drpo.rl import checkpoint
 from drpo.runs.worker import plain_sentence
@@ -198,7 +199,7 @@ def figures_of(run: drpo.Run) -> str:
     check(holds=bool(found), otherwise="nothing was measured")
     bad = [name for name, value in found.items() if not math.isfinite(value)]
     check(holds=not bad, otherwise=f"not finite: {', '.join(bad)}")
-    shown = ("objective/kl", "policy/approxkl_avg", "eval/kl", "loss", "accuracy")
+    shown = (OBJECTIVE_KL, POLICY_APPROXKL_AVG, EVAL_KL, "loss", "accuracy")
     return ", ".join(f"{name} {found[name]:.3g}" for name in shown if name in found)
 
 

@@ -24,6 +24,9 @@ from drpo.system import processes
 
 State = Literal["none", "running", "done", "failed", "stopped"]
 
+_children: dict[Path, subprocess.Popen[bytes]] = {}
+"""Jobs that this process started, whichever screen asked: only their parent can reap them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -39,75 +42,72 @@ class Status:
     """What sort of error it was: `bug` when the job died without a word."""
 
 
-class Jobs:
-    """Jobs that this process started, or finds in their folders."""
+def start(folder: Path, module: str, options: Mapping[str, Any]) -> None:
+    """Start a job anew; an earlier one in the same folder is stopped and forgotten.
 
-    def __init__(self) -> None:
-        self._children: dict[Path, subprocess.Popen[bytes]] = {}
+    Args:
+        folder: The job's own; its parent exists.
+        module: What is run, with the folder as its one argument.
+        options: What it finds there.
+    """
+    stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    write_json(folder / "options.json", options)
+    child = processes.start_module(module, str(folder), log=folder / "log.txt")
+    _children[folder] = child
+    begun = {"pid": child.pid, "started": processes.start_time(child.pid), "at": time.time()}
+    write_json(folder / "process.json", begun)
 
-    def start(self, folder: Path, module: str, options: Mapping[str, Any]) -> None:
-        """Start a job anew; an earlier one in the same folder is stopped and forgotten.
 
-        Args:
-            folder: The job's own; its parent exists.
-            module: What is run, with the folder as its one argument.
-            options: What it finds there.
-        """
-        self.stop(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        write_json(folder / "options.json", options)
-        child = processes.start_module(module, str(folder), log=folder / "log.txt")
-        self._children[folder] = child
-        begun = {"pid": child.pid, "started": processes.start_time(child.pid), "at": time.time()}
-        write_json(folder / "process.json", begun)
+def stop(folder: Path) -> None:
+    """Stop a job; what it had not finished is gone."""
+    if status(folder).state != "running":
+        return
+    write_json(folder / "stopped.json", {})
+    pid = int(read_json(folder / "process.json")["pid"])
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)  # it leads a session of its own
+    child = _children.pop(folder, None)
+    if child is not None:
+        child.wait()
 
-    def stop(self, folder: Path) -> None:
-        """Stop a job; what it had not finished is gone."""
-        if self.status(folder).state != "running":
-            return
-        write_json(folder / "stopped.json", {})
-        pid = int(read_json(folder / "process.json")["pid"])
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)  # it leads a session of its own
-        child = self._children.pop(folder, None)
-        if child is not None:
-            child.wait()
 
-    def status(self, folder: Path) -> Status:
-        """Say how a job stands."""
-        if not (folder / "process.json").is_file():
-            return Status("none")
-        begun = read_json(folder / "process.json")
-        progress = read_json(folder / "progress.json")
-        stage, done, total = (
-            progress.get("stage", ""),
-            progress.get("done", 0),
-            progress.get("total", 0),
-        )
-        self._reap(folder)
-        if (folder / "error.json").is_file():
-            error = read_json(folder / "error.json")
-            return Status("failed", error=error.get("error", ""), kind=error.get("kind", ""))
-        if (folder / "result.json").is_file():
+def status(folder: Path) -> Status:
+    """Say how a job stands."""
+    if not (folder / "process.json").is_file():
+        return Status("none")
+    begun = read_json(folder / "process.json")
+    progress = read_json(folder / "progress.json")
+    stage, done, total = (
+        progress.get("stage", ""),
+        progress.get("done", 0),
+        progress.get("total", 0),
+    )
+    _reap(folder)
+    if (folder / "error.json").is_file():
+        error = read_json(folder / "error.json")
+        return Status("failed", error=error.get("error", ""), kind=error.get("kind", ""))
+    if (folder / "result.json").is_file():
+        return Status("done")
+    if (folder / "stopped.json").is_file():
+        return Status("stopped")
+    if not processes.same_process(begun["pid"], begun["started"]):
+        if (folder / "result.json").is_file():  # it ended between the two looks
             return Status("done")
-        if (folder / "stopped.json").is_file():
-            return Status("stopped")
-        if not processes.same_process(begun["pid"], begun["started"]):
-            if (folder / "result.json").is_file():  # it ended between the two looks
-                return Status("done")
-            return Status("failed", kind="bug")
-        return Status("running", stage, done, total, time.time() - float(begun["at"]))
+        return Status("failed", kind="bug")
+    return Status("running", stage, done, total, time.time() - float(begun["at"]))
 
-    def _reap(self, folder: Path) -> None:
-        """Let go of a child that has ended, or that has written all it had to."""
-        child = self._children.get(folder)
-        if child is None:
-            return
-        if (folder / "result.json").is_file() or (folder / "error.json").is_file():
-            child.wait()
-        if child.poll() is not None:
-            del self._children[folder]
+
+def _reap(folder: Path) -> None:
+    """Let go of a child that has ended, or that has written all it had to."""
+    child = _children.get(folder)
+    if child is None:
+        return
+    if (folder / "result.json").is_file() or (folder / "error.json").is_file():
+        child.wait()
+    if child.poll() is not None:
+        del _children[folder]
 
 
 class JobFolder:

@@ -20,7 +20,7 @@ from drpo.metrics.table import evaluated
 from drpo.review import ReviewSource, create_review
 from drpo.runs import worker
 from drpo.store import Store
-from drpo.system.jobs import Jobs
+from drpo.system import jobs
 
 
 def write_pairs(path, first, count):
@@ -228,10 +228,9 @@ def test_the_command_prints_the_win_rate_with_its_interval(home, capsys):
 
 def evaluated_beside(place, run_ids):
     """Evaluate in a process of its own, as the screen does; how the task ended."""
-    tasks = Jobs()
-    tasks.start(place, "drpo.evaluation.job", {"runs": run_ids})
+    jobs.start(place, "drpo.evaluation.job", {"runs": run_ids})
     until = time.monotonic() + 300
-    while (status := tasks.status(place)).state == "running" and time.monotonic() < until:
+    while (status := jobs.status(place)).state == "running" and time.monotonic() < until:
         time.sleep(0.2)
     return status
 
@@ -296,7 +295,7 @@ def test_a_run_stopped_between_evaluations_is_evaluated_and_shown(home, stopped_
     app.button(key="evaluate").click().run()
     [place] = (folder / "evaluations").iterdir()
     until = time.monotonic() + 300
-    while Jobs().status(place).state == "running" and time.monotonic() < until:
+    while jobs.status(place).state == "running" and time.monotonic() < until:
         time.sleep(0.2)
     app.run()
     assert problems(app) == []

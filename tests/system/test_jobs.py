@@ -5,7 +5,7 @@ import sys
 import psutil
 import pytest
 
-from drpo.system.jobs import Jobs
+from drpo.system import jobs
 
 
 @pytest.fixture
@@ -18,12 +18,11 @@ def sleepy(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the clock is psutil's on Linux")
 def test_a_step_of_the_clock_does_not_fail_a_task(tmp_path, monkeypatch, sleepy):
-    tasks = Jobs()
     folder = tmp_path / "task"
-    tasks.start(folder, sleepy, {})
-    assert tasks.status(folder).state == "running"
+    jobs.start(folder, sleepy, {})
+    assert jobs.status(folder).state == "running"
     booted = psutil.boot_time()
     monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: booted + 5)
-    assert tasks.status(folder).state == "running"
-    tasks.stop(folder)
-    assert tasks.status(folder).state == "stopped"
+    assert jobs.status(folder).state == "running"
+    jobs.stop(folder)
+    assert jobs.status(folder).state == "stopped"

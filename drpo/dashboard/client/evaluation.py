@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from drpo.dashboard.client.store import store
 from drpo.evaluation import storage, wording
 from drpo.evaluation.frontier import overoptimization
 from drpo.evaluation.storage import standing_step
-from drpo.system.jobs import Jobs, Status
+from drpo.system import jobs
+from drpo.system.jobs import Status
 
 __all__ = [
     "Status",
@@ -27,11 +26,6 @@ __all__ = [
 ]
 
 
-@st.cache_resource(show_spinner=False)
-def _jobs() -> Jobs:
-    return Jobs()
-
-
 def evaluation_of(run_id: str, step: int) -> dict[str, Any] | None:
     """The kept evaluation of a policy; None where there is none."""
     return storage.evaluation_of(store(), run_id, step)
@@ -44,15 +38,15 @@ def comparison_of(subject: str, other: str, judge: str) -> dict[str, Any] | None
 
 def job_status(folder: Path) -> Status:
     """Say how an evaluation stands."""
-    return _jobs().status(folder)
+    return jobs.status(folder)
 
 
 def start_job(folder: Path, policies: Sequence[str]) -> None:
     """Evaluate policies, each given as `run@step`, in a process of its own."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _jobs().start(folder, "drpo.evaluation.job", {"runs": list(policies)})
+    jobs.start(folder, "drpo.evaluation.job", {"runs": list(policies)})
 
 
 def stop_job(folder: Path) -> None:
     """Stop an evaluation; what it had not finished is gone."""
-    _jobs().stop(folder)
+    jobs.stop(folder)

@@ -21,7 +21,8 @@ from drpo.data.io.source import Source
 from drpo.errors import DataError
 from drpo.files import read_json, write_json
 from drpo.store import workspace
-from drpo.system.jobs import Jobs, Status
+from drpo.system import jobs
+from drpo.system.jobs import Status
 
 Task = Literal["check", "save", "coverage"]
 KEPT_SECONDS = 14 * 24 * 3600
@@ -30,9 +31,6 @@ _ID = re.compile(r"[0-9a-f]{16}")
 
 class Uploads:
     """The uploads of a workspace; one for all visitors."""
-
-    def __init__(self) -> None:
-        self._jobs = Jobs()
 
     @property
     def folder(self) -> Path:
@@ -89,15 +87,15 @@ class Uploads:
             if task == "coverage"
             else "drpo.data.library.upload_job"
         )
-        self._jobs.start(self._at(upload) / task, module, options)
+        jobs.start(self._at(upload) / task, module, options)
 
     def stop(self, upload: str, task: Task) -> None:
         """Stop a task; what it had not finished is gone."""
-        self._jobs.stop(self._at(upload) / task)
+        jobs.stop(self._at(upload) / task)
 
     def status(self, upload: str, task: Task) -> Status:
         """Say how a task stands; errors are of the kinds unreadable, ambiguous, data and bug."""
-        return self._jobs.status(self._at(upload) / task)
+        return jobs.status(self._at(upload) / task)
 
     def result(self, upload: str, task: Task) -> dict[str, Any]:
         """Return what a task that is done wrote; empty before."""
