@@ -5,6 +5,7 @@ Whoever reads such a file sees the old one or the new one, never a half, however
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+CHECKSUMS = "checksums.json"
+"""The file in a folder that says what the others hold."""
 
 
 @contextmanager
@@ -124,3 +128,56 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_checksums(folder: Path) -> None:
+    """Write down what every file in a folder should hold, in `checksums.json` beside them.
+
+    Taken from the files as they lie, so that a disk that wrote something else is seen as well as
+    one that turns a bit later.
+
+    Raises:
+        OSError: A file cannot be read, or the list not written.
+    """
+    sums = {name: _checksum(folder / name) for name in _files_in(folder)}
+    (folder / CHECKSUMS).write_text(json.dumps({"sha256": sums}, indent=1), encoding="utf-8")
+
+
+def damaged_files(folder: Path, within: str = "") -> list[str] | None:
+    """Compare a folder with what `write_checksums` wrote down.
+
+    Args:
+        folder: The folder.
+        within: Look only at the part of it below this name.
+
+    Returns:
+        The files that are missing or hold something else, by name; None where nothing was written
+        down, as an earlier version did not.
+    """
+    if not (folder / CHECKSUMS).is_file():
+        return None
+    sums = read_json(folder / CHECKSUMS).get("sha256")
+    if not isinstance(sums, dict) or not sums:
+        return [CHECKSUMS]
+    return sorted(
+        name
+        for name, expected in sums.items()
+        if name.startswith(within) and _holds_other(folder / name, expected)
+    )
+
+
+def _holds_other(path: Path, checksum: str) -> bool:
+    try:
+        return _checksum(path) != checksum
+    except (OSError, ValueError):  # gone, unreadable, or damage has made its name no name
+        return True
+
+
+def _files_in(folder: Path) -> list[str]:
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return sorted(names - {CHECKSUMS})
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

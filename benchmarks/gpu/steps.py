@@ -19,7 +19,7 @@ from benchmarks.gpu.material import SMALL, Shape, make_models, make_pairs
 from benchmarks.gpu.parity import compare_devices
 from drpo.metrics import EVAL_KL, OBJECTIVE_KL, POLICY_APPROXKL_AVG
 from drpo.playground.engine import Engine
-from drpo.rl import checkpoint
+from drpo.rl import checkpoint_folders
 from drpo.runs.worker import plain_sentence
 
 MIB = 2**20
@@ -243,7 +243,7 @@ def resumed(material: Material, kind: str, changed: dict[str, Any]) -> str:
     stopped = cut.status == "stopped" and cut.step == 1
     check(holds=stopped, otherwise=f"{cut.status} at update {cut.step}")
     drpo.train(config, pairs=pairs, folder=places[2], progress=False)
-    kept = [checkpoint.policies(place / "checkpoints") for place in places]
+    kept = [checkpoint_folders.policies(place / "checkpoints") for place in places]
     return same_end(kept[0][2], kept[1][2], kept[2][2], before=kept[0][1])
 
 
@@ -274,7 +274,7 @@ def played(material: Material) -> str:
     """A trained checkpoint answers through the playground's engine, token by token."""
     run = material.train("played", lora_rank=8)
     policy, reward = material.models()
-    trained = checkpoint.policies(run.folder / "checkpoints")[2]
+    trained = checkpoint_folders.policies(run.folder / "checkpoints")[2]
     source = {"run_id": run.id, "step": 2, "policy": str(trained), "start": str(policy)}
     request = {
         "op": "write",

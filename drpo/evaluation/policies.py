@@ -11,7 +11,7 @@ from drpo.data.run_data import RunData, load_run_data
 from drpo.errors import RunError
 from drpo.evaluation.storage import standing_step
 from drpo.modeling.scorers import Scorer
-from drpo.rl.checkpoint import policies
+from drpo.rl.checkpoint_folders import policies
 from drpo.store import Store, run_folder
 
 TRAINED_STEP = 1

@@ -5,6 +5,8 @@
         critic.safetensors      (where there is a critic)
         optimizer.safetensors   ) these two make it a checkpoint; without them it is a snapshot of
         state.json              ) the policy, to generate with but not to resume from
+        score.json              (where these weights were evaluated)
+        checksums.json          what every file should hold
 
 Random draws depend on (seed, step) alone and the data order on the step, so no generator state is
 kept. A folder is written beside, flushed and renamed: it is there whole or not at all. Safetensors
@@ -15,30 +17,36 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import load_peft_weights, set_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import CheckpointError, ModelError
-from drpo.files import restore_replaced, whole_folder
+from drpo.files import read_json, whole_folder, write_checksums, write_json
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
+from drpo.rl.checkpoint_folders import (
+    FORMAT,
+    POLICY,
+    SCORE,
+    STATE,
+    folder_name,
+    policies,
+    read_record,
+    see_that_policy_is_whole,
+    thin,
+)
 from drpo.rl.optimizer import load_moments, make_optimizer, optimizer_tensors
 from drpo.rl.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
 
-FORMAT = 1
 SNAPSHOT_LIMIT = 64 * 2**20
 """Bytes up to which a policy is kept at every evaluation; larger ones only in checkpoints."""
-KEPT = 2
-"""Full checkpoints kept."""
-_RUN_FILES = ("optimizer.safetensors", "state.json")
 _STATISTICS = ("mean", "spread")
 
 
@@ -52,6 +60,8 @@ class TrainState:
     step: int = 0
     """Updates done."""
     episodes: int = 0
+    score: float | None = None
+    """Mean held-out score of the present weights; None where they were not evaluated."""
 
     @classmethod
     def begin(cls, models: Models, config: RunConfig) -> TrainState:
@@ -64,24 +74,30 @@ class TrainState:
 def save(models: Models, state: TrainState, directory: Path) -> Path:
     """Write a full checkpoint of the present step; older ones beyond the last two are thinned.
 
+    The policy with the best held-out score is kept whatever becomes of the others.
+
     Returns:
         The checkpoint's folder.
     """
     folder = directory / folder_name(state.step)
     with whole_folder(folder, durable=True) as beside:
-        _write_policy(models, beside / "policy")
+        _write_policy(models, beside / POLICY)
         if models.critic is not None:
             save_file(_critic_tensors(models), beside / "critic.safetensors")
         save_file(optimizer_tensors(models, state.optimizer), beside / "optimizer.safetensors")
         record = {
             "format": FORMAT,
+            "checksums": True,
             "step": state.step,
             "episodes": state.episodes,
             "kl": state.kl.state(),
             "reset": state.reset.state(),
         }
-        (beside / "state.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
-    _thin(directory, keep_policies=models.policy_bytes() <= SNAPSHOT_LIMIT)
+        (beside / STATE).write_text(json.dumps(record, indent=2), encoding="utf-8")
+        if state.score is not None:
+            write_json(beside / SCORE, {"score": state.score})
+        write_checksums(beside)
+    thin(directory, keep_policies=models.policy_bytes() <= SNAPSHOT_LIMIT)
     return folder
 
 
@@ -122,10 +138,11 @@ def save_snapshot(models: Models, step: int, directory: Path) -> Path | None:
     folder = directory / folder_name(step)
     if models.policy_bytes() > SNAPSHOT_LIMIT:
         return None
-    if (folder / "policy").is_dir():
+    if (folder / POLICY).is_dir():
         return folder
     with whole_folder(folder, durable=True) as beside:
-        _write_policy(models, beside / "policy")
+        _write_policy(models, beside / POLICY)
+        write_checksums(beside)
     return folder
 
 
@@ -133,6 +150,8 @@ def load(
     folder: Path, models: Models, config: RunConfig, *, critic_weight: float = 1.0
 ) -> TrainState:
     """Put a checkpoint's weights into `models` and return the state to go on from.
+
+    That its files hold what was written is not asked here again: `newest_sound` chose it.
 
     Args:
         folder: The checkpoint.
@@ -144,15 +163,15 @@ def load(
     Raises:
         CheckpointError: The folder is no full checkpoint, or belongs to another run's models.
     """
-    record = _read_record(folder)
+    record = read_record(folder)
     state = TrainState.begin(models, config)
-    _load_policy(models, folder / "policy")
-    optimizer = load_file(folder / "optimizer.safetensors")
+    _load_policy(models, folder / POLICY)
     try:
+        optimizer = load_file(folder / "optimizer.safetensors")
         if models.critic is not None and _load_critic(models, folder):
             critic_weight = 1.0
         load_moments(models, state.optimizer, optimizer, critic_weight=critic_weight)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"{folder} does not fit the run's models ({error}); resume with the settings and start "
             "policy that it was written with."
@@ -160,38 +179,8 @@ def load(
     state.step, state.episodes = record["step"], record["episodes"]
     state.kl = KLCoefficient.from_state(record["kl"])
     state.reset = ResetProbability.from_state(record["reset"])
+    state.score = read_json(folder / SCORE).get("score")
     return state
-
-
-def latest(directory: Path) -> Path | None:
-    """Return the newest full checkpoint, or None; for the one process that may write here."""
-    restore_replaced(directory)
-    full = [folder for folder in _folders(directory) if _is_full(folder)]
-    return full[-1] if full else None
-
-
-def forget_after(directory: Path, step: int) -> None:
-    """Remove what was kept beyond the checkpoint that a run goes on from.
-
-    Those policies belong to updates that are done again, perhaps with other settings; left behind,
-    one of them would be taken for the run's newest.
-
-    Args:
-        directory: The run's `checkpoints`.
-        step: Updates done at the checkpoint; -1 when the run begins anew.
-    """
-    for folder in _folders(directory):
-        if step_of(folder) > step:
-            shutil.rmtree(folder)
-
-
-def policies(directory: Path) -> dict[int, Path]:
-    """Return every kept policy folder by its step, ascending."""
-    return {
-        step_of(folder): folder / "policy"
-        for folder in _folders(directory)
-        if (folder / "policy").is_dir()
-    }
 
 
 def export(run_folder: Path, out: Path, *, step: int | None = None) -> Path:
@@ -206,7 +195,7 @@ def export(run_folder: Path, out: Path, *, step: int | None = None) -> Path:
         `out`.
 
     Raises:
-        CheckpointError: No such policy is kept, or `out` is taken.
+        CheckpointError: No such policy is kept, it is damaged, or `out` is taken.
     """
     kept = policies(run_folder / "checkpoints")
     if not kept or (step is not None and step not in kept):
@@ -220,6 +209,7 @@ def export(run_folder: Path, out: Path, *, step: int | None = None) -> Path:
             f"{out} exists already; expected a new or empty folder, name another."
         )
     source = kept[step if step is not None else max(kept)]
+    see_that_policy_is_whole(source.parent)
     with whole_folder(out, durable=True) as beside:
         if (source / "adapter_config.json").is_file():
             load_causal(source).save_pretrained(beside)
@@ -227,24 +217,6 @@ def export(run_folder: Path, out: Path, *, step: int | None = None) -> Path:
         else:
             shutil.copytree(source, beside, dirs_exist_ok=True)
     return out
-
-
-def folder_name(step: int) -> str:
-    """Return the name of a step's folder."""
-    return f"step-{step:06d}"
-
-
-def step_of(folder: Path) -> int:
-    """Return the step that a folder's name states."""
-    return int(folder.name.removeprefix("step-"))
-
-
-def _folders(directory: Path) -> list[Path]:
-    return sorted(directory.glob("step-" + "[0-9]" * 6 + "*"), key=step_of)
-
-
-def _is_full(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in _RUN_FILES)
 
 
 def _write_policy(models: Models, folder: Path) -> None:
@@ -262,41 +234,11 @@ def _load_policy(models: Models, folder: Path) -> None:
             set_peft_model_state_dict(models.policy, load_peft_weights(str(folder), device="cpu"))
         else:
             models.policy.load_state_dict(load_causal(folder).state_dict())
-    except (ModelError, OSError, RuntimeError, ValueError) as error:
+    except (ModelError, OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise CheckpointError(
             f"{folder} does not hold this run's policy ({error}); resume with the settings and "
             "start policy that it was written with."
         ) from error
-
-
-def _read_record(folder: Path) -> Mapping[str, Any]:
-    if not _is_full(folder):
-        missing = [name for name in _RUN_FILES if not (folder / name).is_file()]
-        raise CheckpointError(
-            f"{folder} lacks {', '.join(missing)}; expected a full checkpoint. Resume from another "
-            "one, or start the run anew."
-        )
-    try:
-        record = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{folder / 'state.json'} is not JSON ({error}).") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{folder / 'state.json'} has another format than {FORMAT}; it was written by another "
-            "version, start the run anew."
-        )
-    return record
-
-
-def _thin(directory: Path, *, keep_policies: bool) -> None:
-    """Reduce all but the last full checkpoints to their policies, or remove them when large."""
-    for folder in [f for f in _folders(directory) if _is_full(f)][:-KEPT]:
-        if not keep_policies:
-            shutil.rmtree(folder)
-            continue
-        for name in ("state.json", "optimizer.safetensors", "critic.safetensors"):
-            # state.json first: from then on it is no checkpoint.
-            (folder / name).unlink(missing_ok=True)
 
 
 def _copy_tokenizer(source: Path, out: Path) -> None:

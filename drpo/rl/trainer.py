@@ -8,6 +8,7 @@ from the authors' code is masked here and not there: see `drpo.rl.rollout` for t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from drpo.rl.minibatches import split_minibatches
 from drpo.rl.optimizer import set_step_size
 from drpo.rl.ppo import learn, old_policy_stats
 from drpo.rl.schedules import ScheduledValue
-from drpo.types import Control, Observer
+from drpo.types import Control, Observer, known
 
 _POLL_SECONDS = 0.5
 """How often a paused run asks whether to go on."""
@@ -81,6 +82,7 @@ def train(
         update = _one_update(models, episodes, state, config, step)
 
         state.step, state.episodes = step + 1, state.episodes + len(update.starts)
+        state.score = None
         _steer(state, update)
         observer.metrics(state.step, metrics_of(update, state, episodes))
         observer.samples(samples_of(update, state.step, episodes))
@@ -165,6 +167,7 @@ def _evaluate(
         tick=lambda done, total: observer.progress("evaluation", done, total),
     )
     values[metrics.TIMING_S_EVALUATION] = time.perf_counter() - began
+    state.score = known(values.get(metrics.EVAL_SCORES, math.nan))
     observer.metrics(state.step, values)
     observer.samples(samples)
     checkpoint.save_snapshot(models, state.step, checkpoint_dir)

@@ -24,9 +24,9 @@ from drpo.config.run_config import RunConfig
 from drpo.data.run_data import RunData
 from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
-from drpo.files import write_json
+from drpo.files import CHECKSUMS, damaged_files, write_json
 from drpo.modeling.models import Models, load_models
-from drpo.rl import checkpoint, trainer
+from drpo.rl import checkpoint, checkpoint_folders, trainer
 from drpo.runs import provenance
 from drpo.runs.run_observer import RunObserver
 
@@ -63,7 +63,12 @@ class Stage:
         out = self.folder / "models" / name
         figures = out.with_suffix(".json")
         if figures.is_file() and out.is_dir():
-            return str(out)
+            damaged = damaged_files(out)
+            if not damaged:
+                return str(out)
+            told = f"The model of {name} is damaged ({', '.join(damaged)}); it is trained anew."
+            wrong = {"how": "damaged_model", "stage": name, "wrong": ", ".join(damaged)}
+            self.observer.event(0, "note", told, wrong)
         out.parent.mkdir(parents=True, exist_ok=True)
         label = name.replace("_", " ")
         self.observer.progress(label, 0, 0)
@@ -217,12 +222,12 @@ def _train_policy(
     observer, directory = stage.observer, stage.folder / "checkpoints"
     observer.progress("loading models", 0, 0)
     models = _load_models(config, start, rewards, data)
-    newest = checkpoint.latest(directory)
+    found = checkpoint_folders.newest_sound(directory)
     state = None
-    if newest is not None:
-        state = checkpoint.load(newest, models, config, critic_weight=stage.critic_weight)
+    if found.folder is not None:
+        state = checkpoint.load(found.folder, models, config, critic_weight=stage.critic_weight)
     step = -1 if state is None else state.step
-    checkpoint.forget_after(directory, step)
+    checkpoint_folders.forget_after(directory, step)
     live_settings = {}
     if state is not None:
         total = config.ppo.updates
@@ -231,6 +236,10 @@ def _train_policy(
             "reset_prob": state.reset.at(step, total),
         }
     observer.rewind(step, live_settings)
+    for name, wrong in found.damaged.items():
+        told = f"{name} is damaged ({wrong}); going on from the checkpoint before it."
+        damage = {"how": "damaged_checkpoint", "folder": name, "wrong": wrong}
+        observer.event(step, "note", told, damage)
     observer.watch(config.alarms, step)
     if state is None:
         _measure_reward_model(models, data.heldout, observer)
@@ -286,7 +295,7 @@ def export(config: RunConfig, folder: Path, out: Path) -> int | None:
     if method == "best_of_n":
         raise RunError("Best-of-n trains nothing; its model is the start policy itself.")
     if method in UPDATING:
-        step = max(checkpoint.policies(folder / "checkpoints"), default=None)
+        step = max(checkpoint_folders.policies(folder / "checkpoints"), default=None)
         checkpoint.export(folder, out, step=step)
         return step
     source = folder / "models" / {"sft": "sft", "dpo": "dpo", "rm": "reward_model"}[method]
@@ -296,5 +305,5 @@ def export(config: RunConfig, folder: Path, out: Path) -> int | None:
         )
     if out.exists():
         out.rmdir()
-    shutil.copytree(source, out)
+    shutil.copytree(source, out, ignore=shutil.ignore_patterns(CHECKSUMS))
     return None

@@ -26,7 +26,7 @@ from transformers import (
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import DataError, ModelError
-from drpo.files import whole_folder
+from drpo.files import whole_folder, write_checksums
 from drpo.modeling.model_loading import load_tokenizer
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -278,6 +278,7 @@ def save(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase,
     Low-rank adapters are merged into the weights first.
     """
     whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
-    with whole_folder(out) as beside:
+    with whole_folder(out, durable=True) as beside:
         whole.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
+        write_checksums(beside)

@@ -19,7 +19,7 @@ from drpo.errors import ConfigError, DataError, ModelError
 from drpo.evaluation.baselines import accuracy_of
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import load_models
-from drpo.rl import checkpoint
+from drpo.rl import checkpoint, checkpoint_folders
 from drpo.rl.micro_batches import micro_batch
 from drpo.rl.rollout import Sampling, pack
 from drpo.rl.scoring import action_logits
@@ -134,7 +134,7 @@ def test_with_lora_adapters_and_the_critic_head_are_trained_and_saved(
     train(
         models, toy_pairs(8), toy_pairs(3, 90), config, RecordingObserver(), checkpoint_dir=tmp_path
     )
-    saved = load_file(checkpoint.latest(tmp_path) / "critic.safetensors")
+    saved = load_file(checkpoint_folders.latest(tmp_path) / "critic.safetensors")
     for part in ("weight", "bias"):
         name = f"head.{part}"
         assert not torch.equal(saved[name], before[f"critic.{name}"])

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from drpo.errors import CheckpointError
 from drpo.modeling.models import load_models
-from drpo.rl import checkpoint
+from drpo.rl import checkpoint, checkpoint_folders
 from drpo.rl.trainer import train
 from drpo.types import Control
 
@@ -21,7 +21,7 @@ PAIRS, HELDOUT = toy_pairs(11), toy_pairs(4, 100)
 
 def run_updates(config, folder, listener=None, *, resume=False):
     models = load_models(config)
-    newest = checkpoint.latest(folder) if resume else None
+    newest = checkpoint_folders.latest(folder) if resume else None
     state = checkpoint.load(newest, models, config) if newest else None
     state = train(
         models,
@@ -67,7 +67,7 @@ def test_a_split_run_equals_a_straight_one_bit_for_bit(
     _, stopped = run_updates(config, split, first)
     assert stopped.step == 3
     run_updates(config, split, second, resume=True)
-    assert_same_checkpoint(checkpoint.latest(straight), checkpoint.latest(split))
+    assert_same_checkpoint(checkpoint_folders.latest(straight), checkpoint_folders.latest(split))
     timeless = {k: v for k, v in whole.metrics_at[4].items() if "timing" not in k and k != "eps"}
     for name, value in timeless.items():
         assert second.metrics_at[4][name] == value or value != value, name
@@ -99,7 +99,7 @@ def test_a_split_run_equals_a_straight_one_with_any_number_of_threads(
     run_updates(config, straight)
     run_updates(config, split, RecordingObserver(controls={2: Control(stop=True)}))
     run_updates(config, split, resume=True)
-    assert_same_checkpoint(checkpoint.latest(straight), checkpoint.latest(split))
+    assert_same_checkpoint(checkpoint_folders.latest(straight), checkpoint_folders.latest(split))
 
 
 def test_a_setting_changed_before_the_stop_holds_after_the_resume(
@@ -114,14 +114,14 @@ def test_a_setting_changed_before_the_stop_holds_after_the_resume(
     run_updates(config, split, again, resume=True)
     assert again.metrics_at[4]["objective/kl_coef"] == 0.7
     assert again.metrics_at[4]["reset/fraction"] == 1.0
-    assert_same_checkpoint(checkpoint.latest(straight), checkpoint.latest(split))
+    assert_same_checkpoint(checkpoint_folders.latest(straight), checkpoint_folders.latest(split))
 
 
 def test_the_optimiser_comes_back_whole(model_folder, reward_folder, tmp_path):
     config = toy_config(model_folder(), reward_folder, updates=2)
     models, state = run_updates(config, tmp_path)
     fresh = load_models(config)
-    loaded = checkpoint.load(checkpoint.latest(tmp_path), fresh, config)
+    loaded = checkpoint.load(checkpoint_folders.latest(tmp_path), fresh, config)
     ours, theirs = models.trained(), fresh.trained()
     for name, weight in ours.items():
         assert torch.equal(weight, theirs[name])
@@ -136,7 +136,7 @@ def test_a_critic_of_an_earlier_version_goes_on_with_steps_of_the_same_length(
     """Its loss was multiplied by a weight, and with it all that Adam keeps of its gradients."""
     config = toy_config(model_folder(), reward_folder, updates=2)
     models, state = run_updates(config, tmp_path)
-    folder = checkpoint.latest(tmp_path)
+    folder = checkpoint_folders.latest(tmp_path)
     saved = load_file(folder / "optimizer.safetensors")
     for name in saved:
         if name.startswith("critic."):
@@ -169,7 +169,7 @@ def test_two_full_checkpoints_are_kept_and_small_policies_of_every_evaluation(
     run_updates(config, tmp_path)
     full = [f.name for f in sorted(tmp_path.iterdir()) if (f / "state.json").is_file()]
     assert full == ["step-000006", "step-000007"]
-    assert list(checkpoint.policies(tmp_path)) == [0, 2, 3, 4, 6, 7]
+    assert list(checkpoint_folders.policies(tmp_path)) == [0, 2, 3, 4, 6, 7]
     assert not list((tmp_path / "step-000004").glob("*.safetensors"))
 
 
@@ -178,7 +178,7 @@ def test_large_policies_are_kept_only_where_they_can_be_resumed(
 ):
     monkeypatch.setattr(checkpoint, "SNAPSHOT_LIMIT", 100)
     run_updates(toy_config(model_folder(), reward_folder, updates=5), tmp_path)
-    assert list(checkpoint.policies(tmp_path)) == [4, 5]
+    assert list(checkpoint_folders.policies(tmp_path)) == [4, 5]
 
 
 def test_policies_beyond_the_checkpoint_go_when_a_run_goes_on_from_it(
@@ -188,44 +188,44 @@ def test_policies_beyond_the_checkpoint_go_when_a_run_goes_on_from_it(
     run_updates(config, tmp_path)
     for stray in (5, 1000000):
         shutil.copytree(tmp_path / "step-000002" / "policy", tmp_path / f"step-{stray:06d}/policy")
-    checkpoint.forget_after(tmp_path, 4)
-    assert max(checkpoint.policies(tmp_path)) == 4
-    checkpoint.forget_after(tmp_path, -1)
-    assert checkpoint.policies(tmp_path) == {}
+    checkpoint_folders.forget_after(tmp_path, 4)
+    assert max(checkpoint_folders.policies(tmp_path)) == 4
+    checkpoint_folders.forget_after(tmp_path, -1)
+    assert checkpoint_folders.policies(tmp_path) == {}
 
 
 def test_a_half_written_checkpoint_is_not_seen(model_folder, reward_folder, tmp_path):
     config = toy_config(model_folder(), reward_folder)
     run_updates(config, tmp_path)
-    good = checkpoint.latest(tmp_path)
+    good = checkpoint_folders.latest(tmp_path)
     shutil.copytree(good, tmp_path / ".step-000009.part")
     broken = shutil.copytree(good, tmp_path / "step-000008")
     (broken / "optimizer.safetensors").unlink()
-    assert checkpoint.latest(tmp_path) == good
+    assert checkpoint_folders.latest(tmp_path) == good
     with pytest.raises(CheckpointError, match=r"lacks optimizer\.safetensors"):
         checkpoint.load(broken, load_models(config), config)
 
 
 def test_a_checkpoint_is_found_whose_replacement_was_cut_off(model_folder, reward_folder, tmp_path):
     run_updates(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
-    good = checkpoint.latest(tmp_path)
+    good = checkpoint_folders.latest(tmp_path)
     # The old folder is out of the way, the new one has not got its name yet.
     shutil.copytree(good, tmp_path / f".{good.name}.part")
     good.rename(tmp_path / f".{good.name}.old")
-    assert checkpoint.latest(tmp_path) == good
+    assert checkpoint_folders.latest(tmp_path) == good
 
 
 def test_a_checkpoint_of_other_models_is_refused(model_folder, reward_folder, tmp_path):
     run_updates(toy_config(model_folder(), reward_folder, updates=1), tmp_path)
     other = toy_config(model_folder("gpt2"), reward_folder)
     with pytest.raises(CheckpointError, match="does not hold this run's policy"):
-        checkpoint.load(checkpoint.latest(tmp_path), load_models(other), other)
+        checkpoint.load(checkpoint_folders.latest(tmp_path), load_models(other), other)
 
 
 def test_a_checkpoint_of_another_format_is_refused(model_folder, reward_folder, tmp_path):
     config = toy_config(model_folder(), reward_folder, updates=1)
     run_updates(config, tmp_path)
-    path = checkpoint.latest(tmp_path) / "state.json"
+    path = checkpoint_folders.latest(tmp_path) / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
     with pytest.raises(CheckpointError, match="another format"):
         checkpoint.load(path.parent, load_models(config), config)

@@ -10,7 +10,7 @@ from drpo.data.gold_reward import GoldScorer
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, TrainingDivergedError
 from drpo.modeling.models import load_models
-from drpo.rl import checkpoint, trainer
+from drpo.rl import checkpoint, checkpoint_folders, trainer
 from drpo.rl.trainer import train
 from drpo.types import Control
 
@@ -186,7 +186,7 @@ def test_a_setting_out_of_range_is_refused_as_at_launch(begin):
 def test_stop_saves_and_returns(begin, tmp_path):
     state, listener, _ = begin(RecordingObserver(controls={3: Control(stop=True)}))
     assert state.step == 3
-    assert checkpoint.latest(tmp_path / "checkpoints").name == "step-000003"
+    assert checkpoint_folders.latest(tmp_path / "checkpoints").name == "step-000003"
     assert sorted(listener.metrics_at) == [0, 1, 2, 3]
 
 
@@ -226,7 +226,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_checkpoint_kept(
     monkeypatch.setattr("drpo.modeling.models._learned", lambda *_: Broken())
     with pytest.raises(TrainingDivergedError, match="scores became NaN"):
         begin(updates=10, checkpoint_every=1, missing_eos_penalty=None)
-    kept = checkpoint.latest(tmp_path / "checkpoints")
+    kept = checkpoint_folders.latest(tmp_path / "checkpoints")
     assert kept is not None
     weights = torch.cat(
         [w.flatten() for w in checkpoint.load_causal(kept / "policy").state_dict().values()]

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from drpo.config.run_config import RunConfig
 from drpo.i18n import LANGUAGES, has, t
 from drpo.modeling.models import load_models
-from drpo.rl import checkpoint
+from drpo.rl import checkpoint, checkpoint_folders
 from drpo.runs import worker
 from drpo.runs.supervisor import Supervisor
 from drpo.store import run_folder
@@ -113,7 +113,7 @@ def test_a_checkpoint_of_every_kind_can_be_gone_on_from(old, run_id):
     run = old.store.runs.get(run_id)
     config = RunConfig.from_nested(run.config)
     models = load_models(config)
-    newest = checkpoint.latest(run_folder(run_id) / "checkpoints")
+    newest = checkpoint_folders.latest(run_folder(run_id) / "checkpoints")
     state = checkpoint.load(newest, models, config, critic_weight=0.1)
     assert (state.step, state.episodes) == (run.step, run.summary["episodes"])
     kept = load_file(newest / "optimizer.safetensors")
