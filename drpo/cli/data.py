@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from drpo.cli.data_labels import labels
+from drpo.cli.data_options import (
+    File,
+    MapOption,
+    ModelOption,
+    ShapeOption,
+    progress_line,
+    refuse,
+)
 from drpo.cli.documents import version_document
 from drpo.cli.options import Json
-from drpo.cli.output import ProgressLine, print_json
+from drpo.cli.output import print_json
 from drpo.data.gold_reward import sidecar_of
 from drpo.data.io.limits import STREAM, UPLOAD
 from drpo.data.io.source import Source
@@ -22,12 +28,9 @@ from drpo.data.library.cleaning import Contradictions, Recipe, Repeats, fix
 from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.stream_import import import_stream
 from drpo.data.pairs import Pair
-from drpo.data.quality.question_text import question_lines
 from drpo.data.quality.report import Settings, check_source, report_on_rest
 from drpo.data.quality.report_text import report_lines
-from drpo.data.reading import Progress
 from drpo.data.schema.column_mapping import parse_map
-from drpo.data.schema.questions import described
 from drpo.errors import DataError
 from drpo.files import write_whole
 from drpo.i18n import language, t
@@ -42,25 +45,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-USABLE, BLOCKED, UNREADABLE = 0, 1, 2
-"""Exit codes of `drpo data check`."""
-
-File = Annotated[Path, typer.Argument(help="The file; its format is recognised.")]
-MapOption = Annotated[
-    str,
-    typer.Option(
-        "--map", help="Which column is what, e.g. prompt=question,chosen=good,rejected=bad."
-    ),
-]
-ShapeOption = Annotated[
-    str,
-    typer.Option(
-        "--format", help="explicit, transcripts, messages, answers, demonstrations, lists or rated."
-    ),
-]
-ModelOption = Annotated[
-    Path | None, typer.Option(help="Folder of the start policy: lengths are counted in its tokens.")
-]
+USABLE, BLOCKED = 0, 1
+"""Exit codes of `drpo data check`; 2 where the file cannot be read."""
 
 
 @app.command()
@@ -86,7 +72,7 @@ def check(
         raise DataError("--coverage needs --model, the folder of the start policy.")
     try:
         source = Source.from_path(file, limits=UPLOAD)
-        with _progress() as progress:
+        with progress_line() as progress:
             _, report = check_source(
                 source,
                 settings,
@@ -96,7 +82,7 @@ def check(
                 covered_by=_coverage if coverage else None,
             )
     except DataError as error:
-        _stop(error, as_json=as_json)
+        refuse(error, as_json=as_json)
     if html is not None:
         _write_page(report, html)
     if as_json:
@@ -120,14 +106,7 @@ def _write_page(report: dict[str, Any], path: Path) -> None:
         ) from error
 
 
-def _stop(error: DataError, *, as_json: bool) -> None:
-    about = described(error)
-    if as_json:
-        print_json({"error": str(error), **about})
-    else:
-        for line in (str(error), *question_lines(about.get("question"))):
-            typer.echo(line, err=True)
-    raise typer.Exit(UNREADABLE) from error
+app.command()(labels)
 
 
 @app.command("import")
@@ -142,10 +121,21 @@ def import_(
     conflicts: Annotated[
         Contradictions, typer.Option(help="What becomes of A over B beside B over A.")
     ] = "keep",
+    drop: Annotated[
+        str, typer.Option(help="Pairs to leave out, as `drpo data labels` numbers them: 3,17.")
+    ] = "",
+    flip: Annotated[str, typer.Option(help="Pairs whose label is turned around: 5,9.")] = "",
     model: ModelOption = None,
 ) -> None:
     """Save a file as a new version of a data set; large files pass through in a stream."""
-    recipe = _recipe(exclude, deduplicate, conflicts)
+    recipe = Recipe(
+        tuple(filter(None, (kind.strip() for kind in exclude.split(",")))),
+        conflicts,
+        deduplicate,
+        drop=_numbers(drop, "--drop"),
+        flip=_numbers(flip, "--flip"),
+    )
+    recipe.check()
     parts = parse_map(mapping)
     versions.check_name(name)
     store = Store()
@@ -162,11 +152,12 @@ def import_(
         typer.echo(t("cli.saved", **_named(version)))
 
 
-def _recipe(exclude: str, deduplicate: Repeats, conflicts: Contradictions) -> Recipe:
-    kinds = tuple(filter(None, (kind.strip() for kind in exclude.split(","))))
-    recipe = Recipe(kinds, conflicts, deduplicate)
-    recipe.check()
-    return recipe
+def _numbers(given: str, option: str) -> tuple[int, ...]:
+    pieces = [piece.strip() for piece in given.split(",") if piece.strip()]
+    wrong = [piece for piece in pieces if not piece.isdecimal()]
+    if wrong:
+        raise DataError(f"{option}: expected numbers of pairs as in 3,17, got {wrong[0]!r}.")
+    return tuple(map(int, pieces))
 
 
 def _whole(
@@ -179,7 +170,7 @@ def _whole(
     model: Path | None,
 ) -> Dataset:
     source = Source.from_path(file, limits=UPLOAD)
-    with _progress() as progress:
+    with progress_line() as progress:
         loaded, before = check_source(
             source, Settings(model), mapping=parts, shape=shape or None, progress=progress
         )
@@ -202,13 +193,15 @@ def _whole(
 def _stream(
     store: Store, file: Path, name: str, parts: dict[str, Any], shape: str, recipe: Recipe
 ) -> Dataset:
-    if recipe.repeats == "near" or recipe.contradictions != "keep" or recipe.exclude:
+    by_pair = recipe.exclude or recipe.drop or recipe.flip
+    if recipe.repeats == "near" or recipe.contradictions != "keep" or by_pair:
         raise DataError(
             f"{file.name} is imported in a stream, which can only leave out exact duplicates and "
-            "unusable rows; drop --exclude, --conflicts and --deduplicate near."
+            "unusable rows; drop --exclude, --drop, --flip, --conflicts and "
+            "--deduplicate near."
         )
     source = Source.from_path(file, limits=STREAM)
-    with _progress() as progress:
+    with progress_line() as progress:
         return import_stream(
             store,
             source,
@@ -303,27 +296,5 @@ def _coverage(pairs: Sequence[Pair], model: Path) -> dict[str, Any]:
     # Imported only when asked for: it loads torch.
     from drpo.data.quality.policy_likelihood import measure_coverage
 
-    with _progress() as progress:
+    with progress_line() as progress:
         return measure_coverage(pairs, model, progress)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """Lend a progress line on standard error, or nothing when nobody is watching."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    line, last = ProgressLine(), 0.0
-
-    def tell(stage: str, done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > 0.2:
-            last = now
-            share = f" {count(done)}" + (f" / {count(total)}" if total else "") if done else ""
-            line.show(f"{t(f'data.stage_{stage}')}{share}")
-
-    try:
-        yield tell
-    finally:
-        line.end()

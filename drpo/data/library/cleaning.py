@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from drpo.data.pairs import Pair
@@ -30,18 +30,23 @@ BY_ROW = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to do to a set of pairs, in this order."""
+    """What to do to a set of pairs: to single ones first, then in this order."""
 
     exclude: tuple[str, ...] = ()
     """Kinds of problem whose rows are left out."""
     contradictions: Contradictions = "keep"
     repeats: Repeats = "keep"
+    drop: tuple[int, ...] = ()
+    """Pairs that a person left out, by their number among the usable ones, from 1."""
+    flip: tuple[int, ...] = ()
+    """Likewise pairs whose label is turned around."""
 
     def check(self) -> None:
         """Refuse what does not exist.
 
         Raises:
-            DataError: A kind is unknown or its rows cannot be left out one by one.
+            DataError: A kind is unknown or its rows cannot be left out one by one; or a pair is
+                both dropped and flipped.
         """
         wrong = [kind for kind in self.exclude if kind not in BY_ROW]
         if wrong:
@@ -50,6 +55,9 @@ class Recipe:
                 "conflicts have options of their own; rows that cannot be used are always left "
                 "out."
             )
+        both = sorted(set(self.drop) & set(self.flip))
+        if both:
+            raise DataError(f"Pair {both[0]} is both dropped and flipped; choose one of the two.")
 
 
 def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
@@ -68,7 +76,9 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
     """
     recipe.check()
     out: dict[str, int] = {}
-    pairs = loaded.pairs
+    pairs = _decided(loaded, recipe)
+    if recipe.drop:
+        out["by_hand"] = len(loaded.pairs) - len(pairs)
     for kind in recipe.exclude:
         rows = set(loaded.problems.rows(kind))
         pairs, out[kind] = _without(pairs, rows)
@@ -103,11 +113,47 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
             for code, count in loaded.problems.counts().items()
             if not KINDS[code].usable
         },
-        "steps": {**asdict(recipe), "exclude": list(recipe.exclude)},
+        "steps": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(recipe).items()
+        },
         "left_out": out,
         "pairs": len(pairs),
     }
     return fixed, account
+
+
+def _decided(loaded: PairSet, recipe: Recipe) -> list[Pair]:
+    """Drop and flip single pairs.
+
+    Raises:
+        DataError: There is no pair of such a number.
+    """
+    count = len(loaded.pairs)
+    wrong = [number for number in (*recipe.drop, *recipe.flip) if not 1 <= number <= count]
+    if wrong:
+        raise DataError(
+            f"There is no pair {wrong[0]} in {loaded.name}; expected numbers from 1 to {count}, as "
+            "`drpo data labels` names them."
+        )
+    dropped, flipped = set(recipe.drop), set(recipe.flip)
+    return [
+        _turned(pair) if number in flipped else pair
+        for number, pair in enumerate(loaded.pairs, 1)
+        if number not in dropped
+    ]
+
+
+def _turned(pair: Pair) -> Pair:
+    """The same two answers with the other one preferred; by how much, nobody said."""
+    return replace(
+        pair,
+        chosen=pair.rejected,
+        rejected=pair.chosen,
+        gold_chosen=pair.gold_rejected,
+        gold_rejected=pair.gold_chosen,
+        margin=None,
+    )
 
 
 def _without(pairs: Sequence[Pair], rows: set[int]) -> tuple[list[Pair], int]:

@@ -34,6 +34,8 @@ class Likeness:
     """Row of a duplicate, and the row it repeats."""
     near: list[tuple[int, int]]
     conflicts: list[tuple[int, int]]
+    near_conflicts: list[tuple[int, int]]
+    """Likewise where prompts and answers are only nearly the same; both rows, each with another."""
 
 
 def compare_rows(
@@ -42,25 +44,34 @@ def compare_rows(
     """Find duplicates, near duplicates and conflicts, and note them as problems.
 
     A near duplicate has nearly the same prompt, chosen and rejected answer as an earlier row. A
-    conflict prefers A to B where another row with the same prompt prefers B to A.
+    conflict prefers A to B where another row with the same prompt prefers B to A; a near conflict
+    does so with a prompt and answers that are nearly the same.
     """
     groups = near_groups([pair.prompt for pair in pairs], tell=tell)
-    members: dict[int, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
     exact = exact_repeats(pairs)
     conflicting = conflicts(pairs)
     repeated = {row for row, _ in exact}
-    near = [
-        (pairs[later].row, pairs[earlier].row)
-        for later, earlier in _near(pairs, [m for m in members.values() if len(m) > 1])
-        if pairs[later].row not in repeated
-    ]
-    for kind, found in (("duplicate", exact), ("near_duplicate", near), ("conflict", conflicting)):
+    near, turned = _near(pairs, groups)
+    near = [(row, other) for row, other in near if row not in repeated]
+    opposed = {row for row, _ in conflicting}
+    turned = [(row, other) for row, other in turned if row not in opposed]
+    kinds = {
+        "duplicate": exact,
+        "near_duplicate": near,
+        "conflict": conflicting,
+        "near_conflict": turned,
+    }
+    for kind, found in kinds.items():
         for row, other in found:
-            detail = Message("rows.row" if kind == "conflict" else "rows.like", row=other)
+            detail = Message("rows.row" if "conflict" in kind else "rows.like", row=other)
             problems.add(kind, row, detail)
-    return Likeness(groups, exact, near, conflicting)
+    return Likeness(groups, exact, near, conflicting, turned)
+
+
+def judged_both_ways(pairs: Sequence[Pair]) -> dict[int, int]:
+    """Return the rows that another contradicts, exactly or nearly, each with such a row."""
+    groups = near_groups([pair.prompt for pair in pairs])
+    return dict(sorted([*_near(pairs, groups)[1], *conflicts(pairs)]))
 
 
 def exact_repeats(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
@@ -92,19 +103,32 @@ def conflicts(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     return sorted(found.items())
 
 
-def _near(pairs: Sequence[Pair], members: Sequence[list[int]]) -> list[tuple[int, int]]:
-    """Among pairs with nearly the same prompt, find those with nearly the same two answers."""
-    indices = [index for group in members for index in group]
-    groups = {index: number for number, group in enumerate(members) for index in group}
-    chosen = near_groups([pairs[index].chosen for index in indices])
-    rejected = near_groups([pairs[index].rejected for index in indices])
+def _near(
+    pairs: Sequence[Pair], groups: Sequence[int]
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Among pairs with nearly the same prompt, find nearly the same answers, by their rows.
+
+    Returns:
+        Repeats, the later row with an earlier one; and rows that prefer the other answer, each
+        with a row that does.
+    """
+    sizes = Counter(groups)
+    indices = [index for index, group in enumerate(groups) if sizes[group] > 1]
+    answers = [getattr(pairs[i], name) for name in ("chosen", "rejected") for i in indices]
+    alike = near_groups(answers)
     first: dict[tuple[int, int, int], int] = {}
-    found = []
-    for index, *answers in zip(indices, chosen, rejected, strict=True):
-        earlier = first.setdefault((groups[index], answers[0], answers[1]), index)
+    repeats = []
+    turned: dict[int, int] = {}
+    for place, index in enumerate(indices):
+        better, worse, row = alike[place], alike[place + len(indices)], pairs[index].row
+        earlier = first.setdefault((groups[index], better, worse), index)
         if earlier != index:
-            found.append((index, earlier))
-    return found
+            repeats.append((row, pairs[earlier].row))
+        opposite = first.get((groups[index], worse, better))
+        if opposite is not None and better != worse:
+            turned.setdefault(row, pairs[opposite].row)
+            turned.setdefault(pairs[opposite].row, row)
+    return repeats, sorted(turned.items())
 
 
 def read_characters(

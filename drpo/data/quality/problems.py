@@ -48,6 +48,7 @@ _WARNED = (
     "duplicate",
     "near_duplicate",
     "conflict",
+    "near_conflict",
     "role_label",
     "control_characters",
     "mixed_language",

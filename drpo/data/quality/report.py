@@ -121,6 +121,7 @@ def build_report(
             "exact": len(alike.exact),
             "near": len(alike.near),
             "conflicting": len(alike.conflicts),
+            "nearly_conflicting": len(alike.near_conflicts),
             "near_examples": alike.near[:SHOWN_DETAILS],
         },
         "languages": languages,
@@ -152,7 +153,8 @@ def report_on_rest(
         settings: What it was measured against.
         progress: Told how far it is.
     """
-    if report is not None and len(rest) == before.rows:
+    whole = len(rest) == before.rows and rest.content_hash == before.content_hash
+    if report is not None and whole:
         return {**report, "columns": rest.columns}
     return build_report(rest, settings, progress=progress)
 
