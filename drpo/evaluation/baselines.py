@@ -13,7 +13,6 @@ from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
-from drpo.modeling.pair_encoding import keep_end
 from drpo.modeling.scorers import Completion, Scorer
 from drpo.modeling.seeding import generator_for
 from drpo.rl.heldout import HeldOut, MeasuredCompletions, figures, standard_error
@@ -123,14 +122,11 @@ def accuracy_of(scorer: Scorer, pairs: Sequence[Pair], models: Models) -> tuple[
     """How often a scorer prefers the chosen answer, ties counted half, and its standard error."""
     vocabulary = models.vocabulary
     prompts = [pair.prompt for pair in pairs]
-    heads = vocabulary.prompts(prompts)
     scores = []
     for texts in ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs]):
-        tails = vocabulary.answers(prompts, texts, models.context or 10**9)
         completions = []
-        for head, tail, prompt, text in zip(heads, tails, prompts, texts, strict=True):
-            row = ([*head, *tail], len(head))
-            ids, start = keep_end(row, models.context, vocabulary.tokenizer)
+        for row, prompt, text in zip(vocabulary.rows(prompts, texts), prompts, texts, strict=True):
+            ids, start = vocabulary.fits(row, models.context)
             completions.append(
                 Completion(tuple(ids[:start]), tuple(ids[start:]), prompt, text, finished=True)
             )

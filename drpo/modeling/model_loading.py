@@ -147,6 +147,16 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         ) from error
 
 
+def end_tokens(model: PreTrainedModel) -> list[int]:
+    """Return every token that ends a text, as the model's generation settings name them.
+
+    A classifier has no such settings; its config says what its language model's did.
+    """
+    settings = getattr(model, "generation_config", None) or model.config.get_text_config()
+    ends = getattr(settings, "eos_token_id", None)
+    return list(ends) if isinstance(ends, list | tuple) else [ends] if isinstance(ends, int) else []
+
+
 def context_length(model: PreTrainedModel) -> int | None:
     """Most tokens the model has positions for; None when its config does not say."""
     config = model.config.get_text_config()

@@ -29,7 +29,13 @@ from drpo.errors import ConfigError, ModelError
 from drpo.modeling.critic import Critic, critic_from_policy, critic_from_reward
 from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_files import FOREIGN_CRITIC
-from drpo.modeling.model_loading import context_length, load_causal, load_tokenizer, one_at_a_time
+from drpo.modeling.model_loading import (
+    context_length,
+    end_tokens,
+    load_causal,
+    load_tokenizer,
+    one_at_a_time,
+)
 from drpo.modeling.reward_model import load_reward_model
 from drpo.modeling.scorers import GoldScores, LearnedScorer, Scorer
 from drpo.modeling.seeding import generator_for
@@ -205,9 +211,7 @@ def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
             f"{folder}: the tokenizer has {len(tokenizer)} tokens but the model knows {known}; "
             "give the tokenizer that the model was trained with."
         )
-    ends = getattr(model.generation_config, "eos_token_id", None)
-    more = ends if isinstance(ends, list) else [ends] if isinstance(ends, int) else []
-    return Vocabulary.of(tokenizer, more)
+    return Vocabulary.of(tokenizer, end_tokens(model))
 
 
 def weights_hash(policy: nn.Module) -> str:

@@ -28,7 +28,8 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from drpo.errors import ModelError, ShapeError, first_line
 from drpo.modeling.cuts import cut_by_length
 from drpo.modeling.model_loading import context_length, load_classifier, load_tokenizer
-from drpo.modeling.pair_encoding import encode, keep_end, pad_rows, same_tokenizer
+from drpo.modeling.token_rows import pad_rows
+from drpo.modeling.tokenization import Vocabulary, same_tokenizer
 
 Pooling = Literal["last", "sum", "min"]
 POOLINGS: tuple[Pooling, ...] = ("last", "sum", "min")
@@ -56,6 +57,7 @@ class RewardModel(nn.Module):
         super().__init__()
         self.classifier = classifier
         self.tokenizer = tokenizer
+        self.vocabulary = None if tokenizer is None else Vocabulary.of(tokenizer, writes=False)
         self.pooling = pooling
         self.reads_end = reads_end
         if pooling != "last":
@@ -175,21 +177,18 @@ class RewardModel(nn.Module):
         Raises:
             ModelError: The model has no tokenizer.
         """
-        if self.tokenizer is None:
+        reader = self.vocabulary
+        if reader is None:
             raise ModelError(
                 "Expected a tokenizer in the reward model's folder, got none; save one there."
             )
-        ended = [True] * len(prompts) if finished is None else list(finished)
         limit = context_length(self.classifier)
-        rows = [
-            keep_end(encode(self.tokenizer, prompt, response, finished=end), limit, self.tokenizer)
-            for prompt, response, end in zip(prompts, responses, ended, strict=True)
-        ]
+        rows = [reader.fits(row, limit) for row in reader.rows(prompts, responses, finished)]
         # An answer of no token at all is scored where it would have begun.
         rows = [(ids, min(start, len(ids) - 1)) for ids, start in rows]
         scores = [0.0] * len(rows)
         for batch in cut_by_length([len(ids) for ids, _ in rows], batch_size):
-            ids, attended, response = pad_rows([rows[at] for at in batch], self.tokenizer)
+            ids, attended, response = pad_rows([rows[at] for at in batch], reader.pad)
             device = self.classifier.device
             values = self.score(ids.to(device), attended.to(device), response.to(device))
             for at, value in zip(batch, values.tolist(), strict=True):

@@ -16,8 +16,8 @@ from drpo.errors import RewardError
 from drpo.modeling.cuts import cut_by_length
 from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_loading import context_length
-from drpo.modeling.pair_encoding import keep_end, pad_rows
 from drpo.modeling.reward_model import RewardModel
+from drpo.modeling.token_rows import pad_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,16 @@ class LearnedScorer:
         return torch.tensor(scores)
 
     def _by_ids(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
-        model, tokenizer = self.model, self.model.tokenizer
-        assert tokenizer is not None, "two models that share a tokenizer have one"
+        model, reader = self.model, self.model.vocabulary
+        assert reader is not None, "two models that share a tokenizer have one"
         limit = context_length(model.classifier)
         rows = [
-            keep_end(([*a.prompt_ids, *a.ids], len(a.prompt_ids)), limit, tokenizer)
-            for a in completions
+            reader.fits(([*a.prompt_ids, *a.ids], len(a.prompt_ids)), limit) for a in completions
         ]
         scores = torch.zeros(len(rows))
         device = self.precision.device
         for block in cut_by_length([len(ids) for ids, _ in rows], self.batch_size):
-            ids, attended, response = pad_rows([rows[i] for i in block], tokenizer)
+            ids, attended, response = pad_rows([rows[i] for i in block], reader.pad)
             with torch.no_grad(), self.precision.autocast():
                 found = model.score(ids.to(device), attended.to(device), response.to(device))
             scores[block] = found.float().cpu()

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from drpo.data.pairs import Pair
 from drpo.errors import DataError, ModelError
+from drpo.modeling.token_rows import TokenRow, keep_end
 
 AnswerOrigin = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
+_ANCHORS = ("\n", ".", "x")
 _BLOCK = 1000
 """Texts handed to the tokenizer at once: fast, and bounded in memory."""
 
@@ -32,61 +34,96 @@ class TokenizedPair:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A tokenizer with the few ids training needs. Lengths are carried, never read off pads."""
+    """A tokenizer with the few ids training needs: the one way from text to tokens.
+
+    Stages, policy, reward model, evaluation, playground and data check all read a row here. Lengths
+    are carried, never read off pads.
+    """
 
     tokenizer: Any
-    end: int
-    """Written at the end of offline answers."""
+    end: int | None
+    """Written at the end of offline answers; None for a model that reads and never ends."""
     stops: tuple[int, ...]
     """Any of these ends an answer."""
     pad: int
     """Fills the rectangle; its value never matters, because masks say what counts."""
 
     @classmethod
-    def of(cls, tokenizer: Any, stops: Sequence[int] = ()) -> Vocabulary:  # noqa: ANN401
+    def of(
+        cls,
+        tokenizer: Any,  # noqa: ANN401
+        stops: Sequence[int] = (),
+        *,
+        writes: bool = True,
+    ) -> Vocabulary:
         """Take what is needed from a tokenizer.
 
         Args:
             tokenizer: A Hugging Face tokenizer.
             stops: Further end tokens, as a model's generation settings name them.
+            writes: Whether the model writes answers, which must be able to end.
 
         Raises:
             ModelError: There is no end token, so no answer could ever finish.
         """
-        ends = [i for i in (tokenizer.eos_token_id, *stops) if isinstance(i, int)]
-        if not ends:
+        ends = tuple(
+            dict.fromkeys(i for i in (tokenizer.eos_token_id, *stops) if isinstance(i, int))
+        )
+        if writes and not ends:
             raise ModelError(
                 f"The tokenizer of {tokenizer.name_or_path or 'the policy'} has no end-of-text "
                 "token, so no answer could ever finish; set eos_token in its "
                 "tokenizer_config.json."
             )
-        pad = tokenizer.pad_token_id
-        stops = tuple(dict.fromkeys(ends))
-        return cls(tokenizer, end=ends[0], stops=stops, pad=ends[0] if pad is None else pad)
+        end, pad = (ends[0] if ends else None), tokenizer.pad_token_id
+        return cls(tokenizer, end, ends, (end or 0) if pad is None else pad)
 
     def prompts(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Tokenize prompts, with whatever the tokenizer puts before a text, nothing after."""
-        return [self._unended(ids) for ids in self._ids(texts)]
+        return [self._begun(ids) for ids in self._ids(texts)]
 
     def answers(
-        self, prompts: Sequence[str], answers: Sequence[str], limit: int
+        self,
+        prompts: Sequence[str],
+        answers: Sequence[str],
+        limit: int | None = None,
+        finished: Sequence[bool] | None = None,
     ) -> list[tuple[int, ...]]:
         """Tokenize answers as they follow their prompts, end token added, cut at `limit`.
 
         An answer whose text holds an end token ends there: nothing can follow one.
 
         Prompt and answer are tokenized as one text, as they will be read. Where a token spans the
-        border, which no prefix could be cut at, the answer is tokenized by itself.
+        border, which no prompt could be cut at, the answer is tokenized by itself: what a policy is
+        given is the prompt's own tokens, so that is what every model has to be taught on.
+
+        Args:
+            prompts: One prompt an answer.
+            answers: What follows them, whitespace between the two included.
+            limit: Most tokens of an answer, its end included; None cuts none.
+            finished: Whether each answer came to its end; without one there is no end token. None:
+                all did.
         """
-        heads = self.prompts(prompts)
+        heads = self._ids(prompts)
         wholes = self._ids([p + a for p, a in zip(prompts, answers, strict=True)])
+        ended = [True] * len(wholes) if finished is None else finished
         tails = []
-        for head, whole, answer in zip(heads, wholes, answers, strict=True):
+        for head, whole, answer, end in zip(heads, wholes, answers, ended, strict=True):
             follows = whole[: len(head)] == head
             tail = whole[len(head) :] if follows else self._alone(answer)
             written = takewhile(lambda token: token not in self.stops, tail)
-            tails.append((*written, self.end)[:limit])
+            tails.append((*written, *self._closing(finished=end))[:limit])
         return tails
+
+    def rows(
+        self,
+        prompts: Sequence[str],
+        answers: Sequence[str],
+        finished: Sequence[bool] | None = None,
+    ) -> list[TokenRow]:
+        """Tokenize prompts and answers, each as one row with the place where its answer begins."""
+        heads, tails = self.prompts(prompts), self.answers(prompts, answers, None, finished)
+        return [([*head, *tail], len(head)) for head, tail in zip(heads, tails, strict=True)]
 
     def continuation(self, context: Sequence[int], written: Sequence[int]) -> str:
         """Return the text that `written` adds after `context`, spacing as in the whole text."""
@@ -101,35 +138,79 @@ class Vocabulary:
         )
         return str(decoded)
 
+    def fits(self, row: TokenRow, limit: int | None) -> TokenRow:
+        """Cut a row to a model's context, as `keep_end` does."""
+        return keep_end(row, limit, self.tokenizer.all_special_ids)
+
+    def same_as(self, other: Vocabulary) -> bool:
+        """Whether two give the same ids for the same text, the end included."""
+        return self.end == other.end and same_tokenizer(self.tokenizer, other.tokenizer)
+
     def _alone(self, answer: str) -> tuple[int, ...]:
         """Tokenize an answer as it reads in mid-text.
 
         Many tokenizers put a space before whatever a text begins with, so the answer is read after
-        a line break, which is then taken off again.
+        a character that it does not merge with, which is then taken off again.
         """
-        anchor, whole = self._ids(["\n", "\n" + answer])
-        anchor = self._unended(anchor)
-        if whole[: len(anchor)] == anchor:
-            return whole[len(anchor) :]
-        return tuple(self.tokenizer(answer, add_special_tokens=False)["input_ids"])
+        alone, *read = self._ids([answer, *_ANCHORS, *(at + answer for at in _ANCHORS)])
+        anchors, wholes = read[: len(_ANCHORS)], read[len(_ANCHORS) :]
+        for anchor, whole in zip(anchors, wholes, strict=True):
+            if anchor and whole[: len(anchor)] == anchor:
+                return whole[len(anchor) :]
+        return alone
 
     def _ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Tokenize texts, with nothing before or after them."""
         ids: list[tuple[int, ...]] = []
         for begin in range(0, len(texts), _BLOCK):
             block = list(texts[begin : begin + _BLOCK])
             # No truncation: a text that is too long must be refused by name, not cut in silence.
-            ids += [tuple(row) for row in self.tokenizer(block, truncation=False)["input_ids"]]
+            read = self.tokenizer(block, truncation=False, add_special_tokens=False)
+            ids += [tuple(row) for row in read["input_ids"]]
         return ids
 
     @cached_property
-    def _adds_end(self) -> bool:
-        """Whether the tokenizer itself puts an end token after every text."""
-        ids = self.tokenizer("a")["input_ids"]
-        bare = self.tokenizer("a", add_special_tokens=False)["input_ids"]
-        return ids[-1:] != bare[-1:] and ids[-1] in self.stops
+    def _around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What the tokenizer puts before a text, and after it.
 
-    def _unended(self, ids: tuple[int, ...]) -> tuple[int, ...]:
-        return ids[:-1] if self._adds_end else ids
+        Texts are told by example. Of a tokenizer that knows no letter, only what it puts around
+        nothing is known; that stands before.
+        """
+        for text in ("a", "0", "\u3042", "\n"):
+            whole = tuple(self.tokenizer(text)["input_ids"])
+            (bare,) = self._ids([text])
+            for at in range(len(whole) - len(bare) + 1 if bare else 0):
+                if whole[at : at + len(bare)] == bare:
+                    return whole[:at], whole[at + len(bare) :]
+        return tuple(i for i in self.tokenizer("")["input_ids"] if i not in self.stops), ()
+
+    def _begun(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """Put before a text what its tokenizer does, unless the text says it itself."""
+        before, _ = self._around
+        return ids if ids[: len(before[:1])] == before[:1] else before + ids
+
+    def _closing(self, *, finished: bool) -> tuple[int, ...]:
+        """What stands behind an answer: its end, and what an encoder closes every text with."""
+        after = tuple(i for i in self._around[1] if i not in self.stops)
+        return (() if self.end is None or not finished else (self.end,)) + after
+
+
+def same_tokenizer(one: Any, other: Any) -> bool:  # noqa: ANN401
+    """Whether two tokenizers give the same ids for the same text, the EOS included."""
+    if one is other:
+        return True
+    if one.eos_token_id != other.eos_token_id or one.get_vocab() != other.get_vocab():
+        return False
+    if one.is_fast and other.is_fast:
+        return bool(_pipeline(one) == _pipeline(other))
+    return type(one) is type(other)
+
+
+def _pipeline(tokenizer: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """How text becomes ids, padding and truncation settings aside."""
+    backend = tokenizer.backend_tokenizer
+    parts = (backend.normalizer, backend.pre_tokenizer, backend.model, backend.post_processor)
+    return tuple(repr(part) for part in parts)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ Each stage is one function over TRL's trainer of the same name: settings and pai
 output, report through a callback and stop between two steps when asked.
 """
 
-from drpo.stages.common import Preference, Progress, StageResult
+from drpo.stages.common import Progress, StageResult
 from drpo.stages.dpo import train_dpo
 from drpo.stages.reward import train_reward_model
 from drpo.stages.sft import train_sft
 
 __all__ = [
-    "Preference",
     "Progress",
     "StageResult",
     "train_dpo",

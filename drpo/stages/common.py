@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -27,26 +27,11 @@ from transformers import (
 from drpo.config.run_config import RunConfig
 from drpo.errors import DataError, ModelError
 from drpo.files import whole_folder, write_checksums
-from drpo.modeling.model_loading import load_tokenizer
+from drpo.modeling.model_loading import end_tokens, load_tokenizer
+from drpo.modeling.tokenization import Vocabulary
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called as `progress(stage, steps done, steps in all, figures of the last step)`."""
-
-
-class Preference(Protocol):
-    """What a stage needs of a pair."""
-
-    @property
-    def prompt(self) -> str:
-        """The prompt, as trained on."""
-
-    @property
-    def chosen(self) -> str:
-        """The preferred answer, with its own leading whitespace."""
-
-    @property
-    def rejected(self) -> str:
-        """The other answer, likewise."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +221,11 @@ class Room:
         """What the settings and a model leave."""
         drop = config.data.long_prompts == "drop"
         return cls(context, config.data.max_prompt_length if drop else None)
+
+
+def reader(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Vocabulary:
+    """The one way from text to tokens, for rows of a stage."""
+    return Vocabulary.of(tokenizer, end_tokens(model))
 
 
 def rows_that_fit(

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from drpo import metrics
 from drpo.config.run_config import RunConfig
+from drpo.data.pairs import Pair
 from drpo.modeling.model_loading import context_length, load_causal
-from drpo.modeling.pair_encoding import encode
+from drpo.modeling.tokenization import Vocabulary
 from drpo.stages.common import (
     Hooks,
-    Preference,
     Progress,
     Room,
     StageResult,
@@ -25,6 +24,7 @@ from drpo.stages.common import (
     load_padding_tokenizer,
     lora,
     quiet_workspace,
+    reader,
     rows_that_fit,
     run_trainer,
     save,
@@ -47,11 +47,11 @@ class _TokenisedDPO(DPOTrainer):  # type: ignore[misc]
 
 def train_dpo(
     config: RunConfig,
-    pairs: Sequence[Preference],
+    pairs: Sequence[Pair],
     out: Path,
     *,
     model: str | Path | None = None,
-    heldout: Sequence[Preference] = (),
+    heldout: Sequence[Pair] = (),
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> StageResult:
@@ -78,7 +78,8 @@ def train_dpo(
     tokenizer = load_padding_tokenizer(start)
     policy = load_causal(start)
     room = Room.of(config, context_length(policy))
-    rows, too_long = _rows(tokenizer, pairs, room)
+    vocabulary = reader(tokenizer, policy)
+    rows, too_long = _rows(vocabulary, pairs, room)
     adapters = lora(config, "CAUSAL_LM")
     hooks = Hooks("dpo", progress, should_stop)
     with quiet_workspace(config) as folder:
@@ -95,7 +96,7 @@ def train_dpo(
             ref_model=None if adapters else load_causal(start),
             args=DPOConfig(**settings, beta=config.stages.dpo_beta),
             train_dataset=rows,
-            eval_dataset=_rows(tokenizer, heldout, room)[0] if heldout else None,
+            eval_dataset=_rows(vocabulary, heldout, room)[0] if heldout else None,
             processing_class=tokenizer,
             peft_config=adapters,
         )
@@ -112,22 +113,13 @@ def train_dpo(
     return StageResult(out, measured, stopped)
 
 
-def _rows(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], room: Room
-) -> tuple[Dataset, int]:
+def _rows(vocabulary: Vocabulary, pairs: Sequence[Pair], room: Room) -> tuple[Dataset, int]:
+    prompts = [pair.prompt for pair in pairs]
+    heads = vocabulary.prompts(prompts)
+    chosen = vocabulary.answers(prompts, [pair.chosen for pair in pairs])
+    rejected = vocabulary.answers(prompts, [pair.rejected for pair in pairs])
     rows, lengths = [], []
-    for pair in pairs:
-        chosen, start = encode(tokenizer, pair.prompt, pair.chosen, finished=True)
-        rejected, other = encode(tokenizer, pair.prompt, pair.rejected, finished=True)
-        # A tokenizer may merge the prompt's end with an answer's beginning; both answers then
-        # begin at the earlier of the two places.
-        start = min(start, other)
-        rows.append(
-            {
-                "prompt_ids": chosen[:start],
-                "chosen_ids": chosen[start:],
-                "rejected_ids": rejected[start:],
-            }
-        )
-        lengths.append((start, max(len(chosen), len(rejected))))
+    for head, better, worse in zip(heads, chosen, rejected, strict=True):
+        rows.append({"prompt_ids": head, "chosen_ids": better, "rejected_ids": worse})
+        lengths.append((len(head), len(head) + max(len(better), len(worse))))
     return rows_that_fit(rows, lengths, room)

@@ -23,13 +23,14 @@ from trl import RewardConfig, RewardTrainer
 
 from drpo import metrics
 from drpo.config.run_config import RunConfig
+from drpo.data.pairs import Pair
 from drpo.errors import ModelError
 from drpo.modeling.model_loading import context_length, load_causal, one_at_a_time
-from drpo.modeling.pair_encoding import encode, pad_rows
 from drpo.modeling.reward_model import Pooling, RewardModel
+from drpo.modeling.token_rows import pad_rows
+from drpo.modeling.tokenization import Vocabulary
 from drpo.stages.common import (
     Hooks,
-    Preference,
     Progress,
     Room,
     StageResult,
@@ -38,6 +39,7 @@ from drpo.stages.common import (
     load_padding_tokenizer,
     lora,
     quiet_workspace,
+    reader,
     rows_that_fit,
     run_trainer,
     save,
@@ -53,11 +55,11 @@ _MEAN_REWARD = metrics.short(metrics.RM_MEAN_REWARD)
 
 def train_reward_model(
     config: RunConfig,
-    pairs: Sequence[Preference],
+    pairs: Sequence[Pair],
     out: Path,
     *,
     model: str | Path | None = None,
-    heldout: Sequence[Preference] = (),
+    heldout: Sequence[Pair] = (),
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> StageResult:
@@ -86,7 +88,8 @@ def train_reward_model(
     hooks = Hooks("reward_model", progress, should_stop)
     with quiet_workspace(config) as folder:
         classifier = _load_classifier(start, tokenizer)  # draws a head, from the run's seed
-        rows, too_long = _rows(tokenizer, pairs, Room.of(config, context_length(classifier)))
+        vocabulary = reader(tokenizer, classifier)
+        rows, too_long = _rows(vocabulary, pairs, Room.of(config, context_length(classifier)))
         settings = arguments(
             config,
             epochs=stages.rm_epochs,
@@ -100,7 +103,7 @@ def train_reward_model(
             lm_head=_lm_head(start, classifier) if stages.rm_lm_weight else None,
             model=classifier,
             args=RewardConfig(**settings, center_rewards_coefficient=_CENTRE),
-            data_collator=_Collator(tokenizer),
+            data_collator=_Collator(vocabulary.pad),
             train_dataset=rows,
             processing_class=tokenizer,
             peft_config=lora(config, "SEQ_CLS", ["score"]),
@@ -184,13 +187,13 @@ class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
 class _Collator:
     """Chosen answers in the first half of the batch, rejected in the second, as TRL expects."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, pad: int) -> None:
+        self.pad = pad
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         both = [(row["chosen_ids"], row["chosen_start"]) for row in rows]
         both += [(row["rejected_ids"], row["rejected_start"]) for row in rows]
-        ids, attended, response = pad_rows(both, self.tokenizer)
+        ids, attended, response = pad_rows(both, self.pad)
         return {"input_ids": ids, "attention_mask": attended, "response_mask": response}
 
 
@@ -221,7 +224,7 @@ def _unwrapped(model: nn.Module) -> PreTrainedModel:
     return cast(PreTrainedModel, base)
 
 
-def _measure(reward: RewardModel, heldout: Sequence[Preference]) -> Mapping[str, float]:
+def _measure(reward: RewardModel, heldout: Sequence[Pair]) -> Mapping[str, float]:
     if not heldout:
         return {}
     reward.eval()
@@ -254,20 +257,16 @@ def _load_classifier(start: str | Path, tokenizer: PreTrainedTokenizerBase) -> P
     return cast(PreTrainedModel, classifier)
 
 
-def _rows(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], room: Room
-) -> tuple[Dataset, int]:
-    rows, lengths = [], []
-    for pair in pairs:
-        chosen, chosen_start = encode(tokenizer, pair.prompt, pair.chosen, finished=True)
-        rejected, rejected_start = encode(tokenizer, pair.prompt, pair.rejected, finished=True)
-        rows.append(
-            {
-                "chosen_ids": chosen,
-                "chosen_start": chosen_start,
-                "rejected_ids": rejected,
-                "rejected_start": rejected_start,
-            }
-        )
-        lengths.append((min(chosen_start, rejected_start), max(len(chosen), len(rejected))))
+def _rows(vocabulary: Vocabulary, pairs: Sequence[Pair], room: Room) -> tuple[Dataset, int]:
+    prompts = [pair.prompt for pair in pairs]
+    chosen = vocabulary.rows(prompts, [pair.chosen for pair in pairs])
+    rejected = vocabulary.rows(prompts, [pair.rejected for pair in pairs])
+    rows = [
+        {"chosen_ids": ids, "chosen_start": start, "rejected_ids": others, "rejected_start": at}
+        for (ids, start), (others, at) in zip(chosen, rejected, strict=True)
+    ]
+    lengths = [
+        (start, max(len(ids), len(others)))
+        for (ids, start), (others, _) in zip(chosen, rejected, strict=True)
+    ]
     return rows_that_fit(rows, lengths, room)

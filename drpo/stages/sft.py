@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from drpo import metrics
 from drpo.config.run_config import RunConfig
+from drpo.data.pairs import Pair
 from drpo.modeling.model_loading import context_length, load_causal
-from drpo.modeling.pair_encoding import encode
+from drpo.modeling.tokenization import Vocabulary
 from drpo.stages.common import (
     Hooks,
-    Preference,
     Progress,
     Room,
     StageResult,
@@ -23,6 +22,7 @@ from drpo.stages.common import (
     load_padding_tokenizer,
     lora,
     quiet_workspace,
+    reader,
     rows_that_fit,
     run_trainer,
     save,
@@ -31,11 +31,11 @@ from drpo.stages.common import (
 
 def train_sft(
     config: RunConfig,
-    pairs: Sequence[Preference],
+    pairs: Sequence[Pair],
     out: Path,
     *,
     model: str | Path | None = None,
-    heldout: Sequence[Preference] = (),
+    heldout: Sequence[Pair] = (),
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> StageResult:
@@ -63,7 +63,8 @@ def train_sft(
     tokenizer = load_padding_tokenizer(start)
     policy = load_causal(start)
     room = Room.of(config, context_length(policy))
-    rows, too_long = _rows(tokenizer, pairs, room)
+    vocabulary = reader(tokenizer, policy)
+    rows, too_long = _rows(vocabulary, pairs, room)
     hooks = Hooks("sft", progress, should_stop)
     with quiet_workspace(config) as folder:
         settings = arguments(
@@ -77,7 +78,7 @@ def train_sft(
             model=policy,
             args=SFTConfig(**settings, dataset_kwargs={"skip_prepare_dataset": True}),
             train_dataset=rows,
-            eval_dataset=_rows(tokenizer, heldout, room)[0] if heldout else None,
+            eval_dataset=_rows(vocabulary, heldout, room)[0] if heldout else None,
             processing_class=tokenizer,
             peft_config=lora(config, "CAUSAL_LM"),
         )
@@ -89,9 +90,7 @@ def train_sft(
     return StageResult(out, measured, stopped)
 
 
-def _rows(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], room: Room
-) -> tuple[Dataset, int]:
-    encoded = [encode(tokenizer, pair.prompt, pair.chosen, finished=True) for pair in pairs]
+def _rows(vocabulary: Vocabulary, pairs: Sequence[Pair], room: Room) -> tuple[Dataset, int]:
+    encoded = vocabulary.rows([pair.prompt for pair in pairs], [pair.chosen for pair in pairs])
     rows = [{"input_ids": ids, "labels": [-100] * at + ids[at:]} for ids, at in encoded]
     return rows_that_fit(rows, [(at, len(ids)) for ids, at in encoded], room)

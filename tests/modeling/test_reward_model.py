@@ -19,10 +19,9 @@ from transformers import (
 from drpo.errors import ModelError, ShapeError
 from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_loading import context_length
-from drpo.modeling.pair_encoding import encode, keep_end, same_tokenizer
 from drpo.modeling.reward_model import RewardModel, load_reward_model
 from drpo.modeling.scorers import Completion, LearnedScorer
-from drpo.modeling.tokenization import Vocabulary
+from drpo.modeling.tokenization import Vocabulary, same_tokenizer
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
 TEXTS = [[5, 9, 200, 31, 7, 1], [40, 41, 1], [99, 100, 101, 102, 103, 104, 105, 1]]
@@ -172,7 +171,7 @@ def test_texts_score_like_their_ids_in_any_batching(reward_folder):
         for prompt, response in zip(prompts, responses, strict=True)
     ]
     assert reward.score_texts(prompts, responses, 3) == pytest.approx(one_by_one, abs=1e-5)
-    ids, _ = encode(reward.tokenizer, "ab", " cd", finished=True)
+    ((ids, _),) = reward.vocabulary.rows(["ab"], [" cd"])
     attended = torch.ones(1, len(ids)).bool()
     assert reward.score(torch.tensor([ids]), attended, attended).item() == pytest.approx(
         one_by_one[0], abs=1e-5
@@ -183,7 +182,7 @@ def test_a_finished_answer_is_scored_with_its_end_token(reward_folder):
     reward = load_reward_model(reward_folder)
     ended, cut = reward.score_texts(["ab"] * 2, [" cd"] * 2, finished=[True, False])
     assert ended != cut
-    ids, start = encode(reward.tokenizer, "ab", " cd", finished=True)
+    ((ids, start),) = reward.vocabulary.rows(["ab"], [" cd"])
     assert ids[-1] == reward.tokenizer.eos_token_id
     assert reward.tokenizer.decode(ids[start:-1]) == " cd"
 
@@ -252,12 +251,13 @@ def bracketed_tokenizer():
 def test_a_long_text_loses_its_beginning_but_not_the_tokens_that_every_text_begins_with(encoder):
     tokenizer = bracketed_tokenizer()
     prompt, response = "word " * 30, "the answer"
-    ids, start = encode(tokenizer, prompt, response, finished=True)
-    kept, moved = keep_end((ids, start), 64, tokenizer)
+    reader = Vocabulary.of(tokenizer, writes=False)
+    ((ids, start),) = reader.rows([prompt], [response])
+    kept, moved = reader.fits((ids, start), 64)
     assert kept == [ids[0], *ids[-63:]]
     assert tokenizer.decode(kept[moved:], skip_special_tokens=True) == "t h e   a n s w e r"
     # Where the answer alone is too long, it begins after what every text begins with.
-    assert keep_end((ids, 1), 8, tokenizer) == ([ids[0], *ids[-7:]], 1)
+    assert reader.fits((ids, 1), 8) == ([ids[0], *ids[-7:]], 1)
     with torch.no_grad():
         theirs = encoder(input_ids=torch.tensor([kept])).logits.item()
     (ours,) = RewardModel(encoder, tokenizer).score_texts([prompt], [response])

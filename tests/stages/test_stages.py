@@ -1,6 +1,5 @@
 import json
 import random
-from dataclasses import dataclass
 
 import pytest
 import torch
@@ -9,17 +8,11 @@ from toy import tuned_adapter
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from drpo.config.run_config import RunConfig
+from drpo.data.pairs import Pair
 from drpo.errors import DataError, ModelError
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.reward_model import load_reward_model
 from drpo.stages import common, train_dpo, train_reward_model, train_sft
-
-
-@dataclass(frozen=True)
-class Pair:
-    prompt: str
-    chosen: str
-    rejected: str
 
 
 def digit_pairs(count, seed):
