@@ -6,6 +6,7 @@ from drpo.dashboard import client
 from drpo.dashboard.components import data_problems
 from drpo.dashboard.screens.data import (
     cleaning_view,
+    labels_view,
     question_view,
     report_view,
     upload_view,
@@ -32,11 +33,12 @@ else:
         report = uploads.report(upload)
         data_problems.show_readiness(report)
         report_view.show_counts(report)
-        problems, charts, resets, rows, mapping = st.tabs(
+        problems, charts, resets, labels, rows, mapping = st.tabs(
             [
                 t("data.tab_problems"),
                 t("data.tab_charts"),
                 t("data.tab_resets"),
+                t("labels.tab"),
                 t("data.tab_examples"),
                 t("data.tab_mapping"),
             ]
@@ -50,6 +52,8 @@ else:
             report_view.show_resets(report)
             cleaning_view.model_form(upload)
             upload_view.watch(upload, "coverage")
+        with labels:
+            labels_view.show_labels(upload, report)
         with rows:
             report_view.show_examples(report)
         with mapping:

@@ -25,6 +25,17 @@ def labels(
     as_json: Json = False,
     mapping: MapOption = "",
     shape: ShapeOption = "",
+    judge: Annotated[
+        str,
+        typer.Option(
+            "--reward-model",
+            help="A run or a folder: its reward model judges, not the texts' words.",
+        ),
+    ] = "",
+    per_fold: Annotated[
+        bool,
+        typer.Option("--per-fold", help="Train the run's reward model anew for each fold."),
+    ] = False,
     show: Annotated[int, typer.Option(min=0, help="How many suspects are printed.")] = 20,
 ) -> None:
     """Estimate how many labels are wrong, and list those to read first.
@@ -32,13 +43,14 @@ def labels(
     A preference model learns from the other prompts and says how probable each label is. `pair` in
     the list is what `drpo data import --flip` and `--drop` take.
     """
-    from drpo.data.labels.label_check import check_labels  # scikit-learn, which others do without
     from drpo.data.labels.label_text import label_lines
 
+    if per_fold and not judge:
+        raise DataError("--per-fold needs --reward-model RUN, the run that says how it is trained.")
     try:
         with progress_line() as progress:
             loaded = _pairs(file, mapping, shape, progress)
-            found: dict[str, Any] = check_labels(loaded, progress=progress)
+            found = _found(loaded, judge, progress, per_fold=per_fold)
     except DataError as error:
         refuse(error, as_json=as_json)
     if as_json:
@@ -46,6 +58,23 @@ def labels(
         return
     for line in label_lines(found, show):
         typer.echo(line)
+
+
+def _found(
+    loaded: PairSet, judge: str, progress: Progress | None, *, per_fold: bool
+) -> dict[str, Any]:
+    # Imported when asked for: scikit-learn, or torch.
+    if not judge:
+        from drpo.data.labels.label_check import check_labels
+
+        return check_labels(loaded, progress=progress)
+    from drpo.evaluation.reward_labels import check_by_reward, find_judge
+
+    store = Store()
+    try:
+        return check_by_reward(loaded, find_judge(judge, store), per_fold=per_fold, tell=progress)
+    finally:
+        store.close()
 
 
 def _pairs(name: str, mapping: str, shape: str, progress: Progress | None) -> PairSet:

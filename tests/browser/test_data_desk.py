@@ -8,6 +8,8 @@ from itertools import product
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.data.label_material import honest_pairs, with_wrong
+
 pytestmark = pytest.mark.browser
 
 WORDS = (
@@ -124,3 +126,40 @@ def test_the_report_can_be_read_by_everyone(open_page, width, scheme, language):
     )
     assert [violation["id"] for violation in found.response["violations"]] == []
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+def test_ten_doubtful_labels_are_read_by_keyboard_and_four_dropped(open_page, server):
+    pairs, wrong = with_wrong(honest_pairs(160), 0.15)
+    rows = [{"prompt": p.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in pairs]
+    page = open_page("/data")
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "doubts.jsonl", "mimeType": "", "buffer": content}
+    )
+    page.get_by_role("tab", name="Labels").click()
+    page.get_by_role("button", name="Check the labels").click()
+    page.get_by_role("heading", name="Read the doubtful ones").wait_for()
+
+    dropped, card = [], page.locator(".st-key-label_suspect .card")
+    for number, key in enumerate(["d", "k", "d", "f", "k", "d", "k", "d", "k", "k"], 1):
+        pair = int(card.inner_text().split("Pair ")[1].split(" ")[0])
+        if key == "d":
+            dropped.append(pair)
+        page.keyboard.press(key)
+        page.get_by_text(f"{number} of").wait_for()
+        card.filter(has_not_text=f"Pair {pair} ").wait_for()
+    page.get_by_text("5 kept, 1 turned around, 4 dropped").wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("4 kept, 1 turned around, 4 dropped").wait_for()
+
+    page.get_by_label("Name of the data set").fill("without doubts")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved as without doubts, version 1: 156 pairs.").wait_for()
+    [saved] = [one for one in server.store.datasets.all() if one.name == "without doubts"]
+    assert saved.recipe["steps"]["drop"] == dropped
+    assert len(saved.recipe["steps"]["flip"]) == 1
+    assert all(wrong[number - 1] for number in dropped)
+
+    page.get_by_role("button", name="Launch a run with it").first.click()
+    page.locator("input[value='without doubts:1']").wait_for()
+    assert page.failures == []

@@ -12,6 +12,7 @@ from drpo.data.labels.label_check import check_labels
 from drpo.data.labels.label_text import label_lines
 from drpo.data.labels.noise import estimate_noise
 from drpo.data.library.cleaning import Recipe, fix
+from drpo.data.library.label_decisions import LabelDecisions
 from drpo.data.loading import read_pairs
 from drpo.data.pairs import Pair
 from drpo.errors import DataError
@@ -136,3 +137,14 @@ def test_the_command_lists_suspects_and_import_takes_their_numbers(
     assert json.loads(run("labels", "posts", "--json"))["pairs"] == 116
     monkeypatch.setenv("DRPO_LANG", "ja")
     assert "ラベルの約" in run("labels", str(file))
+
+
+def test_decisions_are_kept_beside_the_upload_and_hold_for_what_was_read(tmp_path):
+    decided = LabelDecisions(tmp_path, "one reading")
+    for pair, choice in ((7, "drop"), (3, "flip"), (7, "keep"), (9, "drop")):
+        decided.decide(pair, choice)
+    again = LabelDecisions(tmp_path, "one reading")
+    assert (again.pairs("drop"), again.pairs("flip"), again.pairs("keep")) == ((9,), (3,), (7,))
+    again.undo()
+    assert LabelDecisions(tmp_path, "one reading").pairs("drop") == ()
+    assert LabelDecisions(tmp_path, "another reading").choices == {}

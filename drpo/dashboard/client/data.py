@@ -9,9 +9,11 @@ import streamlit as st
 
 from drpo.dashboard.client.store import store
 from drpo.data.io.source import Source, file_of
+from drpo.data.labels import label_text
 from drpo.data.library import versions
 from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
 from drpo.data.library.export import FORMATS, export_version
+from drpo.data.library.label_decisions import Decision, LabelDecisions
 from drpo.data.library.uploads import Task, Uploads
 from drpo.data.library.versions import check_name, compare_versions
 from drpo.data.quality import question_text, wording
@@ -27,6 +29,8 @@ __all__ = [
     "KINDS",
     "SHAPES",
     "Contradictions",
+    "Decision",
+    "LabelDecisions",
     "Repeats",
     "Task",
     "Uploads",
@@ -37,6 +41,7 @@ __all__ = [
     "export_version",
     "file_of",
     "find_version",
+    "label_text",
     "question_text",
     "reason_text",
     "uploads",

@@ -91,6 +91,22 @@ def cross_fit(pairs: Sequence[Pair], *, seed: int = 0, tell: Tell | None = None)
     return OutOfFold(expit(logits), expit(rest), expit(length), groups)
 
 
+def probabilities_of(gaps: Floats) -> Floats:
+    """Return how probable labels are, of scores whose scale means nothing.
+
+    The one number that turns gaps into logits is fitted to the labels; one number learns no label
+    by heart.
+
+    Args:
+        gaps: By how much each chosen answer outscores the rejected one.
+    """
+    spread = float(np.sqrt(np.mean(gaps**2))) or 1.0
+    signs = np.where(np.arange(len(gaps)) % 2, 1.0, -1.0)
+    model = LogisticRegression(C=100.0, fit_intercept=False)
+    model.fit((gaps * signs / spread)[:, None], signs > 0)
+    return np.asarray(expit(model.coef_[0, 0] * gaps / spread))
+
+
 def groups_of(pairs: Sequence[Pair]) -> NDArray[np.int64]:
     """Number the prompts, near duplicates alike.
 

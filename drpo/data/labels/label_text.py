@@ -90,11 +90,12 @@ def suspect_title(suspect: Mapping[str, Any]) -> str:
         t(f"labels.reason_{reason['code']}", row=reason.get("row", ""))
         for reason in suspect["reasons"]
     ]
+    probability = suspect["probability"]
     title = t(
         "labels.suspect",
         pair=count(suspect["pair"]),
         row=count(suspect["row"]),
-        share=share(suspect["probability"]),
+        share=share(probability) if probability >= 0.005 else t("labels.under_one"),
     )
     return " · ".join([title, *reasons])
 

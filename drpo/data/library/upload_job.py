@@ -14,6 +14,7 @@ from drpo.data.gold_reward import sidecar_of
 from drpo.data.io.source import Source
 from drpo.data.library import checked_upload
 from drpo.data.library.cleaning import Recipe, fix
+from drpo.data.library.label_decisions import LabelDecisions
 from drpo.data.library.uploads import source_of
 from drpo.data.library.versions import save_version
 from drpo.data.loading import read_pairs
@@ -121,7 +122,14 @@ def save(job: JobFolder) -> dict[str, Any]:
     before = upload.note_problems()
     loaded = upload.pairs
     chosen = job.options["recipe"]
-    recipe = Recipe(tuple(chosen["exclude"]), chosen["contradictions"], chosen["repeats"])
+    decided = LabelDecisions(job.folder.parent, loaded.content_hash)
+    recipe = Recipe(
+        tuple(chosen["exclude"]),
+        chosen["contradictions"],
+        chosen["repeats"],
+        drop=decided.pairs("drop"),
+        flip=decided.pairs("flip"),
+    )
     job.progress("save", 0, 0)
     fixed, account = fix(loaded, recipe)
     # A version is judged by its own report from here on: by these pairs, not by the upload's.

@@ -1,9 +1,9 @@
 """Uploads: checked and saved by processes of their own, watched from the screen.
 
 An upload is a folder in the workspace. Its file is never changed; every task on it (check, save,
-coverage) is a child process that writes its progress and its result into a folder of its own there,
-so a closed browser loses nothing and a cancelled task leaves nothing half-done. What a check read
-and found is kept beside the file for the tasks after it: see `checked_upload`.
+coverage, labels) is a child process that writes its progress and its result into a folder of its
+own there, so a closed browser loses nothing and a cancelled task leaves nothing half-done. What a
+check read and found is kept beside the file for the tasks after it: see `checked_upload`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import Any, Literal
 
 from drpo.data.io.limits import UPLOAD
 from drpo.data.io.source import Source
+from drpo.data.library.label_decisions import LabelDecisions
 from drpo.errors import DataError
 from drpo.files import read_json, write_json
 from drpo.store import workspace
 from drpo.system import jobs
 from drpo.system.jobs import Status
 
-Task = Literal["check", "save", "coverage"]
+Task = Literal["check", "save", "coverage", "labels"]
 KEPT_SECONDS = 14 * 24 * 3600
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -82,12 +83,7 @@ class Uploads:
         if task == "check":
             self.stop(upload, "coverage")
             shutil.rmtree(self._at(upload) / "coverage", ignore_errors=True)
-        module = (
-            "drpo.data.quality.policy_likelihood"
-            if task == "coverage"
-            else "drpo.data.library.upload_job"
-        )
-        jobs.start(self._at(upload) / task, module, options)
+        jobs.start(self._at(upload) / task, _module(task, options), options)
 
     def stop(self, upload: str, task: Task) -> None:
         """Stop a task; what it had not finished is gone."""
@@ -120,6 +116,11 @@ class Uploads:
         """Return the columns of a file that was not understood, as far as they are known."""
         return list(read_json(self._at(upload) / "check" / "error.json").get("columns", []))
 
+    def decisions(self, upload: str) -> LabelDecisions:
+        """Return what a person decided on the labels that the newest check doubts."""
+        found = self.result(upload, "labels")
+        return LabelDecisions(self._at(upload), found.get("content_hash", ""))
+
     def question(self, upload: str) -> dict[str, Any]:
         """Return the readings to choose from where a file fits several; empty otherwise."""
         return read_json(self._at(upload) / "check" / "error.json").get("question") or {}
@@ -128,6 +129,16 @@ class Uploads:
         if not self.exists(upload):
             raise DataError("This upload is no longer here; upload the file again.")
         return self.folder / upload
+
+
+def _module(task: Task, options: Mapping[str, Any]) -> str:
+    """The program of a task; only those that need models load torch."""
+    if task == "coverage":
+        return "drpo.data.quality.policy_likelihood"
+    if task == "labels":
+        judged = options.get("judge")
+        return "drpo.evaluation.reward_labels" if judged else "drpo.data.labels.label_job"
+    return "drpo.data.library.upload_job"
 
 
 def source_of(folder: Path) -> tuple[Source, Path]:
