@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from drpo.data.pairs import Pair
 from drpo.data.quality.problems import Problems
@@ -31,7 +32,7 @@ class PairSet:
     """Names of the source's columns, for correcting the layout."""
     format: str = ""
     """What the file is, e.g. `JSON Lines, gzip, UTF-8`."""
-    agreement: dict[str, float] | None = None
+    agreement: dict[str, Any] | None = None
     """How far the annotators agree, where there are several."""
     gold: Path | None = None
     """The sidecar that says how to score any answer truly, where there is one."""

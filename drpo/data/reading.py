@@ -92,7 +92,7 @@ class PairReader:
                 self._progress("read", self.rows, 0)
             yield raw
 
-    def agreement(self) -> dict[str, float] | None:
+    def agreement(self) -> dict[str, Any] | None:
         """How far the annotators of the rows passed so far agree, where there are several."""
         return self._converter.agreement.summary()
 

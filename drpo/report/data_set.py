@@ -66,7 +66,7 @@ def _verdict(report: Mapping[str, Any]) -> Iterator[Block]:
 
 def _counts(report: Mapping[str, Any]) -> Iterator[Block]:
     yield Facts([(t(word), count(report["counts"][name]), "") for name, word in COUNTED])
-    for sentence in (wording.split(report), wording.agreement(report)):
+    for sentence in (wording.split(report), wording.agreement(report), *wording.annotators(report)):
         if sentence:
             yield Text(sentence)
 

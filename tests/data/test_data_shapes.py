@@ -392,3 +392,22 @@ def test_dialogues_with_one_answer_are_demonstrations_too(tmp_path):
     path.write_bytes(jsonl([{"messages": messages}]))
     found = load_demonstrations(str(path))
     assert (found[0].prompt, found[0].chosen) == ("\n\nHuman: Hi\n\nAssistant:", " Hello")
+
+
+def test_annotators_with_rows_of_their_own_are_compared_where_a_column_names_them():
+    rows = []
+    for number in range(40):
+        for who, wrong in (("ann", 10), ("bob", 7), ("cy", 2)):
+            texts = f"good {number}", f"bad {number}"
+            first, second = texts if number % 2 else texts[::-1]
+            better = 1 if (first == texts[0]) != (number % wrong == 0) else 2
+            rows.append(
+                {"prompt": f"Question {number}?", "response_1": first, "response_2": second}
+                | {"preference": better, "annotator": who}
+            )
+    found = read(jsonl(rows))
+    assert found.layout.annotator == "annotator"
+    by_name = {one["name"]: one for one in found.agreement["annotators"]}
+    assert by_name["cy"]["agrees"] < by_name["ann"]["agrees"]
+    assert by_name["cy"]["votes"] == 40
+    assert found.agreement["rows"] == 40

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,16 @@ MOST_ROWS = 1_000
 SHOWN_CHARS = 4_000
 
 TEXT_MODEL: Mapping[str, Any] = {"kind": "text", "name": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class _Against:
+    """What else speaks against labels, by row."""
+
+    turned: Mapping[int, int]
+    """Another row says the opposite."""
+    overruled: set[int]
+    """The more reliable annotators do."""
 
 
 def check_labels(
@@ -51,6 +62,7 @@ def check_labels(
     tell("noise", 0, 0)
     noise = estimate_noise(judged.probability, judged.groups)
     turned = judged_both_ways(loaded.pairs)
+    against = _Against(turned, set((loaded.agreement or {}).get("overruled", ())))
     order = np.argsort(judged.probability, kind="stable")
     doubted = order[judged.probability[order] < 0.5]
     return {
@@ -68,10 +80,11 @@ def check_labels(
         },
         "wrong": {**_share(noise.wrong), "at_most": _at_most(noise)},
         "length": _length(judged),
+        "agreement": loaded.agreement,
         "both_ways": sorted(turned.items())[:MOST_ROWS],
         "doubted": len(doubted),
         "suspects": [
-            _suspect(int(index), loaded.pairs[index], judged, turned)
+            _suspect(int(index), loaded.pairs[index], judged, against)
             for index in doubted[:MOST_SUSPECTS]
         ],
         "seconds": round(time.perf_counter() - began, 3),
@@ -107,9 +120,7 @@ def _agreeing(probability: np.ndarray[Any, np.dtype[np.float64]]) -> float:
     return float(np.mean(probability > 0.5) + 0.5 * np.mean(probability == 0.5))
 
 
-def _suspect(
-    index: int, pair: Pair, judged: OutOfFold, turned: Mapping[int, int]
-) -> dict[str, Any]:
+def _suspect(index: int, pair: Pair, judged: OutOfFold, against: _Against) -> dict[str, Any]:
     """One pair to be read.
 
     Its number counts usable pairs from 1: a row with a list of answers holds several.
@@ -121,8 +132,10 @@ def _suspect(
             reasons.append({"code": "only_length"})
         elif by_length < 0.5 < rest:
             reasons.append({"code": "against_length"})
-    if pair.row in turned:
-        reasons.append({"code": "both_ways", "row": turned[pair.row]})
+    if pair.row in against.turned:
+        reasons.append({"code": "both_ways", "row": against.turned[pair.row]})
+    if pair.row in against.overruled:
+        reasons.append({"code": "overruled"})
     return {
         "pair": index + 1,
         "row": pair.row,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from drpo.data.quality import wording
 from drpo.i18n import t
 from drpo.i18n.format import count, share
 
@@ -33,7 +34,10 @@ def label_lines(found: Mapping[str, Any], most: int = SHOWN) -> Iterator[str]:
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
     """What the check found in the set as a whole."""
-    return [*filter(None, (_wrong(found), _model(found), _length(found), _both_ways(found)))]
+    return [
+        *filter(None, (_wrong(found), _model(found), _length(found), _both_ways(found))),
+        *wording.annotators(found),
+    ]
 
 
 def _wrong(found: Mapping[str, Any]) -> str:

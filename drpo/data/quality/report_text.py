@@ -39,6 +39,7 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from filter(
         None, (tell(report) for tell in (wording.length_bias, wording.agreement, wording.split))
     )
+    yield from (f"  {line}" for line in wording.annotators(report))
     for example in (report["recognised"] or {}).get("examples", ()):
         yield t("data.trained_on", row=example["row"])
         for name in ("prompt", "chosen", "rejected"):

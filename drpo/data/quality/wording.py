@@ -5,7 +5,7 @@ A report may be older than this version: where it holds no code, its English sen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drpo.i18n import has, t
@@ -63,6 +63,35 @@ def agreement(report: Mapping[str, Any]) -> str:
         rows=count(int(found["rows"])),
         alpha=number(found["krippendorff_alpha"]),
     )
+
+
+def annotators(report: Mapping[str, Any]) -> list[str]:
+    """Each of several annotators, what nobody agrees on, and where the majority is doubtful."""
+    found = report.get("agreement") or {}
+    lines = [
+        t(
+            "data.annotator_reliable" if one["reliability"] is not None else "data.annotator",
+            name=one["name"],
+            votes=count(one["votes"]),
+            share=share(one["agrees"]),
+            low=share(one["low"]),
+            high=share(one["high"]),
+            reliability=share(one["reliability"]),
+        )
+        for one in found.get("annotators", ())
+        if one["compared"]
+    ]
+    disputed, overruled = found.get("disputed"), found.get("overruled")
+    if disputed and disputed["prompts"]:
+        rows = _rows(disputed["rows"])
+        lines.append(t("data.disputed", count=count(disputed["prompts"]), rows=rows))
+    if overruled:
+        lines.append(t("data.overruled", count=count(len(overruled)), rows=_rows(overruled)))
+    return lines
+
+
+def _rows(rows: Sequence[int], most: int = 12) -> str:
+    return ", ".join(map(str, rows[:most])) + (" …" if len(rows) > most else "")
 
 
 def split(report: Mapping[str, Any]) -> str:

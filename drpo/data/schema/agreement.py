@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
 
 from drpo.data.schema.column_mapping import Outcome
+from drpo.stats.annotators import compare_annotators
+
+VOTES: tuple[Outcome, ...] = ("first", "second", "tie")
 
 
 def majority(votes: Sequence[Outcome]) -> Outcome | None:
@@ -22,43 +29,64 @@ def majority(votes: Sequence[Outcome]) -> Outcome | None:
 
 
 class Agreement:
-    """How far annotators agree: unanimous rows, agreeing pairs of votes, Krippendorff's alpha."""
+    """Takes every vote of every annotator, and compares them at the end.
+
+    Annotators are columns of a row, or each has rows of their own; an item is what they judged.
+    """
 
     def __init__(self) -> None:
-        self._rows = 0
-        self._unanimous = 0
-        self._pairs = 0
-        self._agreeing = 0
-        self._observed = 0.0
-        self._votes: dict[str, int] = {}
+        self._names: dict[str, int] = {}
+        self._items: dict[Hashable, int] = {}
+        self._prompts: dict[Hashable, int] = {}
+        self._rows, self._prompt_of = array("q"), array("q")
+        self._votes: tuple[array[int], array[int], array[int]] = (
+            array("q"),
+            array("q"),
+            array("q"),
+        )
 
-    def add(self, votes: Sequence[Outcome]) -> None:
-        """Take the votes on one row; rows with fewer than two votes say nothing."""
-        cast = [vote for vote in votes if vote != "unjudged"]
-        if len(cast) < 2:
+    def add(
+        self,
+        item: Hashable,
+        votes: Sequence[Outcome],
+        names: Sequence[str],
+        *,
+        row: int = 0,
+        prompt: Hashable = None,
+    ) -> None:
+        """Take votes on one item; those that were not cast do not count.
+
+        Args:
+            item: What tells the item from others.
+            votes: One for each name.
+            names: The annotators'.
+            row: Where the item stands.
+            prompt: What tells its prompt from others; the item stands alone without.
+        """
+        cast = [(n, v) for n, v in zip(names, votes, strict=True) if v != "unjudged"]
+        if not cast:
             return
-        counts = {vote: cast.count(vote) for vote in set(cast)}
-        agreeing = sum(count * (count - 1) for count in counts.values())
-        self._rows += 1
-        self._unanimous += len(counts) == 1
-        self._pairs += len(cast) * (len(cast) - 1)
-        self._agreeing += agreeing
-        self._observed += (len(cast) * (len(cast) - 1) - agreeing) / (len(cast) - 1)
-        for vote, count in counts.items():
-            self._votes[vote] = self._votes.get(vote, 0) + count
+        place = self._items.setdefault(item, len(self._items))
+        if place == len(self._rows):
+            key = ("", item) if prompt is None else prompt
+            self._rows.append(row)
+            self._prompt_of.append(self._prompts.setdefault(key, len(self._prompts)))
+        items, annotators, values = self._votes
+        for name, vote in cast:
+            items.append(place)
+            annotators.append(self._names.setdefault(name, len(self._names)))
+            values.append(VOTES.index(vote))
 
-    def summary(self) -> dict[str, float] | None:
-        """Return the figures, or None when no row has two votes."""
-        if not self._rows:
+    def summary(self) -> dict[str, Any] | None:
+        """Return the figures, or None when no item has two votes."""
+        if len(self._names) < 2:
             return None
-        total = sum(self._votes.values())
-        expected = total * total - sum(count * count for count in self._votes.values())
-        # Krippendorff 2011, "Computing Krippendorff's alpha-reliability", nominal data:
-        # alpha = 1 - observed / expected disagreement; without any variation there is none.
-        alpha = 1.0 if expected == 0 else 1 - (total - 1) * self._observed / expected
-        return {
-            "rows": self._rows,
-            "unanimous": self._unanimous / self._rows,
-            "agreeing_votes": self._agreeing / self._pairs,
-            "krippendorff_alpha": alpha,
-        }
+        items, annotators, votes = (np.array(part, dtype=np.int64) for part in self._votes)
+        return compare_annotators(
+            items,
+            annotators,
+            votes,
+            names=list(self._names),
+            rows=np.array(self._rows, dtype=np.int64),
+            prompts=np.array(self._prompt_of, dtype=np.int64),
+        )

@@ -69,6 +69,8 @@ class Layout:
     """Of graded labels: which end of the scale, `low` or `high`, says that the first is better."""
     middle: float | None = None
     """Of graded labels: the value that prefers neither."""
+    annotator: str = ""
+    """Who judged a row, where each annotator has rows of their own."""
     names: tuple[str, ...] = ()
     """Columns with the names of the two answers' authors, when labels name the winner."""
     one_hot: tuple[str, ...] = ()
@@ -159,6 +161,7 @@ _TEXT_PARTS = {
     "first",
     "second",
     "margin",
+    "annotator",
     "response",
     "answers",
     "rating",

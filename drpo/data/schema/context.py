@@ -42,6 +42,8 @@ CONTEXT_WORDS = {
 }
 """Words in a column's name that say that the answers were given with it in view."""
 MESSAGE_EXTRAS = ("reasoning_content", "reasoning", "thinking", "images", "audio", "videos")
+ANNOTATORS = {"annotator", "rater", "worker", "labeler", "labeller", "reviewer"}
+"""Words in the name of a column that says who judged."""
 PICTURES = ("<image>", "<image_1>", "<video>", "<audio>", "<|image|>", "<|image_pad|>")
 EITHER: tuple[Content, ...] = ("text", "number", "messages", "other")
 NO_COLUMNS = {"shape", "direction", "pairs", "liked"}
@@ -57,7 +59,17 @@ def with_context(layout: Layout, columns: Mapping[str, Column], given: Mapping[s
     system = layout.system or ("" if "system" in given else named(rest, SYSTEM, EITHER))
     rest.pop(system, None)
     history = layout.history or ("" if "history" in given else named(rest, HISTORY, EITHER))
-    return replace(layout, system=system, history=history)
+    rest.pop(history, None)
+    annotator = layout.annotator or ("" if "annotator" in given else _annotator(layout, rest))
+    return replace(layout, system=system, history=history, annotator=annotator)
+
+
+def _annotator(layout: Layout, rest: Mapping[str, Column]) -> str:
+    """The column that names who judged a row, where one column holds the judgement."""
+    if layout.shape in ("demonstrations", "lists", "rated") or len(layout.labels) > 1:
+        return ""
+    several = (c.name for c in rest.values() if ANNOTATORS & set(c.words) and len(c.codes) > 1)
+    return next(several, "")
 
 
 def used_columns(layout: Layout) -> set[str]:

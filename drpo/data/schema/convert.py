@@ -11,7 +11,7 @@ from drpo.data.pairs import Pair
 from drpo.data.quality.problems import Problems
 from drpo.data.schema.agreement import Agreement
 from drpo.data.schema.cells import is_missing_text
-from drpo.data.schema.column_mapping import Layout, number_of
+from drpo.data.schema.column_mapping import Layout, Outcome, number_of
 from drpo.data.schema.context import Unused, before, context_turns, without_answer
 from drpo.data.schema.dialogues import (
     ASSISTANT,
@@ -68,13 +68,14 @@ class Converter:
     def _pair(self, row: Mapping[str, Any], number: int) -> Pair:
         layout = self.layout
         if layout.shape == "answers":
-            outcome, margin = outcome_of(row, layout, self.agreement)
+            outcome, margin = self._judged(row, number)
             if outcome in ("tie", "unjudged"):
                 raise RowError(outcome)
             columns = (layout.first, layout.second)
             chosen, rejected = columns if outcome == "first" else columns[::-1]
         else:
             chosen, rejected, margin = layout.chosen, layout.rejected, self._margin(row)
+            self._vote(row, (chosen, rejected), "first", number)
         dialogue = check_dialogue(self._dialogue(row, chosen, rejected))
         return Pair(
             *dialogue,
@@ -85,6 +86,33 @@ class Converter:
             margin=margin,
             evaluation_prompt=_flag(row.get("evaluation_prompt")),
         )
+
+    def _judged(self, row: Mapping[str, Any], number: int) -> tuple[Outcome, float | None]:
+        """Which answer a row prefers; what each annotator said is kept, whatever follows."""
+        layout = self.layout
+        votes: list[Outcome] = []
+        try:
+            outcome, margin = outcome_of(row, layout, votes)
+        finally:
+            if len(votes) > 1:
+                prompt = str(row.get(layout.prompt)) if layout.prompt else None
+                self.agreement.add(number, votes, layout.labels, row=number, prompt=prompt)
+        self._vote(row, (layout.first, layout.second), outcome, number)
+        return outcome, margin
+
+    def _vote(
+        self, row: Mapping[str, Any], answers: tuple[str, str], outcome: Outcome, number: int
+    ) -> None:
+        """Keep the judgement of the one annotator whose row it is, where a column names them."""
+        name = row.get(self.layout.annotator) if self.layout.annotator else None
+        if name is None or name == "":
+            return
+        prompt = str(row.get(self.layout.prompt)) if self.layout.prompt else None
+        texts = [str(row.get(answer)) for answer in answers]
+        if texts != sorted(texts) and outcome in ("first", "second"):
+            outcome = "second" if outcome == "first" else "first"
+        item = hash((prompt, *sorted(texts)))
+        self.agreement.add(item, [outcome], [str(name)[:80]], row=number, prompt=prompt)
 
     def _dialogue(self, row: Mapping[str, Any], chosen: str, rejected: str) -> Dialogue:
         better, worse = _answer(row, chosen), _answer(row, rejected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drpo.data.schema.agreement import Agreement, majority
+from drpo.data.schema.agreement import majority
 from drpo.data.schema.column_mapping import Layout, Outcome, code_of, number_of
 from drpo.data.schema.row_error import RowError
 from drpo.i18n.message import Message
@@ -16,14 +16,14 @@ Row = Mapping[str, Any]
 
 
 def outcome_of(
-    row: Row, layout: Layout, agreement: Agreement | None = None
+    row: Row, layout: Layout, votes: list[Outcome] | None = None
 ) -> tuple[Outcome, float | None]:
     """Return which answer a row prefers, and how clearly where it says so.
 
     Args:
         row: One row of the file.
         layout: Of the shape `answers`.
-        agreement: Takes the votes of several annotators.
+        votes: Is given what each label says, in their order, also where nothing follows from it.
 
     Raises:
         RowError: A label's value is unknown, or no majority of annotators agrees.
@@ -35,9 +35,11 @@ def outcome_of(
         outcomes: tuple[Outcome, ...] = ("first", "second", "tie")
         return next((o for o, on in zip(outcomes, hot, strict=False) if on), "unjudged"), None
     if layout.direction:
-        return _by_degree(row, layout, agreement)
-    votes = [_vote(row, label, layout) for label in layout.labels]
-    return _decided(votes, agreement), None
+        return _by_degree(row, layout, votes)
+    cast = [_vote(row, label, layout) for label in layout.labels]
+    if votes is not None:
+        votes += cast
+    return _decided(cast), None
 
 
 def _by_scores(row: Row, layout: Layout) -> tuple[Outcome, float | None]:
@@ -54,27 +56,29 @@ def _sided(difference: float) -> tuple[Outcome, float]:
     return outcome, abs(difference)
 
 
-def _by_degree(row: Row, layout: Layout, agreement: Agreement | None) -> tuple[Outcome, float]:
+def _by_degree(row: Row, layout: Layout, votes: list[Outcome] | None) -> tuple[Outcome, float]:
     """How far the labels lie from the scale's middle; several annotators' are averaged."""
+    sign = 1 if layout.direction == "high" else -1
+    cast: list[Outcome] = []
     degrees = []
     for label in layout.labels:
         value = row.get(label)
         degree = number_of(value)
         if degree is not None:
             degrees.append(degree - (layout.middle or 0.0))
+            cast.append(_sided(sign * degrees[-1])[0])
         elif code_of(value):
             raise _unknown(label, value)
-    sign = 1 if layout.direction == "high" else -1
-    if agreement is not None:
-        agreement.add([_sided(sign * degree)[0] for degree in degrees])
+        else:
+            cast.append("unjudged")
+    if votes is not None:
+        votes += cast
     if not degrees:
         return "unjudged", 0.0
     return _sided(sign * sum(degrees) / len(degrees))
 
 
-def _decided(votes: list[Outcome], agreement: Agreement | None) -> Outcome:
-    if agreement is not None:
-        agreement.add(votes)
+def _decided(votes: list[Outcome]) -> Outcome:
     outcome = majority(votes)
     if outcome is None:
         raise RowError("no_majority", Message("rows.votes", votes=", ".join(votes)))

@@ -43,6 +43,8 @@ def show_charts(report: Mapping[str, Any]) -> None:
     for sentence in (wording.length_bias(report), wording.agreement(report)):
         if sentence:
             st.write(sentence)
+    for line in wording.annotators(report):
+        st.text(line)  # names come from the file
     with st.grid(2, min_column_width=300):
         for name, figure in charts(report):
             _chart(name, figure, report)
