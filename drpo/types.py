@@ -87,6 +87,10 @@ class Observer(Protocol):
         """Return what people asked for; called between two updates. Never blocks."""
         return Control()
 
+    def remembered(self) -> Mapping[str, Any]:
+        """Return what the next checkpoint should carry for the listener, as JSON."""
+        return {}
+
 
 def known(score: float) -> float | None:
     """A score as records keep it: None where it is NaN, as scorers say that they do not know.

@@ -79,6 +79,9 @@ class RecordingObserver:
     def control(self, step: int) -> Control:
         return self.controls.pop(step, Control())
 
+    def remembered(self) -> Mapping[str, Any]:
+        return {"steps": len(self.stages)}
+
 
 def tuned_adapter(folder: Path, base: Path) -> Path:
     """An adapter that changes its base, saved as people save them."""

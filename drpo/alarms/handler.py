@@ -7,7 +7,7 @@ A run's observer holds one `AlarmHandler` and a review calls `raise_alarm`; scre
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,6 @@ from drpo.types import Sample
 
 log = logging.getLogger(__name__)
 
-STATES_KEPT = 4
-"""Monitor states kept by step; a resume goes back to one of the last checkpoints."""
-
 
 class AlarmHandler:
     """The worker's side: collects what one step tells, asks the monitor, writes down its alarms.
@@ -34,24 +31,30 @@ class AlarmHandler:
         store: Where events, states and commands are.
         run_id: The run.
         limits: The run's alarm settings.
-        resume_step: Step of the checkpoint that training goes on from; -1 for a fresh start.
+        state: What `to_state` gave at the checkpoint that training goes on from; None for a fresh
+            start.
+        hand_over: Takes an alarm that was raised, and calls `tell` with it when the store can be
+            written to; by default it is told at once.
 
     Raises:
         ConfigError: An alarm to pause for does not exist, or the webhook is no web address.
     """
 
     def __init__(
-        self, store: Store, run_id: str, limits: AlarmSettings, *, resume_step: int = -1
+        self,
+        store: Store,
+        run_id: str,
+        limits: AlarmSettings,
+        *,
+        state: Mapping[str, Any] | None = None,
+        hand_over: Callable[[Alarm], object] | None = None,
     ) -> None:
         check_settings(limits)
         self._store = store
         self._run_id = run_id
         self._limits = limits
-        kept = store.documents.get("monitor", run_id) or {}
-        self._states: dict[str, Any] = {
-            step: kept[step] for step in kept if int(step) <= resume_step
-        }
-        self._monitor = Monitor(limits, self._states.get(str(resume_step)))
+        self._monitor = Monitor(limits, state)
+        self._hand_over = hand_over or self.tell
         self._webhook = Webhook(limits.alarm_webhook) if limits.alarm_webhook else None
         self._step = -1
         self._metrics: dict[str, float] = {}
@@ -68,13 +71,10 @@ class AlarmHandler:
             self._turn_to(sample.step)
             self._samples.append(sample)
 
-    def checkpoint(self, step: int) -> None:
-        """Keep what the monitor remembers, so that a resume from this step goes on with it."""
+    def to_state(self) -> dict[str, Any]:
+        """What a resume from here goes on with, the current step looked at."""
         self.close_step()
-        self._states[str(step)] = self._monitor.to_state()
-        newest = sorted(self._states, key=int)[-STATES_KEPT:]
-        self._states = {key: self._states[key] for key in newest}
-        self._store.documents.put("monitor", self._run_id, self._states)
+        return self._monitor.to_state()
 
     def close_step(self) -> list[Alarm]:
         """Look at what the current step told. A broken rule is logged and never stops training."""
@@ -85,7 +85,7 @@ class AlarmHandler:
         try:
             alarms = self._monitor.update(step, metrics, samples)
             for alarm in alarms:
-                self._write(alarm)
+                self._hand_over(alarm)
         except Exception:
             log.exception("The alarms of step %d could not be looked at", step)
             return []
@@ -102,14 +102,24 @@ class AlarmHandler:
             self.close_step()
             self._step = step
 
-    def _write(self, alarm: Alarm) -> None:
-        if not write_down(self._store, self._run_id, alarm):
-            return
-        log.warning("step %d: %s", alarm.last_step, alarm.message)
-        if self._webhook is not None:
+    def tell(self, alarm: Alarm) -> None:
+        """Write an alarm down, pause the run where that is wished for, and tell the webhook.
+
+        Told twice, it does each of them once.
+        """
+        if _event_of(self._store, self._run_id, alarm) is None:
+            log.warning("step %d: %s", alarm.last_step, alarm.message)
+            if alarm.name in self._limits.alarm_pause:
+                # Before the event: once that stands, the alarm is no news and nothing is asked.
+                self._store.commands.add(self._run_id, "pause", who=f"alarm {alarm.name}")
+        news = write_down(self._store, self._run_id, alarm)
+        if news and self._webhook is not None:
             self._webhook.send(_message(self._run_id, alarm))
-        if alarm.name in self._limits.alarm_pause:
-            self._store.commands.add(self._run_id, "pause", who=f"alarm {alarm.name}")
+
+
+def kept_state(store: Store, run_id: str, step: int) -> dict[str, Any] | None:
+    """What the monitor remembered at a checkpoint of an earlier version, which kept it here."""
+    return (store.documents.get("monitor", run_id) or {}).get(str(step))
 
 
 def raise_alarm(store: Store, run_id: str, alarm: Alarm) -> bool:

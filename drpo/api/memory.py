@@ -102,11 +102,15 @@ class MemoryObserver:
         del standing
         self.step = max(0, step)
 
-    def watch(self, limits: AlarmSettings, resume_step: int) -> None:
+    def watch(self, limits: AlarmSettings, resume_step: int, remembered: Mapping[str, Any]) -> None:
         """Look out for alarms, with what this process sees from here on."""
-        del resume_step
+        del resume_step, remembered
         check_settings(limits)
         self._limits, self._monitor = limits, Monitor(limits)
+
+    def remembered(self) -> Mapping[str, Any]:
+        """Nothing: what a listener keeps is its own."""
+        return {}
 
     # What training hears.
 

@@ -5,6 +5,7 @@
         critic.safetensors      (where there is a critic)
         optimizer.safetensors   ) these two make it a checkpoint; without them it is a snapshot of
         state.json              ) the policy, to generate with but not to resume from
+        observer.json           what whoever listens to the run wants back on a resume
         score.json              (where these weights were evaluated)
         checksums.json          what every file should hold
 
@@ -17,8 +18,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import load_peft_weights, set_peft_model_state_dict
@@ -33,6 +36,7 @@ from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
 from drpo.rl.checkpoint_folders import (
     FORMAT,
+    OBSERVER,
     POLICY,
     SCORE,
     STATE,
@@ -71,10 +75,16 @@ class TrainState:
         )
 
 
-def save(models: Models, state: TrainState, directory: Path) -> Path:
+def save(models: Models, state: TrainState, directory: Path, remembered: Mapping[str, Any]) -> Path:
     """Write a full checkpoint of the present step; older ones beyond the last two are thinned.
 
     The policy with the best held-out score is kept whatever becomes of the others.
+
+    Args:
+        models: The run's.
+        state: Where it stands.
+        directory: The run's `checkpoints`.
+        remembered: What whoever listens wants back when the run goes on from here, as JSON.
 
     Returns:
         The checkpoint's folder.
@@ -96,6 +106,7 @@ def save(models: Models, state: TrainState, directory: Path) -> Path:
         (beside / STATE).write_text(json.dumps(record, indent=2), encoding="utf-8")
         if state.score is not None:
             write_json(beside / SCORE, {"score": state.score})
+        write_json(beside / OBSERVER, remembered)
         write_checksums(beside)
     thin(directory, keep_policies=models.policy_bytes() <= SNAPSHOT_LIMIT)
     return folder

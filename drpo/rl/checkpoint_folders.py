@@ -23,6 +23,7 @@ POLICY = "policy"
 STATE = "state.json"
 RUN_FILES = ("optimizer.safetensors", STATE)
 """Without these it is a policy alone."""
+OBSERVER = "observer.json"
 SCORE = "score.json"
 """Stands where the very weights were evaluated: their held-out score."""
 
@@ -126,7 +127,7 @@ def thin(directory: Path, *, keep_policies: bool) -> None:
         if not keep_policies and folder != best and (folder in full or folder in scores):
             shutil.rmtree(folder)
         elif folder in full:
-            for name in (STATE, "optimizer.safetensors", "critic.safetensors"):
+            for name in (STATE, OBSERVER, "optimizer.safetensors", "critic.safetensors"):
                 # state.json first: from then on it is no checkpoint.
                 (folder / name).unlink(missing_ok=True)
 

@@ -211,7 +211,7 @@ def _change_settings(
 
 
 def _save(models: Models, state: TrainState, observer: Observer, directory: Path) -> None:
-    folder = checkpoint.save(models, state, directory)
+    folder = checkpoint.save(models, state, directory, observer.remembered())
     observer.event(
         state.step, "checkpoint", f"Checkpoint after update {state.step}.", {"folder": folder.name}
     )

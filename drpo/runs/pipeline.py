@@ -24,7 +24,7 @@ from drpo.config.run_config import RunConfig
 from drpo.data.run_data import RunData
 from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
-from drpo.files import CHECKSUMS, damaged_files, write_json
+from drpo.files import CHECKSUMS, damaged_files, read_json, write_json
 from drpo.modeling.models import Models, load_models
 from drpo.rl import checkpoint, checkpoint_folders, trainer
 from drpo.runs import provenance
@@ -223,8 +223,9 @@ def _train_policy(
     observer.progress("loading models", 0, 0)
     models = _load_models(config, start, rewards, data)
     found = checkpoint_folders.newest_sound(directory)
-    state = None
+    state, remembered = None, {}
     if found.folder is not None:
+        remembered = read_json(found.folder / checkpoint_folders.OBSERVER)
         state = checkpoint.load(found.folder, models, config, critic_weight=stage.critic_weight)
     step = -1 if state is None else state.step
     checkpoint_folders.forget_after(directory, step)
@@ -240,7 +241,7 @@ def _train_policy(
         told = f"{name} is damaged ({wrong}); going on from the checkpoint before it."
         damage = {"how": "damaged_checkpoint", "folder": name, "wrong": wrong}
         observer.event(step, "note", told, damage)
-    observer.watch(config.alarms, step)
+    observer.watch(config.alarms, step, remembered)
     if state is None:
         _measure_reward_model(models, data.heldout, observer)
     state = trainer.train(

@@ -38,6 +38,12 @@ class RunObserver(Observer, Protocol):
         """
         ...
 
-    def watch(self, limits: AlarmSettings, resume_step: int) -> None:
-        """Look out for alarms from now on: the policy's training begins."""
+    def watch(self, limits: AlarmSettings, resume_step: int, remembered: Mapping[str, Any]) -> None:
+        """Look out for alarms from now on: the policy's training begins.
+
+        Args:
+            limits: The run's alarm settings.
+            resume_step: Updates done at the checkpoint that it goes on from; -1 for a fresh start.
+            remembered: What `remembered` gave for that checkpoint; empty without one.
+        """
         ...

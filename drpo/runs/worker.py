@@ -24,7 +24,8 @@ from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward
 from drpo.errors import DrpoError, RunError, first_line
 from drpo.files import write_whole
-from drpo.runs.store_observer import StoreObserver
+from drpo.runs.outbox import BUSY_SECONDS, insist
+from drpo.runs.store_observer import END_PATIENCE, StoreObserver
 from drpo.runs.threads import fix_threads
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
@@ -49,15 +50,15 @@ def execute(
     Raises:
         RunError: There is no such run, or another worker has it.
     """
-    store = store or Store()
-    run = store.runs.get(run_id)
+    store = store or Store(busy_seconds=BUSY_SECONDS)
+    run = insist(lambda: store.runs.get(run_id))
     folder = run_folder(run_id)
     lock = processes.Lock(folder / "worker.lock")
     if not lock.acquire():
         raise RunError(f"{run_id} has a worker already (process {lock.holder()}).")
     try:
         observer = StoreObserver(store, run_id, stop_asked=stop_asked)
-        _begin(store, run)
+        insist(lambda: _begin(store, run))
         observer.start()
         status, sentence = _outcome(run, folder, observer)
         observer.close()
@@ -83,20 +84,19 @@ def _begin(store: Store, run: Run) -> None:
 
 
 def _end(store: Store, run_id: str, status: str, sentence: str) -> None:
-    """Write the end; tried for a while, because a run without an end looks interrupted."""
-    for attempt in range(10):
-        try:
-            store.runs.change(
-                run_id, status=status, error=sentence, finished_at=time.time(), stage=status
-            )
-            if sentence:
-                step = store.runs.get(run_id).step
-                store.events.add(run_id, step, "error", sentence)
-        except Exception:
-            log.exception("could not write the run's end")
-            time.sleep(min(2.0**attempt / 10, 10.0))
-        else:
-            return
+    """Write the end; tried for long, because a run without an end looks interrupted."""
+
+    def write() -> None:
+        store.runs.change(
+            run_id, status=status, error=sentence, finished_at=time.time(), stage=status
+        )
+        if sentence:
+            store.events.add(run_id, store.runs.get(run_id).step, "error", sentence)
+
+    try:
+        insist(write, END_PATIENCE)
+    except Exception:
+        log.exception("could not write the run's end")
 
 
 def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]:

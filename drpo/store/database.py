@@ -34,15 +34,16 @@ class Store:
 
     Args:
         url: A SQLAlchemy URL; by default `DRPO_DATABASE_URL`, else `drpo.sqlite` in the workspace.
+        busy_seconds: How long a write waits for another process's before it fails (SQLite).
 
     Raises:
         RunError: The URL names no database that can be opened.
     """
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, busy_seconds: float = 30.0) -> None:
         self.url = url or os.environ.get("DRPO_DATABASE_URL") or _default_url()
         try:
-            self.engine = _engine(self.url)
+            self.engine = _engine(self.url, busy_seconds)
             add_missing(self.engine, Base.metadata)
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise RunError(_trouble(self.url, error)) from error
@@ -86,11 +87,11 @@ def _trouble(url: str, error: Exception) -> str:
     )
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, busy_seconds: float) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
     # Several processes write; a writer waits for another instead of failing.
-    engine = create_engine(url, connect_args={"timeout": 30})
+    engine = create_engine(url, connect_args={"timeout": busy_seconds})
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:  # noqa: ANN401 - DBAPI objects

@@ -219,8 +219,22 @@ class Events:
         message: str,
         payload: Mapping[str, Any] | None = None,
         who: str = "",
+        *,
+        at: float | None = None,
+        again: bool = False,
     ) -> int:
-        """Write one event and return its id."""
+        """Write one event and return its id.
+
+        Args:
+            run_id: The run.
+            step: Updates done.
+            kind: What sort of thing happened.
+            message: What happened, in a sentence.
+            payload: Its figures.
+            who: Who did it.
+            at: When it happened, in seconds since 1970; now by default.
+            again: It may stand there already, with this very time, and is then left as it is.
+        """
         row = EventRow(
             run_id=run_id,
             step=step,
@@ -228,8 +242,15 @@ class Events:
             message=message,
             payload=dict(payload or {}),
             who=who,
+            created_at=time.time() if at is None else at,
+        )
+        same = select(EventRow.id).where(
+            EventRow.run_id == run_id, EventRow.kind == kind, EventRow.created_at == row.created_at
         )
         with self._session.begin() as session:
+            known = session.scalar(same) if again else None
+            if known is not None:
+                return known
             session.add(row)
         return row.id
 

@@ -24,16 +24,30 @@ class Metrics:
     def __init__(self, session: sessionmaker[Session]) -> None:
         self._session = session
 
-    def append(self, run_id: str, step: int, values: Mapping[str, float]) -> None:
-        """Write the metrics of one step; values that are not finite are left out."""
+    def append(
+        self, run_id: str, step: int, values: Mapping[str, float], *, again: bool = False
+    ) -> None:
+        """Write the metrics of one step; values that are not finite are left out.
+
+        Args:
+            run_id: The run.
+            step: Updates done.
+            values: By name.
+            again: They may stand there already, and then take their own place.
+        """
         rows = [
             {"run_id": run_id, "step": step, "name": name, "value": float(value)}
             for name, value in values.items()
             if math.isfinite(value)
         ]
-        if rows:
-            with self._session.begin() as session:
-                session.execute(insert(Metric), rows)
+        if not rows:
+            return
+        with self._session.begin() as session:
+            if again:
+                same = (Metric.run_id == run_id) & (Metric.step == step)
+                names = [row["name"] for row in rows]
+                session.execute(delete(Metric).where(same, Metric.name.in_(names)))
+            session.execute(insert(Metric), rows)
 
     def since(
         self, run_id: str, cursor: int = 0, *, names: Iterable[str] | None = None
@@ -94,13 +108,21 @@ class Samples:
     def __init__(self, session: sessionmaker[Session]) -> None:
         self._session = session
 
-    def append(self, run_id: str, samples: Sequence[Sample]) -> None:
-        """Write samples down."""
-        if samples:
-            with self._session.begin() as session:
-                session.execute(
-                    insert(SampleRow), [{"run_id": run_id, **asdict(s)} for s in samples]
-                )
+    def append(self, run_id: str, samples: Sequence[Sample], *, again: bool = False) -> None:
+        """Write samples down.
+
+        Args:
+            run_id: The run.
+            samples: All of their kind and step.
+            again: They may stand there already, and then take their own place.
+        """
+        if not samples:
+            return
+        with self._session.begin() as session:
+            for step, kind in {(s.step, s.kind) for s in samples} if again else ():
+                same = (SampleRow.run_id == run_id) & (SampleRow.step == step)
+                session.execute(delete(SampleRow).where(same, SampleRow.kind == kind))
+            session.execute(insert(SampleRow), [{"run_id": run_id, **asdict(s)} for s in samples])
 
     def steps(self, run_id: str, kind: str = "heldout") -> list[int]:
         """Return the steps at which samples of a kind were kept, ascending."""

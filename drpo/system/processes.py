@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ import psutil
 if TYPE_CHECKING:
     from drpo.store.schema import Run  # data files are decoded without a store
 
+STALLED_SECONDS = 8.0
+"""Workers beat every second; after so many missed beats one is said to stand still."""
 SAME_START = 0.5
 """Seconds by which two readings of one process's start may differ on the clock of the wall."""
 
@@ -128,6 +131,21 @@ def is_here(run: Run) -> bool:
 def process_lives(run: Run) -> bool:
     """Whether the very process that carried the run out still exists on this machine."""
     return same_process(run.pid, run.pid_started)
+
+
+def seconds_silent(run: Run, *, now: float | None = None) -> float | None:
+    """How long a run has given no sign of life; None while it does, or has none to give.
+
+    A worker that lives and is silent hangs, is held (SIGSTOP), or cannot write to the store.
+
+    Args:
+        run: As the store has it now.
+        now: Seconds since 1970.
+    """
+    if run.status not in ("running", "paused") or run.heartbeat_at is None or not is_here(run):
+        return None  # another machine's clock may be set otherwise
+    silent = (time.time() if now is None else now) - run.heartbeat_at
+    return silent if silent > STALLED_SECONDS else None
 
 
 def kill_worker(run: Run) -> bool:

@@ -28,7 +28,7 @@ from drpo.playground import sources_of
 from drpo.review import results as review_results
 from drpo.review.sampling import load_review, reviews
 from drpo.review.session import ReviewSession
-from drpo.rl import checkpoint, checkpoint_folders
+from drpo.rl import checkpoint_folders
 from drpo.runs import event_words, housekeeping
 from drpo.store import Store, run_folder
 from drpo.sweep import Board
@@ -75,7 +75,7 @@ def found(old: OldWorkspace, run):
         "alarms": sorted(one.alarm.name for one in alarms_of(store, run.id)),
         "knobs": store.events.setting_changes(run.id),
         "kept_policies": sorted(checkpoint_folders.policies(folder)),
-        "checkpoints": [checkpoint.step_of(file.parent) for file in full],
+        "checkpoints": [checkpoint_folders.step_of(file.parent) for file in full],
         "first": run.summary.get("first"),
         "last": run.summary.get("last"),
     }

@@ -18,7 +18,7 @@ from drpo.runs.supervisor import Supervisor
 from drpo.store.schema import Run
 from drpo.system import control
 from drpo.system.control import RESUMABLE, can_pause, live_settings
-from drpo.system.processes import Gpu, gpu_use
+from drpo.system.processes import Gpu, gpu_use, seconds_silent
 
 __all__ = [
     "LONGEST_NAME",
@@ -45,6 +45,7 @@ __all__ = [
     "rename",
     "restore",
     "resume",
+    "seconds_silent",
     "stop",
     "supervisor",
     "tag",

@@ -16,7 +16,7 @@ from drpo import metrics
 from drpo.charts import run_charts
 from drpo.charts.annotations import annotations_of
 from drpo.dashboard.client.analysis import Feed, axis_end, settings_that_differ
-from drpo.dashboard.client.runs import event_words
+from drpo.dashboard.client.runs import event_words, seconds_silent
 from drpo.dashboard.client.store import Run, store
 from drpo.dashboard.components import alarm_cards
 from drpo.dashboard.components.generations import show_generations
@@ -28,7 +28,7 @@ from drpo.dashboard.components.run_status import status_line
 from drpo.dashboard.screens.live.details_view import show_details
 from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import t
-from drpo.i18n.format import distinct_names, number
+from drpo.i18n.format import count, distinct_names, duration, number
 
 TICK = 1.0
 """Seconds between two looks at the store; a point is on the screen within two."""
@@ -83,7 +83,7 @@ def _one(run_id: str) -> None:
         status_line(run, feed)
         # The run's id: another run chosen on the same screen must not get this one's values.
         run_controls(run, feed, key=run.id)
-    say_why_it_ended(run, feed)
+    say_what_is_wrong(run, feed)
     alarm_cards.show_alarms(run)
     if not feed.measured:
         say_what_is_awaited(run)
@@ -130,7 +130,7 @@ def _two(left: str, right: str) -> None:
             heading(run.name, dict(zip(differing.index, differing[run.id], strict=True)))
             status_line(run, feed)
             run_controls(run, feed, key=run.id)
-            say_why_it_ended(run, feed)
+            say_what_is_wrong(run, feed)
             if not feed.measured:
                 say_what_is_awaited(run)
                 continue
@@ -167,11 +167,17 @@ def heading(name: str, differing: dict[str, str]) -> None:
     )
 
 
-def say_why_it_ended(run: Run, feed: Feed) -> None:
-    """Say why a run did not end as planned, if it did not."""
+def say_what_is_wrong(run: Run, feed: Feed) -> None:
+    """Say why a run did not end as planned, that it stands still, or what its record lacks."""
     why = event_words.trouble(run, feed.events)
     if why:
         notice("problem", why)
+    silent = seconds_silent(run)
+    if silent is not None:
+        notice("warning", t("live.stalled", time=duration(silent)))
+    lost = run.summary.get("lost_writes")
+    if lost:
+        notice("warning", t("live.lost_writes", count=count(lost)))
 
 
 def say_what_is_awaited(run: Run) -> None:
