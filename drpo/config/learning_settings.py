@@ -54,10 +54,11 @@ class ResetSettings(Group):
     reset_min_prefix: int = setting(
         0, "Shortest reset prefix; 1 is what the authors' code does.", unit="tokens", ge=0, le=1
     )
-    reset_filter: Literal["none", "margin", "score", "coverage"] = setting(
+    reset_filter: Literal["none", "margin", "score", "coverage", "label"] = setting(
         "none",
-        "Which answers may be reset into: all, or the better part by reward margin over "
-        "the rejected answer, by score, or by likelihood under the start policy.",
+        "Which answers may be reset into: all, or the better part by margin over the rejected "
+        "answer (as rated, else as scored), by score, by likelihood under the start policy, or by "
+        "how far a check of labels believes the pair.",
     )
     reset_filter_keep: float = setting(0.5, "Share of answers the filter keeps.", gt=0, le=1)
 

@@ -143,11 +143,11 @@ def check_filter(config: RunConfig) -> None:
         ConfigError: It does not.
     """
     reset = config.reset
-    asked = (reset.reset_source, reset.reset_filter)
-    if config.resets_possible and asked == ("demonstrations", "margin"):
+    pairwise = reset.reset_filter in ("margin", "label")
+    if config.resets_possible and reset.reset_source == "demonstrations" and pairwise:
         raise ConfigError(
-            "reset_filter 'margin' compares the two answers of a pair, but demonstrations have "
-            "one answer; expected 'score' or 'coverage'."
+            f"reset_filter {reset.reset_filter!r} compares the two answers of a pair, but "
+            "demonstrations have one answer; expected 'score' or 'coverage'."
         )
 
 

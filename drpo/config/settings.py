@@ -88,6 +88,13 @@ class StageSettings(Group):
         "Weight of the language-modelling loss on chosen answers beside the ranking loss.",
         ge=0,
     )
+    rm_margin_weight: float = setting(
+        0.0,
+        "Margin loss: by how much the chosen answer should outscore the rejected one in a pair of "
+        "mean margin, in proportion for others; 0 learns the order alone.",
+        unit="score",
+        ge=0,
+    )
     dpo_epochs: float = setting(1.0, "Passes over the pairs in DPO.", unit="epochs", gt=0)
     dpo_learning_rate: float = setting(5e-6, "Step size of DPO.", gt=0, log=True)
     dpo_beta: float = setting(0.05, "Strength of DPO's pull to the start policy.", gt=0, log=True)

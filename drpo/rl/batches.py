@@ -23,19 +23,17 @@ from drpo.modeling.tokenization import (
     tokenize_answers,
     tokenize_prompts,
 )
-from drpo.rl.micro_batches import by_length, micro_batch
+from drpo.rl.reset_filter import filtered
 from drpo.rl.resets import (
     Start,
     batch_rows,
     by_item,
     draw,
-    keep_best,
     place_starts,
     reset_depths,
     wants_reset,
 )
-from drpo.rl.rollout import Rollout, Sampling, finish, pack
-from drpo.rl.scoring import action_logits, picked, tempered
+from drpo.rl.rollout import Rollout, Sampling, finish
 from drpo.types import Observer
 
 
@@ -231,9 +229,7 @@ def prepare_episodes(
     answers = [answer for answer in answers if reset_depths(answer) >= 2]
     check_filter(config)
     if config.reset.reset_filter != "none" and answers:
-        answers = keep_best(
-            answers, _filter_values(episodes, answers, observer), config.reset.reset_filter_keep
-        )
+        answers = filtered(episodes, answers, sampling_of(models, config, 1.0), observer)
     if not answers and config.reset.reset_prob > 0:
         raise DataError(
             f"No {source} answer has two tokens, so there is nothing to reset into; expected at "
@@ -243,68 +239,6 @@ def prepare_episodes(
     if source != "demonstrations":
         episodes.offline = by_item([*answers, *short])
     return episodes
-
-
-def _filter_values(
-    episodes: Episodes, answers: Sequence[TokenizedPair], observer: Observer
-) -> list[float]:
-    """Return what the reset filter ranks offline answers by."""
-    kind, block = episodes.config.reset.reset_filter, 256
-    values: list[float] = []
-    for begin in range(0, len(answers), block):
-        observer.progress("reset filter", begin, len(answers))
-        part = answers[begin : begin + block]
-        if kind == "coverage":
-            values += coverage(episodes.models, episodes.config, part)
-        elif kind == "score":
-            values += [score for score, _ in episodes.offline_scores(part)]
-        else:
-            values += _margins(episodes, part)
-    return values
-
-
-def _margins(episodes: Episodes, answers: Sequence[TokenizedPair]) -> list[float]:
-    """Return by how much each answer beats the other one of its pair: as rated, else as scored."""
-    chosen, rejected = (
-        [score for score, _ in episodes.offline_scores(_of_kind(episodes, answers, kind))]
-        for kind in ("chosen", "rejected")
-    )
-    margins = []
-    for answer, better, worse in zip(answers, chosen, rejected, strict=True):
-        rated = episodes.row_of(answer).margin
-        margin = better - worse if rated is None else rated
-        margins.append(-margin if answer.origin == "rejected" else margin)
-    return margins
-
-
-def _of_kind(
-    episodes: Episodes, answers: Sequence[TokenizedPair], kind: AnswerOrigin
-) -> list[TokenizedPair]:
-    """Return the chosen, or the rejected, answer of each answer's pair."""
-    prompts = [TokenizedPair(a.item, "prompt", a.prompt) for a in answers]
-    length = episodes.config.sampling.response_length
-    vocabulary = episodes.models.vocabulary
-    return tokenize_answers(vocabulary, episodes.pairs, prompts, kind, length)
-
-
-@torch.no_grad()
-def coverage(models: Models, config: RunConfig, answers: Sequence[TokenizedPair]) -> list[float]:
-    """Return each answer's mean log-likelihood per token under the start policy, nats.
-
-    An answer that the start policy would hardly write leads into states that it hardly visits.
-    """
-    sampling = sampling_of(models, config, 1.0)
-    packed = pack([t.prompt for t in answers], [t.answer for t in answers], sampling)
-    packed = packed.to(models.precision.device)
-    means = [0.0] * len(answers)
-    with models.start_policy() as start:
-        for rows in by_length(packed, config.ppo.micro_batch_size):
-            part = micro_batch(packed, rows)
-            logits = action_logits(start, part, models.precision)
-            logs = part.by_row(picked(tempered(logits, 1.0), part.actions))
-            for row, mean in zip(rows, logs.sum(1) / part.acted.sum(1), strict=True):
-                means[row] = float(mean)
-    return means
 
 
 def roll_in(

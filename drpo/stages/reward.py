@@ -99,6 +99,7 @@ def train_reward_model(
         )
         trainer = _PooledRewardTrainer(
             pooling=stages.rm_pooling,
+            margin_weight=stages.rm_margin_weight,
             lm_weight=stages.rm_lm_weight,
             lm_head=_lm_head(start, classifier) if stages.rm_lm_weight else None,
             model=classifier,
@@ -134,12 +135,14 @@ class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
         self,
         *,
         pooling: Pooling,
+        margin_weight: float,
         lm_weight: float,
         lm_head: nn.Module | None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
         self.pooling = pooling
+        self.margin_weight = margin_weight
         self.lm_weight = lm_weight
         self.lm_head = None if lm_head is None else lm_head.to(self.args.device)
 
@@ -147,7 +150,13 @@ class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
         return dataset  # rows are tokens already
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["chosen_ids", "chosen_start", "rejected_ids", "rejected_start"]
+        self._signature_columns = [
+            "chosen_ids",
+            "chosen_start",
+            "rejected_ids",
+            "rejected_start",
+            "margin",
+        ]
 
     def compute_loss(
         self,
@@ -170,7 +179,8 @@ class _PooledRewardTrainer(RewardTrainer):  # type: ignore[misc]
                 half = len(ids) // 2
                 writing = _lm_loss(self.lm_head, hidden[:half], ids[:half], response[:half])
         chosen, rejected = scores.float().chunk(2)
-        loss = -logsigmoid(chosen - rejected).mean() + _CENTRE * (chosen + rejected).square().mean()
+        asked = self.margin_weight * inputs["margin"]
+        loss = ranking_loss(chosen, rejected, asked)
         if writing is not None:
             loss = loss + self.lm_weight * writing
         self._note(chosen.detach(), rejected.detach())
@@ -194,7 +204,37 @@ class _Collator:
         both = [(row["chosen_ids"], row["chosen_start"]) for row in rows]
         both += [(row["rejected_ids"], row["rejected_start"]) for row in rows]
         ids, attended, response = pad_rows(both, self.pad)
-        return {"input_ids": ids, "attention_mask": attended, "response_mask": response}
+        margin = torch.tensor([row["margin"] for row in rows], dtype=torch.float32)
+        read = {"input_ids": ids, "attention_mask": attended, "response_mask": response}
+        return {**read, "margin": margin}
+
+
+def ranking_loss(
+    chosen: Float[Tensor, " pairs"],
+    rejected: Float[Tensor, " pairs"],
+    margin: Float[Tensor, " pairs"],
+) -> Float[Tensor, ""]:
+    """Bradley-Terry with a margin, and a pull of each pair's mean score to zero.
+
+    -log sigmoid(r(chosen) - r(rejected) - margin): clearer preferences must be told by more.
+
+    Args:
+        chosen: Scores.
+        rejected: Scores.
+        margin: By how much the first should lie above the second, in score units.
+
+    Source: Touvron et al. 2023, Llama 2 (arXiv:2307.09288), equation 2.
+    """
+    ranked = -logsigmoid(chosen - rejected - margin).mean()
+    return ranked + _CENTRE * (chosen + rejected).square().mean()
+
+
+def margins_of(pairs: Sequence[Pair]) -> list[float]:
+    """Return each pair's margin in units of the mean one; pairs without one ask for no distance."""
+    known = [pair.margin for pair in pairs]
+    sizes = [abs(margin) for margin in known if margin is not None]
+    mean = fmean(sizes) if sizes else 0.0
+    return [0.0 if not margin or mean == 0 else max(0.0, margin) / mean for margin in known]
 
 
 def _lm_loss(
@@ -263,7 +303,10 @@ def _rows(vocabulary: Vocabulary, pairs: Sequence[Pair], room: Room) -> tuple[Da
     rejected = vocabulary.rows(prompts, [pair.rejected for pair in pairs])
     rows = [
         {"chosen_ids": ids, "chosen_start": start, "rejected_ids": others, "rejected_start": at}
-        for (ids, start), (others, at) in zip(chosen, rejected, strict=True)
+        | {"margin": margin}
+        for (ids, start), (others, at), margin in zip(
+            chosen, rejected, margins_of(pairs), strict=True
+        )
     ]
     lengths = [
         (start, max(len(ids), len(others)))

@@ -1,6 +1,7 @@
 """The loop as a whole: what it tells, what it obeys, and when it stops by itself."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -279,6 +280,22 @@ def test_a_filter_keeps_its_share_of_the_answers(kind, begin):
     begun = {(s.prompt, s.offline) for s in listener.kept_samples if s.kind == "episode"}
     assert len(begun) <= 6
     assert "reset filter" in listener.stages
+
+
+def test_the_label_filter_resets_only_into_answers_whose_label_is_believed(begin):
+    pairs = toy_pairs(80)
+    wrong = {pair.prompt for pair in pairs[::9]}
+    mixed = [
+        replace(pair, chosen=pair.rejected, rejected=pair.chosen) if pair.prompt in wrong else pair
+        for pair in pairs
+    ]
+    _, listener, _ = begin(
+        pairs=mixed, reset_filter="label", reset_filter_keep=1.0, reset_prob=1.0, updates=2
+    )
+    assert listener.metrics_at[1]["reset/candidates"] == len(pairs) - len(wrong)
+    begun = {s.prompt for s in listener.kept_samples if s.kind == "episode" and s.start == "reset"}
+    assert begun
+    assert not begun & wrong
 
 
 def test_answers_too_short_to_reset_into_are_said_at_once(begin):

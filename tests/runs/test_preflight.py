@@ -213,8 +213,9 @@ def test_a_margin_that_demonstrations_do_not_have_is_refused_before_any_stage(co
         "reset_source": "demonstrations",
     }
     preflight.check(configure(**asked, reset_filter="score"))
-    with pytest.raises(ConfigError, match="demonstrations have one answer"):
-        preflight.check(configure(**asked, reset_filter="margin"))
+    for pairwise in ("margin", "label"):
+        with pytest.raises(ConfigError, match="demonstrations have one answer"):
+            preflight.check(configure(**asked, reset_filter=pairwise))
 
 
 def test_prompts_that_the_critic_has_no_positions_for_are_refused(

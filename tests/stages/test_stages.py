@@ -1,5 +1,7 @@
 import json
+import math
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from drpo.errors import DataError, ModelError
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.reward_model import load_reward_model
 from drpo.stages import common, train_dpo, train_reward_model, train_sft
+from drpo.stages.reward import margins_of, ranking_loss
 
 
 def digit_pairs(count, seed):
@@ -81,6 +84,32 @@ def test_the_reward_model_learns_to_rank_unseen_pairs(model_folder, tmp_path, po
     assert result.metrics["accuracy"] >= 0.9
     margin = (sum(chosen) - sum(rejected)) / len(HELDOUT)
     assert result.metrics["margin"] == pytest.approx(margin, abs=1e-4)
+
+
+def test_a_margin_is_taken_off_the_gap_in_units_of_the_mean_margin():
+    chosen, rejected = torch.tensor([2.0, 0.5]), torch.tensor([1.0, 0.5])
+    found = ranking_loss(chosen, rejected, torch.tensor([1.0, 0.0]))
+    # Both gaps less their margin are 0: -log sigmoid(0) = ln 2; sums 3 and 1 are pulled to 0.
+    assert found == pytest.approx(math.log(2) + 0.01 * (9 + 1) / 2)
+    pairs = [Pair("p:", " a", " b", margin=margin) for margin in (1.0, 3.0, None, -2.0)]
+    assert margins_of(pairs) == [0.5, 1.5, 0.0, 0.0]
+    assert margins_of([Pair("p:", " a", " b")]) == [0.0]
+
+
+def test_a_margin_is_asked_for_in_training_where_the_setting_says_so(model_folder, tmp_path):
+    pairs = [replace(pair, margin=1.0) for pair in PAIRS]
+    gaps = {}
+    for weight in (0.0, 2.0):
+        config = settings(
+            model_folder(),
+            rm_epochs=20,
+            rm_learning_rate=5e-3,
+            rm_batch_size=32,
+            rm_margin_weight=weight,
+        )
+        result = train_reward_model(config, pairs, tmp_path / f"rm-{weight}", heldout=HELDOUT)
+        gaps[weight] = result.metrics["margin"]
+    assert gaps[2.0] > gaps[0.0] + 1.0
 
 
 def test_the_language_modelling_loss_keeps_the_network_able_to_write(model_folder, tmp_path):
