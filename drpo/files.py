@@ -5,6 +5,7 @@ Whoever reads such a file sees the old one or the new one, never a half, however
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,28 @@ from typing import Any
 
 CHECKSUMS = "checksums.json"
 """The file in a folder that says what the others hold."""
+
+
+FULL = (
+    "no space left on device",
+    "os error 28",
+    "database or disk is full",
+    "disk quota exceeded",
+    "[enforce fail at inline_container",
+)
+"""What libraries say of a full disk whose errors are no OSError: safetensors, SQLite, torch."""
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error, or one that it came from, says that a disk or a quota is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(words in str(seen).lower() for words in FULL):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 @contextmanager

@@ -1,10 +1,14 @@
 """A file or folder is the old one, the new one, or not there; never a half."""
 
+import os
+import sqlite3
 import threading
 
 import pytest
+from safetensors import SafetensorError
 
 from drpo.files import (
+    disk_is_full,
     read_json,
     restore_replaced,
     whole_file,
@@ -106,3 +110,30 @@ def test_a_folder_whose_replacement_never_came_gets_its_name_back(tmp_path):
     (tmp_path / "kept").mkdir()
     restore_replaced(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".kept.old", "kept", "lost"]
+
+
+def fill_a_database(folder):
+    with sqlite3.connect(folder / "small.sqlite") as database:
+        database.execute("pragma max_page_count = 3")
+        database.execute("create table texts (text)")
+        for _ in range(100):
+            database.execute("insert into texts values (?)", ("x" * 1000,))
+
+
+def test_a_full_disk_is_known_whoever_says_so(tmp_path):
+    full = os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(OSError, match="No space left") as plain:
+        os.write(full, b"x")
+    os.close(full)
+    with pytest.raises(sqlite3.OperationalError) as database:
+        fill_a_database(tmp_path)
+    safetensors = SafetensorError(
+        "Error while serializing: I/O error: No space left on device (os error 28)"
+    )
+    torch_says = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576")
+    wrapped = ValueError("could not be saved")
+    wrapped.__cause__ = plain.value
+    for error in (plain.value, database.value, safetensors, torch_says, wrapped):
+        assert disk_is_full(error), error
+    for error in (FileNotFoundError("x"), sqlite3.OperationalError("database is locked")):
+        assert not disk_is_full(error), error

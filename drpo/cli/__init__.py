@@ -17,8 +17,10 @@ from typer.main import get_command
 
 import drpo
 from drpo.cli.commands import LazyGroup
+from drpo.cli.options import INTERRUPTED
 from drpo.cli.output import print_json
 from drpo.errors import DrpoError
+from drpo.files import disk_is_full
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -30,7 +32,7 @@ app = typer.Typer(
 )
 
 
-INTERRUPTED = 130
+FULL_DISK = "The disk is full; free space and call the command again."
 
 
 def _say_version(asked: bool) -> None:
@@ -71,6 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
         _complain(error.format_message() + hint, as_json, error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Exception as error:
+        if not disk_is_full(error):
+            raise
+        _complain(FULL_DISK, as_json, 1)
     if code == INTERRUPTED:  # Typer's word for Ctrl-C
         _complain("Interrupted.", as_json, INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)

@@ -100,9 +100,9 @@ def _chat(store: Store, url: str | None, model: str | None, line: ProgressLine) 
 def _print(found: Evaluation) -> None:
     rows = []
     for one in found.contestants:
-        for label, values in (("start", one.start_figures), (one.contestant.key, one.figures)):
-            cells = [_with_error(values, name) for name in metrics.COMPARED]
-            rows.append([label if label != "start" else t("cli.its_start"), *cells])
+        named = {one.contestant.key: one.figures, t("cli.its_start"): one.start_figures}
+        for label, values in named.items():
+            rows.append([label, *(_with_error(values, name) for name in metrics.COMPARED)])
     columns = map(metrics.short, metrics.COMPARED)
     print_table(rows, [t(f"cli.{name}") for name in ("run", *columns)])
     typer.echo(t("cli.figures_help"))

@@ -9,6 +9,9 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Start it and return at once.")]
 
+INTERRUPTED = 130
+"""What a command ends with that Ctrl-C ended, as shells do."""
+
 WHO = "command line"
 """Who asked, as a run's events say it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from drpo import metrics
 from drpo.cli.documents import run_document
-from drpo.cli.options import FOLLOW_SECONDS, WHO, Detach, Json
+from drpo.cli.options import FOLLOW_SECONDS, INTERRUPTED, WHO, Detach, Json
 from drpo.cli.output import ProgressLine, figure, padded, print_json
 from drpo.cli.setting_flags import given, with_settings, written
 from drpo.config import presets
@@ -105,11 +106,12 @@ def _start(
 
 
 def _carry_out(store: Store, run_id: str, *, detach: bool, as_json: bool) -> None:
+    interrupted = False
     if detach:
         background_supervisor.start_detached()
         run = store.runs.get(run_id)
     else:
-        run = follow(store, run_id)
+        run, interrupted = follow(store, run_id)
     if as_json:
         print_json(run_document(run))
     elif detach:
@@ -118,13 +120,18 @@ def _carry_out(store: Store, run_id: str, *, detach: bool, as_json: bool) -> Non
         _print_end(store, run)
     if run.status in ("failed", "interrupted") and not detach:
         raise typer.Exit(1)
+    if interrupted:
+        sys.exit(INTERRUPTED)  # all is said; what Typer's own Exit ends with is complained of
 
 
-def follow(store: Store, run_id: str) -> Run:
+def follow(store: Store, run_id: str) -> tuple[Run, bool]:
     """Show a run's progress until it ends; the first Ctrl-C asks it to save and stop.
 
     Unless a dashboard already does, this process supervises the queue meanwhile. The worker has a
     session of its own: a second Ctrl-C leaves it to finish saving alone.
+
+    Returns:
+        The run as it ended, and whether Ctrl-C asked it to.
     """
     supervisor = Supervisor(store)
     supervisor.start()
@@ -141,7 +148,7 @@ def follow(store: Store, run_id: str) -> Run:
     finally:
         line.end()
         background_supervisor.hand_over(supervisor)
-    return run
+    return run, asked
 
 
 def _next_look(store: Store, run_id: str, line: ProgressLine) -> Run | None:

@@ -8,7 +8,6 @@ obeyed too.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from typing import Any
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward
 from drpo.errors import DrpoError, RunError, first_line
-from drpo.files import write_whole
+from drpo.files import disk_is_full, write_whole
 from drpo.runs.outbox import BUSY_SECONDS, insist
 from drpo.runs.store_observer import END_PATIENCE, StoreObserver
 from drpo.runs.threads import fix_threads
@@ -154,7 +153,7 @@ def plain_sentence(error: Exception, folder: Path) -> str:
             "Out of memory: the models and one micro-batch did not fit. Lower micro_batch_size or "
             "response_length, switch gradient_checkpointing on, or use LoRA (lora_rank)."
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if disk_is_full(error):
         return f"The disk is full; free space for {folder} and resume the run."
     return (
         f"Something unexpected went wrong ({type(error).__name__}: {first_line(error)}); "

@@ -65,7 +65,14 @@ class Store:
 
 def _default_url() -> str:
     folder = workspace()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = "is a file" if folder.is_file() else f"cannot be made ({error.strerror})"
+        raise RunError(
+            f"The workspace {folder} {what}; expected a folder that may be written. Set DRPO_HOME "
+            "to another, or call drpo in another folder."
+        ) from error
     return f"sqlite:///{folder / 'drpo.sqlite'}"
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from drpo.errors import DrpoError
-from drpo.files import read_json, write_json
+from drpo.files import disk_is_full, read_json, write_json
 from drpo.system import processes
 
 State = Literal["none", "running", "done", "failed", "stopped"]
@@ -159,7 +159,10 @@ def run_job(
     except MemoryError:
         job.fail("This machine has not enough memory for it; bring a smaller one.", {})
         return 1
-    except Exception:
+    except Exception as error:
+        if disk_is_full(error):
+            job.fail("The disk is full; free space and try again.", {})
+            return 1
         # The log keeps the traceback; the screen says that it is a bug of ours.
         traceback.print_exc()
         job.fail("", {"kind": "bug"})

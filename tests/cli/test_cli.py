@@ -315,7 +315,7 @@ def test_ctrl_c_asks_a_followed_run_to_save_and_stop(store, tmp_path, model_fold
     wait_until(store, runs[0].id, lambda run: run.step >= 1)
     command.send_signal(signal.SIGINT)
     out, err = command.communicate(timeout=1800)
-    assert command.returncode == 0, err
+    assert command.returncode == 130, err
     document = json.loads(out)
     assert document["status"] == "stopped"
     assert document["updates"] >= 1

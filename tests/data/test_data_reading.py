@@ -241,3 +241,16 @@ def test_a_source_can_be_read_again_and_its_file_is_closed(tmp_path: Path):
     path.write_bytes(gzip.compress(LINE * 3))
     source = Source.from_path(path)
     assert [read_pairs(source).rows for _ in range(2)] == [3, 3]
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "xls"])
+def test_a_workbook_says_what_it_is(kind):
+    content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
+    if kind == "xlsx":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("[Content_Types].xml", "<Types/>")
+            archive.writestr("xl/workbook.xml", "<workbook/>")
+        content = packed.getvalue()
+    with pytest.raises(UnreadableError, match=r"workbook of Excel.*as CSV"):
+        detect_format(Source.from_bytes(content, name=f"pairs.{kind}"))

@@ -216,6 +216,9 @@ def test_the_command_prints_the_win_rate_with_its_interval(home, capsys):
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert f"{runs['strong']}@2 against {runs['drpo']}@2: preferred in" in said
+    lines = said.splitlines()
+    under = lines[next(n for n, line in enumerate(lines) if line.startswith(runs["drpo"])) + 1]
+    assert under.startswith("  its start policy")
     assert "95 % intervals" in said
     assert "too few evaluations" in said
     with pytest.raises(SystemExit):

@@ -6,6 +6,7 @@ import threading
 import pytest
 import torch
 from runs import small_config, wait_until, write_pairs
+from safetensors import SafetensorError
 from sqlalchemy import text
 
 from drpo.errors import CheckpointError, RunError
@@ -157,6 +158,11 @@ def test_a_thread_names_its_gpu_as_torch_does(store, configure, monkeypatch, vis
     worker.execute(run.id, store)
     written = json.loads((run_folder(run.id) / "config.json").read_text())
     assert written["models"]["device"] == used
+
+
+def test_a_disk_that_is_full_while_a_checkpoint_is_written_is_named(tmp_path):
+    error = SafetensorError("I/O error: No space left on device (os error 28)")
+    assert worker.plain_sentence(error, tmp_path).startswith("The disk is full; free space for")
 
 
 def test_out_of_memory_is_named(tmp_path):

@@ -286,3 +286,14 @@ def test_a_database_that_cannot_be_opened_is_a_sentence_without_its_password(url
     assert said in str(told.value)
     assert "secret" not in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_workspace_that_is_a_file_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path / "notes.txt"))
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"notes\.txt is a file; expected a folder"):
+        Store()
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path / "notes.txt" / "below"))
+    with pytest.raises(RunError, match="cannot be made"):
+        Store()

@@ -14,13 +14,16 @@ from drpo.data.io.columnar import columnar_rows
 from drpo.data.io.encodings import Encoding, detect_encoding
 from drpo.data.io.json_stream import DECODER, JSONPieces, parse_piece
 from drpo.data.io.limits import UnreadableError
-from drpo.data.io.source import Source
+from drpo.data.io.source import Source, excel_refused
 from drpo.i18n.message import Message
 
 Kind = Literal["JSON Lines", "JSON", "CSV", "TSV", "Parquet", "Arrow"]
 DELIMITERS = (",", "\t", ";", "|")
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
 HEADER_CHARS = 1 << 16
+MARKS: dict[bytes, Kind] = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\xff\xff\xff\xff": "Arrow"}
+"""What binary files of pairs begin with."""
+OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
 class RawRow(NamedTuple):
@@ -55,10 +58,11 @@ def detect_format(source: Source) -> Format:
         UnreadableError: It is broken or of no accepted format.
     """
     head = source.head()
-    if head.startswith(b"PAR1"):
-        return Format("Parquet")
-    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
-        return Format("Arrow")
+    if head.startswith(OLD_EXCEL):
+        raise UnreadableError(excel_refused(source.name))
+    binary = next((kind for mark, kind in MARKS.items() if head.startswith(mark)), None)
+    if binary is not None:
+        return Format(binary)
     encoding = detect_encoding(source)
     text = _head_text(source, encoding)
     start = text.lstrip()

@@ -19,6 +19,8 @@ from typing import IO, Literal
 from drpo.data.io.limits import RATIO_FROM, UPLOAD, Limits, UnreadableError
 
 Container = Literal["", "gzip", "zip"]
+SHEETS = ("xl/workbook.xml", "content.xml")
+"""What is in an Excel or LibreOffice workbook, which is a zip of its parts."""
 CHUNK = 1 << 18
 MOST_ZIP_ENTRIES = 1_000
 
@@ -202,6 +204,8 @@ class Source:
             ) from error
 
     def _only(self, files: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
+        if any(file.filename in SHEETS for file in files):
+            raise UnreadableError(excel_refused(self.name))
         if len(files) != 1:
             raise UnreadableError(
                 f"{self.name} holds {len(files)} files; a zip must hold exactly one. "
@@ -250,3 +254,11 @@ def _shown(name: str) -> str:
 
 def _first(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def excel_refused(name: str) -> str:
+    """Say what to do with a workbook."""
+    return (
+        f"{name} is a workbook of Excel or LibreOffice, which is not read; expected a text file. "
+        "Save its sheet as CSV (UTF-8), and bring that."
+    )
