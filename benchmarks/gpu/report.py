@@ -26,7 +26,7 @@ def facts(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "cores": processes.cores(),
         "gpus_seen": processes.gpus(),
-        **{name: version(name) for name in ("torch", "transformers", "peft", "trl")},
+        **{name: version(name) for name in ("torch", "transformers", "peft")},
     }
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)

@@ -131,6 +131,15 @@ class RunConfig(Group):
         }
 
     @property
+    def tokens_at_once(self) -> int:
+        """Positions of a micro-batch's forward pass: its rows at their longest in an update.
+
+        A stage and an evaluation, which read whole answers, keep to as many.
+        """
+        row = self.data.max_prompt_length + self.sampling.response_length
+        return self.ppo.micro_batch_size * row
+
+    @property
     def resets_possible(self) -> bool:
         """Whether an episode may ever be reset: at the start, by schedule, or by a live change."""
         return resets(self.run.method)

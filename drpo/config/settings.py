@@ -99,6 +99,16 @@ class StageSettings(Group):
     dpo_learning_rate: float = setting(5e-6, "Step size of DPO.", gt=0, log=True)
     dpo_beta: float = setting(0.05, "Strength of DPO's pull to the start policy.", gt=0, log=True)
     dpo_batch_size: int = setting(16, "Pairs a step.", unit="pairs", ge=1)
+    max_response_length: int | None = setting(
+        None,
+        "Longest answer that SFT, reward model and DPO read; none reads whole answers, as far as "
+        "the model's context goes.",
+        unit="tokens",
+        ge=1,
+    )
+    long_responses: Literal["truncate", "drop"] = setting(
+        "truncate", "What these stages do with a longer answer: cut it, or leave its pair out."
+    )
     best_of_n: int = setting(8, "Answers drawn per prompt by best-of-n.", unit="answers", ge=2)
 
 

@@ -199,7 +199,8 @@ TIMING_S_LEARNING = declare(Metric("timing_s/learning", "seconds"))
 TIMING_S_EVALUATION = declare(Metric("timing_s/evaluation", "seconds"))
 TIMING_PADDING = declare(Metric("timing/padding", "share", better="lower"))
 
-# The stages before, as TRL's trainers log them, over their own steps.
+# The stages before, over their own steps. Entropy, token accuracy, token counts and logits stand in
+# runs of earlier versions only.
 
 SFT_LOSS = declare(Metric("sft/loss", "nats per token", better="lower"))
 SFT_ENTROPY = declare(Metric("sft/entropy", "nats per token"))

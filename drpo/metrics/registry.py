@@ -114,7 +114,7 @@ def declared() -> tuple[Metric, ...]:
 def of(name: str) -> Metric:
     """Look a metric up; a name that nobody declared is taken at its word.
 
-    TRL may log more than is declared here, and a store may hold the series of another version: they
+    A store may hold more than is declared here, the series of another version: they
     are drawn all the same, in ink, grouped by their prefix.
     """
     if name in _REGISTRY:

@@ -8,6 +8,10 @@ from drpo import metrics
 from drpo.metrics import words
 from drpo.metrics.registry import ENDINGS, Metric, Part
 
+STAGE = (
+    "Logged over the stage's own steps. Entropy, token accuracy, token counts and logits stand in "
+    "runs of 0.1.0 only."
+)
 STAGES: dict[metrics.Stage, tuple[str, str]] = {
     "update": ("Policy updates", "Measured on the episodes of each update."),
     "evaluation": (
@@ -16,9 +20,9 @@ STAGES: dict[metrics.Stage, tuple[str, str]] = {
         "every method.",
     ),
     "timing": ("Timing", "By the clock."),
-    "sft": ("SFT", "Logged by TRL's trainer over the stage's own steps."),
-    "rm": ("Reward model", "Logged by TRL's trainer over the stage's own steps."),
-    "dpo": ("DPO", "Logged by TRL's trainer over the stage's own steps."),
+    "sft": ("SFT", STAGE),
+    "rm": ("Reward model", STAGE),
+    "dpo": ("DPO", STAGE),
 }
 INTRODUCTION = """# Metrics
 

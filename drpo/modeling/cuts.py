@@ -9,7 +9,11 @@ CALL = 64
 
 
 def cut_by_length(
-    lengths: Sequence[int], size: int, rows: Iterable[int] | None = None
+    lengths: Sequence[int],
+    size: int,
+    rows: Iterable[int] | None = None,
+    *,
+    tokens: int | None = None,
 ) -> list[list[int]]:
     """Cut rows, the shortest first, into rectangles at the least cost.
 
@@ -19,6 +23,7 @@ def cut_by_length(
         lengths: Tokens of every row.
         size: Most rows of a rectangle.
         rows: Which rows to cut; None means all.
+        tokens: Largest area of a rectangle; a row that is longer stands alone. None means any.
 
     Returns:
         The rows of each rectangle; each row stands in one.
@@ -28,9 +33,10 @@ def cut_by_length(
     least, cuts = [0], [0]
     for end in range(1, len(order) + 1):
         longest = lengths[order[end - 1]]
+        most = size if tokens is None else max(1, min(size, tokens // max(1, longest)))
         cost, begin = min(
             (least[begin] + (end - begin) * longest + CALL, begin)
-            for begin in range(max(0, end - size), end)
+            for begin in range(max(0, end - most), end)
         )
         least.append(cost)
         cuts.append(begin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from drpo.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,28 @@ class Precision:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
+
+
+def precision_of(device: str, dtype: str) -> Precision:
+    """Return where a run computes, and in which format.
+
+    Args:
+        device: auto, cpu, cuda or cuda:N.
+        dtype: auto, float32 or bfloat16.
+
+    Raises:
+        ConfigError: The device is not there.
+    """
+    name = device
+    if device == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device is {device!r}, but there is no usable GPU; set device to 'cpu'.")
+    where = torch.device(name)
+    if dtype == "auto":
+        half = where.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return Precision(where, torch.bfloat16 if half else torch.float32)
+    return Precision(where, getattr(torch, dtype))
 
 
 def positions_of(real: Bool[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:
@@ -77,14 +102,48 @@ def call_at(
             there is no mask and attention takes its fastest way.
         at: Row * length + column of each place.
     """
-    head = _inner(model).get_output_embeddings()  # type: ignore[operator]
-    handle = head.register_forward_pre_hook(lambda _head, read: (_places(read[0], at),))
+    return head_of(model, hidden_at(model, tokens, at))
+
+
+def hidden_at(
+    model: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
+) -> Float[Tensor, "places hidden"]:
+    """Return what a causal model's head reads at some places; see `call_at`."""
+    return call_backbone_at(_inner(model).base_model, tokens, at)  # type: ignore[arg-type]
+
+
+def head_of(
+    model: nn.Module, hidden: Float[Tensor, "places hidden"]
+) -> Float[Tensor, "places vocab"]:
+    """Return the logits that a causal model makes of hidden states, a part of them at a time.
+
+    The model's own forward pass makes them, with its body held still, because some architectures
+    cap or scale what their head returns.
+    """
+    inner = _inner(model)
+    read = _Held(last_hidden_state=hidden[None])
+    unread = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
+    with _standing_in(inner.base_model, lambda *_args, **_kwargs: read), float32_head(model):  # type: ignore[arg-type]
+        logits: Tensor = inner(input_ids=unread, use_cache=False).logits
+    return logits[0]
+
+
+class _Held(BaseModelOutputWithPast):  # type: ignore[misc]
+    """Hidden states as a body returns them, without whatever else this body may return."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+@contextlib.contextmanager
+def _standing_in(module: nn.Module, forward: Callable[..., object]) -> Iterator[None]:
+    """Let a function stand in for a module's forward pass."""
+    vars(module)["forward"] = forward
     try:
-        with float32_head(model):
-            logits: Tensor = model(input_ids=tokens, use_cache=False).logits
+        yield
     finally:
-        handle.remove()
-    return logits
+        del vars(module)["forward"]
 
 
 @contextlib.contextmanager
@@ -107,11 +166,8 @@ def float32_head(model: nn.Module) -> Iterator[None]:
             bias = None if head.bias is None else head.bias.float()
             return nn.functional.linear(hidden.float(), head.weight.float(), bias)
 
-    vars(head)["forward"] = multiply
-    try:
+    with _standing_in(head, multiply):
         yield
-    finally:
-        del vars(head)["forward"]
 
 
 def call_backbone_at(

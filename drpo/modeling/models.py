@@ -8,7 +8,6 @@ adapter that the start policy came with is merged into its weights first.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,27 +17,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from drpo.config.run_config import RunConfig
 from drpo.data.gold_reward import GoldScorer
 from drpo.errors import ConfigError, ModelError
+from drpo.modeling.adapters import with_adapters
 from drpo.modeling.critic import Critic, critic_from_policy, critic_from_reward
-from drpo.modeling.forward_pass import Precision
+from drpo.modeling.forward_pass import Precision, precision_of
 from drpo.modeling.model_files import FOREIGN_CRITIC
 from drpo.modeling.model_loading import (
     context_length,
     end_tokens,
     load_causal,
     load_tokenizer,
-    one_at_a_time,
 )
 from drpo.modeling.reward_model import load_reward_model
 from drpo.modeling.scorers import GoldScores, LearnedScorer, Scorer
-from drpo.modeling.seeding import generator_for
 from drpo.modeling.tokenization import Vocabulary
 
 _IS_DROPOUT = re.compile("dropout|pdrop|layerdrop")
@@ -145,7 +142,7 @@ def load_models(
     """
     start = str(policy or config.models.policy)
     learned_from = reward_model or config.models.reward_model
-    precision = _precision(config.models.device, config.models.dtype)
+    precision = precision_of(config.models.device, config.models.dtype)
     trained_dtype = precision.dtype if config.models.lora_rank else torch.float32
     base = load_causal(start, dtype=trained_dtype)
     vocabulary = load_vocabulary(start, base)
@@ -162,14 +159,14 @@ def load_models(
     trained: nn.Module = base
     frozen: nn.Module | None = None
     if config.models.lora_rank:
-        adapted = _with_adapters(base, config, purpose="policy adapter")
+        adapted = with_adapters(base, config, purpose="policy adapter")
         # An adapter is saved with the name of what it belongs to: the start policy as given, which
         # may itself be an adapter, not whatever that one's weights are called.
         named = Path(start).resolve() if Path(start).is_dir() else start
         adapted.peft_config["default"].base_model_name_or_path = str(named)
         trained = adapted
         if critic is not None:
-            critic.backbone = _with_adapters(critic.backbone, config, purpose="critic adapter")
+            critic.backbone = with_adapters(critic.backbone, config, purpose="critic adapter")
     else:
         # In the format of the policy, or rounding alone would show as KL before the first update.
         frozen = load_causal(start).requires_grad_(requires_grad=False)
@@ -232,28 +229,6 @@ def _digest(name: str, weight: nn.Parameter) -> str:
     return digest.hexdigest()
 
 
-@one_at_a_time
-def _with_adapters(model: PreTrainedModel, config: RunConfig, *, purpose: str) -> PeftModel:
-    """Put low-rank adapters on every linear layer; the new weights are drawn from our own seed."""
-    settings = LoraConfig(
-        r=config.models.lora_rank,
-        lora_alpha=config.models.lora_alpha,
-        target_modules="all-linear",
-        lora_dropout=0.0,
-        fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),
-        task_type="CAUSAL_LM" if model.get_output_embeddings() is not None else None,
-    )
-    with torch.random.fork_rng(devices=[]):  # PEFT draws from global state ...
-        adapted: PeftModel = get_peft_model(model, settings)
-    generator = generator_for(config.run.seed, 0, purpose)
-    for name, weight in adapted.named_parameters():
-        if "lora_A" in name:  # ... so its draw is put back and replaced by ours.
-            fresh = torch.empty(weight.shape)
-            nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
-            weight.data.copy_(fresh)
-    return adapted
-
-
 def _learned(
     folder: str | Path | None, vocabulary: Vocabulary, precision: Precision, config: RunConfig
 ) -> LearnedScorer | None:
@@ -261,20 +236,7 @@ def _learned(
         return None
     model = load_reward_model(folder, device=precision.device, dtype=precision.dtype)
     same = model.shares_tokenizer(vocabulary.tokenizer)
-    return LearnedScorer(model, same, precision, config.ppo.micro_batch_size)
-
-
-def _precision(device: str, dtype: str) -> Precision:
-    name = device
-    if device == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device is {device!r}, but there is no usable GPU; set device to 'cpu'.")
-    where = torch.device(name)
-    if dtype == "auto":
-        half = where.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return Precision(where, torch.bfloat16 if half else torch.float32)
-    return Precision(where, getattr(torch, dtype))
+    return LearnedScorer(model, same, precision, config.ppo.micro_batch_size, config.tokens_at_once)
 
 
 def settle(module: nn.Module, *, checkpointing: bool) -> None:

@@ -134,6 +134,11 @@ class RewardModel(nn.Module):
         attention_mask: Bool[Tensor, "batch time"] | Int[Tensor, "batch time"],
     ) -> Float[Tensor, "batch time width"]:
         """The last layer's output, with positions counted from each row's first real token."""
+        if self._reads_forward and bool(attention_mask[:, 0].all()):
+            # Padding stands behind, where no real token sees it: no mask, so attention takes its
+            # fastest way and keeps nothing the size of a square of the text.
+            output = self.classifier.base_model(input_ids=input_ids, use_cache=False)
+            return cast(Tensor, output.last_hidden_state)
         attended = attention_mask.long()
         positions = (attended.cumsum(-1) - 1).clamp(min=0)
         extra: dict[str, Any] = {"use_cache": False, "position_ids": positions}
@@ -147,7 +152,11 @@ class RewardModel(nn.Module):
 
     def apply_head(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time"]:
         """Score hidden states with the classifier's head."""
-        return cast(Tensor, self._token_head()(hidden)).squeeze(-1).float()
+        head = self._token_head()
+        with torch.autocast(hidden.device.type, enabled=False):
+            # A head that is trained here is float32, whatever its body is in.
+            kind = next(head.parameters()).dtype
+            return cast(Tensor, head(hidden.to(kind))).squeeze(-1).float()
 
     def shares_tokenizer(self, other: PreTrainedTokenizerBase) -> bool:
         """Whether ids made by `other` mean the same here, so that `score` may take them."""
@@ -160,6 +169,8 @@ class RewardModel(nn.Module):
         responses: Sequence[str],
         batch_size: int = 32,
         finished: Sequence[bool] | None = None,
+        *,
+        tokens: int | None = None,
     ) -> list[float]:
         """Score answers given as text, in batches of like length.
 
@@ -169,6 +180,7 @@ class RewardModel(nn.Module):
             batch_size: Answers scored at once; changes memory and speed only.
             finished: Whether each answer came to its end, and so is scored with its EOS; all did
                 when None.
+            tokens: Most positions in memory at once; None means any.
 
         Returns:
             One score an answer. A text longer than the model's context loses the beginning of its
@@ -187,13 +199,19 @@ class RewardModel(nn.Module):
         # An answer of no token at all is scored where it would have begun.
         rows = [(ids, min(start, len(ids) - 1)) for ids, start in rows]
         scores = [0.0] * len(rows)
-        for batch in cut_by_length([len(ids) for ids, _ in rows], batch_size):
+        for batch in cut_by_length([len(ids) for ids, _ in rows], batch_size, tokens=tokens):
             ids, attended, response = pad_rows([rows[at] for at in batch], reader.pad)
             device = self.classifier.device
             values = self.score(ids.to(device), attended.to(device), response.to(device))
             for at, value in zip(batch, values.tolist(), strict=True):
                 scores[at] = value
         return scores
+
+    @property
+    def _reads_forward(self) -> bool:
+        """Whether each token sees those before it alone, as in a decoder with a `score` head."""
+        both_ways = getattr(self.classifier.config, "use_bidirectional_attention", False)
+        return hasattr(self.classifier, "score") and not both_ways
 
     def _token_head(self) -> nn.Module:
         head = getattr(self.classifier, "score", None)

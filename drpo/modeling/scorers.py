@@ -50,6 +50,8 @@ class LearnedScorer:
     same_tokens: bool
     precision: Precision
     batch_size: int
+    tokens: int
+    """Most positions in memory at once."""
 
     def score(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
         """Return the reward model's score of each answer."""
@@ -60,6 +62,7 @@ class LearnedScorer:
             [a.text for a in completions],
             self.batch_size,
             [a.finished for a in completions],
+            tokens=self.tokens,
         )
         return torch.tensor(scores)
 
@@ -72,7 +75,8 @@ class LearnedScorer:
         ]
         scores = torch.zeros(len(rows))
         device = self.precision.device
-        for block in cut_by_length([len(ids) for ids, _ in rows], self.batch_size):
+        lengths = [len(ids) for ids, _ in rows]
+        for block in cut_by_length(lengths, self.batch_size, tokens=self.tokens):
             ids, attended, response = pad_rows([rows[i] for i in block], reader.pad)
             with torch.no_grad(), self.precision.autocast():
                 found = model.score(ids.to(device), attended.to(device), response.to(device))

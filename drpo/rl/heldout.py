@@ -31,10 +31,9 @@ from drpo.rl.batches import (
     sampling_of,
     written_ids,
 )
-from drpo.rl.kl import exact_kl
 from drpo.rl.micro_batches import by_length, micro_batch
 from drpo.rl.rollout import Rollout, finish
-from drpo.rl.scoring import action_logits, entropy_of, tempered
+from drpo.rl.scoring import compared_scores
 from drpo.types import Sample, known
 
 Tick = Callable[[int, int], None]
@@ -158,15 +157,12 @@ class HeldOut:
     ) -> MeasuredCompletions:
         temperature = self.sampling.temperature
         kl, entropy = torch.zeros(len(completions)), torch.zeros(len(completions))
-        size, precision = self.config.ppo.micro_batch_size, self.models.precision
-        for rows in by_length(rollout, size):
+        for rows in by_length(rollout, self.config.ppo.micro_batch_size):
             part = micro_batch(rollout, rows)
-            ours = tempered(action_logits(policy, part, precision), temperature)
-            with self.models.start_policy() as start:
-                before = tempered(action_logits(start, part, precision), temperature)
+            found = compared_scores(policy, self.models, part, temperature)
             counts = part.acted.sum(dim=1)
-            kl[rows] = part.by_row(exact_kl(ours, before)).sum(dim=1).cpu()
-            entropy[rows] = (part.by_row(entropy_of(ours)).sum(dim=1) / counts).cpu()
+            kl[rows] = part.by_row(found.kl).sum(dim=1).cpu()
+            entropy[rows] = (part.by_row(found.entropy).sum(dim=1) / counts).cpu()
         scores = self.models.reward.score(completions)
         gold = gold_of(self.models.gold, completions)
         return MeasuredCompletions(completions, scores, gold, kl, entropy)

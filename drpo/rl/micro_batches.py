@@ -61,6 +61,30 @@ def micro_batch(rollout: Rollout, rows: Sequence[int]) -> MicroBatch:
     )
 
 
+def micro_batch_of(rows: Sequence[tuple[Sequence[int], int]], device: torch.device) -> MicroBatch:
+    """Lay rows of data out, each with the place at which its answer begins."""
+    width = max(max(len(ids) for ids, _ in rows) - 1, 1)
+    # What pads is read by no token that counts.
+    tokens = torch.zeros(len(rows), width, dtype=torch.long)
+    at: list[int] = []
+    actions: list[int] = []
+    # The first token of a row follows nothing that could predict it.
+    begins = [max(start, 1) for _, start in rows]
+    time = max(max(len(ids) - begin for (ids, _), begin in zip(rows, begins, strict=True)), 0)
+    acted = torch.zeros(len(rows), time, dtype=torch.bool)
+    for row, ((ids, _), begin) in enumerate(zip(rows, begins, strict=True)):
+        tokens[row, : len(ids) - 1] = torch.tensor(ids[:-1], dtype=torch.long)
+        at += range(row * width + begin - 1, row * width + len(ids) - 1)
+        actions += ids[begin:]
+        acted[row, : len(ids) - begin] = True
+    return MicroBatch(
+        tokens.to(device),
+        torch.tensor(at, dtype=torch.long, device=device),
+        torch.tensor(actions, dtype=torch.long, device=device),
+        acted.to(device),
+    )
+
+
 def by_length(rollout: Rollout, size: int, rows: Iterable[int] | None = None) -> list[list[int]]:
     """Cut rows of a rollout, all where None, into micro-batches that hold little padding."""
     return cut_by_length(rollout.real.sum(dim=1).tolist(), size, rows)

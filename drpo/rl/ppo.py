@@ -12,12 +12,12 @@ from drpo.modeling.models import Models
 from drpo.rl.credit import Credit, OldPolicyStats
 from drpo.rl.critic_updates import critic_values
 from drpo.rl.finite import check_finite
-from drpo.rl.kl import exact_kl, k1_per_token, k3_per_token
+from drpo.rl.kl import k1_per_token, k3_per_token
 from drpo.rl.losses import policy_loss
 from drpo.rl.micro_batches import by_length, micro_batch, padding_share
 from drpo.rl.minibatches import Epochs, add_up, clip_gradients, tokens_of
 from drpo.rl.rollout import Rollout
-from drpo.rl.scoring import action_logits, entropy_of, picked, tempered
+from drpo.rl.scoring import ActionScores, action_log_probs, action_scores, compared_scores
 
 
 @torch.no_grad()
@@ -42,23 +42,22 @@ def old_policy_stats(
     for rows in chunks:
         part = micro_batch(rollout, rows)
         place = (rows, slice(0, part.acted.shape[1]))
-        ours = tempered(action_logits(models.policy, part, models.precision), temperature)
-        log_probs[place] = part.by_row(picked(ours, part.actions))
-        entropy[place] = part.by_row(entropy_of(ours))
         if wants_exact:
-            # Both distributions at once: the sum needs them whole, one micro-batch at a time.
-            with models.start_policy() as start:
-                theirs = tempered(action_logits(start, part, models.precision), temperature)
-            exact[place] = part.by_row(exact_kl(ours, theirs))
-            reference[place] = part.by_row(picked(theirs, part.actions))
+            both = compared_scores(models.policy, models, part, temperature)
+            exact[place], reference[place] = part.by_row(both.kl), part.by_row(both.reference)
+            ours: ActionScores = both
+        else:
+            ours = action_scores(models.policy, part, models.precision, temperature)
+        log_probs[place] = part.by_row(ours.log_probs)
+        entropy[place] = part.by_row(ours.entropy)
     if not wants_exact:
         # All chunks of the start policy together: with adapters, switching between the two costs.
         with models.start_policy() as start:
             for rows in chunks:
                 part = micro_batch(rollout, rows)
                 place = (rows, slice(0, part.acted.shape[1]))
-                theirs = tempered(action_logits(start, part, models.precision), temperature)
-                reference[place] = part.by_row(picked(theirs, part.actions))
+                theirs = action_log_probs(start, part, models.precision, temperature)
+                reference[place] = part.by_row(theirs)
     check_finite("log-probabilities", log_probs)
     kl = exact if wants_exact else k1_per_token(log_probs, reference, rollout.acted)
     values = critic_values(models, rollout, chunks)
@@ -130,8 +129,8 @@ def policy_gradients(
     for rows in minibatch:
         part = micro_batch(rollout, rows)
         place = (rows, slice(0, part.acted.shape[1]))
-        logits = action_logits(models.policy, part, models.precision)
-        logs = picked(tempered(logits, config.sampling.temperature), part.actions)
+        temperature = config.sampling.temperature
+        logs = action_log_probs(models.policy, part, models.precision, temperature)
         log_probs = part.by_row(logs)
         loss, parts = policy_loss(
             log_probs,

@@ -15,7 +15,7 @@ from drpo.modeling.tokenization import AnswerOrigin, TokenizedPair, tokenize_ans
 from drpo.rl.micro_batches import by_length, micro_batch
 from drpo.rl.resets import keep_best
 from drpo.rl.rollout import Sampling, pack
-from drpo.rl.scoring import action_logits, picked, tempered
+from drpo.rl.scoring import action_log_probs
 from drpo.types import Observer
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ def coverage(
     with models.start_policy() as start:
         for rows in by_length(packed, config.ppo.micro_batch_size):
             part = micro_batch(packed, rows)
-            logits = action_logits(start, part, models.precision)
-            logs = part.by_row(picked(tempered(logits, 1.0), part.actions))
+            logs = part.by_row(action_log_probs(start, part, models.precision, 1.0))
             for row, mean in zip(rows, logs.sum(1) / part.acted.sum(1), strict=True):
                 means[row] = float(mean)
     return means

@@ -1,8 +1,7 @@
 """The stages of a run in their order: data, SFT, reward model, the method, evaluation.
 
 A stage that is finished leaves its folder and a file with its figures in `models/`; a resumed run
-finds them and goes on. A stage that was stopped leaves nothing and begins anew. TRL is loaded only
-by runs that train such a stage: it costs seconds before the first point of a chart.
+finds them and goes on. A stage that was stopped leaves nothing and begins anew.
 
 The pipeline knows no store: whoever carries a run out hands its data in and listens.
 """
@@ -79,8 +78,8 @@ class Stage:
             self.observer.stage_metrics(curves, done, values)
 
         result = train(out=out, progress=progress, should_stop=self.observer.should_stop)
-        # TRL's trainers refer to themselves in a circle, so the stage's models would stay where
-        # they are until Python looks for circles; a GPU that is full does not make it look.
+        # Models refer to themselves in circles, so the stage's would stay where they are until
+        # Python looks for circles; a GPU that is full does not make it look.
         gc.collect()
         torch.cuda.empty_cache()
         if result.stopped:

@@ -9,7 +9,7 @@ from typing import Any
 from drpo.data.pairset import content_hash
 from drpo.data.run_data import RunData
 
-PACKAGES = ("drpo", "torch", "transformers", "trl", "peft", "tokenizers", "datasets")
+PACKAGES = ("drpo", "torch", "transformers", "peft", "tokenizers", "datasets")
 """Those whose version can change what is learned: the code itself, and what it stands on."""
 
 

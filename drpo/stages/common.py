@@ -1,37 +1,24 @@
-"""What the stages share: arguments for TRL, loading, progress and stop, saving in one piece."""
+"""What the stages share: the model they start from, their result, saving in one piece."""
 
 from __future__ import annotations
 
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from datasets import Dataset
-from peft import LoraConfig, PeftModel
-from transformers import (
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from peft import PeftModel
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from drpo.config.run_config import RunConfig
-from drpo.errors import DataError, ModelError
+from drpo.errors import ModelError
 from drpo.files import whole_folder, write_checksums
-from drpo.modeling.model_loading import end_tokens, load_tokenizer
+from drpo.modeling.adapters import with_adapters
+from drpo.modeling.forward_pass import Precision, precision_of
+from drpo.modeling.model_loading import context_length, end_tokens, load_causal, load_tokenizer
+from drpo.modeling.models import settle
 from drpo.modeling.tokenization import Vocabulary
-
-Progress = Callable[[str, int, int, dict[str, float]], None]
-"""Called as `progress(stage, steps done, steps in all, figures of the last step)`."""
+from drpo.stages.examples import Room
 
 
 @dataclass(frozen=True)
@@ -41,146 +28,53 @@ class StageResult:
     folder: Path
     """A Hugging Face folder, complete."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Figures on held-out pairs, without them the last of training; `pairs`, `pairs_too_long`."""
+    """Figures on held-out pairs, without them the last of training; `pairs`, `pairs_too_long`, and
+    `answers_cut` where some were."""
     stopped: bool = False
     """Whether a person stopped it early; the folder then holds what was learned so far."""
 
 
 @dataclass(frozen=True)
-class Hooks:
-    """How the outside listens and interrupts."""
+class Learner:
+    """A language model that a stage trains: through adapters where the run has them."""
 
-    stage: str
-    progress: Progress | None = None
-    should_stop: Callable[[], bool] | None = None
+    network: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    vocabulary: Vocabulary
+    """The one way from text to tokens."""
+    precision: Precision
+    room: Room
 
+    @classmethod
+    def load(cls, config: RunConfig, folder: str | Path, *, stage: str) -> Learner:
+        """Load a start model in the run's number format.
 
-class _Report(TrainerCallback):  # type: ignore[misc]
-    """Tells the outside after every step, and stops the trainer when asked."""
-
-    def __init__(self, hooks: Hooks) -> None:
-        self.hooks = hooks
-        self.stopped = False
-
-    def on_step_end(
-        self,
-        args: TrainingArguments,  # noqa: ARG002 - the signature is transformers'
-        state: TrainerState,  # noqa: ARG002
-        control: TrainerControl,
-        **kwargs: Any,  # noqa: ANN401, ARG002
-    ) -> None:
-        if self.hooks.should_stop is not None and self.hooks.should_stop():
-            self.stopped = True
-            control.should_training_stop = True
-
-    def on_log(
-        self,
-        args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        logs: Mapping[str, float] | None = None,
-        **kwargs: Any,  # noqa: ANN401, ARG002
-    ) -> None:
-        if self.hooks.progress is None or logs is None or "loss" not in logs:
-            return  # the summary after the last step and evaluations are not steps
-        values = {name: float(value) for name, value in logs.items() if name != "epoch"}
-        self.hooks.progress(self.hooks.stage, state.global_step, state.max_steps, values)
+        Raises:
+            ModelError: It or its tokenizer cannot be used.
+            ConfigError: The run's device is not there.
+        """
+        tokenizer = load_padding_tokenizer(folder)
+        precision = precision_of(config.models.device, config.models.dtype)
+        base = load_causal(folder, dtype=weights_format(config, precision))
+        network: nn.Module = base
+        if config.models.lora_rank:
+            network = with_adapters(base, config, purpose=f"{stage} adapter")
+        room = Room.of(config, context_length(base))
+        vocabulary = Vocabulary.of(tokenizer, end_tokens(base))
+        return cls(ready(network, config, precision), tokenizer, vocabulary, precision, room)
 
 
-def run_trainer(trainer: Trainer, hooks: Hooks) -> bool:
-    """Train; returns whether a person stopped it."""
-    report = _Report(hooks)
-    trainer.remove_callback(PrinterCallback)  # it prints to standard output
-    trainer.add_callback(report)
-    trainer.train()
-    return report.stopped
+def ready(network: nn.Module, config: RunConfig, precision: Precision) -> nn.Module:
+    """Put a network where it is trained, dropout out, recomputing activations where asked."""
+    checkpointing = config.models.gradient_checkpointing
+    settle(network, checkpointing=checkpointing)
+    # Recomputing acts in train mode alone, where `settle` has set dropout to 0.
+    return network.to(precision.device).train(mode=checkpointing)
 
 
-def last_step(trainer: Trainer) -> dict[str, float]:
-    """Figures of the last training step; empty when there was none."""
-    return next((log for log in reversed(trainer.state.log_history) if "loss" in log), {})
-
-
-def arguments(
-    config: RunConfig, *, epochs: float, learning_rate: float, batch_size: int, folder: str
-) -> dict[str, Any]:
-    """Arguments every TRL trainer here is given.
-
-    One process, one device; nothing is reported, uploaded or checkpointed. The rate warms up over
-    5 % of the steps and falls to zero on a cosine. A batch that is larger than the micro-batch is
-    taken in equal parts.
-    """
-    most = min(batch_size, config.ppo.micro_batch_size)
-    at_once = next(rows for rows in range(most, 0, -1) if batch_size % rows == 0)
-    return {
-        "output_dir": folder,
-        "num_train_epochs": epochs,
-        "learning_rate": learning_rate,
-        "per_device_train_batch_size": at_once,
-        "per_device_eval_batch_size": at_once,
-        "gradient_accumulation_steps": batch_size // at_once,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": 0.05,
-        "max_grad_norm": config.ppo.max_grad_norm,
-        "seed": config.run.seed,
-        "data_seed": config.run.seed,
-        "use_cpu": on_cpu(config),
-        "bf16": mixed_precision(config),
-        "activation_checkpointing": config.models.gradient_checkpointing,
-        "dataloader_pin_memory": not on_cpu(config),
-        "logging_steps": 1,
-        "disable_tqdm": True,
-        "report_to": [],
-        "save_strategy": "no",
-        "eval_strategy": "no",
-        "max_length": None,  # rows that do not fit were left out beforehand, and counted
-    }
-
-
-def on_cpu(config: RunConfig) -> bool:
-    """Whether the run trains on the processor."""
-    wanted = config.models.device
-    return wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available())
-
-
-def mixed_precision(config: RunConfig) -> bool:
-    """Whether matrices are multiplied in bfloat16; weights stay in float32 either way."""
-    if on_cpu(config):
-        return False
-    return config.models.dtype == "bfloat16" or (
-        config.models.dtype == "auto" and torch.cuda.is_bf16_supported(including_emulation=False)
-    )
-
-
-def lora(config: RunConfig, task: str, heads: Sequence[str] = ()) -> LoraConfig | None:
-    """Low-rank adapters as configured; `heads` are trained whole and saved."""
-    if config.models.lora_rank == 0:
-        return None
-    return LoraConfig(
-        task_type=task,
-        r=config.models.lora_rank,
-        lora_alpha=config.models.lora_alpha,
-        target_modules="all-linear",
-        modules_to_save=list(heads) or None,
-    )
-
-
-@contextmanager
-def quiet_workspace(config: RunConfig) -> Iterator[str]:
-    """A folder for what TRL insists on writing, removed afterwards, with random state restored.
-
-    The trainers seed torch's global generators; whoever called has draws of their own.
-    """
-    devices = [] if on_cpu(config) else list(range(torch.cuda.device_count()))
-    with (
-        torch.random.fork_rng(devices=devices),
-        warnings.catch_warnings(),
-        tempfile.TemporaryDirectory(prefix="drpo-stage-") as folder,
-    ):
-        # TRL 1.16 still asks for names that transformers 5.23 has renamed.
-        warnings.filterwarnings("ignore", ".*gradient_checkpointing", FutureWarning)
-        torch.manual_seed(config.run.seed)
-        yield folder
+def weights_format(config: RunConfig, precision: Precision) -> torch.dtype:
+    """Trained weights are float32; below adapters they stay in the run's format."""
+    return precision.dtype if config.models.lora_rank else torch.float32
 
 
 def load_padding_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
@@ -206,68 +100,12 @@ def load_padding_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-@dataclass(frozen=True)
-class Room:
-    """How long a stage's rows may be, in tokens."""
-
-    context: int | None
-    """The whole row: what the model has positions for."""
-    prompt: int | None
-    """The prompt alone, where long ones are to be left out; None where they are an error, which
-    the policy's own training raises."""
-
-    @classmethod
-    def of(cls, config: RunConfig, context: int | None) -> Room:
-        """What the settings and a model leave."""
-        drop = config.data.long_prompts == "drop"
-        return cls(context, config.data.max_prompt_length if drop else None)
-
-
-def reader(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Vocabulary:
-    """The one way from text to tokens, for rows of a stage."""
-    return Vocabulary.of(tokenizer, end_tokens(model))
-
-
-def rows_that_fit(
-    rows: Sequence[dict[str, Any]], lengths: Sequence[tuple[int, int]], room: Room
-) -> tuple[Dataset, int]:
-    """Leave out rows that are too long, rather than train on their beginnings.
-
-    Args:
-        rows: What the stage trains on.
-        lengths: Tokens of each row's prompt, and of the whole row.
-        room: How long they may be.
-
-    Returns:
-        The rest, and how many were left out.
-
-    Raises:
-        DataError: Nothing is left.
-    """
-    kept = [
-        row
-        for row, (prompt, whole) in zip(rows, lengths, strict=True)
-        if (room.prompt is None or prompt <= room.prompt)
-        and (room.context is None or whole <= room.context)
-    ]
-    if not kept:
-        asked = [f"{room.context} tokens, the model's context"] if room.context else []
-        asked += [f"{room.prompt} tokens of prompt (max_prompt_length)"] if room.prompt else []
-        prompt, whole = min(lengths, key=sum, default=(0, 0))
-        raise DataError(
-            f"Expected pairs of at most {' and '.join(asked)}, got {len(rows)} pairs of which the "
-            f"shortest has {whole}, its prompt {prompt}; use a model with a longer context or "
-            "shorter texts."
-        )
-    return Dataset.from_list(kept), len(rows) - len(kept)
-
-
-def save(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
+def save(model: nn.Module, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
     """Save a whole Hugging Face folder or nothing.
 
     Low-rank adapters are merged into the weights first.
     """
-    whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    whole: PreTrainedModel = model.merge_and_unload() if isinstance(model, PeftModel) else model
     with whole_folder(out, durable=True) as beside:
         whole.save_pretrained(beside)
         tokenizer.save_pretrained(beside)

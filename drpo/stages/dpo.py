@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from datasets import Dataset
-from trl import DPOConfig, DPOTrainer
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
-from drpo.modeling.model_loading import context_length, load_causal
-from drpo.modeling.tokenization import Vocabulary
-from drpo.stages.common import (
-    Hooks,
-    Progress,
-    Room,
-    StageResult,
-    arguments,
-    last_step,
-    load_padding_tokenizer,
-    lora,
-    quiet_workspace,
-    reader,
-    rows_that_fit,
-    run_trainer,
-    save,
+from drpo.rl.micro_batches import micro_batch_of
+from drpo.rl.scoring import action_log_probs
+from drpo.stages.common import Learner, StageResult, save
+from drpo.stages.examples import Example, fitting, two_rows
+from drpo.stages.fit import Hooks, Plan, Progress, fit, measure, parts
+
+_CHOSEN, _REJECTED, _ACCURACY, _MARGIN = map(
+    metrics.short,
+    (
+        metrics.DPO_REWARDS_CHOSEN,
+        metrics.DPO_REWARDS_REJECTED,
+        metrics.DPO_REWARDS_ACCURACIES,
+        metrics.DPO_REWARDS_MARGINS,
+    ),
 )
-
-_FIGURES = (
-    metrics.DPO_REWARDS_CHOSEN,
-    metrics.DPO_REWARDS_REJECTED,
-    metrics.DPO_REWARDS_ACCURACIES,
-    metrics.DPO_REWARDS_MARGINS,
-)
-
-
-class _TokenisedDPO(DPOTrainer):  # type: ignore[misc]
-    """TRL's trainer on rows that are tokens already, so that all stages cut texts alike."""
-
-    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:  # noqa: ANN401
-        return dataset
 
 
 def train_dpo(
@@ -57,14 +43,17 @@ def train_dpo(
 ) -> StageResult:
     """Fit a language model to the pairs directly; the reference is where it starts.
 
+    What the reference says of the answers is taken before the first step, from the model that is
+    then trained: no second one is loaded.
+
     Args:
-        config: Settings; `stages.dpo_*`, device, LoRA and seed are used.
+        config: Settings; `stages.dpo_*`, device, number format, LoRA and seed are used.
         pairs: What to learn from.
         out: Folder to write; replaced if it exists.
         model: Where to start; `models.policy` when None.
         heldout: Pairs to measure implicit rewards on.
         progress: Told after every step.
-        should_stop: Asked after every step.
+        should_stop: Asked before every part of a step.
 
     Returns:
         The folder, with `rewards/chosen`, `rewards/rejected`, `rewards/accuracies` and
@@ -74,52 +63,71 @@ def train_dpo(
         DataError: No pair fits the model's context.
         ModelError: The start model or its tokenizer cannot be used.
     """
-    start = model or config.models.policy
-    tokenizer = load_padding_tokenizer(start)
-    policy = load_causal(start)
-    room = Room.of(config, context_length(policy))
-    vocabulary = reader(tokenizer, policy)
-    rows, too_long = _rows(vocabulary, pairs, room)
-    adapters = lora(config, "CAUSAL_LM")
-    hooks = Hooks("dpo", progress, should_stop)
-    with quiet_workspace(config) as folder:
-        settings = arguments(
-            config,
-            epochs=config.stages.dpo_epochs,
-            learning_rate=config.stages.dpo_learning_rate,
-            batch_size=config.stages.dpo_batch_size,
-            folder=folder,
-        )
-        trainer = _TokenisedDPO(
-            model=policy,
-            # With adapters TRL switches them off to get the reference: no second copy needed.
-            ref_model=None if adapters else load_causal(start),
-            args=DPOConfig(**settings, beta=config.stages.dpo_beta),
-            train_dataset=rows,
-            eval_dataset=_rows(vocabulary, heldout, room)[0] if heldout else None,
-            processing_class=tokenizer,
-            peft_config=adapters,
-        )
-        stopped = run_trainer(trainer, hooks)
-        figures = trainer.evaluate() if heldout else last_step(trainer)
-        save(trainer.model, tokenizer, out)
-    prefix = "eval_" if heldout else ""
-    measured = {"pairs": float(len(rows)), "pairs_too_long": float(too_long)}
-    measured |= {
-        name: float(figures[prefix + name])
-        for name in map(metrics.short, _FIGURES)
-        if prefix + name in figures
+    learner = Learner.load(config, model or config.models.policy, stage="dpo")
+    trained = fitting(two_rows(learner.vocabulary, pairs), learner.room)
+    held = fitting(two_rows(learner.vocabulary, heldout), learner.room) if heldout else None
+    stages, hooks = config.stages, Hooks("dpo", progress, should_stop)
+    objective = _Preferring(learner, stages.dpo_beta)
+    seen = [*trained.examples, *(held.examples if held else ())]
+    stopped = not objective.note_reference(seen, config, hooks)
+    figures: dict[str, float] = {}
+    if not stopped:
+        plan = Plan(stages.dpo_epochs, stages.dpo_learning_rate, stages.dpo_batch_size)
+        fitted = fit(learner.network, trained.examples, objective, plan, config, hooks)
+        stopped, figures = fitted.stopped, fitted.last
+        if held and not stopped:
+            figures = measure(held.examples, objective, config, hooks)
+    save(learner.network, learner.tokenizer, out)
+    measured = trained.figures | {
+        name: figures[name] for name in (_CHOSEN, _REJECTED, _ACCURACY, _MARGIN) if name in figures
     }
     return StageResult(out, measured, stopped)
 
 
-def _rows(vocabulary: Vocabulary, pairs: Sequence[Pair], room: Room) -> tuple[Dataset, int]:
-    prompts = [pair.prompt for pair in pairs]
-    heads = vocabulary.prompts(prompts)
-    chosen = vocabulary.answers(prompts, [pair.chosen for pair in pairs])
-    rejected = vocabulary.answers(prompts, [pair.rejected for pair in pairs])
-    rows, lengths = [], []
-    for head, better, worse in zip(heads, chosen, rejected, strict=True):
-        rows.append({"prompt_ids": head, "chosen_ids": better, "rejected_ids": worse})
-        lengths.append((len(head), len(head) + max(len(better), len(worse))))
-    return rows_that_fit(rows, lengths, room)
+@dataclass
+class _Preferring:
+    """The loss of DPO, equation 7 of arXiv:2305.18290."""
+
+    learner: Learner
+    beta: float
+    reference: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Log-likelihoods of an example's answers before the first step, nats, by its identity."""
+
+    def note_reference(self, examples: Sequence[Example], config: RunConfig, hooks: Hooks) -> bool:
+        """Take what the start model says of all answers; False where a person asked to stop."""
+        for part in parts(examples, config):
+            if hooks.stop_asked():
+                return False
+            with torch.no_grad():
+                chosen, rejected = self._likelihoods(part)
+            pairs = zip(part, chosen.tolist(), rejected.tolist(), strict=True)
+            self.reference |= {id(one): (better, worse) for one, better, worse in pairs}
+        return True
+
+    def __call__(
+        self, part: Sequence[Example], batch: Sequence[Example]
+    ) -> tuple[Float[Tensor, ""], dict[str, float]]:
+        chosen, rejected = self._likelihoods(part)
+        before = torch.tensor([self.reference[id(one)] for one in part], device=chosen.device)
+        of_chosen = self.beta * (chosen - before[:, 0])
+        of_rejected = self.beta * (rejected - before[:, 1])
+        margin = of_chosen - of_rejected
+        figures = {
+            metrics.short(metrics.DPO_LOGPS_CHOSEN): chosen,
+            metrics.short(metrics.DPO_LOGPS_REJECTED): rejected,
+            _CHOSEN: of_chosen,
+            _REJECTED: of_rejected,
+            _ACCURACY: (margin > 0).float(),
+            _MARGIN: margin,
+        }
+        shares = {name: float(value.detach().sum()) / len(batch) for name, value in figures.items()}
+        return -logsigmoid(margin).sum() / len(batch), shares
+
+    def _likelihoods(
+        self, part: Sequence[Example]
+    ) -> tuple[Float[Tensor, " pairs"], Float[Tensor, " pairs"]]:
+        rows = [row for place in (0, 1) for row in (example.rows[place] for example in part)]
+        laid = micro_batch_of(rows, self.learner.precision.device)
+        logs = action_log_probs(self.learner.network, laid, self.learner.precision, 1.0)
+        chosen, rejected = laid.by_row(logs).sum(dim=1).chunk(2)
+        return chosen, rejected

@@ -62,7 +62,7 @@ def test_a_companion_shares_words_chart_and_stage_with_its_metric():
 
 
 def test_a_name_that_nobody_declared_is_taken_at_its_word():
-    # TRL may log more, and a store may hold the series of another version.
+    # A store may hold the series of another version.
     unknown = metrics.of("rm/some/new_figure")
     assert (unknown.group, unknown.stage, unknown.steps_of) == ("rm", "rm", "rm")
     assert (unknown.meaning, unknown.unit, unknown.base) == ("ink", "", "rm/some/new_figure")

@@ -44,3 +44,11 @@ def test_a_rectangle_is_split_where_padding_costs_more_than_another_call():
 def test_only_the_rows_asked_for_are_cut():
     assert cut_by_length([5, 4, 3, 2], 8, [3, 0]) == [[3, 0]]
     assert cut_by_length([5], 8, []) == []
+
+
+def test_no_rectangle_is_larger_than_asked_but_one_of_a_single_long_row():
+    lengths = [5, 5, 5, 90, 7, 40, 41]
+    cuts = cut_by_length(lengths, 8, tokens=80)
+    assert sorted(row for rows in cuts for row in rows) == list(range(7))
+    areas = [len(rows) * max(lengths[row] for row in rows) for rows in cuts]
+    assert all(area <= 80 or len(rows) == 1 for area, rows in zip(areas, cuts, strict=True))

@@ -224,7 +224,9 @@ def test_ids_too_long_for_the_model_score_like_their_text(byte_tokenizer):
     ]
     for pooling in ("last", "sum", "min"):
         model = RewardModel(small, byte_tokenizer, pooling)
-        by_ids = LearnedScorer(model, same_tokens=True, precision=precision, batch_size=2)
+        by_ids = LearnedScorer(
+            model, same_tokens=True, precision=precision, batch_size=2, tokens=64
+        )
         assert by_ids.score(answers).tolist() == pytest.approx(
             model.score_texts(prompts, responses), abs=1e-5
         )

@@ -13,6 +13,7 @@ from drpo.modeling.forward_pass import Precision
 from drpo.modeling.models import Models, load_models, settle
 from drpo.modeling.seeding import generator_for
 from drpo.modeling.tokenization import Vocabulary
+from drpo.rl import scoring
 from drpo.rl.credit import assign_credit
 from drpo.rl.critic_updates import critic_gradients, learn_critic
 from drpo.rl.minibatches import split_minibatches
@@ -147,8 +148,25 @@ def test_prefix_padding_and_what_follows_the_end_get_exactly_no_gradient(kind, g
     chosen = int(rollout.acted.sum())
     for name, output in seen.items():
         # Nothing but what a choice follows is read by a head at all.
-        assert output.shape[0] == chosen, name
+        assert output.numel() == chosen * (output.shape[-1] if name == "logits" else 1), name
         assert (output.grad.abs().sum(-1) > 0).all(), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_logits_in_blocks_give_the_gradient_and_the_measurements_of_all_at_once(
+    kind, generator, monkeypatch
+):
+    found = []
+    for most in (2**24, 3 * 300):
+        monkeypatch.setattr(scoring, "LOGITS", most)
+        models, rollout, asked = tiny_models(kind), episodes(generator.manual_seed(0)), config()
+        asked = asked.replace(kl_estimator="exact", temperature=0.7)
+        epochs, old, credit = prepared(models, rollout, asked)
+        learned = gradients(models, rollout, old, credit, epochs[0][0], asked)
+        assert learned["ratio_excess"] == 0.0
+        grads = {name: weight.grad for name, weight in models.trained().items()}
+        found.append((old.log_probs, old.kl, old.entropy, grads))
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

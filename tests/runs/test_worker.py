@@ -79,7 +79,6 @@ def test_all_stages_run_in_order_and_are_not_repeated(store, configure):
     assert len(store.events.since(run.id, kinds=("stage",))) == 2
 
 
-@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")  # within TRL
 def test_dpo_is_measured_like_the_others_and_exported(store, configure, tmp_path):
     run = store.runs.create(configure(method="dpo", dpo_batch_size=8, dpo_learning_rate=1e-3))
     assert worker.execute(run.id, store) == "finished"

@@ -14,7 +14,8 @@ from drpo.data.pairs import Pair
 from drpo.errors import DataError, ModelError
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.reward_model import load_reward_model
-from drpo.stages import common, train_dpo, train_reward_model, train_sft
+from drpo.stages import fit, train_dpo, train_reward_model, train_sft
+from drpo.stages.examples import Example
 from drpo.stages.reward import margins_of, ranking_loss
 
 
@@ -300,22 +301,53 @@ def test_prompts_over_the_limit_are_left_out_of_every_stage(model_folder, tmp_pa
         train_sft(dropping, [long], tmp_path / "none")
 
 
-@pytest.mark.parametrize("lm_weight", [0.0, 0.5])
-def test_the_reward_model_multiplies_in_bfloat16_where_that_is_asked_for(
-    model_folder, tmp_path, monkeypatch, lm_weight
+@pytest.mark.parametrize(
+    "train", [train_sft, train_dpo, train_reward_model], ids=lambda train: train.__name__
+)
+def test_long_answers_are_cut_or_left_out_as_the_setting_says_and_counted(
+    model_folder, tmp_path, train
 ):
-    """A processor can do it, too, though no setting here asks it to."""
-    monkeypatch.setattr(common, "mixed_precision", lambda _: True)
-    seen = set()
+    pairs = [Pair("a:", " a" * 20, " b"), *PAIRS[:8]]
+    asked = {"sft_epochs": 1, "max_response_length": 8}
+    cut = train(settings(model_folder(), **asked), pairs, tmp_path / "cut").metrics
+    assert (cut["pairs"], cut["pairs_too_long"], cut["answers_cut"]) == (9, 0, 1)
+    dropping = settings(model_folder(), **asked, long_responses="drop")
+    left = train(dropping, pairs, tmp_path / "left").metrics
+    assert (left["pairs"], left["pairs_too_long"]) == (8, 1)
+    assert "answers_cut" not in left
+    with pytest.raises(DataError, match=r"8 tokens of answer \(max_response_length\)"):
+        train(dropping, pairs[:1], tmp_path / "none")
+
+
+def test_a_micro_batch_holds_no_more_tokens_than_that_of_an_update():
+    config = settings("p", micro_batch_size=8, max_prompt_length=16, response_length=4)
+    lengths = [random.Random(0).choice([3, 9, 40, 100]) for _ in range(50)]
+    batch = [Example((([0] * length, 1), ([0] * 2, 1))) for length in lengths]
+    found = list(fit.parts(batch, config))
+    assert sorted(id(one) for part in found for one in part) == sorted(map(id, batch))
+    for part in found:
+        area = 2 * len(part) * max(one.longest for one in part)
+        assert len(part) <= 4
+        assert area <= 8 * 20 or len(part) == 1
+
+
+@pytest.mark.parametrize("lm_weight", [0.0, 0.5])
+def test_below_adapters_a_stage_computes_and_keeps_its_base_in_the_run_s_format(
+    model_folder, tmp_path, lm_weight
+):
+    seen, kept = set(), set()
 
     def note(module, _, output):
-        if isinstance(module, torch.nn.Linear) and module.training:
+        if isinstance(module, torch.nn.Linear) and module.out_features > 2:
             seen.add(output.dtype)
+            kept.add((module.weight.dtype, module.weight.requires_grad))
 
     hook = torch.nn.modules.module.register_module_forward_hook(note)
     try:
-        config = settings(model_folder(), rm_epochs=1, rm_lm_weight=lm_weight)
-        train_reward_model(config, PAIRS[:16], tmp_path / "rm")
+        asked = {"rm_epochs": 1, "rm_lm_weight": lm_weight, "lora_rank": 2, "dtype": "bfloat16"}
+        train_reward_model(settings(model_folder(), **asked), PAIRS[:16], tmp_path / "rm")
     finally:
         hook.remove()
-    assert seen == {torch.bfloat16}
+    assert torch.bfloat16 in seen
+    assert kept >= {(torch.bfloat16, False), (torch.float32, True)}
+    assert (torch.bfloat16, True) not in kept

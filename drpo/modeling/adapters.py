@@ -1,0 +1,54 @@
+"""Low-rank adapters: what is trained of a model whose own weights stay as they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from drpo.config.run_config import RunConfig
+from drpo.modeling.model_loading import one_at_a_time
+from drpo.modeling.seeding import generator_for
+
+
+@one_at_a_time
+def with_adapters(
+    model: PreTrainedModel, config: RunConfig, *, purpose: str, heads: Sequence[str] = ()
+) -> PeftModel:
+    """Put low-rank adapters on every linear layer, the base frozen.
+
+    Args:
+        model: The base.
+        config: Rank, scale, and the run's seed, from which the new weights are drawn.
+        purpose: Names the draw.
+        heads: Modules that are trained whole and saved with the adapters.
+    """
+    settings = LoraConfig(
+        r=config.models.lora_rank,
+        lora_alpha=config.models.lora_alpha,
+        target_modules="all-linear",
+        lora_dropout=0.0,
+        fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),
+        task_type=_task(model, heads),
+        modules_to_save=list(heads) or None,
+    )
+    with torch.random.fork_rng(devices=[]):  # PEFT draws from global state ...
+        adapted: PeftModel = get_peft_model(model, settings)
+    generator = generator_for(config.run.seed, 0, purpose)
+    for name, weight in adapted.named_parameters():
+        if "lora_A" in name:  # ... so its draw is put back and replaced by ours.
+            fresh = torch.empty(weight.shape)
+            nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+            weight.data.copy_(fresh)
+    return adapted
+
+
+def _task(model: PreTrainedModel, heads: Sequence[str]) -> str | None:
+    if heads:
+        return "SEQ_CLS"
+    return "CAUSAL_LM" if model.get_output_embeddings() is not None else None
