@@ -49,6 +49,12 @@ class Example:
         return replace(self, rows=rows)
 
 
+def one_row(vocabulary: Vocabulary, pairs: Sequence[Pair]) -> list[Example]:
+    """Read the chosen answer of each pair after its prompt."""
+    rows = vocabulary.rows([pair.prompt for pair in pairs], [pair.chosen for pair in pairs])
+    return [Example((row,)) for row in rows]
+
+
 def two_rows(
     vocabulary: Vocabulary, pairs: Sequence[Pair], margins: Sequence[float] | None = None
 ) -> list[Example]:

@@ -11,11 +11,10 @@ from torch import Tensor
 from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
-from drpo.modeling.tokenization import Vocabulary
 from drpo.rl.micro_batches import micro_batch_of
 from drpo.rl.scoring import action_log_probs
 from drpo.stages.common import Learner, StageResult, save
-from drpo.stages.examples import Example, fitting
+from drpo.stages.examples import Example, fitting, one_row
 from drpo.stages.fit import Hooks, Plan, Progress, fit, measure
 
 
@@ -50,7 +49,7 @@ def train_sft(
         ModelError: The start model or its tokenizer cannot be used.
     """
     learner = Learner.load(config, model or config.models.policy, stage="sft")
-    chosen = fitting(_examples(learner.vocabulary, pairs), learner.room)
+    chosen = fitting(one_row(learner.vocabulary, pairs), learner.room)
     stages, hooks = config.stages, Hooks("sft", progress, should_stop)
 
     def unlikeliness(
@@ -65,13 +64,8 @@ def train_sft(
     fitted = fit(learner.network, chosen.examples, unlikeliness, plan, config, hooks)
     measured = chosen.figures
     if heldout and not fitted.stopped:
-        held = fitting(_examples(learner.vocabulary, heldout), learner.room)
+        held = fitting(one_row(learner.vocabulary, heldout), learner.room)
         found = measure(held.examples, unlikeliness, config, hooks)
         measured |= {metrics.short(metrics.SFT_LOSS): found["loss"]} if found else {}
     save(learner.network, learner.tokenizer, out)
     return StageResult(out, measured, fitted.stopped)
-
-
-def _examples(vocabulary: Vocabulary, pairs: Sequence[Pair]) -> list[Example]:
-    rows = vocabulary.rows([pair.prompt for pair in pairs], [pair.chosen for pair in pairs])
-    return [Example((row,)) for row in rows]

@@ -9,8 +9,7 @@ from tokenizer_families import FAMILIES, LOSSLESS, SENTENCES, fast
 
 from drpo.data.pairs import Pair
 from drpo.modeling.tokenization import PromptLimit, Vocabulary, tokenize_answers, tokenize_prompts
-from drpo.stages import dpo, reward, sft
-from drpo.stages.common import Room
+from drpo.stages.examples import one_row, two_rows
 
 SPECIALS = {
     "plain": {},
@@ -45,22 +44,14 @@ def test_every_stage_and_the_policy_read_a_row_alike(family, kind):
         for n, (asked, better, worse) in enumerate(zip(texts, texts[1:], texts[2:], strict=False))
     ]
     prompts = tokenize_prompts(reader, pairs, PromptLimit(9999, "a test"))
-    room = Room(None, None)
-    demonstrations, _ = sft._rows(reader, pairs, room)
-    preferences, _ = dpo._rows(reader, pairs, room)
-    scored, _ = reward._rows(reader, pairs, room)
-    for origin in ("chosen", "rejected"):
+    demonstrations, compared = one_row(reader, pairs), two_rows(reader, pairs)
+    for place, origin in enumerate(("chosen", "rejected")):
         offline = tokenize_answers(reader, pairs, prompts, origin, 9999)
-        for pair, tuned, preferred, judged in zip(
-            offline, demonstrations, preferences, scored, strict=True
-        ):
-            ids = [*pair.prompt, *pair.answer]
-            assert [*preferred["prompt_ids"], *preferred[f"{origin}_ids"]] == ids
-            assert judged[f"{origin}_ids"] == ids
-            assert judged[f"{origin}_start"] == len(pair.prompt)
+        for pair, tuned, both in zip(offline, demonstrations, compared, strict=True):
+            row = ([*pair.prompt, *pair.answer], len(pair.prompt))
+            assert both.rows[place] == row
             if origin == "chosen":
-                assert tuned["input_ids"] == ids
-                assert tuned["labels"] == [-100] * len(pair.prompt) + list(pair.answer)
+                assert tuned.rows == (row,)
 
 
 @pytest.mark.parametrize("kind", SPECIALS)
