@@ -15,6 +15,7 @@ import itertools
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -22,7 +23,19 @@ from scipy import stats
 ROOT = Path(__file__).resolve().parents[1]
 RAW = ROOT / "docs" / "study" / "estimators.csv"
 PAGE = ROOT / "docs" / "estimators.md"
-TASKS, RESETS, ESTIMATORS = ("tldr", "strict"), ("0.5", "0"), ("gae", "rloo", "grpo")
+TASKS, RESETS = ("tldr", "strict"), ("0.5", "0")
+PRETRAINED = {
+    "advantage": "gae",
+    "critic_init": "reward_model",
+    "critic_pretraining_epochs": 1.0,
+    "critic_learning_rate": 3e-4,
+}
+ESTIMATORS: dict[str, dict[str, Any]] = {
+    "gae": {"advantage": "gae"},
+    "gae pretrained": PRETRAINED,
+    "rloo": {"advantage": "rloo"},
+    "grpo": {"advantage": "grpo"},
+}
 SEEDS = (0, 1, 2)
 UPDATES, EVERY = 30, 5
 HALF = {"tldr": (4.727 + 6.66) / 2, "strict": 0.47}
@@ -80,7 +93,7 @@ def run(task: str, reset_prob: str, advantage: str, seed: str) -> list[str]:
     from drpo.types import Observer
 
     torch.set_num_threads(1)
-    settings = {"reset_prob": float(reset_prob), "advantage": advantage, "eval_every": EVERY}
+    settings = {"reset_prob": float(reset_prob), "eval_every": EVERY} | ESTIMATORS[advantage]
     config = demo_config(task, seed=int(seed), updates=UPDATES, device="cpu", **settings)
     data = load_run_data(config, None)
     models = load_models(config, gold=data.gold)

@@ -91,6 +91,10 @@ class Observer(Protocol):
         """Return what the next checkpoint should carry for the listener, as JSON."""
         return {}
 
+    def should_stop(self) -> bool:
+        """Say whether somebody asked to stop; called often inside a stage, must be cheap."""
+        return False
+
 
 def known(score: float) -> float | None:
     """A score as records keep it: None where it is NaN, as scorers say that they do not know.

@@ -14,7 +14,7 @@ from peft import LoraConfig, get_peft_model
 
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
-from drpo.types import Control, Sample
+from drpo.types import Control, Observer, Sample
 
 WORDS = ("red", "blue", "green", "black")
 
@@ -53,7 +53,7 @@ def toy_config(policy: Path, reward: Path, **settings: Any) -> RunConfig:
 
 
 @dataclass
-class RecordingObserver:
+class RecordingObserver(Observer):
     """Keeps everything; `controls` holds what it asks for at a step."""
 
     controls: dict[int, Control] = field(default_factory=dict)

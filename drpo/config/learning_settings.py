@@ -174,6 +174,13 @@ class CriticSettings(Group):
         unit="steps",
         ge=1,
     )
+    critic_pretraining_epochs: float = setting(
+        0.0,
+        "Passes over the offline answers, as the reward scores them, that teach the critic before "
+        "the first update what each token leads to; best together with critic_init reward_model.",
+        unit="epochs",
+        ge=0,
+    )
     critic_warmup_steps: int = setting(
         16,
         "Steps of the critic on the first episodes, before the policy first moves.",

@@ -40,6 +40,7 @@ PAPER: dict[str, Any] = {
     "critic_init": "reward_model",
     "critic_learning_rate": 3e-6,
     "critic_mini_batches": None,
+    "critic_pretraining_epochs": 0.0,
     "critic_warmup_steps": 0,
     "critic_lam": 0.95,
     "critic_scaling": False,

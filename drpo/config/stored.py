@@ -60,6 +60,7 @@ def _with_a_critic_of_its_own(nested: Mapping[str, Any]) -> Mapping[str, Any]:
         **{leaf: ppo[leaf] for leaf in moved if leaf in ppo},
         "critic_learning_rate": ppo.get("learning_rate"),
         "critic_mini_batches": None,
+        "critic_pretraining_epochs": 0.0,
         "critic_warmup_steps": 0,
         "critic_lam": ppo.get("lam", 0.95),
         "critic_scaling": False,

@@ -218,12 +218,8 @@ def prepare_episodes(
         found = tokenize_answers(models.vocabulary, demonstrations, rows, "chosen", length)
         answers = [replace(t, origin="demonstration") for t in found]
     else:
-        kinds: list[AnswerOrigin] = ["chosen"] if source == "chosen" else ["chosen", "rejected"]
-        answers = [
-            answer
-            for kind in kinds
-            for answer in tokenize_answers(models.vocabulary, pairs, prompts, kind, length)
-        ]
+        both: tuple[AnswerOrigin, ...] = ("chosen", "rejected")
+        answers = offline_answers(episodes, both[:1] if source == "chosen" else both)
     # Too short to reset into: such an answer's own row starts at its prompt.
     short = [answer for answer in answers if reset_depths(answer) < 2]
     answers = [answer for answer in answers if reset_depths(answer) >= 2]
@@ -239,6 +235,16 @@ def prepare_episodes(
     if source != "demonstrations":
         episodes.offline = by_item([*answers, *short])
     return episodes
+
+
+def offline_answers(episodes: Episodes, origins: Sequence[AnswerOrigin]) -> list[TokenizedPair]:
+    """Return the chosen answers, the rejected ones, or both, of all prompts that were kept."""
+    vocabulary, length = episodes.models.vocabulary, episodes.config.sampling.response_length
+    return [
+        answer
+        for origin in origins
+        for answer in tokenize_answers(vocabulary, episodes.pairs, episodes.prompts, origin, length)
+    ]
 
 
 def roll_in(

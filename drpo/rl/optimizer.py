@@ -30,11 +30,20 @@ def make_optimizer(models: Models, config: RunConfig) -> torch.optim.AdamW:
     )
 
 
-def set_step_size(optimizer: torch.optim.Optimizer, config: RunConfig, step: int) -> float:
-    """Set the step sizes of update `step`: both fall alike. Returns the policy's."""
+def set_step_size(
+    optimizer: torch.optim.Optimizer, config: RunConfig, step: int, *, critic_share: float = 1.0
+) -> float:
+    """Set the step sizes of update `step`: both fall alike. Returns the policy's.
+
+    Args:
+        optimizer: From `make_optimizer`.
+        config: The run.
+        step: The update.
+        critic_share: What is left of the critic's, where it learns alone.
+    """
     policy = learning_rate(config, step)
     critic = config.critic.critic_learning_rate or CRITIC_PACE * config.ppo.learning_rate
-    sizes = (policy, policy * critic / config.ppo.learning_rate)
+    sizes = (policy, critic_share * policy * critic / config.ppo.learning_rate)
     # Without a critic there is one group.
     for group, size in zip(optimizer.param_groups, sizes, strict=False):
         group["lr"] = size

@@ -22,6 +22,7 @@ from drpo.rl import checkpoint
 from drpo.rl.batches import Episodes, gold_of, prepare_episodes
 from drpo.rl.checkpoint import TrainState
 from drpo.rl.credit import assign_credit
+from drpo.rl.critic_pretraining import pretrain_critic
 from drpo.rl.critic_updates import critic_minibatches, learn_critic, prepare_critic
 from drpo.rl.experience import collect
 from drpo.rl.heldout import HeldOut
@@ -55,7 +56,8 @@ def train(
         heldout: Pairs whose prompts are evaluated on, disjoint from `pairs`.
         config: The run.
         observer: Takes metrics, samples and events, and returns what people asked for.
-        checkpoint_dir: Where checkpoints go; the last one is written on every return.
+        checkpoint_dir: Where checkpoints go; the last one is written on every return, unless
+            somebody stopped before the first update could begin.
         state: From `checkpoint.load`, to go on; None begins anew.
         demonstrations: Answers (`chosen`) for the reset source of that name.
 
@@ -70,10 +72,11 @@ def train(
         models, pairs, config, demonstrations=demonstrations, observer=observer
     )
     heldout_set = HeldOut(models, heldout, config)
-    fresh = state is None
-    state = state or TrainState.begin(models, config)
-    if fresh:
+    if state is None:
+        state = TrainState.begin(models, config)
         _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
+        if not pretrain_critic(models, episodes, state.optimizer, config, observer):
+            return state
 
     for step in range(state.step, config.ppo.updates):
         if not _apply_control(models, state, config, observer, checkpoint_dir):

@@ -200,6 +200,11 @@ def _stage_seconds(config: RunConfig, policy: Size, prompt: float, *, on_gpu: bo
         }.get(name, (0.0, 0, 1))
         token_passes += epochs * answers * pairs * length
         steps += epochs * pairs / batch
+    if learners(config) == 2:
+        epochs = config.critic.critic_pretraining_epochs
+        # Both answers are scored once and learned from; a step takes some micro-batch.
+        token_passes += epochs * 2 * pairs * length
+        steps += epochs * 2 * pairs / config.ppo.micro_batch_size
     learn = _operations(config) * policy.parameters * token_passes / speed(on_gpu=on_gpu)
     return 20 + learn + steps * 3 * _call(policy, on_gpu=on_gpu)
 

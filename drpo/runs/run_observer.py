@@ -13,10 +13,6 @@ from drpo.types import Observer
 class RunObserver(Observer, Protocol):
     """An `Observer` that also hears the stages around the policy's training."""
 
-    def should_stop(self) -> bool:
-        """Say whether somebody asked to stop; called often inside a stage, must be cheap."""
-        ...
-
     def begin_stage(self, stage: Stage) -> None:
         """Forget what an earlier attempt at a stage said: all of its metrics."""
         ...
