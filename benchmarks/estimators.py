@@ -98,7 +98,7 @@ def run(task: str, reset_prob: str, advantage: str, seed: str) -> list[str]:
     data = load_run_data(config, None)
     models = load_models(config, gold=data.gold)
     told: dict[int, dict[str, float]] = {}
-    places: list[tuple[torch.Tensor, torch.Tensor]] = []
+    places: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
 
     class Listener(Observer):
         def metrics(self, step, values):  # noqa: ANN001, ANN202
@@ -111,7 +111,8 @@ def run(task: str, reset_prob: str, advantage: str, seed: str) -> list[str]:
         if state.step >= UPDATES // 3:
             white = whiten(update.credit.advantages, acted, shift_mean=True)
             left = acted.sum(1, keepdim=True) - 1 - torch.arange(acted.shape[1])
-            places.append((left[acted].float(), white[acted]))
+            episode = torch.arange(len(acted))[:, None].expand_as(acted) + len(acted) * state.step
+            places.append((left[acted].double(), white[acted].double(), episode[acted]))
         return plain(update, state, episodes)
 
     trainer.metrics_of = spied
@@ -128,8 +129,7 @@ def run(task: str, reset_prob: str, advantage: str, seed: str) -> list[str]:
         for s, w in told.items()
         if s >= 10 and (v := w.get(metrics.VAL_EXPLAINED_VARIANCE)) is not None
     ]
-    left, white = (torch.cat(part) for part in zip(*places, strict=True))
-    fit = stats.linregress(left.numpy(), white.numpy())
+    slope, slope_se = clustered_slope(*(torch.cat(part).numpy() for part in zip(*places)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     gold = {step: values[metrics.EVAL_GOLD] for step, values in evals.items()}
     half = half_episodes(gold, HALF[task], config.ppo.episodes_per_update)
@@ -142,10 +142,21 @@ def run(task: str, reset_prob: str, advantage: str, seed: str) -> list[str]:
         seconds,
         peak,
         float(np.median(explained)) if explained else None,
-        fit.slope,
-        fit.stderr,
+        slope,
+        slope_se,
     ]
     return [task, reset_prob, advantage, seed, *("" if f is None else f"{f:.5g}" for f in figures)]
+
+
+def clustered_slope(
+    x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], cluster: np.ndarray[Any, Any]
+) -> tuple[float, float]:
+    """Return a fitted slope and its standard error, the tokens of an episode taken as one draw."""
+    x = x - x.mean()
+    slope = float((x * y).sum() / (x**2).sum())
+    residual = x * (y - y.mean() - slope * x)
+    sums = np.bincount(np.unique(cluster, return_inverse=True)[1], weights=residual)
+    return slope, float(np.sqrt((sums**2).sum()) / (x**2).sum())
 
 
 def half_episodes(gold: dict[int, float], target: float, episodes: int) -> float | None:

@@ -15,6 +15,7 @@ import streamlit as st
 from drpo import metrics
 from drpo.charts import run_charts
 from drpo.charts.annotations import annotations_of
+from drpo.dashboard import navigation
 from drpo.dashboard.client.analysis import Feed, axis_end, settings_that_differ
 from drpo.dashboard.client.runs import event_words, seconds_silent
 from drpo.dashboard.client.store import Run, store
@@ -28,7 +29,7 @@ from drpo.dashboard.components.run_status import status_line
 from drpo.dashboard.screens.live.details_view import show_details
 from drpo.dashboard.state import metric_series, url_state
 from drpo.i18n import t
-from drpo.i18n.format import count, distinct_names, duration, number
+from drpo.i18n.format import count, distinct_names, duration, number, share
 
 TICK = 1.0
 """Seconds between two looks at the store; a point is on the screen within two."""
@@ -110,6 +111,7 @@ def _one(run_id: str) -> None:
             group=run_id,
             height=HEIGHT,
         )
+    _say_groups_without_spread(run, feed)
     show_generations([run], [run.name])
     show_details(run, feed)
 
@@ -191,6 +193,23 @@ def say_what_is_awaited(run: Run) -> None:
     with st.container(border=True, height=160, vertical_alignment="center"):
         st.markdown(f"**{t('live.waiting')}**")
         st.caption(t("live.waiting_queue" if run.status == "queued" else "live.waiting_help"))
+
+
+def _say_groups_without_spread(run: Run, feed: Feed) -> None:
+    """Say how many groups taught nothing in the last update, and where to see which."""
+    dead = feed.last(metrics.GROUP_ZERO_SPREAD)
+    if dead is None or not dead > 0:
+        return
+    setting = metric_series.config_of(run).ppo.zero_spread_groups
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(t(f"live.groups_without_spread_{setting}", share=share(dead)))
+        st.page_link(
+            navigation.path("resets"),
+            label=t("live.groups_without_spread_link"),
+            icon=":material/restart_alt:",
+            query_params={"run": run.id},
+            width="content",
+        )
 
 
 def sticky(key: str) -> None:
