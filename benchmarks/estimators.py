@@ -129,7 +129,9 @@ def run(task: str, reset_prob: str, advantage: str, seed: str) -> list[str]:
         for s, w in told.items()
         if s >= 10 and (v := w.get(metrics.VAL_EXPLAINED_VARIANCE)) is not None
     ]
-    slope, slope_se = clustered_slope(*(torch.cat(part).numpy() for part in zip(*places)))
+    slope, slope_se = clustered_slope(
+        *(torch.cat(part).numpy() for part in zip(*places, strict=True))
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     gold = {step: values[metrics.EVAL_GOLD] for step, values in evals.items()}
     half = half_episodes(gold, HALF[task], config.ppo.episodes_per_update)
