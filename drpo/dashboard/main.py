@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from drpo.dashboard import navigation
-from drpo.dashboard.components import theme_switch
+from drpo.dashboard.components import sign_in, theme_switch
 from drpo.dashboard.components.notices import show_problem
 from drpo.dashboard.state import url_state
 from drpo.dashboard.state.language import LANGUAGE_KEY, browser_language
@@ -49,6 +49,7 @@ with st.sidebar:
 try:
     # Found once: a screen asks for a thousand words, and each would look for the language again.
     with spoken(language()):
-        screen.run()
+        if sign_in.let_in():
+            screen.run()
 except Exception as error:
     show_problem(error)

@@ -1,49 +1,27 @@
-"""Around the screens: security headers, the one large script, start and stop."""
+"""Around the screens: the gate before them, the one large script, start and stop."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+import sys
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import plotly
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+from streamlit import config
 
+from drpo.dashboard import reach
 from drpo.dashboard.assets import PLOTLY_URL
+from drpo.dashboard.gate import Gate
 
 log = logging.getLogger(__name__)
-
-HEADERS = {
-    # Text of unknown origin is shown as text; should that ever fail, nothing may be fetched or run.
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-        "connect-src 'self' ws: wss:; worker-src 'self' blob:; frame-ancestors 'none'; "
-        "object-src 'none'; base-uri 'self'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
-
-
-class SecurityHeaders(BaseHTTPMiddleware):
-    """Put the headers on every answer."""
-
-    async def dispatch(
-        self, request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        """Answer as before, with the headers added."""
-        response = await call_next(request)
-        response.headers.update(HEADERS)
-        return response
 
 
 async def plotly_script(_request: Request) -> Response:
@@ -56,12 +34,39 @@ async def plotly_script(_request: Request) -> Response:
     )
 
 
+def say_who_can_come_in() -> None:
+    """Print the link with the token where one is needed, and warn where others can come."""
+    token = reach.token()
+    lines = []
+    if reach.exposed():
+        where = reach.address() or "every address of this machine"
+        lines.append(
+            f"Warning: others can reach this dashboard; it listens on {where}. Whoever comes in "
+            "can start, stop and delete runs. Traffic is not encrypted unless a proxy does it."
+        )
+    if token:
+        lines.append(f"Only this link lets somebody in: {_link(token)}")
+    elif reach.users():
+        lines.append(f"Those who may sign in: {', '.join(reach.users())}")
+    sys.stdout.write("".join(f"  {line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def _link(token: str) -> str:
+    host = reach.address()
+    if host in ("", "0.0.0.0", "::"):
+        host = socket.gethostname()
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{config.get_option('server.port')}/?token={token}"
+
+
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 - st.App has no public type
     """Start the supervisor with the server, not with the first visitor, and stop it at the end."""
     # Imported here: cached resources may only be made once the runtime is up.
     from drpo.dashboard import client
 
+    say_who_can_come_in()
     supervisor = client.runs.supervisor()
     yield
     supervisor.stop()
@@ -77,4 +82,4 @@ def on_script_error(error: Exception) -> bool:
 
 
 ROUTES = [Route(PLOTLY_URL, plotly_script)]
-MIDDLEWARE = [Middleware(SecurityHeaders)]
+MIDDLEWARE = [Middleware(Gate)]

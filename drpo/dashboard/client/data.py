@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from drpo.dashboard.client.store import store
-from drpo.data.io.source import Source, file_of
+from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
+from drpo.data.io import source
+from drpo.data.io.source import Source
 from drpo.data.labels import label_text
 from drpo.data.library import versions
 from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
@@ -21,6 +23,7 @@ from drpo.data.quality.problems import KINDS
 from drpo.data.quality.readiness import reason_text
 from drpo.data.quality.report import Settings, check_source
 from drpo.data.schema.column_mapping import SHAPES
+from drpo.errors import ConfigError
 from drpo.store.schema import Dataset
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "label_text",
     "question_text",
     "reason_text",
+    "start_task",
     "uploads",
     "wording",
 ]
@@ -66,8 +70,30 @@ def check_file(path: Path, *, model: Path | None, response_length: int) -> dict[
     Raises:
         DataError: The file cannot be read as pairs.
     """
+    see_that_inputs_are_allowed(
+        {"data": str(path), "policy": None if model is None else str(model)}
+    )
     settings = Settings(model=model, response_length=response_length)
     return check_source(Source.from_path(path), settings)[1]
+
+
+def file_of(text: str) -> Path | None:
+    """The file of this path; None where there is none, or where a screen may not name it."""
+    try:
+        see_that_inputs_are_allowed({"data": text})
+    except ConfigError:
+        return None
+    return source.file_of(text)
+
+
+def start_task(upload: str, task: Task, options: Mapping[str, Any]) -> None:
+    """Start a task on an upload; see `Uploads.start`.
+
+    Raises:
+        ConfigError: It asks for a model that a screen may not name.
+    """
+    see_that_inputs_are_allowed({"policy": options.get("model")})
+    uploads().start(upload, task, options)
 
 
 def find_version(name: str) -> Dataset | None:

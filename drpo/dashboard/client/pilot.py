@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drpo.dashboard.client.store import store
+from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.pilot import design, result
 from drpo.pilot.design import (
     ARMS,
@@ -52,11 +52,13 @@ def every() -> list[Pilot]:
 
 def create(name: str, settings: Mapping[str, Any]) -> Pilot:
     """Start a pilot; see `design.create`."""
+    see_that_inputs_are_allowed(settings)
     return design.create(store(), name, settings)
 
 
 def change(pilot: Pilot, **changes: Any) -> Pilot:  # noqa: ANN401 - fields of Pilot
     """Change what will be run, while nothing has been queued; see `design.plan`."""
+    see_that_inputs_are_allowed(changes.get("settings", {}))
     return design.plan(store(), pilot, **changes)
 
 
@@ -67,6 +69,7 @@ def members(pilot: Pilot) -> list[Member]:
 
 def launch(pilot: Pilot) -> None:
     """Queue what is planned and not there yet; see `design.launch`."""
+    see_that_inputs_are_allowed(pilot.settings)
     design.launch(store(), pilot)
 
 

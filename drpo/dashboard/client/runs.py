@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from drpo.config.run_config import RunConfig
-from drpo.dashboard.client.store import store
+from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.runs import estimate as estimates
 from drpo.runs import event_words, housekeeping, preflight
 from drpo.runs.demo import SAMPLES, STORIES, TASKS, Story, demo_config
@@ -66,6 +66,7 @@ def estimate(config: RunConfig) -> Estimate:
     Raises:
         DrpoError: That cannot be said.
     """
+    see_that_inputs_are_allowed(config.flat())
     return estimates.estimate_run(config, store())
 
 
@@ -75,6 +76,7 @@ def launch(config: RunConfig) -> Run:
     Raises:
         DrpoError: Something is wrong; nothing was queued.
     """
+    see_that_inputs_are_allowed(config.flat())
     preflight.check(config, store())
     return store().runs.create(config)
 

@@ -5,8 +5,12 @@ Kept small and stable: editing `store` makes Streamlit open another one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
+from drpo.dashboard import reach
+from drpo.data.library.versions import find_version
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import LIVE_STATUSES, Dataset, EventRow, Run, SampleRow
 from drpo.system.bundled import bundled
@@ -20,6 +24,7 @@ __all__ = [
     "Store",
     "bundled",
     "run_folder",
+    "see_that_inputs_are_allowed",
     "store",
     "workspace",
 ]
@@ -29,3 +34,12 @@ __all__ = [
 def store() -> Store:
     """The store of this workspace."""
     return Store()
+
+
+def see_that_inputs_are_allowed(settings: Mapping[str, object]) -> None:
+    """Refuse settings, by leaf name, that name a file which screens may not.
+
+    Raises:
+        ConfigError: One does; see `reach.see_that_paths_are_allowed`.
+    """
+    reach.see_that_paths_are_allowed(settings, lambda name: find_version(store(), name) is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drpo.dashboard.client.store import store
+from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.runs import preflight
 from drpo.sweep import Axis, Board, Cell, SweepPlan, create, engine
 from drpo.sweep.plan import NOT_AXES, parse_seeds
@@ -38,6 +38,8 @@ def start(plan: SweepPlan, name: str) -> str:
     Raises:
         DrpoError: Something is wrong; nothing was queued.
     """
+    see_that_inputs_are_allowed(plan.base_config.flat())
+    see_that_inputs_are_allowed({axis.name: axis.values for axis in plan.axes})
     preflight.check(plan.base_config, store())
     sweep_id = create(store(), plan, name)
     engine.advance(store(), sweep_id)

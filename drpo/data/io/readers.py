@@ -24,6 +24,8 @@ HEADER_CHARS = 1 << 16
 MARKS: dict[bytes, Kind] = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\xff\xff\xff\xff": "Arrow"}
 """What binary files of pairs begin with."""
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+MOST_COLUMNS = 2_000
+"""More than any table of answers has; each is looked at by every rule that recognises one."""
 
 
 class RawRow(NamedTuple):
@@ -85,8 +87,8 @@ def detect_format(source: Source) -> Format:
     delimiter = _delimiter(start)
     if delimiter is None:
         raise UnreadableError(
-            f"{source.name} has one column only, or no rows: line 1 is {start[:60]!r}. Expected "
-            "JSON Lines, JSON, CSV, TSV, Parquet or Arrow with a prompt and two answers."
+            f"{source.name} has one column only, or no rows. Expected JSON Lines, JSON, CSV, TSV, "
+            "Parquet or Arrow with a prompt and two answers."
         )
     return Format("TSV" if delimiter == "\t" else "CSV", encoding, delimiter)
 
@@ -183,6 +185,11 @@ def _table(text: io.TextIOWrapper, source: Source, delimiter: str) -> Iterator[R
     number = 0
     try:
         header = _unique_names(next(reader, []))
+        if len(header) > MOST_COLUMNS:
+            raise UnreadableError(
+                f"{source.name} has {len(header):,} columns, at most {MOST_COLUMNS:,} are read; "
+                "leave out those without a prompt or an answer."
+            )
         for cells in reader:
             if not cells:
                 continue
@@ -215,11 +222,13 @@ def _csv_lines(text: io.TextIOWrapper, source: Source) -> Iterator[str]:
 
 def _unique_names(header: list[str]) -> list[str]:
     """Give unnamed and repeated columns names of their own."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for index, name in enumerate(header):
         clean = name.strip() or f"column {index + 1}"
-        names.append(clean if clean not in names else f"{clean} ({index + 1})")
-    return names
+        while clean in names:
+            clean = f"{clean} ({index + 1})"
+        names[clean] = None
+    return list(names)
 
 
 def _head_text(source: Source, encoding: Encoding) -> str:

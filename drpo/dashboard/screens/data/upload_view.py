@@ -82,7 +82,7 @@ def sample_files() -> dict[str, Path]:
 def _take(add: Any) -> None:  # noqa: ANN401 - a function that returns the new upload's id
     try:
         upload = add()
-        client.data.uploads().start(upload, "check", {})
+        client.data.start_task(upload, "check", {})
     except DrpoError as error:
         show_problem(error)
         return
@@ -93,7 +93,7 @@ def _take(add: Any) -> None:  # noqa: ANN401 - a function that returns the new u
 def start(upload: str, task: Task, options: Mapping[str, Any]) -> None:
     """Start a task and show the screen anew, which then watches it."""
     try:
-        client.data.uploads().start(upload, task, options)
+        client.data.start_task(upload, task, options)
     except DrpoError as error:
         show_problem(error)
         return
