@@ -7,7 +7,7 @@ from toy import RecordingObserver, toy_config, toy_pairs
 from drpo import metrics
 from drpo.data.pairs import Pair
 from drpo.modeling.models import load_models
-from drpo.rl import checkpoint
+from drpo.rl import checkpoint_folders
 from drpo.rl.trainer import train
 
 PLAIN = {
@@ -90,7 +90,7 @@ def test_stopped_in_the_middle_it_begins_anew(model_folder, reward_folder, tmp_p
     state = trained(config, folder, stopping)[1]
     assert state.step == 0
     assert stopping.stages.count("critic pretraining") == 4
-    assert checkpoint.latest(folder) is None
+    assert checkpoint_folders.latest(folder) is None
     again = trained(config, folder)[0].trained()
     straight = trained(config, tmp_path / "straight")[0].trained()
     assert all(torch.equal(again[name], straight[name]) for name in straight)
