@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from drpo.cli.output import ProgressLine, print_json
-from drpo.data.quality.question_text import question_lines
+from drpo.data.quality.question_text import opening, question_lines
 from drpo.data.reading import Progress
 from drpo.data.schema.questions import described
 from drpo.errors import DataError
@@ -46,7 +46,9 @@ def refuse(error: DataError, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json({"error": str(error), **about})
     else:
-        for line in (str(error), *question_lines(about.get("question"))):
+        question = about.get("question")
+        said = opening(question) if question else str(error)
+        for line in (said, *question_lines(question)):
             typer.echo(line, err=True)
     raise typer.Exit(UNREADABLE) from error
 

@@ -115,6 +115,7 @@ def _collected(source: Source, reader: PairReader) -> PairSet:
     else:
         loaded.pairs = list(reader)
         loaded.agreement = reader.agreement()
+        loaded.pair_rules = reader.pair_rules()
         loaded.content_hash = content_hash(loaded.pairs)
     loaded.rows = reader.rows
     return loaded

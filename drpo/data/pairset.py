@@ -34,6 +34,8 @@ class PairSet:
     """What the file is, e.g. `JSON Lines, gzip, UTF-8`."""
     agreement: dict[str, Any] | None = None
     """How far the annotators agree, where there are several."""
+    pair_rules: list[dict[str, Any]] = field(default_factory=list)
+    """Of rated answers, how many pairs each rule would make."""
     gold: Path | None = None
     """The sidecar that says how to score any answer truly, where there is one."""
     path: Path | None = None

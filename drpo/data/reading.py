@@ -20,6 +20,7 @@ from drpo.data.schema.complete_mapping import fill_layout
 from drpo.data.schema.context import with_context
 from drpo.data.schema.convert import Converter
 from drpo.data.schema.infer_mapping import recognise
+from drpo.data.schema.pairing import RuleCounts
 from drpo.data.schema.questions import AskedError
 from drpo.data.schema.rated import pair_layout, pair_rows
 from drpo.errors import DataError
@@ -72,6 +73,7 @@ class PairReader:
         """What is wrong with the rows that were passed so far."""
         self.rows = 0
         """Rows passed so far, unusable ones included."""
+        self._rule_counts = RuleCounts()
         self._rated = self.layout.shape in ("lists", "rated")
         read_as = pair_layout(self.layout) if self._rated else self.layout
         self._converter = Converter(read_as, self.problems)
@@ -80,10 +82,17 @@ class PairReader:
     def __iter__(self) -> Iterator[Pair]:
         """Yield what can be used, and note in `problems` what cannot."""
         rows = self._counted()
-        for raw in pair_rows(rows, self.layout, self.problems) if self._rated else rows:
+        for raw in self._paired(rows) if self._rated else rows:
             pair = self._converter.convert(raw)
             if pair is not None:
                 yield pair
+
+    def _paired(self, rows: Iterator[RawRow]) -> Iterator[RawRow]:
+        return pair_rows(rows, self.layout, self.problems, self._rule_counts)
+
+    def pair_rules(self) -> list[dict[str, Any]]:
+        """How many pairs each rule would make of the rated answers passed so far."""
+        return self._rule_counts.summary()
 
     def _counted(self) -> Iterator[RawRow]:
         for raw in self._raw:

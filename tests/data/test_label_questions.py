@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drpo.cli import main
 from drpo.data.io.limits import AmbiguousError
 from drpo.data.io.source import Source
 from drpo.data.loading import read_pairs
@@ -115,6 +116,17 @@ def test_the_question_is_told_with_rows():
     assert any("row 1: label = 0: 'answer_a' is better: 'one 0'" in line for line in lines)
 
 
+def test_the_question_is_asked_in_the_readers_language(tmp_path, capsys, monkeypatch):
+    file = tmp_path / "x.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows_of((0, 1, 2))))
+    monkeypatch.setenv("DRPO_LANG", "ja")
+    with pytest.raises(SystemExit):
+        main(["data", "check", str(file)])
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said.startswith("列 'label' の値 '0', '1', '2' は、複数の意味に取れます。")
+    assert "--map first_is=0,second_is=1,tie_is=2" in said
+
+
 def test_a_constant_column_is_no_judgement():
     rows = [
         {"preference": row.pop("label"), "annotator": "judge_v1", **row}
@@ -154,3 +166,52 @@ def test_the_distance_from_the_middle_is_the_margin_and_the_middle_is_a_tie():
     found = read(rows, "first_is=low,middle=0")
     assert [(pair.chosen, pair.margin) for pair in found.pairs] == [("one", 3.0), ("two", 2.0)]
     assert (found.problems.rows("tie"), found.problems.rows("unjudged")) == ([2], [4])
+
+
+def judged_in_words(codes, names=("response_a", "response_b")):
+    return [
+        {
+            "prompt": f"Q{n}?",
+            names[0]: f"one {n}",
+            names[1]: f"two {n}",
+            "preference": codes[n % len(codes)],
+        }
+        for n in range(4 * len(codes))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("codes", "margins"),
+    [
+        (("A is slightly better", "A is much better", "B is better", "about the same"), (1, 3, -2)),
+        (("response_a_slightly_better", "response_b_much_better", "tie"), (1, -3)),
+        (("a bit better a", "a much worse", "a a lot better"), (1, -3, 3)),
+        (("[[A>>B]]", "[[A>B]]", "[[A=B]]", "[[B>A]]", "[[B>>A]]"), (2, 1, -1, -2)),
+        (("strongly prefer B", "slightly prefer A", "no preference"), (-3, 1)),
+    ],
+)
+def test_words_of_degree_say_which_answer_and_how_clearly(codes, margins):
+    found = read(judged_in_words(codes))
+    told = [
+        pair.margin if pair.chosen.strip().startswith("one") else -pair.margin
+        for pair in found.pairs[: len(margins)]
+    ]
+    assert told == list(margins)
+
+
+def test_words_of_degree_that_name_no_answer_are_asked_for():
+    rows = judged_in_words(("slightly better", "much better", "much worse", "about the same"))
+    with pytest.raises(AskedError) as asked:
+        read(rows)
+    assert len(asked.value.question.readings) == 2
+    parts = next(
+        r.flag() for r in asked.value.question.readings if "better" in r.flag().split("second")[0]
+    )
+    found = read(rows, parts)
+    assert [pair.margin for pair in found.pairs[:3]] == [1, 3, 3]
+    assert [pair.chosen.strip()[:3] for pair in found.pairs[:3]] == ["one", "one", "two"]
+
+
+def test_words_without_degrees_give_no_margin():
+    found = read(judged_in_words(("A is better", "B is better")))
+    assert {pair.margin for pair in found.pairs} == {None}

@@ -9,6 +9,7 @@ from drpo.data.io.source import Source
 from drpo.data.loading import read_pairs
 from drpo.data.quality.question_text import question_lines
 from drpo.data.quality.report import Settings, build_report
+from drpo.data.quality.report_text import report_lines
 from drpo.data.reading import PairReader
 from drpo.data.schema.column_mapping import parse_map
 from drpo.data.schema.questions import AskedError
@@ -61,13 +62,34 @@ def test_all_pairs_that_lie_a_gap_apart_can_be_asked_for():
     assert (counts["rows"], counts["pairs"], counts["prompts"]) == (2, 3, 1)
 
 
+def test_the_best_against_a_random_other_is_the_same_whenever_the_file_is_read():
+    rows = [scored(1, 8, 5, 2), scored(4, 4, 4)] + [scored(n, 3, 2, 1) for n in range(4, 24)]
+    found = read(rows, "pairs=best_random")
+    assert pairs_of(found) == pairs_of(read(rows, "pairs=best_random"))
+    assert [pair.row for pair in found.pairs] == [1, *range(3, 23)]
+    others = {pair.rejected.strip() for pair in found.pairs[1:]}
+    assert others == {"answer 1", "answer 2", "answer 3"}
+    assert all(pair.margin > 0 for pair in found.pairs)
+
+
+def test_every_rule_says_beforehand_how_many_pairs_it_makes():
+    rows = [scored(1, 8, 5, 2), scored(4, 4, 4), scored(3, 1)]
+    report = build_report(read(rows), Settings())
+    counts = {one["rule"]: one["pairs"] for one in report["pair_rules"]}
+    assert counts["best_worst"] == counts["best_random"] == 2
+    assert len(counts) > 4
+    for rule, pairs in counts.items():
+        assert len(read(rows, f"pairs={rule}").pairs) == pairs
+    assert any("best_random 2" in line for line in report_lines(report))
+
+
 def test_a_list_of_texts_has_its_scores_beside_it():
     rows = [{"prompt": "Q?", "responses": ["a", "b", "c"], "scores": [0.1, 0.5, 0.3]}] * 2
     assert pairs_of(read(rows))[0][:2] == ("b", "a")
 
 
 def test_an_unknown_rule_says_what_there_is():
-    with pytest.raises(DataError, match="best_worst or gap:NUMBER"):
+    with pytest.raises(DataError, match="best_worst, best_random or gap:NUMBER"):
         read([scored(1, 2)] * 2, "pairs=random")
 
 

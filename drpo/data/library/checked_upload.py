@@ -33,6 +33,7 @@ _PLAIN = (
     "columns",
     "format",
     "agreement",
+    "pair_rules",
     "source_hash",
     "size",
 )

@@ -102,6 +102,7 @@ def fix(loaded: PairSet, recipe: Recipe) -> tuple[PairSet, dict[str, Any]]:
         source_hash=loaded.source_hash,
         size=loaded.size,
         agreement=loaded.agreement,
+        pair_rules=loaded.pair_rules,
     )
     account = {
         "source": loaded.name,

@@ -7,6 +7,12 @@ from typing import Any
 
 from drpo.i18n import t
 from drpo.i18n.format import count, share
+from drpo.i18n.message import Message
+
+
+def opening(question: Mapping[str, Any]) -> str:
+    """What is asked, before the readings."""
+    return Message.from_dict(question["opening"]).text()
 
 
 def question_lines(question: Mapping[str, Any] | None) -> Iterator[str]:

@@ -114,6 +114,7 @@ def build_report(
         "blockers": _entries(problems, "blocker"),
         "warnings": _entries(problems, "warning"),
         "agreement": loaded.agreement,
+        "pair_rules": loaded.pair_rules,
         "lengths": _length_figures(lengths),
         "length_bias": summary_stats.length_bias(lengths) if pairs else None,
         "margins": summary_stats.margins(pairs),

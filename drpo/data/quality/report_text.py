@@ -15,6 +15,9 @@ SHOWN = 12
 WIDTH = 100
 
 
+_SENTENCES = (wording.pair_rules, wording.length_bias, wording.agreement, wording.split)
+
+
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield the report's lines, most important first, in the language that is spoken now."""
     file, counts = report["file"], report["counts"]
@@ -36,9 +39,7 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
             yield t(f"data.{severity}")
         for entry in report[severity]:
             yield from _entry(entry)
-    yield from filter(
-        None, (tell(report) for tell in (wording.length_bias, wording.agreement, wording.split))
-    )
+    yield from filter(None, (tell(report) for tell in _SENTENCES))
     yield from (f"  {line}" for line in wording.annotators(report))
     for example in (report["recognised"] or {}).get("examples", ()):
         yield t("data.trained_on", row=example["row"])

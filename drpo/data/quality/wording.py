@@ -90,6 +90,15 @@ def annotators(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def pair_rules(report: Mapping[str, Any]) -> str:
+    """How many pairs each rule would make of rated answers; empty for other shapes."""
+    found = report.get("pair_rules")
+    if not found:
+        return ""
+    named = ", ".join(f"{one['rule']} {count(one['pairs'])}" for one in found)
+    return t("data.pair_rules", named=named)
+
+
 def _rows(rows: Sequence[int], most: int = 12) -> str:
     return ", ".join(map(str, rows[:most])) + (" …" if len(rows) > most else "")
 

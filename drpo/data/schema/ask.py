@@ -21,6 +21,8 @@ from drpo.data.schema.outcomes import outcome_of
 from drpo.data.schema.preference_columns import score_pair
 from drpo.data.schema.questions import AskedError, Judge, Question, illustrate
 from drpo.data.schema.row_error import RowError
+from drpo.i18n.format import share
+from drpo.i18n.message import Message
 
 MOST_ROWS = 2_000
 """Of the sample, as many rows are read under each reading."""
@@ -48,18 +50,25 @@ def asked_with_rows(error: AskedError, rows: Rows, mapping: Mapping[str, Any]) -
     filled = illustrate(question, rows, judges, _witnesses(question, columns, labels))
     if not filled.readings:
         return error
-    return AskedError(_with_evidence(str(error), filled), filled)
+    return AskedError(_with_evidence(filled))
 
 
-def _with_evidence(sentence: str, question: Question) -> str:
+def _with_evidence(question: Question) -> Question:
+    """Let the opening say which reading other columns speak for."""
     first = question.readings[0]
     if not first.supported:
-        return sentence
-    named = " and ".join(
-        f"{' and '.join(map(repr, seen['columns']))} ({seen['agrees']:.0%} of {seen['rows']} rows)"
+        return question
+    named = ", ".join(
+        f"{', '.join(map(repr, seen['columns']))} ({share(seen['agrees'])})"
         for seen in first.evidence[:2]
     )
-    return f"{sentence} {named[:200]} speak for --map {first.flag()}."
+    opening = Message(
+        "data.ask_opening_supported",
+        opening=question.opening,
+        columns=named[:200],
+        flag=f"--map {first.flag()}",
+    )
+    return replace(question, opening=opening)
 
 
 def _prompt(columns: Mapping[str, Column]) -> str:

@@ -65,6 +65,8 @@ class Layout:
     """Who is better: one column, or one for each annotator."""
     codes: Mapping[str, Outcome] = field(default_factory=dict)
     """What the labels' values mean."""
+    degrees: Mapping[str, float] = field(default_factory=dict)
+    """How strong labels in words are, where they differ: "slightly better", "much better"."""
     direction: str = ""
     """Of graded labels: which end of the scale, `low` or `high`, says that the first is better."""
     middle: float | None = None
@@ -83,7 +85,8 @@ class Layout:
     rating: str = ""
     """What ranks or rates one answer."""
     pairs: str = ""
-    """Which pairs are made of rated answers: `best_worst`, or `gap:NUMBER` for all so far apart."""
+    """Which pairs are made of rated answers: `best_worst`, `best_random`, or `gap:NUMBER` for all
+    that lie so far apart."""
     least: float | None = None
     """The least rating of a liked answer."""
     liked: tuple[str, ...] = ()

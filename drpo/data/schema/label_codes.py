@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from drpo.data.schema.column_mapping import TIES, Outcome, name_words, normal_name
+from drpo.data.schema.degree_words import degree_of
 from drpo.data.schema.questions import AskedError, Question, Reading
+from drpo.i18n.message import Message
 
 NOUNS = (
     "",
@@ -103,6 +105,13 @@ def code_readings(
     if not rest:
         turned = LOSER_WORDS & set(name_words(label)) and set(codes.values()) - {"tie"}
         return [codes, _turned(codes)] if turned else [codes]
+    poles = {value: degree for value in rest if (degree := degree_of(value)) is not None}
+    if poles.keys() == set(rest):  # "slightly better", and not which one
+        said: dict[str, Outcome] = {
+            value: "first" if degree.says == "better" else "second"
+            for value, degree in poles.items()
+        }
+        return [codes | said, codes | _turned(said)]
     if all(value.lstrip("-").isdigit() for value in rest):
         return [codes | reading for reading in _by_number(set(rest), codes, markers, label)]
     for good, bad in POLES:
@@ -123,13 +132,31 @@ def _turned(codes: Codes) -> dict[str, Outcome]:
 
 
 def _by_word(value: str, columns: tuple[str, str], markers: tuple[str, str]) -> Outcome | None:
-    if value in TIES or normal_name(value) in TIES:
+    if TIES & {value, value.strip("[]"), normal_name(value)}:
         return "tie"
     outcomes: tuple[Outcome, Outcome] = ("first", "second")
     for side, outcome in enumerate(outcomes):
         if value in SIDES[side] or (not value.isdigit() and _names(value, columns, markers, side)):
             return outcome
-    return None
+    return _by_degree(value, columns, markers)
+
+
+def _by_degree(value: str, columns: tuple[str, str], markers: tuple[str, str]) -> Outcome | None:
+    """The answer that words of degree speak for, where they name one."""
+    degree = degree_of(value)
+    if degree is None:
+        return None
+    if degree.says == "alike":
+        return "tie"
+    named = " ".join(degree.about)
+    if not named:
+        return None
+    if named.isdigit():
+        named = f"answer {named}"  # beside a comparison a number is an answer's
+    about = _by_word(named, columns, markers) if degree_of(named) is None else None
+    if about not in ("first", "second") or degree.says == "better":
+        return about
+    return "second" if about == "first" else "first"
 
 
 def _names(value: str, columns: tuple[str, str], markers: tuple[str, str], side: int) -> bool:
@@ -196,13 +223,13 @@ def question_of(
 ) -> AskedError:
     """Ask which of several readings is meant."""
     shown = ", ".join(repr(value[:40]) for value in sorted(values)[:8] if value)
-    ways = [Reading(parts) for parts in readings]
-    offered = " or ".join(f"--map {way.flag()}" for way in ways)
-    question = Question(label, columns[0], columns[1], tuple(ways))
-    return AskedError(
-        f"Column {label[:60]!r} holds {shown}, which could mean more than one thing. Which value "
-        f"says that {columns[0][:60]!r} is better? Answer with "
-        + (offered or "--map first_is=VALUE,second_is=VALUE (and tie_is=VALUE)")
-        + ", or in the form on the Data screen.",
-        question,
+    ways = tuple(Reading(parts) for parts in readings)
+    bare = "--map first_is=VALUE,second_is=VALUE"
+    opening = Message(
+        "data.ask_opening",
+        label=label[:60],
+        values=shown,
+        first=columns[0][:60],
+        flags="; ".join(f"--map {way.flag()}" for way in ways) or bare,
     )
+    return AskedError(Question(label, columns[0], columns[1], ways, opening=opening))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drpo.data.schema.agreement import majority
@@ -39,7 +39,20 @@ def outcome_of(
     cast = [_vote(row, label, layout) for label in layout.labels]
     if votes is not None:
         votes += cast
-    return _decided(cast), None
+    return _decided(cast), _strength(row, cast, layout)
+
+
+def _strength(row: Row, votes: Sequence[Outcome], layout: Layout) -> float | None:
+    """How clearly the labels' words prefer one answer; several annotators' are averaged."""
+    if not layout.degrees:
+        return None
+    signs = {"first": 1.0, "second": -1.0, "tie": 0.0}
+    said = [
+        signs[vote] * layout.degrees.get(code_of(row.get(label)), 0.0)
+        for vote, label in zip(votes, layout.labels, strict=True)
+        if vote in signs
+    ]
+    return abs(sum(said)) / len(said) if said else None
 
 
 def _by_scores(row: Row, layout: Layout) -> tuple[Outcome, float | None]:

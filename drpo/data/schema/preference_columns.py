@@ -11,6 +11,7 @@ from typing import Any
 from drpo.data.io.limits import AmbiguousError
 from drpo.data.schema.column_mapping import Layout
 from drpo.data.schema.columns import MOST_CODES, SIDES, Column, input_of, marked_pairs
+from drpo.data.schema.degree_words import strengths_of
 from drpo.data.schema.label_codes import CONVENTIONS, code_readings, decide_codes, question_of
 from drpo.i18n.message import Message
 
@@ -106,7 +107,8 @@ def judged(
         reason = Message("mapping.annotators", **answers, count=len(labels), codes=said)
     else:
         reason = Message("mapping.label", **answers, label=labels[0].name, codes=said)
-    return replace(base, labels=label_names, codes=codes, reason=reason)
+    strengths = strengths_of(values)
+    return replace(base, labels=label_names, codes=codes, degrees=strengths, reason=reason)
 
 
 def is_graded(labels: Sequence[Column]) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drpo.data.io.limits import AmbiguousError, UnreadableError
 from drpo.data.schema.column_mapping import Outcome, code_of
+from drpo.i18n.message import Message
 
 SHOWN_ROWS = 3
 SHOWN_CHARS = 160
@@ -51,6 +52,8 @@ class Question:
     second: str
     readings: tuple[Reading, ...]
     prompt: str = ""
+    opening: Message = field(default_factory=lambda: Message("data.ask_bare"))
+    """What is asked, before the readings."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it ready for JSON."""
@@ -58,6 +61,7 @@ class Question:
             "label": self.label,
             "first": self.first,
             "second": self.second,
+            "opening": self.opening.as_dict(),
             "readings": [
                 {
                     "map": reading.flag(),
@@ -75,8 +79,8 @@ class Question:
 class AskedError(AmbiguousError):
     """A question with its possible answers; nothing is read before one is given."""
 
-    def __init__(self, message: str, question: Question) -> None:
-        super().__init__(message)
+    def __init__(self, question: Question) -> None:
+        super().__init__(str(question.opening))
         self.question = question
 
 

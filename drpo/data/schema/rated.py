@@ -10,6 +10,7 @@ from drpo.data.io.readers import RawRow
 from drpo.data.quality.problems import Problems
 from drpo.data.schema.column_mapping import Layout, code_of, name_words, number_of
 from drpo.data.schema.columns import Column, find_prompt
+from drpo.data.schema.pairing import RULES, Rated, RuleCounts, gap_of, pairs_by
 from drpo.data.schema.questions import AskedError, Question, Reading
 from drpo.errors import DataError
 from drpo.i18n.message import Message
@@ -25,8 +26,6 @@ DISLIKED = {
     "negative",
 }
 TEXT_KEYS = ("answer", "response", "text", "completion", "output", "content", "generation")
-
-Rated = tuple[str, float]
 
 
 def list_layout(
@@ -108,13 +107,11 @@ def _question(base: Layout, column: Column, sample: Sequence[Mapping[str, Any]])
         for number, row in enumerate(sample[:3], 1)
     )
     readings = tuple(Reading(way, rows=rows) for way in ways)
-    flags = " or ".join(f"--map {reading.flag()}" for reading in readings)
-    return AskedError(
-        f"{base.response[:60]!r} is one answer with a rating in {rating[:60]!r}; not every answer "
-        f"is one to learn from. Make pairs within a prompt, or keep the liked ones: {flags}, or "
-        "choose in the form on the Data screen.",
-        Question(rating, base.response, "", readings, base.prompt),
+    flags = "; ".join(f"--map {reading.flag()}" for reading in readings)
+    opening = Message(
+        "data.ask_opening_rated", answer=base.response[:60], rating=rating[:60], flags=flags
     )
+    return AskedError(Question(rating, base.response, "", readings, base.prompt, opening))
 
 
 def _may_pair(prompt: str, rating: str, sample: Sequence[Mapping[str, Any]]) -> bool:
@@ -177,8 +174,8 @@ def _rating_beside(items: Sequence[str], row: Mapping[str, Any]) -> str:
 
 def _with_rule(layout: Layout, given: Mapping[str, Any]) -> Layout:
     rule = given.get("pairs") or "best_worst"
-    if _gap(rule) is None and rule != "best_worst":
-        raise DataError(f"--map: pairs should be best_worst or gap:NUMBER, got {rule!r}.")
+    if gap_of(rule) is None and rule not in RULES:
+        raise DataError(f"--map: pairs should be {', '.join(RULES)} or gap:NUMBER, got {rule!r}.")
     low = given.get("direction") == "low" or RANK & set(name_words(layout.rating))
     end = "low" if low and given.get("direction") != "high" else "high"
     reason = Message(
@@ -191,12 +188,6 @@ def _with_rule(layout: Layout, given: Mapping[str, Any]) -> Layout:
     return replace(layout, pairs=rule, direction=end, reason=reason)
 
 
-def _gap(rule: str) -> float | None:
-    name, _, number = rule.partition(":")
-    gap = number_of(number) if name == "gap" else None
-    return gap if gap is not None and gap > 0 else None
-
-
 def pair_layout(layout: Layout) -> Layout:
     """How the rows that `pair_rows` makes are read."""
     return replace(
@@ -207,7 +198,9 @@ def pair_layout(layout: Layout) -> Layout:
 CHOSEN, REJECTED, MARGIN = "chosen answer", "rejected answer", "margin of ratings"
 
 
-def pair_rows(rows: Iterable[RawRow], layout: Layout, problems: Problems) -> Iterator[RawRow]:
+def pair_rows(
+    rows: Iterable[RawRow], layout: Layout, problems: Problems, counts: RuleCounts
+) -> Iterator[RawRow]:
     """Make rows with a chosen and a rejected answer of rows with rated answers.
 
     Rated answers one a row are grouped by prompt first, wherever in the file they stand.
@@ -216,6 +209,7 @@ def pair_rows(rows: Iterable[RawRow], layout: Layout, problems: Problems) -> Ite
         rows: As read.
         layout: Of the shape `lists` or `rated`.
         problems: Told of prompts whose answers are all rated alike, or not rated.
+        counts: Counts what other rules would make.
     """
     for raw in _grouped(rows, layout) if layout.shape == "rated" else rows:
         if raw.value is None:
@@ -225,7 +219,8 @@ def pair_rows(rows: Iterable[RawRow], layout: Layout, problems: Problems) -> Ite
         if len(rated) < 2:
             problems.add("unjudged", raw.number)
             continue
-        pairs = list(_pairs(rated, layout))
+        counts.add(rated)
+        pairs = list(pairs_by(layout.pairs, rated, seed=raw.number))
         if not pairs:
             problems.add("tie", raw.number)
         kept = {n: v for n, v in raw.value.items() if n not in (layout.answers, layout.rating)}
@@ -278,15 +273,3 @@ def _degree(value: Any) -> float | None:  # noqa: ANN401 - any cell
     if isinstance(value, bool) or not code.lstrip("-").replace(".", "").isdigit():
         return 1.0 if code in LIKED else 0.0 if code in DISLIKED else None
     return number_of(value)
-
-
-def _pairs(rated: Sequence[Rated], layout: Layout) -> Iterator[tuple[Rated, Rated]]:
-    """Pairs by the layout's rule: best against worst, or all that lie a gap apart."""
-    order = sorted(rated, key=lambda item: -item[1])
-    gap = _gap(layout.pairs)
-    if gap is None:
-        if order[0][1] > order[-1][1]:
-            yield order[0], order[-1]
-        return
-    for index, better in enumerate(order):
-        yield from ((better, worse) for worse in order[index + 1 :] if better[1] - worse[1] >= gap)

@@ -59,6 +59,7 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
                 default=[name for name in layout.get("labels", ()) if name in columns],
                 placeholder=t("data.mapping_auto"),
             )
+            chosen["pairs"] = _rule(report, layout.get("pairs", ""))
             for code in CODES:
                 chosen[code] = st.text_input(t(f"data.mapping_{code}"), key=f"map_{code}").strip()
         if st.form_submit_button(t("data.mapping_apply"), key="map_apply"):
@@ -70,6 +71,23 @@ def mapping_form(upload: str, report: Mapping[str, Any]) -> None:
             }
             parts = {**asked.get("parts", {}), **changed}
             upload_view.start(upload, "check", {**asked, "parts": parts, "shape": shape})
+
+
+def _rule(report: Mapping[str, Any], known: str) -> str:
+    """Let a person choose which pairs are made of rated answers, by how many there would be."""
+    counts = {one["rule"]: format.count(one["pairs"]) for one in report.get("pair_rules", ())}
+    if not counts:
+        return ""
+    rules = list(dict.fromkeys([*([known] if known else []), *counts]))
+    chosen = st.selectbox(
+        t("data.mapping_pairs"),
+        rules,
+        key="map_pairs",
+        format_func=lambda rule: (
+            t("data.rule", rule=rule, pairs=counts[rule]) if rule in counts else rule
+        ),
+    )
+    return chosen or ""
 
 
 def model_form(upload: str) -> None:

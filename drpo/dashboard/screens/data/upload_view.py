@@ -111,7 +111,9 @@ def watch(upload: str, task: Task) -> bool:
     elif status.state == "stopped":
         notice("note", t("data.stopped"))
     elif status.state == "failed":
-        notice("problem", t("data.bug") if status.kind == "bug" else status.error)
+        question = client.data.uploads().question(upload) if task == "check" else {}
+        said = client.data.question_text.opening(question) if question else status.error
+        notice("problem", t("data.bug") if status.kind == "bug" else said)
     if status.state in ("stopped", "failed") and st.button(t("data.again"), key=f"again_{task}"):
         start(upload, task, client.data.uploads().options(upload, task))
     return status.state == "done"
