@@ -146,8 +146,10 @@ def test_a_tool_call_without_text_says_so():
     call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
     row = {"messages": [turn("user", ASKED), call, {"role": "tool", "content": "found"}]}
     row |= {"chosen": turn("assistant", GOOD), "rejected": turn("assistant", BAD)}
-    detail = str(read([row] * 2).problems.detail("wrong_type", 1))
-    assert "message 2 is a tool call without text" in detail
+    found = read([row] * 2)
+    assert "message 2 is a tool call without text" in str(found.problems.detail("tools", 1))
+    assert '\n\nAssistant: {"id": "1"}\n\nTool: found\n\nAssistant:' in found.pairs[0].prompt
+    assert found.pairs[0].messages[1]["tool_calls"] == [{"id": "1"}]
 
 
 def test_the_report_names_every_column_that_is_not_used():

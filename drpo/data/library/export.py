@@ -13,6 +13,7 @@ from drpo.errors import DataError
 from drpo.store.schema import Dataset
 
 FORMATS = ("jsonl", "parquet", "csv")
+_NESTED = ("facts", "messages", "tools")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins so."""
 
@@ -47,19 +48,27 @@ def _row(pair: Pair) -> dict[str, Any]:
         "chosen": pair.chosen,
         "rejected": pair.rejected,
     }
-    for name in ("facts", "gold_chosen", "gold_rejected", "margin", "evaluation_prompt"):
+    names = ("facts", "gold_chosen", "gold_rejected", "margin", "evaluation_prompt", *_NESTED[1:])
+    for name in names:
         value = getattr(pair, name)
         if value is not None:
             row[name] = dict(value) if name == "facts" else value
     return row
 
 
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of one type a column: what is nested goes as JSON text, which the import reads back."""
+    return {
+        name: json.dumps(value, ensure_ascii=False) if name in _NESTED else value
+        for name, value in row.items()
+    }
+
+
 def _parquet(rows: list[dict[str, Any]]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # A table has one type a column: facts go as JSON text, which the import reads back.
-    flat = [{**row, "facts": json.dumps(row["facts"])} if "facts" in row else row for row in rows]
+    flat = [_flat(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
     table = pa.table({name: [row.get(name) for row in flat] for name in names})
     sink = io.BytesIO()
@@ -73,10 +82,7 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     writer = csv.DictWriter(sink, names, restval="")
     writer.writeheader()
     for row in rows:
-        cells = {
-            name: json.dumps(value, ensure_ascii=False) if name == "facts" else value
-            for name, value in row.items()
-        }
+        cells = _flat(row)
         writer.writerow({n: neutral(v) if isinstance(v, str) else v for n, v in cells.items()})
     # The byte-order mark makes spreadsheets read it as UTF-8.
     return b"\xef\xbb\xbf" + sink.getvalue().encode()

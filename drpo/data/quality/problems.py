@@ -58,6 +58,7 @@ _WARNED = (
     "negative_margin",
     "unused_context",
     "answer_quoted",
+    "tools",
 )
 
 _WEIGHTS: tuple[tuple[tuple[str, ...], Severity, bool], ...] = (

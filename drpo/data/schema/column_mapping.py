@@ -56,6 +56,8 @@ class Layout:
     """What the assistant was told before; it may hold earlier turns too."""
     history: str = ""
     """Earlier turns, which stand before the prompt."""
+    tools: str = ""
+    """Functions that the assistant could call, for chat templates."""
     chosen: str = ""
     rejected: str = ""
     first: str = ""
@@ -159,6 +161,7 @@ _TEXT_PARTS = {
     "input",
     "system",
     "history",
+    "tools",
     "chosen",
     "rejected",
     "first",

@@ -10,7 +10,7 @@ from typing import Any
 from drpo.data.schema.cells import is_missing_text
 from drpo.data.schema.column_mapping import Layout, name_words
 from drpo.data.schema.columns import ASIDE, Column, Content, named
-from drpo.data.schema.dialogues import DialogueError, Turn, read_messages
+from drpo.data.schema.dialogues import DialogueError, Turn, read_messages, render_prompt
 from drpo.data.schema.row_error import RowError
 from drpo.i18n.message import Message
 
@@ -33,6 +33,7 @@ HISTORY = (
     "previous_turns",
     "earlier_turns",
 )
+TOOLS = ("tools", "functions", "available_tools", "tool_definitions")
 CONTEXT_WORDS = {
     *("system", "history", "context", "persona", "preamble", "scenario", "background", "memory"),
     *("image", "images", "picture", "pictures", "audio", "audios", "video", "videos"),
@@ -60,8 +61,10 @@ def with_context(layout: Layout, columns: Mapping[str, Column], given: Mapping[s
     rest.pop(system, None)
     history = layout.history or ("" if "history" in given else named(rest, HISTORY, EITHER))
     rest.pop(history, None)
+    tools = layout.tools or ("" if "tools" in given else named(rest, TOOLS, EITHER))
+    rest.pop(tools, None)
     annotator = layout.annotator or ("" if "annotator" in given else _annotator(layout, rest))
-    return replace(layout, system=system, history=history, annotator=annotator)
+    return replace(layout, system=system, history=history, tools=tools, annotator=annotator)
 
 
 def _annotator(layout: Layout, rest: Mapping[str, Column]) -> str:
@@ -108,6 +111,37 @@ def context_turns(row: Row, layout: Layout) -> list[Turn]:
         except DialogueError as error:
             raise RowError("wrong_type", error.why) from error
     return turns
+
+
+def messages_of(turns: Sequence[Turn]) -> list[dict[str, Any]] | None:
+    """Write turns as chat templates take them; None where there are none."""
+    written = [{"role": turn.speaker, "content": turn.text, **(turn.extra or {})} for turn in turns]
+    return written or None
+
+
+def own_turns(row: Row, prompt: str) -> list[Turn]:
+    """Return the turns that a row of ours keeps beside its prompt, where they are that prompt's."""
+    value = row.get("messages")
+    turns = _turns(value) if isinstance(value, list) and value else []
+    return turns if "".join(turn.written for turn in turns) and _say(turns, prompt) else []
+
+
+def _say(turns: Sequence[Turn], prompt: str) -> bool:
+    plain = "\n\n".join(turn.text for turn in turns)
+    return prompt in (render_prompt(turns), plain) or prompt.rstrip() == plain.rstrip()
+
+
+def tools_of(row: Row, layout: Layout) -> list[Mapping[str, Any]] | None:
+    """Return the functions that could be called, as JSON schemas; None where none are named."""
+    value = row.get(layout.tools) if layout.tools else None
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(value, list) or not value:
+        return None
+    return value if all(isinstance(tool, Mapping) for tool in value) else None
 
 
 def read_history(value: Any) -> list[Turn]:  # noqa: ANN401 - whatever the file holds
@@ -159,6 +193,7 @@ class Unused:
     def __init__(self, layout: Layout) -> None:
         self._used = used_columns(layout)
         self._prompt = layout.prompt
+        self._layout = layout
         self._read = [
             name
             for name in (layout.prompt, layout.chosen, layout.rejected, layout.first, layout.second)
@@ -179,6 +214,9 @@ class Unused:
         asked = row.get(self._prompt) if self._prompt else None
         if isinstance(asked, str) and asked.strip() not in prompt and asked[:1] != "[":
             found.append(self._prompt)  # two whole dialogues stand beside it, with another one
+        named = self._layout.tools
+        if named and row.get(named):
+            found.append(named)  # a template lists them; the prompt's text does not
         found += [tag for tag in PICTURES if tag in prompt]
         for name in self._read:
             if isinstance(row.get(name), list | dict):
@@ -201,8 +239,10 @@ class Unused:
             return self._by_name[name] and not isinstance(value, int | float)
         turns = _turns(value)
         if turns and turns[-1].text.strip() in {answer.strip() for answer in answers}:
-            return any(turn.text.strip() not in prompt for turn in turns[:-1])
-        return self._by_name[name] or bool(turns)
+            turns = turns[:-1]
+        if turns:
+            return any(turn.text.strip() not in prompt for turn in turns)
+        return self._by_name[name]
 
 
 def _turns(value: Any) -> list[Turn]:  # noqa: ANN401

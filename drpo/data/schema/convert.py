@@ -12,7 +12,15 @@ from drpo.data.quality.problems import Problems
 from drpo.data.schema.agreement import Agreement
 from drpo.data.schema.cells import is_missing_text
 from drpo.data.schema.column_mapping import Layout, Outcome, number_of
-from drpo.data.schema.context import Unused, before, context_turns, without_answer
+from drpo.data.schema.context import (
+    Unused,
+    before,
+    context_turns,
+    messages_of,
+    own_turns,
+    tools_of,
+    without_answer,
+)
 from drpo.data.schema.dialogues import (
     ASSISTANT,
     HUMAN,
@@ -28,11 +36,12 @@ from drpo.data.schema.dialogues import (
     render_prompt,
 )
 from drpo.data.schema.outcomes import QUOTE_CHARS, outcome_of
+from drpo.data.schema.plain_text import join_context
 from drpo.data.schema.rated import is_liked
 from drpo.data.schema.row_error import RowError
 from drpo.i18n.message import Message
 
-NOTED = ("negative_margin", "role_label", "unused_context", "answer_quoted")
+NOTED = ("negative_margin", "role_label", "unused_context", "answer_quoted", "tools")
 """Kinds of problem that only reading finds and that leave a row usable."""
 
 
@@ -78,13 +87,15 @@ class Converter:
             self._vote(row, (chosen, rejected), "first", number)
         dialogue = check_dialogue(self._dialogue(row, chosen, rejected))
         return Pair(
-            *dialogue,
+            *dialogue.texts,
             facts=_facts(row.get("facts")),
             gold_chosen=number_of(row.get("gold_chosen")),
             gold_rejected=number_of(row.get("gold_rejected")),
             row=number,
             margin=margin,
             evaluation_prompt=_flag(row.get("evaluation_prompt")),
+            messages=messages_of(dialogue.history or own_turns(row, dialogue.prompt)),
+            tools=tools_of(row, layout),
         )
 
     def _judged(self, row: Mapping[str, Any], number: int) -> tuple[Outcome, float | None]:
@@ -122,8 +133,7 @@ class Converter:
             return _from_transcripts(context, {chosen: better, rejected: worse})
         if not texts or any(turn.speaker != "system" for turn in context):
             return _from_messages(context, prompt, better, worse)
-        told = [turn.text for turn in context]
-        return join_plain("\n\n".join([*told, prompt]), better, worse)
+        return join_context(context, prompt, better, worse)
 
     def _margin(self, row: Mapping[str, Any]) -> float | None:
         if self.layout.margin:
@@ -146,6 +156,11 @@ class Converter:
                 break
 
     def _warn(self, pair: Pair) -> None:
+        silent = [n for n, said in enumerate(pair.messages or (), 1) if not said["content"]]
+        if silent:
+            self.problems.add("tools", pair.row, Message("rows.tool_call", number=silent[0]))
+        elif pair.tools:
+            self.problems.add("tools", pair.row, Message("rows.tools", count=len(pair.tools)))
         if pair.margin is not None and pair.margin < 0:
             detail = Message("rows.margin", margin=pair.margin)
             self.problems.add("negative_margin", pair.row, detail)
@@ -170,7 +185,7 @@ def check_dialogue(dialogue: Dialogue) -> Dialogue:
         raise RowError("same_answers")
     if _ends_with_answer(dialogue):
         raise RowError("answer_in_prompt")
-    for name, text in zip(Dialogue._fields, dialogue, strict=True):
+    for name, text in zip(Dialogue._fields, dialogue.texts, strict=False):
         if not text.isascii():
             try:
                 text.encode()
@@ -194,26 +209,6 @@ def _ends_with_answer(dialogue: Dialogue) -> bool:
     return False
 
 
-def join_plain(prompt: str, chosen: str, rejected: str) -> Dialogue:
-    """Give prompt and answers the whitespace that separates them in the trained text.
-
-    Whitespace that both answers share, or that ends the prompt, is kept as it is. Otherwise a
-    prompt that ends in a colon (`TL;DR:`) is followed by a space, any other by an empty line, and
-    the same goes before both answers: a stray space must not tell them apart.
-    """
-    spaces = [text[: len(text) - len(text.lstrip())] for text in (chosen, rejected)]
-    if spaces[0] == spaces[1] and (spaces[0] or prompt[-1:].isspace()):
-        return Dialogue(prompt, chosen, rejected)
-    if not chosen.strip() or not rejected.strip():
-        return Dialogue(prompt, chosen, rejected)
-    chosen, rejected = chosen.lstrip(), rejected.lstrip()
-    if prompt[-1:].isspace():
-        return Dialogue(prompt, chosen, rejected)
-    if prompt.endswith((":", "：")):
-        return Dialogue(prompt, " " + chosen, " " + rejected)
-    return Dialogue(prompt + "\n\n" if prompt.strip() else prompt, chosen, rejected)
-
-
 def _demonstration(row: Mapping[str, Any], number: int, layout: Layout) -> Pair:
     """A row of a demonstrations file as a record whose `chosen` is its answer."""
     if layout.rating and not is_liked(row, layout):
@@ -227,10 +222,17 @@ def _demonstration(row: Mapping[str, Any], number: int, layout: Layout) -> Pair:
         # Two answers that differ, cut alike: the second is only there to be thrown away.
         dialogue = _from_messages(context, asked, answer, answer)
     else:
-        told = [turn.text for turn in context]
-        dialogue = join_plain("\n\n".join([*told, prompt]), answer, answer)
+        dialogue = join_context(context, prompt, answer, answer)
     check_dialogue(Dialogue(dialogue.prompt, dialogue.chosen, dialogue.rejected + "."))
-    return Pair(dialogue.prompt, dialogue.chosen, "", row=number, facts=_facts(row.get("facts")))
+    return Pair(
+        dialogue.prompt,
+        dialogue.chosen,
+        "",
+        row=number,
+        facts=_facts(row.get("facts")),
+        messages=messages_of(dialogue.history),
+        tools=tools_of(row, layout),
+    )
 
 
 def _answer(row: Mapping[str, Any], column: str) -> Any:  # noqa: ANN401 - text or messages
@@ -298,6 +300,9 @@ def _from_messages(
     except DialogueError as error:
         raise RowError("wrong_type", error.why) from error
     answers = [turns[-1].text for turns in (chosen, rejected) if turns]
+    for part, turns in zip(("chosen", "rejected"), (chosen, rejected), strict=True):
+        if turns and turns[-1].extra and not turns[-1].text.strip():
+            raise RowError("empty_answer", Message("rows.answer_call", part=part))
     for part, text in zip(("chosen", "rejected"), answers, strict=False):
         if not text.strip():
             raise RowError("empty_answer", Message("rows.part", part=part))

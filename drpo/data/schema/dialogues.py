@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -40,12 +41,35 @@ class DialogueError(ValueError):
         self.why = why
 
 
+class Turn(NamedTuple):
+    """One turn, its speaker normalised."""
+
+    speaker: str
+    text: str
+    extra: Mapping[str, Any] | None = None
+    """What chat templates know beside its text: `tool_calls`, `tool_call_id`, `name`."""
+
+    @property
+    def written(self) -> str:
+        """The turn as text; a call of a tool stands as JSON."""
+        calls = (self.extra or {}).get("tool_calls", ())
+        named = [json.dumps(call.get("function", call), ensure_ascii=False) for call in calls]
+        return "\n".join(filter(None, (self.text.strip(), *named)))
+
+
 class Dialogue(NamedTuple):
     """A prompt with two ways to go on."""
 
     prompt: str
     chosen: str
     rejected: str
+    history: tuple[Turn, ...] = ()
+    """The turns of the prompt, where it came as turns."""
+
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """The prompt with both answers."""
+        return self.prompt, self.chosen, self.rejected
 
 
 def is_transcript(text: str) -> bool:
@@ -86,13 +110,6 @@ def _shared_length(first: str, second: str) -> int:
         else:
             high = middle - 1
     return low
-
-
-class Turn(NamedTuple):
-    """One turn, its speaker normalised."""
-
-    speaker: str
-    text: str
 
 
 def read_messages(value: Any) -> list[Turn]:  # noqa: ANN401 - whatever the file holds
@@ -163,9 +180,35 @@ def _message(value: Any, number: int) -> Turn:  # noqa: ANN401
     if speaker is None:
         raise DialogueError(Message("rows.message_role", number=number, role=str(role)[:40]))
     content = value.get("content", value.get("value"))
-    if not content and any(value.get(key) for key in ("tool_calls", "function_call")):
-        raise DialogueError(Message("rows.tool_call", number=number))
-    return Turn(speaker, _content(content, number))
+    calls = _calls(value)
+    if not content and calls:
+        return Turn(speaker, "", {"tool_calls": calls})
+    extra = {key: value[key] for key in ("tool_call_id", "name") if value.get(key)}
+    extra |= {"tool_calls": calls} if calls else {}
+    return Turn(speaker, _content(content, number), extra or None)
+
+
+def _calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The calls of tools in a message, their arguments as templates take them, not as JSON."""
+    calls = message.get("tool_calls")
+    if not calls and isinstance(message.get("function_call"), Mapping):
+        calls = [{"type": "function", "function": message["function_call"]}]
+    if not isinstance(calls, list):
+        return []
+    return [_call(call) for call in calls if isinstance(call, Mapping)]
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call.get("function")
+    if not isinstance(function, Mapping):
+        return dict(call)
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:  # a text it is, then
+            return dict(call)
+    return {**call, "function": {**function, "arguments": arguments}}
 
 
 def _content(content: Any, number: int) -> str:  # noqa: ANN401
@@ -192,12 +235,12 @@ def _part(part: Any, number: int) -> str:  # noqa: ANN401
 def render_prompt(messages: Sequence[Turn]) -> str:
     """Write messages as one text that ends where the assistant speaks next."""
     parts = []
-    for speaker, text in messages:
-        if speaker == "system":
-            parts.append(text.strip())
+    for turn in messages:
+        if turn.speaker == "system":
+            parts.append(turn.written)
         else:
-            label = {"user": HUMAN, "assistant": ASSISTANT, "tool": "\n\nTool:"}[speaker]
-            parts.append(f"{label} {text.strip()}")
+            label = {"user": HUMAN, "assistant": ASSISTANT, "tool": "\n\nTool:"}[turn.speaker]
+            parts.append(f"{label} {turn.written}")
     return "".join(parts) + ASSISTANT
 
 
@@ -216,10 +259,11 @@ def cut_messages(
     for name, last in (("chosen", chosen[-1]), ("rejected", rejected[-1])):
         if last.speaker != "assistant":
             raise DialogueError(Message("rows.last_speaker", part=name, speaker=last.speaker))
-    history = [*before, *chosen[:-1]]
+    history = (*before, *chosen[:-1])
     if not any(message.speaker == "user" and message.text.strip() for message in history):
         return Dialogue("", chosen[-1].text, rejected[-1].text)
-    return Dialogue(render_prompt(history), _answer(chosen[-1].text), _answer(rejected[-1].text))
+    answers = (_answer(chosen[-1].text), _answer(rejected[-1].text))
+    return Dialogue(render_prompt(history), *answers, history)
 
 
 def _answer(text: str) -> str:
