@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tokenizers import (
+    Regex,
     Tokenizer,
     decoders,
     models,
@@ -22,13 +23,21 @@ SENTENCES = [
     "日本語の文章です。猫が好き。",
     "Emoji: 🙂👍🏽 and more.",
 ] * 4 + ["\n\n"] * 60
+_WORDS = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 SPECIAL = ["<unk>", "<s>", "</s>", "<pad>", "<|turn|>"]
 
 
-def byte_level() -> Tokenizer:
-    """GPT-2, Llama 3, Qwen 2: bytes, with a token of its own for a double line break."""
+def byte_level(*, line_breaks_together: bool = False) -> Tokenizer:
+    """GPT-2: bytes, with a token of its own for a double line break."""
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if line_breaks_together:
+        made.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(_WORDS), "isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
     made.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=420,
@@ -38,6 +47,11 @@ def byte_level() -> Tokenizer:
     )
     made.train_from_iterator(SENTENCES, trainer)
     return made
+
+
+def tiktoken_like() -> Tokenizer:
+    """Llama 3 and Qwen 2: bytes, and line breaks stay together whatever follows."""
+    return byte_level(line_breaks_together=True)
 
 
 def pieces() -> Tokenizer:
@@ -104,11 +118,12 @@ def word_pieces() -> Tokenizer:
 
 FAMILIES: dict[str, Callable[[], Tokenizer]] = {
     "byte_level": byte_level,
+    "tiktoken_like": tiktoken_like,
     "pieces": pieces,
     "llama_like": llama_like,
     "word_pieces": word_pieces,
 }
-LOSSLESS = ("byte_level", "llama_like")
+LOSSLESS = ("byte_level", "tiktoken_like", "llama_like")
 
 
 def fast(family: str, *, around: str = "<s> $A", **special: Any) -> PreTrainedTokenizerFast:

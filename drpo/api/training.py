@@ -93,7 +93,7 @@ def train(
     scorer = None if reward is None else FunctionScorer(reward)
     bar = ProgressBar(shown=progress)
     memory = MemoryObserver(observer or _Nobody(), bar)
-    with _folder(config, folder) as place, _interruptible(memory), only_ours():
+    with _folder(config, folder) as (place, config), _interruptible(memory), only_ours():
         try:
             if scorer is not None:
                 memory.note(reward=scorer.name)
@@ -198,12 +198,15 @@ def _numbered(name: str, pairs: Sequence[Pair]) -> list[Pair]:
 
 
 @contextmanager
-def _folder(config: RunConfig, folder: str | Path | None) -> Iterator[Path]:
-    """Lend the run's folder, alone: its own, or a temporary one that an error removes."""
+def _folder(config: RunConfig, folder: str | Path | None) -> Iterator[tuple[Path, RunConfig]]:
+    """Lend the run's folder, alone: its own, or a temporary one that an error removes.
+
+    With it come the settings, as a run that the folder holds began with them.
+    """
     if folder is None:
         place = Path(tempfile.mkdtemp(prefix="drpo-"))
         try:
-            yield place
+            yield place, config
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -214,25 +217,30 @@ def _folder(config: RunConfig, folder: str | Path | None) -> Iterator[Path]:
     if not lock.acquire():
         raise RunError(f"Process {lock.holder()} trains in {place}; name another folder.")
     try:
-        _check_same(config, place / "config.json")
+        config = _as_begun(config, place / "config.json")
         write_whole(place / "config.json", config.to_json())
-        yield place
+        yield place, config
     finally:
         lock.release()
 
 
-def _check_same(config: RunConfig, file: Path) -> None:
-    """See that a run which the folder holds has these settings.
+def _as_begun(config: RunConfig, file: Path) -> RunConfig:
+    """See that a run which the folder holds has these settings, and return them as it began.
+
+    A run of before conversations were rendered goes on reading prompts as text.
 
     Raises:
         RunError: It has others.
     """
     if not file.is_file():
-        return
+        return config
     try:
-        before = RunConfig.from_nested(json.loads(file.read_text(encoding="utf-8"))).flat()
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        before = RunConfig.from_nested(stored).flat()
     except (ValueError, ConfigError) as error:
         raise RunError(f"{file} is not a run's settings; name a new folder.") from error
+    if config.data.prompt_format == "auto" and "prompt_format" not in stored.get("data", {}):
+        config = config.replace(prompt_format="text")
     now = config.flat()
     changed = [n for n in now if before.get(n) != now[n] and n not in MAY_CHANGE]
     if changed:
@@ -241,6 +249,7 @@ def _check_same(config: RunConfig, file: Path) -> None:
             f"{file.parent} holds a run with other settings ({said}); name a new folder, or give "
             "the same settings to go on with that run."
         )
+    return config
 
 
 @contextmanager

@@ -51,6 +51,7 @@ PAPER: dict[str, Any] = {
     "dpo_batch_size": 64,
     "max_prompt_length": 512,
     "long_prompts": "drop",
+    "prompt_format": "text",
     "reset_prob": 1.0,
     "sft_epochs": 1.0,
     "sft_learning_rate": 3e-6,

@@ -94,7 +94,7 @@ class RunConfig(Group):
         Raises:
             ConfigError: A name is unknown, a value is out of range, or two settings contradict.
         """
-        return cls.from_nested(_nest(values))
+        return cls.from_nested(_nest({"prompt_format": default_of("prompt_format")} | values))
 
     @classmethod
     def from_nested(cls, nested: dict[str, Any]) -> RunConfig:
@@ -189,6 +189,11 @@ def leaves() -> dict[str, tuple[str, FieldInfo]]:
         for group, model in groups().items()
         for leaf, field in model.model_fields.items()
     }
+
+
+def default_of(leaf: str) -> Any:  # noqa: ANN401 - whatever the setting holds
+    """Return what a setting is when nobody says otherwise."""
+    return leaves()[leaf][1].default
 
 
 def _nest(values: dict[str, Any]) -> dict[str, dict[str, Any]]:

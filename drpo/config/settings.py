@@ -36,6 +36,15 @@ class DataSettings(Group):
         "error", "What to do with a prompt that is too long: stop and say so, or leave it out."
     )
 
+    prompt_format: Literal["auto", "chat", "text"] = setting(
+        "auto",
+        "How models read a prompt: as a conversation written by the tokenizer's chat template, or "
+        "as plain text; auto is chat where there is a template.",
+    )
+    chat_template: str | None = setting(
+        None, "File with a Jinja chat template to use instead of the tokenizer's own."
+    )
+
 
 class ModelSettings(Group):
     """Which models, where, and in which number format."""

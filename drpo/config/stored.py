@@ -29,7 +29,7 @@ def current_form(nested: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         nested: `{group: {setting: value}}`; nothing about it needs to be valid.
     """
-    nested = _with_a_critic_of_its_own(nested)
+    nested = _read_as_text(_with_a_critic_of_its_own(nested))
     config = {
         group: {leaf: value for leaf, value in leaves.items() if leaf not in RETIRED}
         if isinstance(leaves, Mapping) and group != EARLIER
@@ -41,6 +41,14 @@ def current_form(nested: Mapping[str, Any]) -> dict[str, Any]:
     if method in UPDATING and not resets(method) and isinstance(reset, dict):
         config["reset"] = {**reset, **NO_RESETS}
     return config
+
+
+def _read_as_text(nested: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say in today's settings that before 0.2 every prompt was read as the text that it is."""
+    data = nested.get("data")
+    if not isinstance(data, Mapping) or not data or "prompt_format" in data:
+        return nested
+    return {**nested, "data": {**data, "prompt_format": "text"}}
 
 
 def _with_a_critic_of_its_own(nested: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -121,14 +121,21 @@ def best_of(drawn: Sequence[MeasuredCompletions]) -> MeasuredCompletions:
 def accuracy_of(scorer: Scorer, pairs: Sequence[Pair], models: Models) -> tuple[float, float]:
     """How often a scorer prefers the chosen answer, ties counted half, and its standard error."""
     vocabulary = models.vocabulary
-    prompts = [pair.prompt for pair in pairs]
+    prompts = [pair.asked for pair in pairs]
     scores = []
     for texts in ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs]):
         completions = []
         for row, prompt, text in zip(vocabulary.rows(prompts, texts), prompts, texts, strict=True):
             ids, start = vocabulary.fits(row, models.context)
             completions.append(
-                Completion(tuple(ids[:start]), tuple(ids[start:]), prompt, text, finished=True)
+                Completion(
+                    tuple(ids[:start]),
+                    tuple(ids[start:]),
+                    prompt.text,
+                    text,
+                    finished=True,
+                    asked=prompt,
+                )
             )
         scores.append(scorer.score(completions))
     difference = scores[0] - scores[1]

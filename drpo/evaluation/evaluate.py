@@ -135,12 +135,15 @@ def _evaluate_one(
     progress: Progress,
 ) -> Evaluated:
     progress(f"loading {one.key}", 0, 0)
+    # Each reads prompts as it was trained to; what judges them reads all of them alike.
+    reads = one.config.data
     models = load_models(
-        settings,
+        settings.replace(prompt_format=reads.prompt_format, chat_template=reads.chat_template),
         policy=one.origin,
         reward_model=first.reward_model,
         gold=gold,
         reward=first.reward,
+        reward_format=settings.data.prompt_format,
     )
     held = HeldOut(models, pairs, settings)
     start = held.draw(models.policy, tick=lambda done, total: progress("start policy", done, total))

@@ -25,6 +25,7 @@ from drpo.config.run_config import RunConfig
 from drpo.data.gold_reward import GoldScorer
 from drpo.errors import ConfigError, ModelError
 from drpo.modeling.adapters import with_adapters
+from drpo.modeling.chat_template import PromptFormat, chat_template
 from drpo.modeling.critic import Critic, critic_from_policy, critic_from_reward
 from drpo.modeling.forward_pass import Precision, precision_of
 from drpo.modeling.model_files import FOREIGN_CRITIC
@@ -126,6 +127,7 @@ def load_models(
     reward_model: str | Path | None = None,
     gold: GoldScorer | None = None,
     reward: Scorer | None = None,
+    reward_format: PromptFormat | None = None,
 ) -> Models:
     """Load everything for training.
 
@@ -135,6 +137,8 @@ def load_models(
         reward_model: Reward model instead of the config's.
         gold: The data's gold score, where it has one.
         reward: What the policy is trained to raise, in place of `reward_source`.
+        reward_format: How the reward model reads prompts where its folder does not say, instead of
+            the config's `prompt_format`.
 
     Raises:
         ModelError: A folder lacks weights or an end token, or has none that can be read.
@@ -145,13 +149,14 @@ def load_models(
     precision = precision_of(config.models.device, config.models.dtype)
     trained_dtype = precision.dtype if config.models.lora_rank else torch.float32
     base = load_causal(start, dtype=trained_dtype)
-    vocabulary = load_vocabulary(start, base)
+    vocabulary = load_vocabulary(start, base, config.data.prompt_format, config.data.chat_template)
 
-    learned = _learned(learned_from, vocabulary, precision, config)
+    judged_as = reward_format or config.data.prompt_format
+    learned = _learned(learned_from, vocabulary, precision, judged_as, config)
     critic = None
     if config.ppo.advantage == "gae":
         if config.critic.critic_init == "reward_model":
-            if learned is not None and not learned.same_tokens:
+            if learned is not None and not learned.model.shares_tokenizer(vocabulary.tokenizer):
                 raise ConfigError(FOREIGN_CRITIC)
             critic = critic_from_reward(learned_from, trained_dtype)
         else:
@@ -195,8 +200,19 @@ def load_models(
     )
 
 
-def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
+def load_vocabulary(
+    folder: str | Path,
+    model: PreTrainedModel,
+    prompt_format: PromptFormat = "text",
+    template: str | None = None,
+) -> Vocabulary:
     """Load a policy's tokenizer and check that it fits the model.
+
+    Args:
+        folder: Where the policy was loaded from.
+        model: The policy; its generation settings say what ends an answer.
+        prompt_format: Whether prompts are rendered by a chat template.
+        template: A file with that template, instead of the tokenizer's own.
 
     Raises:
         ModelError: There is no tokenizer or end token, or it knows tokens that the model does not.
@@ -208,7 +224,8 @@ def load_vocabulary(folder: str | Path, model: PreTrainedModel) -> Vocabulary:
             f"{folder}: the tokenizer has {len(tokenizer)} tokens but the model knows {known}; "
             "give the tokenizer that the model was trained with."
         )
-    return Vocabulary.of(tokenizer, end_tokens(model))
+    chat = chat_template(tokenizer, prompt_format, template, name=str(folder))
+    return Vocabulary.of(tokenizer, end_tokens(model), chat=chat)
 
 
 def weights_hash(policy: nn.Module) -> str:
@@ -230,13 +247,19 @@ def _digest(name: str, weight: nn.Parameter) -> str:
 
 
 def _learned(
-    folder: str | Path | None, vocabulary: Vocabulary, precision: Precision, config: RunConfig
+    folder: str | Path | None,
+    vocabulary: Vocabulary,
+    precision: Precision,
+    prompt_format: PromptFormat,
+    config: RunConfig,
 ) -> LearnedScorer | None:
     if folder is None:
         return None
-    model = load_reward_model(folder, device=precision.device, dtype=precision.dtype)
-    same = model.shares_tokenizer(vocabulary.tokenizer)
-    return LearnedScorer(model, same, precision, config.ppo.micro_batch_size, config.tokens_at_once)
+    model = load_reward_model(
+        folder, device=precision.device, dtype=precision.dtype, prompt_format=prompt_format
+    )
+    same, size = model.reads_like(vocabulary), config.ppo.micro_batch_size
+    return LearnedScorer(model, same, precision, size, config.tokens_at_once)
 
 
 def settle(module: nn.Module, *, checkpointing: bool) -> None:

@@ -25,9 +25,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from drpo.data.pairs import Prompt
 from drpo.errors import ModelError, ShapeError, first_line
+from drpo.modeling.chat_template import ChatTemplate, PromptFormat, chat_template
 from drpo.modeling.cuts import cut_by_length
-from drpo.modeling.model_loading import context_length, load_classifier, load_tokenizer
+from drpo.modeling.model_loading import (
+    context_length,
+    end_tokens,
+    load_classifier,
+    load_tokenizer,
+)
 from drpo.modeling.token_rows import pad_rows
 from drpo.modeling.tokenization import Vocabulary, same_tokenizer
 
@@ -44,6 +51,9 @@ class RewardModel(nn.Module):
         pooling: "last", "sum" or "min".
         reads_end: Whether "last" is the last token that is attended to, the end token included;
             else it is the last one that is not the pad id, as Hugging Face has it.
+        vocabulary: How it reads a prompt and an answer; None without a tokenizer.
+        own_format: Whether that is settled by how it was trained or by a template of its own; else
+            it reads what a policy with its tokenizer writes.
     """
 
     def __init__(
@@ -53,13 +63,20 @@ class RewardModel(nn.Module):
         pooling: Pooling = "last",
         *,
         reads_end: bool = False,
+        chat: ChatTemplate | None = None,
+        own_format: bool = False,
     ) -> None:
         super().__init__()
         self.classifier = classifier
         self.tokenizer = tokenizer
-        self.vocabulary = None if tokenizer is None else Vocabulary.of(tokenizer, writes=False)
+        self.vocabulary = (
+            None
+            if tokenizer is None
+            else Vocabulary.of(tokenizer, end_tokens(classifier), writes=False, chat=chat)
+        )
         self.pooling = pooling
         self.reads_end = reads_end
+        self.own_format = own_format or chat is not None
         if pooling != "last":
             self._token_head()  # fail now rather than at the first batch
 
@@ -159,13 +176,24 @@ class RewardModel(nn.Module):
             return cast(Tensor, head(hidden.to(kind))).squeeze(-1).float()
 
     def shares_tokenizer(self, other: PreTrainedTokenizerBase) -> bool:
-        """Whether ids made by `other` mean the same here, so that `score` may take them."""
+        """Whether ids made by `other` mean the same here."""
         return self.tokenizer is not None and same_tokenizer(self.tokenizer, other)
+
+    def reads_like(self, other: Vocabulary) -> bool:
+        """Whether `other` writes a prompt and its answer in the ids that are read here.
+
+        Then `score` may take them. A reward model that was saved without a template of its own, its
+        tokenizer being the policy's, reads what the policy writes.
+        """
+        own = self.vocabulary
+        if own is None or not self.shares_tokenizer(other.tokenizer):
+            return False
+        return not self.own_format or own.same_as(other)
 
     @torch.no_grad()
     def score_texts(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt | str],
         responses: Sequence[str],
         batch_size: int = 32,
         finished: Sequence[bool] | None = None,
@@ -175,7 +203,7 @@ class RewardModel(nn.Module):
         """Score answers given as text, in batches of like length.
 
         Args:
-            prompts: One prompt an answer.
+            prompts: One prompt an answer, texts or conversations.
             responses: The answers, joined to their prompts with nothing between.
             batch_size: Answers scored at once; changes memory and speed only.
             finished: Whether each answer came to its end, and so is scored with its EOS; all did
@@ -224,7 +252,11 @@ class RewardModel(nn.Module):
 
 
 def load_reward_model(
-    folder: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    folder: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    prompt_format: PromptFormat = "text",
 ) -> RewardModel:
     """Load a reward model from a Hugging Face folder or name, ready to score.
 
@@ -232,6 +264,7 @@ def load_reward_model(
         folder: A sequence classifier with one label.
         device: Where to put it.
         dtype: Number format of its weights.
+        prompt_format: How it reads prompts where nothing says how it was trained.
 
     Raises:
         ModelError: There is nothing loadable there, it has another number of labels than one, its
@@ -260,5 +293,21 @@ def load_reward_model(
     with suppress(ModelError):  # without one the model still scores ids
         tokenizer = load_tokenizer(folder)
     reads_end = bool(getattr(config, "drpo_reads_end", False))
-    model = RewardModel(classifier, tokenizer, pooling, reads_end=reads_end)
+    # Reward models that were trained here before conversations were rendered read texts.
+    trained: PromptFormat | None = getattr(
+        config, "drpo_prompt_format", "text" if reads_end else None
+    )
+    chat = None
+    if tokenizer is not None:
+        # One without a template of its own has no way to read a chat, whatever the policy does.
+        asked: PromptFormat = "text" if prompt_format == "text" else "auto"
+        chat = chat_template(tokenizer, trained or asked, name=str(folder))
+    model = RewardModel(
+        classifier,
+        tokenizer,
+        pooling,
+        reads_end=reads_end,
+        chat=chat,
+        own_format=trained is not None,
+    )
     return model.to(device).eval().requires_grad_(requires_grad=False)

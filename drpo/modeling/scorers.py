@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from drpo.data.gold_reward import GoldScorer
+from drpo.data.pairs import Prompt
 from drpo.errors import RewardError
 from drpo.modeling.cuts import cut_by_length
 from drpo.modeling.forward_pass import Precision
@@ -31,6 +32,17 @@ class Completion:
     text: str
     finished: bool
     facts: Mapping[str, str] | None = None
+    asked: Prompt | None = None
+    """The prompt with its conversation, where it has one: another model may render it anew."""
+    bare: bool = False
+    """Whether the text lacks the space that stands between prompt and answer where both are one
+    text: a chat's turn has its own."""
+
+    @property
+    def as_text(self) -> str:
+        """The answer as it follows the prompt's text."""
+        parted = self.prompt[-1:].isspace() or self.text[:1].isspace()
+        return f" {self.text}" if self.bare and not parted else self.text
 
 
 @runtime_checkable
@@ -58,8 +70,8 @@ class LearnedScorer:
         if self.same_tokens:
             return self._by_ids(completions)
         scores = self.model.score_texts(
-            [a.prompt for a in completions],
-            [a.text for a in completions],
+            [a.asked or a.prompt for a in completions],
+            [a.as_text for a in completions],
             self.batch_size,
             [a.finished for a in completions],
             tokens=self.tokens,

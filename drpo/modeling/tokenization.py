@@ -8,8 +8,9 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any, Literal
 
-from drpo.data.pairs import Pair
+from drpo.data.pairs import Pair, Prompt
 from drpo.errors import DataError, ModelError
+from drpo.modeling.chat_template import ChatTemplate
 from drpo.modeling.token_rows import TokenRow, keep_end
 
 AnswerOrigin = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
@@ -47,6 +48,8 @@ class Vocabulary:
     """Any of these ends an answer."""
     pad: int
     """Fills the rectangle; its value never matters, because masks say what counts."""
+    chat: ChatTemplate | None = None
+    """What renders conversations; None where prompts are read as the text that they are."""
 
     @classmethod
     def of(
@@ -55,6 +58,7 @@ class Vocabulary:
         stops: Sequence[int] = (),
         *,
         writes: bool = True,
+        chat: ChatTemplate | None = None,
     ) -> Vocabulary:
         """Take what is needed from a tokenizer.
 
@@ -62,13 +66,13 @@ class Vocabulary:
             tokenizer: A Hugging Face tokenizer.
             stops: Further end tokens, as a model's generation settings name them.
             writes: Whether the model writes answers, which must be able to end.
+            chat: What renders conversations, if anything; its turn's end ends answers.
 
         Raises:
             ModelError: There is no end token, so no answer could ever finish.
         """
-        ends = tuple(
-            dict.fromkeys(i for i in (tokenizer.eos_token_id, *stops) if isinstance(i, int))
-        )
+        told = (None if chat is None else chat.turn_end, tokenizer.eos_token_id, *stops)
+        ends = tuple(dict.fromkeys(token for token in told if isinstance(token, int)))
         if writes and not ends:
             raise ModelError(
                 f"The tokenizer of {tokenizer.name_or_path or 'the policy'} has no end-of-text "
@@ -76,22 +80,32 @@ class Vocabulary:
                 "tokenizer_config.json."
             )
         end, pad = (ends[0] if ends else None), tokenizer.pad_token_id
-        return cls(tokenizer, end, ends, (end or 0) if pad is None else pad)
+        return cls(tokenizer, end, ends, (end or 0) if pad is None else pad, chat)
 
-    def prompts(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        """Tokenize prompts, with whatever the tokenizer puts before a text, nothing after."""
-        return [self._begun(ids) for ids in self._ids(texts)]
+    def prompts(self, prompts: Sequence[Prompt | str]) -> list[tuple[int, ...]]:
+        """Tokenize prompts, with whatever comes before them, and nothing after.
+
+        A text begins with what the tokenizer puts before it, once; a chat as its template writes
+        it, which is what `apply_chat_template` gives.
+
+        Args:
+            prompts: Texts, or prompts that may be conversations.
+        """
+        asked = [_prompt(prompt) for prompt in prompts]
+        ids = self._ids([self._head(prompt) for prompt in asked])
+        return ids if self.chat and not self.chat.begins else [self._begun(row) for row in ids]
 
     def answers(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt | str],
         answers: Sequence[str],
         limit: int | None = None,
         finished: Sequence[bool] | None = None,
     ) -> list[tuple[int, ...]]:
         """Tokenize answers as they follow their prompts, end token added, cut at `limit`.
 
-        An answer whose text holds an end token ends there: nothing can follow one.
+        An answer whose text holds an end token ends with it: nothing can follow one. In a chat that
+        is the end of the turn that the template writes.
 
         Prompt and answer are tokenized as one text, as they will be read. Where a token spans the
         border, which no prompt could be cut at, the answer is tokenized by itself: what a policy is
@@ -104,20 +118,24 @@ class Vocabulary:
             finished: Whether each answer came to its end; without one there is no end token. None:
                 all did.
         """
-        heads = self._ids(prompts)
-        wholes = self._ids([p + a for p, a in zip(prompts, answers, strict=True)])
+        asked = [_prompt(prompt) for prompt in prompts]
+        texts = [self._tail(*row) for row in zip(asked, answers, strict=True)]
+        before = [self._head(prompt) for prompt in asked]
+        heads = self._ids(before)
+        wholes = self._ids([head + text for head, text in zip(before, texts, strict=True)])
         ended = [True] * len(wholes) if finished is None else finished
         tails = []
-        for head, whole, answer, end in zip(heads, wholes, answers, ended, strict=True):
+        for head, whole, text, end in zip(heads, wholes, texts, ended, strict=True):
             follows = whole[: len(head)] == head
-            tail = whole[len(head) :] if follows else self._alone(answer)
-            written = takewhile(lambda token: token not in self.stops, tail)
-            tails.append((*written, *self._closing(finished=end))[:limit])
+            tail = whole[len(head) :] if follows else self._alone(text)
+            written = tuple(takewhile(lambda token: token not in self.stops, tail))
+            own_end = tail[len(written) : len(written) + 1]
+            tails.append((*written, *self._closing(own_end, finished=end))[:limit])
         return tails
 
     def rows(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt | str],
         answers: Sequence[str],
         finished: Sequence[bool] | None = None,
     ) -> list[TokenRow]:
@@ -143,8 +161,26 @@ class Vocabulary:
         return keep_end(row, limit, self.tokenizer.all_special_ids)
 
     def same_as(self, other: Vocabulary) -> bool:
-        """Whether two give the same ids for the same text, the end included."""
-        return self.end == other.end and same_tokenizer(self.tokenizer, other.tokenizer)
+        """Whether two give the same ids for the same prompt and answer, the end included."""
+        one, two = (None if reader.chat is None else reader.chat.source for reader in (self, other))
+        return one == two and same_tokenizer(self.tokenizer, other.tokenizer)
+
+    def _head(self, prompt: Prompt) -> str:
+        """The text of a prompt."""
+        if self.chat is None or self.chat.rendered(prompt):
+            return prompt.text
+        return self.chat.prompt(prompt)
+
+    def _tail(self, prompt: Prompt, answer: str) -> str:
+        """The text that an answer adds to its prompt's."""
+        if self.chat is None or self.chat.rendered(prompt):
+            return answer
+        head, whole = self.chat.prompt(prompt), self.chat.whole(prompt, answer)
+        if whole.startswith(head):
+            return whole[len(head) :]
+        # A prompt that no finished turn has: the template opens a thought, or puts what the system
+        # told before the last turn.
+        return self.chat.lead + answer.strip() + self.chat.closing
 
     def _alone(self, answer: str) -> tuple[int, ...]:
         """Tokenize an answer as it reads in mid-text.
@@ -189,10 +225,15 @@ class Vocabulary:
         before, _ = self._around
         return ids if ids[: len(before[:1])] == before[:1] else before + ids
 
-    def _closing(self, *, finished: bool) -> tuple[int, ...]:
-        """What stands behind an answer: its end, and what an encoder closes every text with."""
+    def _closing(self, own: tuple[int, ...], *, finished: bool) -> tuple[int, ...]:
+        """What stands behind an answer: its own end, or the usual one; what closes every text."""
         after = tuple(i for i in self._around[1] if i not in self.stops)
-        return (() if self.end is None or not finished else (self.end,)) + after
+        usual = () if self.end is None else (self.end,)
+        return ((own or usual) if finished else ()) + after
+
+
+def _prompt(prompt: Prompt | str) -> Prompt:
+    return Prompt(prompt) if isinstance(prompt, str) else prompt
 
 
 def same_tokenizer(one: Any, other: Any) -> bool:  # noqa: ANN401
@@ -232,7 +273,7 @@ def tokenize_prompts(
     """
     kept = []
     for item, (pair, ids) in enumerate(
-        zip(pairs, vocabulary.prompts([p.prompt for p in pairs]), strict=True)
+        zip(pairs, vocabulary.prompts([pair.asked for pair in pairs]), strict=True)
     ):
         if not ids:
             raise DataError(
@@ -264,7 +305,7 @@ def tokenize_answers(
     """Tokenize the chosen or rejected answer of every prompt that was kept."""
     rows = [pairs[p.item] for p in prompts]
     texts = [pair.rejected if origin == "rejected" else pair.chosen for pair in rows]
-    answers = vocabulary.answers([pair.prompt for pair in rows], texts, limit)
+    answers = vocabulary.answers([pair.asked for pair in rows], texts, limit)
     return [
         TokenizedPair(
             prompt.item,

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from drpo.config.methods import NO_RESETS
-from drpo.config.run_config import RunConfig
+from drpo.config.run_config import RunConfig, default_of
 from drpo.errors import RunError
 from drpo.runs import preflight
 from drpo.store import Store
@@ -104,7 +104,8 @@ def create(store: Store, name: str, settings: Mapping[str, Any]) -> Pilot:
     Raises:
         ConfigError: A setting is wrong, or one that the pilot itself sets was given.
     """
-    pilot = Pilot(secrets.token_hex(4), name.strip() or "pilot", dict(settings))
+    settings = {"prompt_format": default_of("prompt_format"), **settings}
+    pilot = Pilot(secrets.token_hex(4), name.strip() or "pilot", settings)
     for arm in ARMS:
         pilot.config(arm, 0)
     save(store, pilot)
@@ -257,5 +258,11 @@ def scaled(pilot: Pilot) -> RunConfig:
 
 def _from_body(body: Mapping[str, Any]) -> Pilot:
     return Pilot(
-        **{**body, "seeds": tuple(body["seeds"]), "decision": Decision(**body["decision"])}
+        **{
+            **body,
+            # Pilots stored before conversations were rendered read prompts as text.
+            "settings": {"prompt_format": "text", **body["settings"]},
+            "seeds": tuple(body["seeds"]),
+            "decision": Decision(**body["decision"]),
+        }
     )

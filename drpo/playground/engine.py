@@ -21,12 +21,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 import torch
 
 from drpo.errors import ConfigError, DrpoError
+from drpo.modeling.chat_template import PromptFormat
 from drpo.modeling.model_loading import load_adapted, load_causal
 from drpo.modeling.models import load_vocabulary, weights_hash
 from drpo.modeling.reward_model import RewardModel, load_reward_model
@@ -96,7 +98,9 @@ class Engine:
         self.used_at = time.monotonic()
         self._policies: Cache[tuple[torch.nn.Module, str]] = Cache(MOST, self._policy)
         self._starts: Cache[tuple[torch.nn.Module, str]] = Cache(2, self._policy)
-        self._rewards: Cache[RewardModel] = Cache(2, self._reward)
+        self._rewards: dict[PromptFormat, Cache[RewardModel]] = {
+            reads: Cache(2, partial(self._reward, reads)) for reads in get_args(PromptFormat)
+        }
 
     def answer(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Serve one request; yields the lines of its answer."""
@@ -128,8 +132,12 @@ class Engine:
         voice = Voice(
             policy=policy,
             start=start,
-            vocabulary=load_vocabulary(source.policy, policy),
-            reward=None if source.reward is None else self._rewards.get(source.reward),
+            vocabulary=load_vocabulary(
+                source.policy, policy, source.prompt_format, source.chat_template
+            ),
+            reward=None
+            if source.reward is None
+            else self._rewards[source.prompt_format].get(source.reward),
             weights=weights,
             device=self.device,
         )
@@ -167,8 +175,8 @@ class Engine:
             model = model.merge_and_unload()
         return model.to(self.device).eval(), weights
 
-    def _reward(self, folder: str) -> RewardModel:
-        return load_reward_model(folder, device=self.device)
+    def _reward(self, reads: PromptFormat, folder: str) -> RewardModel:
+        return load_reward_model(folder, device=self.device, prompt_format=reads)
 
 
 class _Handler(socketserver.StreamRequestHandler):

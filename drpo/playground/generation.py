@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from drpo.errors import DataError
-from drpo.modeling.forward_pass import call_causal
+from drpo.modeling.forward_pass import Precision, call_causal
 from drpo.modeling.model_loading import context_length
 from drpo.modeling.reward_model import RewardModel
+from drpo.modeling.scorers import Completion, LearnedScorer
 from drpo.modeling.tokenization import Vocabulary
 from drpo.playground.protocol import Sampling
 from drpo.rl.kl import exact_kl
@@ -136,8 +137,7 @@ def _contexts(voice: Voice, prompt: str, prefix: str) -> tuple[tuple[int, ...], 
         raise DataError("The prompt is empty; write something for the policy to answer.")
     if not prefix:
         return context, ()
-    given = voice.vocabulary.answers([prompt], [prefix], 1_000_000)[0]
-    return context, given[:-1]  # without the end token: the answer goes on
+    return context, voice.vocabulary.answers([prompt], [prefix], finished=[False])[0]
 
 
 def _room(voice: Voice, used: int, wanted: int) -> int:
@@ -180,12 +180,21 @@ def _judged(
     model = voice.reward
     if model is None:
         return {"score": None, "token_scores": None, "pooling": None}
-    text = _text_of(voice, context, answer)
+    same = model.reads_like(voice.vocabulary)
     by_token = None
-    if model.shares_tokenizer(voice.vocabulary.tokenizer) and hasattr(model.classifier, "score"):
+    if same and hasattr(model.classifier, "score"):
         ids = torch.tensor([[*context, *answer]], device=voice.device)
         with torch.no_grad():
             scores = model.token_scores(ids, torch.ones_like(ids))[0, len(context) :]
         by_token = scores.tolist()
-    score = model.score_texts([prompt], [text], finished=[finished])[0]
+    completion = Completion(
+        tuple(context),
+        tuple(answer),
+        prompt,
+        _text_of(voice, context, answer),
+        finished,
+        bare=voice.vocabulary.chat is not None,
+    )
+    scorer = LearnedScorer(model, same, Precision(voice.device, torch.float32), 1)
+    (score,) = scorer.score([completion]).tolist()
     return {"score": score, "token_scores": by_token, "pooling": model.pooling}

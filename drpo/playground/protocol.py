@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drpo.errors import ConfigError, RunError
 from drpo.store import run_folder
@@ -43,6 +43,9 @@ class PlaygroundSource:
     policy: str
     start: str
     reward: str | None
+    prompt_format: Literal["auto", "chat", "text"] = "text"
+    """How its run reads prompts."""
+    chat_template: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The source as a request holds it."""
@@ -96,9 +99,11 @@ def sources_of(run: Run) -> list[PlaygroundSource]:
     }
     if method in ("sft", "dpo") and (folder / "models" / method).is_dir():
         kept[run.step] = folder / "models" / method
+    data = run.config["data"]
+    reads = (data.get("prompt_format", "text"), data.get("chat_template"))
     return [
-        PlaygroundSource(run.id, START, start, start, reward),
-        *(PlaygroundSource(run.id, step, str(kept[step]), start, reward) for step in sorted(kept)),
+        PlaygroundSource(run.id, step, policy, start, reward, *reads)
+        for step, policy in [(START, start), *((step, str(kept[step])) for step in sorted(kept))]
     ]
 
 

@@ -164,8 +164,16 @@ def completion_of(
     finished: bool,
 ) -> Completion:
     """Put the text of a row and the tokens that answer it together, as scorers read them."""
-    text = vocabulary.continuation(prompt_ids, ids)
-    return Completion(prompt_ids, ids, row.prompt, text, finished, row.facts)
+    return Completion(
+        prompt_ids,
+        ids,
+        row.prompt,
+        vocabulary.continuation(prompt_ids, ids),
+        finished,
+        row.facts,
+        asked=row.asked,
+        bare=vocabulary.chat is not None,
+    )
 
 
 def offline_completion(vocabulary: Vocabulary, row: Pair, pair: TokenizedPair) -> Completion:

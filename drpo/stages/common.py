@@ -14,6 +14,7 @@ from drpo.config.run_config import RunConfig
 from drpo.errors import ModelError
 from drpo.files import whole_folder, write_checksums
 from drpo.modeling.adapters import with_adapters
+from drpo.modeling.chat_template import ChatTemplate, chat_template
 from drpo.modeling.forward_pass import Precision, precision_of
 from drpo.modeling.model_loading import context_length, end_tokens, load_causal, load_tokenizer
 from drpo.modeling.models import settle
@@ -60,8 +61,17 @@ class Learner:
         if config.models.lora_rank:
             network = with_adapters(base, config, purpose=f"{stage} adapter")
         room = Room.of(config, context_length(base))
-        vocabulary = Vocabulary.of(tokenizer, end_tokens(base))
+        chat = template_of(config, tokenizer, folder)
+        vocabulary = Vocabulary.of(tokenizer, end_tokens(base), chat=chat)
         return cls(ready(network, config, precision), tokenizer, vocabulary, precision, room)
+
+
+def template_of(
+    config: RunConfig, tokenizer: PreTrainedTokenizerBase, folder: str | Path
+) -> ChatTemplate | None:
+    """What renders conversations in a run, for a model that it trains."""
+    data = config.data
+    return chat_template(tokenizer, data.prompt_format, data.chat_template, name=str(folder))
 
 
 def ready(network: nn.Module, config: RunConfig, precision: Precision) -> nn.Module:

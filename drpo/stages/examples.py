@@ -51,7 +51,7 @@ class Example:
 
 def one_row(vocabulary: Vocabulary, pairs: Sequence[Pair]) -> list[Example]:
     """Read the chosen answer of each pair after its prompt."""
-    rows = vocabulary.rows([pair.prompt for pair in pairs], [pair.chosen for pair in pairs])
+    rows = vocabulary.rows([pair.asked for pair in pairs], [pair.chosen for pair in pairs])
     return [Example((row,)) for row in rows]
 
 
@@ -59,7 +59,7 @@ def two_rows(
     vocabulary: Vocabulary, pairs: Sequence[Pair], margins: Sequence[float] | None = None
 ) -> list[Example]:
     """Read both answers of each pair, each after its prompt."""
-    prompts = [pair.prompt for pair in pairs]
+    prompts = [pair.asked for pair in pairs]
     chosen = vocabulary.rows(prompts, [pair.chosen for pair in pairs])
     rejected = vocabulary.rows(prompts, [pair.rejected for pair in pairs])
     asked = [0.0] * len(pairs) if margins is None else margins

@@ -43,6 +43,7 @@ from drpo.stages.common import (
     load_padding_tokenizer,
     ready,
     save,
+    template_of,
     weights_format,
 )
 from drpo.stages.examples import Example, Room, fitting, two_rows
@@ -93,7 +94,9 @@ def train_reward_model(
     classifier.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     classifier.config.drpo_pooling = stages.rm_pooling
     classifier.config.drpo_reads_end = True
-    vocabulary = Vocabulary.of(tokenizer, end_tokens(classifier))
+    chat = template_of(config, tokenizer, start)
+    classifier.config.drpo_prompt_format = "text" if chat is None else "chat"
+    vocabulary = Vocabulary.of(tokenizer, end_tokens(classifier), chat=chat)
     examples = two_rows(vocabulary, pairs, margins_of(pairs))
     chosen = fitting(examples, Room.of(config, context_length(classifier)))
     network: nn.Module = classifier
@@ -101,7 +104,7 @@ def train_reward_model(
         heads = ["score"] if hasattr(classifier, "score") else ["classifier"]
         network = with_adapters(classifier, config, purpose="reward adapter", heads=heads)
     network = ready(network, config, precision)
-    judge = RewardModel(classifier, tokenizer, stages.rm_pooling, reads_end=True)
+    judge = RewardModel(classifier, tokenizer, stages.rm_pooling, reads_end=True, chat=chat)
     objective = _Ranking(judge, vocabulary.pad, lm_head, stages, precision)
     plan = Plan(stages.rm_epochs, stages.rm_learning_rate, stages.rm_batch_size)
     fitted = fit(network, chosen.examples, objective, plan, config, hooks)
@@ -205,7 +208,7 @@ def _measure(
     if not heldout:
         return {}
     reward.eval()
-    prompts = [pair.prompt for pair in heldout]
+    prompts = [pair.asked for pair in heldout]
     size, tokens = config.ppo.micro_batch_size, config.tokens_at_once
     with precision.autocast():
         chosen, rejected = (

@@ -96,3 +96,12 @@ def test_a_stored_k3_reward_opens_as_k1_and_is_known_for_what_it_was(store):
 def test_what_this_version_stores_reads_back_as_it_is():
     config = RunConfig.of(data="d", policy="p", critic_lam=0.5, advantage="rloo", group_size=8)
     assert RunConfig.from_nested(config.model_dump()) == config
+
+
+def test_what_was_stored_before_conversations_were_rendered_reads_text():
+    written = config().model_dump()
+    assert written["data"].pop("prompt_format") == "auto"
+    assert written["data"].pop("chat_template") is None
+    opened = RunConfig.from_nested(written)
+    assert opened.data.prompt_format == "text"
+    assert opened.replace(seed=1).data.prompt_format == "text"
