@@ -29,7 +29,7 @@ from drpo.evaluation.winrate import WinRate, play
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models, load_models
 from drpo.modeling.scorers import Completion
-from drpo.rl.batches import gold_of, offline_completion
+from drpo.rl.completions import gold_of, offline_completion
 from drpo.rl.heldout import HeldOut, MeasuredCompletions, figures, standard_error
 from drpo.stats.text_overlap import RougeL
 from drpo.store import Store

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from drpo.data.pairs import Pair, Prompt
 from drpo.errors import DataError, ModelError
+from drpo.modeling.answer_breaks import AnswerBreaks
 from drpo.modeling.chat_template import ChatTemplate
 from drpo.modeling.token_rows import TokenRow, keep_end
 
@@ -31,6 +32,8 @@ class TokenizedPair:
     """Its end token included, unless the answer was cut at the length limit."""
     cut: bool = False
     """Whether the answer was cut, so that its own end is not among its tokens."""
+    inside: tuple[int, ...] = ()
+    """Numbers of first tokens that end inside a character or a mark, see `AnswerBreaks`."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,11 @@ class Vocabulary:
             list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return str(decoded)
+
+    @cached_property
+    def breaks(self) -> AnswerBreaks:
+        """Where answers must not be broken off."""
+        return AnswerBreaks(self.tokenizer, self.chat)
 
     def fits(self, row: TokenRow, limit: int | None) -> TokenRow:
         """Cut a row to a model's context, as `keep_end` does."""
@@ -313,6 +321,7 @@ def tokenize_answers(
             prompt.prompt,
             answer,
             cut=not answer or answer[-1] not in vocabulary.stops,
+            inside=vocabulary.breaks.inside(answer),
         )
         for prompt, answer in zip(prompts, answers, strict=True)
     ]

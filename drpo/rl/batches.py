@@ -6,23 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from drpo.config.run_config import RunConfig, check_filter
 from drpo.data.pairs import Pair
 from drpo.errors import DataError
 from drpo.modeling.models import Models
-from drpo.modeling.scorers import Completion, Scorer
+from drpo.modeling.scorers import Completion
 from drpo.modeling.seeding import again, generator_for
 from drpo.modeling.tokenization import (
     AnswerOrigin,
     PromptLimit,
     TokenizedPair,
-    Vocabulary,
     tokenize_answers,
     tokenize_prompts,
 )
+from drpo.rl.completions import completion_of, gold_of, offline_completion
 from drpo.rl.reset_filter import filtered
 from drpo.rl.resets import (
     Start,
@@ -155,44 +153,10 @@ class Episodes:
         return offline_completion(self.models.vocabulary, self.row_of(pair), pair)
 
 
-def completion_of(
-    vocabulary: Vocabulary,
-    row: Pair,
-    prompt_ids: tuple[int, ...],
-    ids: tuple[int, ...],
-    *,
-    finished: bool,
-) -> Completion:
-    """Put the text of a row and the tokens that answer it together, as scorers read them."""
-    return Completion(
-        prompt_ids,
-        ids,
-        row.prompt,
-        vocabulary.continuation(prompt_ids, ids),
-        finished,
-        row.facts,
-        asked=row.asked,
-        bare=vocabulary.chat is not None,
-    )
-
-
-def offline_completion(vocabulary: Vocabulary, row: Pair, pair: TokenizedPair) -> Completion:
-    """Return an offline answer as scorers read completions."""
-    finished = bool(pair.answer) and pair.answer[-1] in vocabulary.stops
-    return completion_of(vocabulary, row, pair.prompt, pair.answer, finished=finished)
-
-
 def written_ids(rollout: Rollout) -> list[tuple[int, ...]]:
     """Return the tokens the policy chose in each episode, without padding."""
     lengths, actions = rollout.acted.sum(dim=1).tolist(), rollout.actions.tolist()
     return [tuple(row[:length]) for row, length in zip(actions, lengths, strict=True)]
-
-
-def gold_of(gold: Scorer | None, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
-    """Return gold scores, NaN where there are none."""
-    if gold is None:
-        return torch.full((len(completions),), float("nan"))
-    return gold.score(completions)
 
 
 def prepare_episodes(
@@ -279,6 +243,14 @@ def roll_in(
             start, contexts, [0] * len(places), sampling, noise[places], precision=models.precision
         )
     return {
-        place: [TokenizedPair(place, "rollin", prompts[place].prompt, written)]
+        place: [
+            TokenizedPair(
+                place,
+                "rollin",
+                prompts[place].prompt,
+                written,
+                inside=models.vocabulary.breaks.inside(written),
+            )
+        ]
         for place, written in zip(places, written_ids(rollout), strict=True)
     }

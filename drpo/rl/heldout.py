@@ -24,13 +24,11 @@ from drpo.modeling.scorers import Completion
 from drpo.modeling.seeding import generator_for
 from drpo.modeling.tokenization import TokenizedPair, tokenize_answers, tokenize_prompts
 from drpo.rl.batches import (
-    completion_of,
-    gold_of,
-    offline_completion,
     prompt_limit,
     sampling_of,
     written_ids,
 )
+from drpo.rl.completions import completion_of, gold_of, offline_completion
 from drpo.rl.micro_batches import by_length, micro_batch
 from drpo.rl.rollout import Rollout, finish
 from drpo.rl.scoring import compared_scores

@@ -2,9 +2,10 @@
 
 An episode draws whether it is reset, which offline answer it is reset into, and how deep. The
 prefix length is uniform on {min_prefix, ..., L - 1}, L being the answer's tokens with its end
-token, so a prefix never holds the end token and at least one token is left to choose. With
-`min_prefix` 0 this is "h in [H]" of arXiv:2404.08495; 1 is what the authors' code does, where the
-first token of an answer is then never trained on by a reset episode.
+token, so a prefix never holds the end token and at least one token is left to choose. Lengths that
+end inside a character or a mark of the chat template are left out. With `min_prefix` 0 this is
+"h in [H]" of arXiv:2404.08495; 1 is what the authors' code does, where the first token of an answer
+is then never trained on by a reset episode.
 """
 
 from __future__ import annotations
@@ -98,10 +99,10 @@ def place_starts(
 
 
 def _start_in(pair: TokenizedPair, depth: float, min_prefix: int) -> Start:
-    length = reset_depths(pair)
-    if length < 2:
+    if reset_depths(pair) < 2:
         return Start(pair, reset=False)
-    return Start(pair, reset=True, prefix=min_prefix + int(depth * (length - min_prefix)))
+    lengths = _prefixes(pair)[min_prefix:]  # they begin with 0
+    return Start(pair, reset=True, prefix=lengths[int(depth * len(lengths))])
 
 
 def reset_depths(pair: TokenizedPair) -> int:
@@ -111,8 +112,15 @@ def reset_depths(pair: TokenizedPair) -> int:
     policy no room to end in, so its last `ROOM` tokens, or its second half where that is less, are
     never given.
     """
+    return len(_prefixes(pair))
+
+
+def _prefixes(pair: TokenizedPair) -> Sequence[int]:
+    """The prefix lengths that an answer offers, ascending from 0."""
     room = min(ROOM, len(pair.answer) // 2) if pair.cut else 0
-    return len(pair.answer) - room
+    every = range(len(pair.answer) - room)
+    inside = frozenset(pair.inside)
+    return [n for n in every if n not in inside] if inside else every
 
 
 def batch_rows(rows: int, episodes: int, seed: int, step: int, attempt: int = 0) -> list[int]:

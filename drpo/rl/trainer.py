@@ -19,8 +19,9 @@ from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.modeling.models import Models
 from drpo.rl import checkpoint
-from drpo.rl.batches import Episodes, gold_of, prepare_episodes
+from drpo.rl.batches import Episodes, prepare_episodes
 from drpo.rl.checkpoint import TrainState
+from drpo.rl.completions import gold_of
 from drpo.rl.credit import assign_credit
 from drpo.rl.critic_pretraining import pretrain_critic
 from drpo.rl.critic_updates import critic_minibatches, learn_critic, prepare_critic
