@@ -187,7 +187,7 @@ def _judged(
         with torch.no_grad():
             scores = model.token_scores(ids, torch.ones_like(ids))[0, len(context) :]
         by_token = scores.tolist()
-    completion = Completion(
+    one = Completion(
         tuple(context),
         tuple(answer),
         prompt,
@@ -195,6 +195,7 @@ def _judged(
         finished,
         bare=voice.vocabulary.chat is not None,
     )
-    scorer = LearnedScorer(model, same, Precision(voice.device, torch.float32), 1)
-    (score,) = scorer.score([completion]).tolist()
+    room = len(context) + len(answer)
+    scorer = LearnedScorer(model, same, Precision(voice.device, torch.float32), 1, room)
+    (score,) = scorer.score([one]).tolist()
     return {"score": score, "token_scores": by_token, "pooling": model.pooling}

@@ -17,7 +17,6 @@ and JSON only; nothing is pickled.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from torch import Tensor
 from drpo.config.run_config import RunConfig
 from drpo.errors import CheckpointError, ModelError
 from drpo.files import read_json, whole_folder, write_checksums, write_json
+from drpo.modeling.exporting import export_policy
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
 from drpo.rl.checkpoint_folders import (
@@ -194,12 +194,13 @@ def load(
     return state
 
 
-def export(run_folder: Path, out: Path, *, step: int | None = None) -> Path:
+def export(run_folder: Path, out: Path, config: RunConfig, *, step: int | None = None) -> Path:
     """Write a policy as a folder that `from_pretrained` loads, tokenizer included.
 
     Args:
         run_folder: The run's folder, with its `checkpoints`.
         out: The folder to make; it must not exist, or be empty.
+        config: The run's settings.
         step: Which kept policy; the newest when not said.
 
     Returns:
@@ -222,11 +223,7 @@ def export(run_folder: Path, out: Path, *, step: int | None = None) -> Path:
     source = kept[step if step is not None else max(kept)]
     see_that_policy_is_whole(source.parent)
     with whole_folder(out, durable=True) as beside:
-        if (source / "adapter_config.json").is_file():
-            load_causal(source).save_pretrained(beside)
-            _copy_tokenizer(source, beside)
-        else:
-            shutil.copytree(source, beside, dirs_exist_ok=True)
+        export_policy(source, beside, config)
     return out
 
 
@@ -250,9 +247,3 @@ def _load_policy(models: Models, folder: Path) -> None:
             f"{folder} does not hold this run's policy ({error}); resume with the settings and "
             "start policy that it was written with."
         ) from error
-
-
-def _copy_tokenizer(source: Path, out: Path) -> None:
-    for path in source.iterdir():
-        if path.is_file() and not path.name.startswith("adapter_"):
-            shutil.copy2(path, out / path.name)

@@ -23,7 +23,8 @@ from drpo.config.run_config import RunConfig
 from drpo.data.run_data import RunData
 from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
-from drpo.files import CHECKSUMS, damaged_files, read_json, write_json
+from drpo.files import CHECKSUMS, damaged_files, read_json, whole_folder, write_json
+from drpo.modeling.exporting import export_policy
 from drpo.modeling.models import Models, load_models
 from drpo.rl import checkpoint, checkpoint_folders, trainer
 from drpo.runs import provenance
@@ -296,14 +297,17 @@ def export(config: RunConfig, folder: Path, out: Path) -> int | None:
         raise RunError("Best-of-n trains nothing; its model is the start policy itself.")
     if method in UPDATING:
         step = max(checkpoint_folders.policies(folder / "checkpoints"), default=None)
-        checkpoint.export(folder, out, step=step)
+        checkpoint.export(folder, out, config, step=step)
         return step
     source = folder / "models" / {"sft": "sft", "dpo": "dpo", "rm": "reward_model"}[method]
     if not source.with_suffix(".json").is_file():
         raise CheckpointError(
             f"{folder.name} has not finished its {method} stage; nothing to export."
         )
-    if out.exists():
-        out.rmdir()
-    shutil.copytree(source, out, ignore=shutil.ignore_patterns(CHECKSUMS))
+    with whole_folder(out, durable=True) as beside:
+        if method == "rm":
+            rest = shutil.ignore_patterns(CHECKSUMS)
+            shutil.copytree(source, beside, ignore=rest, dirs_exist_ok=True)
+        else:
+            export_policy(source, beside, config)
     return None

@@ -113,7 +113,7 @@ def test_a_policy_tuned_on_a_tuned_one_is_exported_whole(model_folder, reward_fo
         RecordingObserver(),
         checkpoint_dir=run / "checkpoints",
     )
-    exported = load_causal(checkpoint.export(run, tmp_path / "out"))
+    exported = load_causal(checkpoint.export(run, tmp_path / "out", config))
     ours = some_logits(models.policy, models.precision)
     torch.testing.assert_close(some_logits(exported, models.precision), ours, atol=1e-4, rtol=1e-4)
     assert float((ours - start_logits(models)).abs().max()) > 1e-3

@@ -254,7 +254,7 @@ def test_the_exported_folder_writes_what_the_run_s_last_sample_says(
     )
     listener = RecordingObserver()
     run_updates(config, tmp_path / "run" / "checkpoints", listener)
-    out = checkpoint.export(tmp_path / "run", tmp_path / "out")
+    out = checkpoint.export(tmp_path / "run", tmp_path / "out", config)
     assert not (out / "adapter_config.json").exists()
     last = [s for s in listener.kept_samples if s.kind == "heldout" and s.step == 4]
     assert len(last) == 2
@@ -263,17 +263,16 @@ def test_the_exported_folder_writes_what_the_run_s_last_sample_says(
 
 
 def test_export_says_what_is_kept_and_spoils_nothing(model_folder, reward_folder, tmp_path):
-    run_updates(
-        toy_config(model_folder(), reward_folder, updates=2), tmp_path / "run" / "checkpoints"
-    )
+    config = toy_config(model_folder(), reward_folder, updates=2)
+    run_updates(config, tmp_path / "run" / "checkpoints")
     with pytest.raises(CheckpointError, match="kept steps: 0, 2"):
-        checkpoint.export(tmp_path / "run", tmp_path / "out", step=1)
+        checkpoint.export(tmp_path / "run", tmp_path / "out", config, step=1)
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "mine.txt").write_text("keep")
     with pytest.raises(CheckpointError, match="exists already"):
-        checkpoint.export(tmp_path / "run", taken)
+        checkpoint.export(tmp_path / "run", taken, config)
     assert [p.name for p in taken.iterdir()] == ["mine.txt"]
-    begun = checkpoint.export(tmp_path / "run", tmp_path / "begun", step=0)
+    begun = checkpoint.export(tmp_path / "run", tmp_path / "begun", config, step=0)
     ours, start = (load_file(f / "model.safetensors") for f in (begun, model_folder()))
     assert all(torch.equal(ours[name], start[name]) for name in start)

@@ -88,15 +88,16 @@ def test_where_every_checkpoint_is_damaged_a_run_refuses_to_begin_anew(kept, tmp
         checkpoint_folders.newest_sound(folder)
 
 
-def test_a_damaged_policy_is_not_exported(kept, tmp_path):
+def test_a_damaged_policy_is_not_exported(kept, model_folder, reward_folder, tmp_path):
     shutil.copytree(kept, tmp_path / "run" / "checkpoints")
+    config = toy_config(model_folder(), reward_folder)
     policy = tmp_path / "run" / "checkpoints" / "step-000002" / "policy"
     assert not (policy.parent / "state.json").exists(), "a policy alone"
     flip(policy / "model.safetensors", random.Random(0))
     with pytest.raises(CheckpointError, match=r"model\.safetensors is not what was written"):
-        checkpoint.export(tmp_path / "run", tmp_path / "out", step=2)
+        checkpoint.export(tmp_path / "run", tmp_path / "out", config, step=2)
     assert not (tmp_path / "out").exists()
-    assert checkpoint.export(tmp_path / "run", tmp_path / "out", step=3).is_dir()
+    assert checkpoint.export(tmp_path / "run", tmp_path / "out", config, step=3).is_dir()
 
 
 def test_the_best_policy_is_kept_however_large(kept, tmp_path):
