@@ -10,6 +10,7 @@ from drpo.data.pairs import Pair, Prompt
 from drpo.errors import ConfigError, DataError, ModelError
 from drpo.modeling.chat_template import chat_template
 from drpo.modeling.tokenization import PromptLimit, Vocabulary, tokenize_answers, tokenize_prompts
+from drpo.stages.examples import one_row, two_rows
 
 
 def said(role, content, **more):
@@ -155,18 +156,12 @@ def test_auto_is_text_without_a_template_and_chat_then_says_what_is_missing():
 
 
 def test_a_stage_and_the_policy_read_a_conversation_alike(reader):
-    from drpo.stages import dpo, reward, sft
-    from drpo.stages.common import Room
-
     pairs = [Pair("", " Because 日.", " No.", row=1, messages=SEVERAL)]
     prompts = tokenize_prompts(reader, pairs, PromptLimit(999, "a test"))
     (offline,) = tokenize_answers(reader, pairs, prompts, "chosen", 999)
     ids = [*offline.prompt, *offline.answer]
-    room = Room(None, None)
-    assert sft._rows(reader, pairs, room)[0][0]["input_ids"] == ids
-    assert reward._rows(reader, pairs, room)[0][0]["chosen_ids"] == ids
-    row = dpo._rows(reader, pairs, room)[0][0]
-    assert [*row["prompt_ids"], *row["chosen_ids"]] == ids
+    assert one_row(reader, pairs)[0].rows == ((ids, len(offline.prompt)),)
+    assert two_rows(reader, pairs)[0].rows[0] == (ids, len(offline.prompt))
 
 
 def test_models_read_alike_only_with_one_tokenizer_and_one_template(tmp_path):
