@@ -15,7 +15,8 @@ from benchmarks.gpu.ceilings import Ceilings
 from benchmarks.gpu.material import Shape, make_models, make_pairs, write_pairs
 from benchmarks.gpu.profile import profile
 from benchmarks.gpu.update import Drawn, draw, improve, learning_rates, writing_rates
-from drpo.modeling.models import Models, load_models, settle
+from drpo.modeling.dropout import settle
+from drpo.modeling.models import Models, load_models
 from drpo.rl.checkpoint import TrainState
 from drpo.runs.estimate import estimate_run
 

@@ -11,7 +11,6 @@ import torch
 from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
-from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
 from drpo.modeling.scorers import Completion, Scorer
 from drpo.modeling.seeding import generator_for
@@ -25,7 +24,8 @@ def compare(
     """Measure the start policy at step 0 and a trained one at step 1.
 
     Args:
-        models: The start policy and the scorers; the policy's weights are replaced.
+        models: The start policy and the scorers, as loaded to evaluate; the trained policy takes
+            its place.
         trained: Folder of the trained policy.
         heldout: Pairs to measure on.
         config: The run.
@@ -34,7 +34,7 @@ def compare(
     held = HeldOut(models, heldout, config)
     for step in (0, 1):
         if step:
-            models.policy.load_state_dict(load_causal(trained).state_dict())
+            models.answer_as(trained)
         values, samples = held.evaluate(
             step,
             weights=models.weights_hash(),

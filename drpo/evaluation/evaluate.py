@@ -26,8 +26,7 @@ from drpo.evaluation.judges import Judge, Match, ScoredAnswer, recorded_judge
 from drpo.evaluation.policies import Contestant
 from drpo.evaluation.results import Duel, Evaluated, Evaluation, Row, keep_duels, keep_evaluated
 from drpo.evaluation.winrate import WinRate, play
-from drpo.modeling.model_loading import load_causal
-from drpo.modeling.models import Models, load_models
+from drpo.modeling.models import Models, load_to_evaluate
 from drpo.modeling.scorers import Completion
 from drpo.rl.completions import gold_of, offline_completion
 from drpo.rl.heldout import HeldOut, MeasuredCompletions, figures, standard_error
@@ -117,8 +116,6 @@ def _settings(first: Contestant, terms: Terms) -> RunConfig:
     }
     changed = {name: value for name, value in wanted.items() if value is not None}
     return first.config.replace(
-        lora_rank=0,
-        critic_init="policy",
         long_prompts="drop",
         reward_source="gold" if first.reward_model is None else "model",
         **changed,
@@ -137,9 +134,9 @@ def _evaluate_one(
     progress(f"loading {one.key}", 0, 0)
     # Each reads prompts as it was trained to; what judges them reads all of them alike.
     reads = one.config.data
-    models = load_models(
+    models = load_to_evaluate(
         settings.replace(prompt_format=reads.prompt_format, chat_template=reads.chat_template),
-        policy=one.origin,
+        start=one.origin,
         reward_model=first.reward_model,
         gold=gold,
         reward=first.reward,
@@ -148,7 +145,7 @@ def _evaluate_one(
     held = HeldOut(models, pairs, settings)
     start = held.draw(models.policy, tick=lambda done, total: progress("start policy", done, total))
     if one.policy != one.origin:
-        models.policy = load_causal(one.policy).to(models.precision.device).eval()
+        models.answer_as(one.policy)
     drawn = start
     if one.policy != one.origin or one.draws > 1:
         drawn = _draw(models, held, one, start, progress)

@@ -7,26 +7,23 @@ adapter that the start policy came with is merged into its weights first.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from drpo.config.run_config import RunConfig
 from drpo.data.gold_reward import GoldScorer
 from drpo.errors import ConfigError, ModelError
-from drpo.modeling.adapters import with_adapters
+from drpo.modeling.adapters import adapter_of, with_adapters
 from drpo.modeling.chat_template import PromptFormat, chat_template
 from drpo.modeling.critic import Critic, critic_from_policy, critic_from_reward
+from drpo.modeling.dropout import settle
 from drpo.modeling.forward_pass import Precision, precision_of
 from drpo.modeling.model_files import FOREIGN_CRITIC
 from drpo.modeling.model_loading import (
@@ -38,9 +35,7 @@ from drpo.modeling.model_loading import (
 from drpo.modeling.reward_model import load_reward_model
 from drpo.modeling.scorers import GoldScores, LearnedScorer, Scorer
 from drpo.modeling.tokenization import Vocabulary
-
-_IS_DROPOUT = re.compile("dropout|pdrop|layerdrop")
-"""Names under which architectures keep a share to drop."""
+from drpo.modeling.weights_hash import weights_hash
 
 
 @dataclass
@@ -49,7 +44,8 @@ class Models:
 
     policy: nn.Module
     frozen: nn.Module | None
-    """The start policy as a copy; None where it is the policy with its adapter off."""
+    """The start policy as a copy; None where it is the policy with its adapter off, or where the
+    policy is the start policy itself, as an evaluation begins."""
     critic: Critic | None
     """None where episodes are held against their group instead."""
     reward: Scorer
@@ -60,15 +56,38 @@ class Models:
     precision: Precision
     context: int | None
     """Most tokens the policy has positions for; None where it has no limit."""
+    start: str = ""
+    """Folder or name that the start policy was loaded from."""
 
     @contextmanager
     def start_policy(self) -> Iterator[nn.Module]:
         """Lend the policy as it was when training began."""
         if self.frozen is not None:
             yield self.frozen
-        else:
+        elif self.adapted:
             with self.policy.disable_adapter():  # type: ignore[operator]
                 yield self.policy
+        else:
+            yield self.policy
+
+    def answer_as(self, folder: str | Path) -> None:
+        """Let the start policy give its place to one that was trained from it.
+
+        Where that one was saved as an adapter of this very start policy, the weights that both
+        have in common stay as the one copy of them.
+
+        Raises:
+            ModelError: It cannot be read.
+        """
+        start = self.policy
+        assert isinstance(start, PreTrainedModel), "as loaded to evaluate"
+        adapter = adapter_of(folder, self.start)
+        if adapter is not None:
+            self.policy = PeftModel.from_pretrained(start, str(adapter), is_trainable=True)
+        else:
+            self.frozen = start.requires_grad_(requires_grad=False)
+            self.policy = load_causal(folder, dtype=start.dtype)
+        self.policy = self.policy.to(self.precision.device).eval()
 
     @property
     def adapted(self) -> bool:
@@ -147,7 +166,7 @@ def load_models(
     start = str(policy or config.models.policy)
     learned_from = reward_model or config.models.reward_model
     precision = precision_of(config.models.device, config.models.dtype)
-    trained_dtype = precision.dtype if config.models.lora_rank else torch.float32
+    trained_dtype = weights_format(config, precision)
     base = load_causal(start, dtype=trained_dtype)
     vocabulary = load_vocabulary(start, base, config.data.prompt_format, config.data.chat_template)
 
@@ -164,12 +183,7 @@ def load_models(
     trained: nn.Module = base
     frozen: nn.Module | None = None
     if config.models.lora_rank:
-        adapted = with_adapters(base, config, purpose="policy adapter")
-        # An adapter is saved with the name of what it belongs to: the start policy as given, which
-        # may itself be an adapter, not whatever that one's weights are called.
-        named = Path(start).resolve() if Path(start).is_dir() else start
-        adapted.peft_config["default"].base_model_name_or_path = str(named)
-        trained = adapted
+        trained = with_adapters(base, config, purpose="policy adapter", start=start)
         if critic is not None:
             critic.backbone = with_adapters(critic.backbone, config, purpose="critic adapter")
     else:
@@ -178,13 +192,7 @@ def load_models(
         frozen = frozen.to(precision.device).eval()
 
     gold_scores = None if gold is None else GoldScores(gold)
-    if reward is None:
-        reward = gold_scores if config.models.reward_source == "gold" else learned
-    if reward is None:
-        raise ConfigError(
-            f"reward_source is {config.models.reward_source!r}, but there is no such reward: "
-            "expected a reward model, or data with a gold score; name one, or change reward_source."
-        )
+    reward = _reward(config, reward, learned, gold_scores)
     for module in (trained, *([] if critic is None else [critic])):
         settle(module, checkpointing=config.models.gradient_checkpointing)
     return Models(
@@ -197,7 +205,70 @@ def load_models(
         vocabulary=vocabulary,
         precision=precision,
         context=context_length(base),
+        start=start,
     )
+
+
+def load_to_evaluate(
+    config: RunConfig,
+    *,
+    start: str | Path,
+    reward_model: str | Path | None,
+    gold: GoldScorer | None = None,
+    reward: Scorer | None = None,
+    reward_format: PromptFormat | None = None,
+) -> Models:
+    """Load a start policy and what scores answers, to measure it and, by `answer_as`, others.
+
+    Args:
+        config: Device, number format, and the source of rewards.
+        start: What KL is measured against; the policy, until another answers.
+        reward_model: Folder or name of a reward model.
+        gold: The data's gold score, where it has one.
+        reward: What answers are scored by, in place of `reward_source`.
+        reward_format: How the reward model reads prompts where its folder does not say, instead of
+            as the policy does.
+
+    Raises:
+        ModelError: A folder lacks weights or an end token, or has none that can be read.
+        ConfigError: The reward asked for is not there, or the device is not.
+    """
+    precision = precision_of(config.models.device, config.models.dtype)
+    policy = load_causal(start, dtype=weights_format(config, precision))
+    read = config.data
+    vocabulary = load_vocabulary(start, policy, read.prompt_format, read.chat_template)
+    judged_as = reward_format or read.prompt_format
+    learned = _learned(reward_model, vocabulary, precision, judged_as, config)
+    gold_scores = None if gold is None else GoldScores(gold)
+    return Models(
+        policy=policy.to(precision.device).eval(),
+        frozen=None,
+        critic=None,
+        reward=_reward(config, reward, learned, gold_scores),
+        learned=learned,
+        gold=gold_scores,
+        vocabulary=vocabulary,
+        precision=precision,
+        context=context_length(policy),
+        start=str(start),
+    )
+
+
+def weights_format(config: RunConfig, precision: Precision) -> torch.dtype:
+    """Weights that a run trains are float32; below adapters they stay in the run's format."""
+    return precision.dtype if config.models.lora_rank else torch.float32
+
+
+def _reward(
+    config: RunConfig, given: Scorer | None, learned: Scorer | None, gold: Scorer | None
+) -> Scorer:
+    reward = given or (gold if config.models.reward_source == "gold" else learned)
+    if reward is None:
+        raise ConfigError(
+            f"reward_source is {config.models.reward_source!r}, but there is no such reward: "
+            "expected a reward model, or data with a gold score; name one, or change reward_source."
+        )
+    return reward
 
 
 def load_vocabulary(
@@ -228,24 +299,6 @@ def load_vocabulary(
     return Vocabulary.of(tokenizer, end_tokens(model), chat=chat)
 
 
-def weights_hash(policy: nn.Module) -> str:
-    """Name the weights of a policy that training changes; the rest is as it was found.
-
-    It is asked for at every update, so a large model's tensors are read side by side: hashing lets
-    other threads run.
-    """
-    trained = sorted(pair for pair in policy.named_parameters() if pair[1].requires_grad)
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        parts = pool.map(_digest, *zip(*trained, strict=True)) if trained else ()
-        return hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
-
-
-def _digest(name: str, weight: nn.Parameter) -> str:
-    digest = hashlib.sha256(name.encode())
-    digest.update(weight.detach().float().cpu().flatten().numpy().data)
-    return digest.hexdigest()
-
-
 def _learned(
     folder: str | Path | None,
     vocabulary: Vocabulary,
@@ -260,24 +313,3 @@ def _learned(
     )
     same, size = model.reads_like(vocabulary), config.ppo.micro_batch_size
     return LearnedScorer(model, same, precision, size, config.tokens_at_once)
-
-
-def settle(module: nn.Module, *, checkpointing: bool) -> None:
-    """Keep dropout out: acting and learning must see the same network.
-
-    In eval mode it does not act. Recomputing activations needs train mode; there it is set to 0,
-    in modules, in plain numbers beside them (OPT's `dropout`) and in the config, which some layers
-    read while they run (Falcon's `hidden_dropout`).
-    """
-    module.eval()
-    if checkpointing:
-        for part in module.modules():
-            if isinstance(part, nn.Dropout):
-                part.p = 0.0
-            config = getattr(part, "config", None)
-            for owner in (part, config) if isinstance(config, PretrainedConfig) else (part,):
-                for name, value in vars(owner).items():
-                    if isinstance(value, float) and _IS_DROPOUT.search(name):
-                        setattr(owner, name, 0.0)
-        target: Any = module.backbone if isinstance(module, Critic) else module
-        target.activation_checkpointing_enable({"use_reentrant": False})

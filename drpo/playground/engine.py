@@ -30,8 +30,9 @@ import torch
 from drpo.errors import ConfigError, DrpoError
 from drpo.modeling.chat_template import PromptFormat
 from drpo.modeling.model_loading import load_adapted, load_causal
-from drpo.modeling.models import load_vocabulary, weights_hash
+from drpo.modeling.models import load_vocabulary
 from drpo.modeling.reward_model import RewardModel, load_reward_model
+from drpo.modeling.weights_hash import weights_hash
 from drpo.playground.generation import Voice, write
 from drpo.playground.protocol import MOST, PlaygroundSource, Sampling, socket_note
 from drpo.store import workspace

@@ -25,7 +25,7 @@ from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
 from drpo.files import CHECKSUMS, damaged_files, read_json, whole_folder, write_json
 from drpo.modeling.exporting import export_policy
-from drpo.modeling.models import Models, load_models
+from drpo.modeling.models import Models, load_models, load_to_evaluate
 from drpo.rl import checkpoint, checkpoint_folders, trainer
 from drpo.runs import provenance
 from drpo.runs.run_observer import RunObserver
@@ -205,8 +205,13 @@ def _method(config: RunConfig, data: RunData, stage: Stage, start: str, rewards:
     observer.progress("evaluation", 0, 0)
     # SFT is measured against the policy it began with, the others against the policy given to them.
     origin = config.models.policy if method == "sft" else start
-    plain = config.replace(lora_rank=0)
-    models = _load_models(plain, origin, rewards, data)
+    models = load_to_evaluate(
+        config,
+        start=origin,
+        reward_model=rewards.model,
+        gold=data.gold,
+        reward=rewards.given,
+    )
     _measure_reward_model(models, data.heldout, observer)
     if method == "best_of_n":
         baselines.best_of_n(models, data.heldout, config, observer)
@@ -221,7 +226,13 @@ def _train_policy(
     """DR-PO, or PPO when resets are off."""
     observer, directory = stage.observer, stage.folder / "checkpoints"
     observer.progress("loading models", 0, 0)
-    models = _load_models(config, start, rewards, data)
+    models = load_models(
+        config,
+        policy=start,
+        reward_model=rewards.model,
+        gold=data.gold,
+        reward=rewards.given,
+    )
     found = checkpoint_folders.newest_sound(directory)
     state, remembered = None, {}
     if found.folder is not None:
@@ -255,16 +266,6 @@ def _train_policy(
         demonstrations=data.demonstrations,
     )
     return state.step < config.ppo.updates
-
-
-def _load_models(config: RunConfig, policy: str, rewards: Rewards, data: RunData) -> Models:
-    return load_models(
-        config,
-        policy=policy,
-        reward_model=rewards.model,
-        gold=data.gold,
-        reward=rewards.given,
-    )
 
 
 def _measure_reward_model(models: Models, heldout: list[Pair], observer: RunObserver) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -13,11 +12,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from drpo.config.run_config import RunConfig
 from drpo.errors import ModelError
 from drpo.files import whole_folder, write_checksums
-from drpo.modeling.adapters import with_adapters
+from drpo.modeling.adapters import BESIDE, with_adapters
 from drpo.modeling.chat_template import ChatTemplate, chat_template
+from drpo.modeling.dropout import settle
 from drpo.modeling.forward_pass import Precision, precision_of
 from drpo.modeling.model_loading import context_length, end_tokens, load_causal, load_tokenizer
-from drpo.modeling.models import settle
+from drpo.modeling.models import weights_format
 from drpo.modeling.tokenization import Vocabulary
 from drpo.stages.examples import Room
 
@@ -59,7 +59,7 @@ class Learner:
         base = load_causal(folder, dtype=weights_format(config, precision))
         network: nn.Module = base
         if config.models.lora_rank:
-            network = with_adapters(base, config, purpose=f"{stage} adapter")
+            network = with_adapters(base, config, purpose=f"{stage} adapter", start=folder)
         room = Room.of(config, context_length(base))
         chat = template_of(config, tokenizer, folder)
         vocabulary = Vocabulary.of(tokenizer, end_tokens(base), chat=chat)
@@ -80,11 +80,6 @@ def ready(network: nn.Module, config: RunConfig, precision: Precision) -> nn.Mod
     settle(network, checkpointing=checkpointing)
     # Recomputing acts in train mode alone, where `settle` has set dropout to 0.
     return network.to(precision.device).train(mode=checkpointing)
-
-
-def weights_format(config: RunConfig, precision: Precision) -> torch.dtype:
-    """Trained weights are float32; below adapters they stay in the run's format."""
-    return precision.dtype if config.models.lora_rank else torch.float32
 
 
 def load_padding_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
@@ -113,10 +108,17 @@ def load_padding_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
 def save(model: nn.Module, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
     """Save a whole Hugging Face folder or nothing.
 
-    Low-rank adapters are merged into the weights first.
+    Low-rank adapters are merged into the weights; they stand beside them as well, for whoever has
+    the start model in memory already.
     """
-    whole: PreTrainedModel = model.merge_and_unload() if isinstance(model, PeftModel) else model
     with whole_folder(out, durable=True) as beside:
+        whole = model
+        if isinstance(model, PeftModel):
+            model.save_pretrained(beside / BESIDE, save_embedding_layers=False)
+            # PEFT's template of a model card: it says nothing about this run.
+            (beside / BESIDE / "README.md").unlink(missing_ok=True)
+            whole = model.merge_and_unload()
+        assert isinstance(whole, PreTrainedModel), "a network here has a Hugging Face class"
         whole.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
         write_checksums(beside)

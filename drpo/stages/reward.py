@@ -33,6 +33,7 @@ from drpo.modeling.model_loading import (
     load_classifier,
     one_at_a_time,
 )
+from drpo.modeling.models import weights_format
 from drpo.modeling.reward_model import RewardModel
 from drpo.modeling.seeding import generator_for
 from drpo.modeling.token_rows import pad_rows
@@ -44,7 +45,6 @@ from drpo.stages.common import (
     ready,
     save,
     template_of,
-    weights_format,
 )
 from drpo.stages.examples import Example, Room, fitting, two_rows
 from drpo.stages.fit import Hooks, Plan, Progress, fit
@@ -102,7 +102,9 @@ def train_reward_model(
     network: nn.Module = classifier
     if config.models.lora_rank:
         heads = ["score"] if hasattr(classifier, "score") else ["classifier"]
-        network = with_adapters(classifier, config, purpose="reward adapter", heads=heads)
+        network = with_adapters(
+            classifier, config, purpose="reward adapter", heads=heads, start=start
+        )
     network = ready(network, config, precision)
     judge = RewardModel(classifier, tokenizer, stages.rm_pooling, reads_end=True, chat=chat)
     objective = _Ranking(judge, vocabulary.pad, lm_head, stages, precision)

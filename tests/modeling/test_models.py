@@ -18,12 +18,13 @@ from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
 from drpo.evaluation.baselines import accuracy_of
 from drpo.modeling.model_loading import load_causal
-from drpo.modeling.models import load_models
+from drpo.modeling.models import load_models, load_to_evaluate
 from drpo.rl import checkpoint, checkpoint_folders
 from drpo.rl.micro_batches import micro_batch
 from drpo.rl.rollout import Sampling, pack
 from drpo.rl.scoring import action_logits
 from drpo.rl.trainer import train
+from drpo.stages import train_sft
 
 GOLD = GoldScorer({"colour": ("red", "blue", "green", "black")}, strict=False)
 
@@ -363,3 +364,25 @@ def test_a_prompt_longer_than_the_context_names_its_row(model_folder, reward_fol
             continue
         with pytest.raises(DataError, match=r"row 2 is 125 tokens.*at most 120.*long_prompts"):
             train(*arguments, checkpoint_dir=tmp_path)
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_an_evaluation_loads_nothing_that_it_does_not_use(
+    model_folder, reward_folder, tmp_path, rank
+):
+    config = toy_config(model_folder(), reward_folder, lora_rank=rank, sft_epochs=1.0)
+    config = config.replace(sft_learning_rate=1e-2)
+    tuned = train_sft(config, toy_pairs(32), tmp_path / "sft").folder
+    models = load_to_evaluate(config, start=model_folder(), reward_model=reward_folder)
+    assert models.critic is None
+    assert models.frozen is None
+    before = some_logits(models.policy, models.precision)
+    with models.start_policy() as start:
+        assert start is models.policy
+    models.answer_as(tuned)
+    # With adapters the trained policy and the start policy are one copy of what both have.
+    assert (models.frozen is None) == bool(rank)
+    assert torch.equal(start_logits(models), before)
+    whole = some_logits(load_causal(tuned), models.precision)
+    torch.testing.assert_close(some_logits(models.policy, models.precision), whole)
+    assert not torch.allclose(whole, before, atol=1e-3)

@@ -19,8 +19,9 @@ from toy import RecordingObserver, toy_config, toy_pairs
 from drpo.dashboard.screens.playground import session
 from drpo.errors import ConfigError, DataError, RunError
 from drpo.modeling.model_loading import load_causal
-from drpo.modeling.models import load_models, load_vocabulary, weights_hash
+from drpo.modeling.models import load_models, load_vocabulary
 from drpo.modeling.reward_model import load_reward_model
+from drpo.modeling.weights_hash import weights_hash
 from drpo.playground import Playground, PlaygroundSource, Sampling, sources_of
 from drpo.playground.generation import Voice, draw, news, write
 from drpo.playground.protocol import START, socket_note, source_of

@@ -9,8 +9,9 @@ from conftest import make_byte_tokenizer, tiny_model
 from toy import RecordingObserver, toy_config, toy_pairs
 
 from drpo.modeling.critic import Critic
+from drpo.modeling.dropout import settle
 from drpo.modeling.forward_pass import Precision
-from drpo.modeling.models import Models, load_models, settle
+from drpo.modeling.models import Models, load_models
 from drpo.modeling.seeding import generator_for
 from drpo.modeling.tokenization import Vocabulary
 from drpo.rl import scoring
