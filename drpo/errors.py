@@ -42,6 +42,10 @@ class TrainingDivergedError(DrpoError):
     """A loss or gradient became NaN or infinite; the last good checkpoint is kept."""
 
 
+class LimitError(DrpoError):
+    """Something asks for more of this machine than one person's task may have."""
+
+
 class JudgeError(DrpoError):
     """A judging service cannot be reached, refuses, or answers nothing usable."""
 

@@ -29,6 +29,8 @@ SAMPLE_ROWS = 5_000
 NAMED_ROWS = 100
 SAMPLE_CHARS = 16_000_000
 TELL_EVERY = 2_000
+MOST_COLUMNS = 2_000
+"""More than any table of answers has; each is looked at by every rule that recognises one."""
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, how much of it is done and of how much (0 when unknown)."""
@@ -124,6 +126,12 @@ def _opened(source: Source, found: Format) -> tuple[list[RawRow], Iterator[RawRo
         first = next((raw for raw in sample if raw.problem), None)
         reason = f"row {first.number}: {first.problem}" if first else "it has no rows"
         raise UnreadableError(f"{source.name}: no row could be read; {reason}.")
+    columns = {name for raw in sample for name in raw.value or ()}
+    if len(columns) > MOST_COLUMNS:
+        raise UnreadableError(
+            f"{source.name} has {len(columns):,} columns, at most {MOST_COLUMNS:,} are read; leave "
+            "out those without a prompt or an answer."
+        )
     return sample, chain(sample, rows)
 
 

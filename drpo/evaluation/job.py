@@ -10,6 +10,7 @@ from drpo.evaluation.evaluate import evaluate
 from drpo.evaluation.policies import contestant
 from drpo.store import Store
 from drpo.system.jobs import JobFolder, run_job
+from drpo.system.limits import limit_this_process
 
 
 def evaluate_runs(job: JobFolder) -> dict[str, Any]:
@@ -23,4 +24,5 @@ def evaluate_runs(job: JobFolder) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    limit_this_process()
     sys.exit(run_job(Path(sys.argv[1]), evaluate_runs))

@@ -35,6 +35,7 @@ from drpo.modeling.reward_model import RewardModel, load_reward_model
 from drpo.stages.reward import train_reward_model
 from drpo.store import Store, run_folder
 from drpo.system.jobs import JobFolder
+from drpo.system.limits import limit_this_process
 
 AT_ONCE = 256
 TRAINED = ("models", "reward_model")
@@ -162,4 +163,5 @@ def _check(job: JobFolder) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    limit_this_process()
     sys.exit(run_upload_job(Path(sys.argv[1]), _check))

@@ -37,6 +37,7 @@ from drpo.playground.generation import Voice, write
 from drpo.playground.protocol import MOST, PlaygroundSource, Sampling, socket_note
 from drpo.store import workspace
 from drpo.system import processes
+from drpo.system.limits import limit_this_process
 
 log = logging.getLogger(__name__)
 
@@ -250,6 +251,7 @@ def main() -> None:
         time.sleep(0.1)
     else:
         return  # another one serves this workspace
+    limit_this_process()
     torch.set_num_threads(max(1, processes.cores() // 2))
     idle = float(sys.argv[2]) if len(sys.argv) > 2 else IDLE_SECONDS
     serve(Path(sys.argv[1]), sys.stdin.readline().strip(), idle)

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from drpo.errors import DrpoError
+from drpo.errors import DrpoError, LimitError
 from drpo.files import disk_is_full, read_json, write_json
 from drpo.system import processes
+from drpo.system.limits import is_out_of_memory
 
 State = Literal["none", "running", "done", "failed", "stopped"]
 
@@ -49,8 +50,18 @@ def start(folder: Path, module: str, options: Mapping[str, Any]) -> None:
         folder: The job's own; its parent exists.
         module: What is run, with the folder as its one argument.
         options: What it finds there.
+
+    Raises:
+        LimitError: As many are going on as this machine is given to jobs.
     """
     stop(folder)
+    for other in list(_children):
+        _reap(other)
+    if len(_children) >= most_at_once():
+        raise LimitError(
+            f"{len(_children)} checks and evaluations are going on, the most at once on this "
+            "machine; try again when one has ended, or stop one."
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     write_json(folder / "options.json", options)
@@ -58,6 +69,12 @@ def start(folder: Path, module: str, options: Mapping[str, Any]) -> None:
     _children[folder] = child
     begun = {"pid": child.pid, "started": processes.start_time(child.pid), "at": time.time()}
     write_json(folder / "process.json", begun)
+
+
+def most_at_once() -> int:
+    """How many jobs may go on at once: `DRPO_JOBS`, by default one a core and two at least."""
+    text = os.environ.get("DRPO_JOBS", "")
+    return max(1, int(text)) if text.isdigit() else max(2, processes.cores())
 
 
 def stop(folder: Path) -> None:
@@ -156,10 +173,10 @@ def run_job(
     except DrpoError as error:
         job.fail(str(error), about(job, error))
         return 1
-    except MemoryError:
-        job.fail("This machine has not enough memory for it; bring a smaller one.", {})
-        return 1
     except Exception as error:
+        if is_out_of_memory(error):
+            job.fail("This machine has not enough memory for it; bring a smaller one.", {})
+            return 1
         if disk_is_full(error):
             job.fail("The disk is full; free space and try again.", {})
             return 1

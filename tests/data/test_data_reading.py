@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -254,3 +255,23 @@ def test_a_workbook_says_what_it_is(kind):
         content = packed.getvalue()
     with pytest.raises(UnreadableError, match=r"workbook of Excel.*as CSV"):
         detect_format(Source.from_bytes(content, name=f"pairs.{kind}"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv all alike", "jsonl"])
+def test_two_hundred_thousand_columns_are_refused_at_once(kind):
+    names = [f"c{index % 3 if kind == 'csv all alike' else index}" for index in range(200_000)]
+    if kind == "jsonl":
+        content = json.dumps(dict.fromkeys(names, "x")).encode() + b"\n"
+    else:
+        row = ",".join("x" * len(names))
+        content = f"{','.join(names)}\n{row}\n".encode()
+    began = time.process_time()
+    with pytest.raises(UnreadableError, match="200,000 columns, at most 2,000"):
+        read(content, f"f.{kind}")
+    # Quadratic in the names it took minutes.
+    assert time.process_time() - began < 10
+
+
+def test_columns_of_one_name_are_told_apart_even_from_such_names():
+    found = read(b"prompt,chosen,rejected,x,x,x (5)\np, a, b,1,2,3\n")
+    assert found.columns == ["prompt", "chosen", "rejected", "x", "x (5)", "x (5) (6)"]

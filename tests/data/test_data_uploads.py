@@ -8,10 +8,11 @@ from screens import visit
 
 from drpo.dashboard import client
 from drpo.data import Pair, load_pairs
+from drpo.data.library import uploads as uploads_module
 from drpo.data.library.uploads import Uploads
 from drpo.data.library.versions import load_version, save_version
 from drpo.data.quality.report import Settings, build_report
-from drpo.errors import DataError
+from drpo.errors import DataError, LimitError
 
 
 def pairs(count):
@@ -286,3 +287,21 @@ def test_what_was_damaged_beside_an_upload_is_made_anew(store, name, harm):
     assert [pair.chosen for pair in load_pairs("saved", store=store)] == [
         row["chosen"] for row in pairs(6)
     ]
+
+
+def test_uploads_have_a_quota_in_common(monkeypatch, tmp_path):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.setenv("DRPO_UPLOADS_MB", "1")
+    uploads = Uploads()
+    uploads.add("a.jsonl", b"x" * 600_000)
+    with pytest.raises(LimitError, match="Uploads take 1 of 1 MB"):
+        uploads.add("b.jsonl", b"x" * 600_000)
+    monkeypatch.setenv("DRPO_UPLOADS_MB", "2")
+    uploads.add("b.jsonl", b"x" * 600_000)
+
+
+def test_an_upload_leaves_room_for_runs_to_save(monkeypatch, tmp_path):
+    monkeypatch.setenv("DRPO_HOME", str(tmp_path))
+    monkeypatch.setattr(uploads_module, "FREE_BYTES", 2**62)
+    with pytest.raises(LimitError, match="which runs need to save"):
+        Uploads().add("a.jsonl", b"x")

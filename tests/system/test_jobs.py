@@ -5,6 +5,7 @@ import sys
 import psutil
 import pytest
 
+from drpo.errors import LimitError
 from drpo.system import jobs
 
 
@@ -26,3 +27,17 @@ def test_a_step_of_the_clock_does_not_fail_a_task(tmp_path, monkeypatch, sleepy)
     assert jobs.status(folder).state == "running"
     jobs.stop(folder)
     assert jobs.status(folder).state == "stopped"
+
+
+def test_no_more_jobs_go_on_at_once_than_the_machine_is_given(tmp_path, monkeypatch, sleepy):
+    monkeypatch.setenv("DRPO_JOBS", "2")
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    for folder in folders[:2]:
+        jobs.start(folder, sleepy, {})
+    with pytest.raises(LimitError, match="2 checks and evaluations are going on"):
+        jobs.start(folders[2], sleepy, {})
+    jobs.start(folders[1], sleepy, {})  # anew: the earlier one makes room
+    jobs.stop(folders[0])
+    jobs.start(folders[2], sleepy, {})
+    for folder in folders[1:]:
+        jobs.stop(folder)

@@ -24,8 +24,6 @@ HEADER_CHARS = 1 << 16
 MARKS: dict[bytes, Kind] = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\xff\xff\xff\xff": "Arrow"}
 """What binary files of pairs begin with."""
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
-MOST_COLUMNS = 2_000
-"""More than any table of answers has; each is looked at by every rule that recognises one."""
 
 
 class RawRow(NamedTuple):
@@ -185,11 +183,6 @@ def _table(text: io.TextIOWrapper, source: Source, delimiter: str) -> Iterator[R
     number = 0
     try:
         header = _unique_names(next(reader, []))
-        if len(header) > MOST_COLUMNS:
-            raise UnreadableError(
-                f"{source.name} has {len(header):,} columns, at most {MOST_COLUMNS:,} are read; "
-                "leave out those without a prompt or an answer."
-            )
         for cells in reader:
             if not cells:
                 continue

@@ -26,7 +26,10 @@ from drpo.data.schema.questions import described
 from drpo.errors import DrpoError
 from drpo.store import Store
 from drpo.system.jobs import JobFolder, run_job
+from drpo.system.limits import limit_this_process
 
+PROCESSOR_SECONDS = 900
+"""The largest upload that is taken needs a third of it."""
 log = logging.getLogger("drpo.data.library.upload_job")
 """A job's log says what was done anew and what was there from a job before."""
 
@@ -171,6 +174,7 @@ def _columns(job: JobFolder) -> list[str]:
 
 
 if __name__ == "__main__":
+    limit_this_process(processor_seconds=PROCESSOR_SECONDS)
     place = Path(sys.argv[1])
     jobs = {"check": check, "save": save}
     sys.exit(run_upload_job(place, jobs[place.name]))

@@ -8,6 +8,7 @@ check read and found is kept beside the file for the tasks after it: see `checke
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -19,7 +20,7 @@ from typing import Any, Literal
 from drpo.data.io.limits import UPLOAD
 from drpo.data.io.source import Source
 from drpo.data.library.label_decisions import LabelDecisions
-from drpo.errors import DataError
+from drpo.errors import DataError, LimitError
 from drpo.files import read_json, write_json
 from drpo.store import workspace
 from drpo.system import jobs
@@ -27,6 +28,8 @@ from drpo.system.jobs import Status
 
 Task = Literal["check", "save", "coverage", "labels"]
 KEPT_SECONDS = 14 * 24 * 3600
+FREE_BYTES = 500_000_000
+"""What an upload leaves on the disk."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -43,12 +46,30 @@ class Uploads:
 
         Raises:
             UnreadableError: It is empty or too large.
+            LimitError: There is no room for more uploads.
         """
         source = Source.from_bytes(content, name=name, limits=UPLOAD)
+        self._see_that_there_is_room(len(content))
         upload = self._new()
         (self.folder / upload / "content").write_bytes(content)
         write_json(self.folder / upload / "upload.json", {"name": source.name})
         return upload
+
+    def _see_that_there_is_room(self, size: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        taken = sum(path.lstat().st_size for path in self.folder.rglob("*") if path.is_file())
+        if taken + size > quota():
+            raise LimitError(
+                f"Uploads take {taken / 1e6:,.0f} of {quota() / 1e6:,.0f} MB. Save what is still "
+                f"needed as a version and remove folders of {self.folder}, or raise "
+                "DRPO_UPLOADS_MB; an upload that nobody used goes by itself after two weeks."
+            )
+        free = shutil.disk_usage(workspace()).free
+        if free - size < FREE_BYTES:
+            raise LimitError(
+                f"The workspace's disk has {free / 1e6:,.0f} MB left, which runs need to save; "
+                "free space and upload the file again."
+            )
 
     def add_file(self, path: Path) -> str:
         """Take a file that lies on this machine, with its gold sidecar; it is read in place."""
@@ -129,6 +150,12 @@ class Uploads:
         if not self.exists(upload):
             raise DataError("This upload is no longer here; upload the file again.")
         return self.folder / upload
+
+
+def quota() -> int:
+    """Bytes that all uploads together may take: `DRPO_UPLOADS_MB`, by default 5,000."""
+    text = os.environ.get("DRPO_UPLOADS_MB", "")
+    return (int(text) if text.isdigit() else 5_000) * 1_000_000
 
 
 def _module(task: Task, options: Mapping[str, Any]) -> str:

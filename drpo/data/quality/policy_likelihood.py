@@ -20,6 +20,7 @@ from drpo.data.quality.summary_stats import histogram, summary
 from drpo.data.reading import Progress
 from drpo.errors import ModelError
 from drpo.system.jobs import JobFolder
+from drpo.system.limits import limit_this_process
 
 MEASURED_PAIRS = 400
 BATCH = 8
@@ -133,4 +134,5 @@ def _report_with_coverage(job: JobFolder) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    limit_this_process()
     sys.exit(run_upload_job(Path(sys.argv[1]), _report_with_coverage))
