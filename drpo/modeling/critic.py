@@ -11,6 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 from drpo.errors import ConfigError
 from drpo.modeling.forward_pass import call_backbone_at
+from drpo.modeling.linear import widen
 from drpo.modeling.model_loading import load_causal, one_at_a_time
 from drpo.modeling.reward_model import load_reward_model
 
@@ -104,6 +105,7 @@ def critic_from_reward(folder: str | Path | None, dtype: torch.dtype) -> Critic:
             f"critic_init is 'reward_model', but {type(classifier).__name__} has no head that "
             "reads one token at a time; set critic_init to 'policy'."
         )
+    widen(classifier)
     critic = Critic(classifier.base_model, head.in_features)
     with torch.no_grad():
         critic.head.weight.copy_(head.weight)

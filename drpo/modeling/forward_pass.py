@@ -16,6 +16,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from drpo.errors import ConfigError
 
+from drpo.modeling.linear import WideLinear
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -157,7 +159,9 @@ def float32_head(model: nn.Module) -> Iterator[None]:
     to logits after its head stays its own.
     """
     head = _inner(model).get_output_embeddings()  # type: ignore[operator]
-    if type(head) is not nn.Linear or not torch.is_autocast_enabled(head.weight.device.type):
+    if type(head) not in (nn.Linear, WideLinear) or not torch.is_autocast_enabled(
+        head.weight.device.type
+    ):
         yield
         return
 

@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from drpo.errors import ModelError, first_line
+from drpo.modeling.linear import widen
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,6 +123,7 @@ def _loaded(
             f"{folder}: expected the whole of {expected}, but {len(missing)} of its weights are "
             f"missing ({missing[0]} first); {hint}"
         )
+    widen(model)
     return cast(PreTrainedModel, model)
 
 
