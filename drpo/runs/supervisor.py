@@ -241,6 +241,9 @@ def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[byt
         "DRPO_DATABASE_URL": store.url,
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        # Threads that wait for one another sleep: spinning, as is usual, they keep busy the core
+        # that the late one needs, and on a shared machine a run stands still.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
     }
     if device.startswith("cuda:"):
         # The worker sees this one GPU, as cuda:0: nothing it does can land on another run's.

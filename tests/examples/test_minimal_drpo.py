@@ -11,6 +11,7 @@ import torch
 from toy import RecordingObserver, toy_pairs
 
 from drpo.config.run_config import RunConfig
+from drpo.modeling import linear
 from drpo.modeling.models import load_models
 from drpo.rl import trainer
 
@@ -114,6 +115,15 @@ def test_the_first_update_is_the_librarys_to_the_last_bit(train_both, settings):
     example, library = train_both(**settings)
     for name, weight in library.items():
         torch.testing.assert_close(example[name], weight, rtol=0, atol=0)
+
+
+@pytest.mark.skipif(not linear.WIDER, reason="this processor has no wider vectors")
+def test_wider_vectors_change_nothing_but_rounding(train_both, monkeypatch):
+    # Products of this small model are multiplied as the example's otherwise.
+    monkeypatch.setattr(linear, "WORTHWHILE", 0)
+    example, library = train_both()
+    for name, weight in library.items():
+        torch.testing.assert_close(example[name], weight, rtol=1e-4, atol=1e-5)
 
 
 def test_further_updates_in_minibatches_are_the_librarys_within_rounding(train_both):
