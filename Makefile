@@ -40,9 +40,9 @@ study: setup
 audit: setup
 	$(BIN)/pip-audit --requirement constraints.txt
 
-# Processor time of an update; OLD=FOLDER measures another checkout in turn.
+# Against TRL's PPO and against bars, twelve minutes; OLD=FOLDER measures another checkout in turn.
 bench: setup
-	$(BIN)/python benchmarks/speed.py $(if $(OLD),--old $(OLD))
+	$(BIN)/python -m benchmarks.cpu $(if $(OLD),--old $(OLD))
 
 # Ten minutes on one GPU; nothing is downloaded.
 bench-gpu: setup

@@ -246,7 +246,7 @@ def train(args: Args) -> nn.Module:
     start_policy = copy.deepcopy(policy)
     judge = AutoClassifier.from_pretrained(args.reward_model, dtype=torch.float32).eval()
     critic = Critic(args.policy).eval()
-    adam = {"lr": args.learning_rate, "eps": args.adam_eps, "weight_decay": 0.0}
+    adam = {"lr": args.learning_rate, "eps": args.adam_eps, "weight_decay": 0.0, "fused": True}
     policy_optimizer = torch.optim.AdamW(policy.parameters(), **adam)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), **adam)
     for step in range(args.updates):

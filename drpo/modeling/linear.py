@@ -66,10 +66,17 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # noqa: ANN401
         left, right = ctx.saved_tensors
         of_left, of_right, of_bias = ctx.needs_input_grad
-        rows = grad.flatten(0, -2)
+        rows, read = grad.flatten(0, -2), left.flatten(0, -2)
+        of_weight = None
+        if of_right:
+            # oneDNN copies a first factor that is turned: let it be the smaller one.
+            turned = read.shape[1] < rows.shape[1]
+            first, second = (read, rows) if turned else (rows, read)
+            of_weight = _product(first.t(), second.t())
+            of_weight = of_weight.t() if turned else of_weight
         return (
             _product(grad, right.t()) if of_left else None,
-            _product(rows.t(), left.flatten(0, -2).t()) if of_right else None,
+            of_weight,
             rows.sum(0) if of_bias else None,
         )
 

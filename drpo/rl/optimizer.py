@@ -26,7 +26,7 @@ def make_optimizer(models: Models, config: RunConfig) -> torch.optim.AdamW:
     ]
     groups = [{"params": weights} for weights in parts if weights]
     return torch.optim.AdamW(
-        groups, lr=config.ppo.learning_rate, eps=config.ppo.adam_eps, weight_decay=0.0
+        groups, lr=config.ppo.learning_rate, eps=config.ppo.adam_eps, weight_decay=0.0, fused=True
     )
 
 

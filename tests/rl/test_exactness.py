@@ -261,7 +261,7 @@ def plain_ppo(models: Models, prompts, asked, updates):
     """PPO from the textbook: no resets, no chunks, no options. Returns the policy it ends with."""
     policy, start, critic = models.policy, models.frozen, models.critic
     parameters = [*policy.parameters(), *critic.parameters()]
-    adam = torch.optim.AdamW(parameters, lr=1.0, eps=1e-5, weight_decay=0.0)
+    adam = torch.optim.AdamW(parameters, lr=1.0, eps=1e-5, weight_decay=0.0, fused=True)
     for step in range(updates):
         rows = [prompts[i] for i in batch_rows(len(prompts), 8, asked.run.seed, step)]
         draws = torch.rand(
@@ -329,7 +329,7 @@ def plain_ppo(models: Models, prompts, asked, updates):
 def plain_rloo(models: Models, prompts, asked, updates, k):
     """RLOO from the textbook: k answers a prompt, each held against the others' mean."""
     policy, start = models.policy, models.frozen
-    adam = torch.optim.AdamW(policy.parameters(), lr=1.0, eps=1e-5, weight_decay=0.0)
+    adam = torch.optim.AdamW(policy.parameters(), lr=1.0, eps=1e-5, weight_decay=0.0, fused=True)
     for step in range(updates):
         rows = batch_rows(len(prompts), 8 // k, asked.run.seed, step)
         rows = [prompts[i] for i in rows for _ in range(k)]
