@@ -21,6 +21,9 @@ from drpo.store.schema import EventRow
 FRESH_SECONDS = 0.3
 """Several charts of one tick, and several tabs, share one reading of the store."""
 
+LONG = 200_000
+"""Rows of a run that take seconds to read one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -65,6 +68,10 @@ class Feed:
             if time.monotonic() - self.read_at < FRESH_SECONDS:
                 return self
             rows = self.store.metrics.since(self.run_id, self.metric_cursor)
+            if not self.metric_cursor and len(rows) >= LONG:
+                # A run of an earlier version, whose worker made no blocks; the next one waits less.
+                pack = self.store.metrics.pack
+                threading.Thread(target=pack, args=(self.run_id,), daemon=True).start()
             if goes_back(self.series, rows):
                 # A resumed run took back what came after its checkpoint and writes it again.
                 self.series, self.events, self.event_cursor = {}, [], 0

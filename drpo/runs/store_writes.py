@@ -34,6 +34,9 @@ def makers(
     def forget(stage: Stage, *, again: bool) -> None:
         store.metrics.forget(run_id, stage)
 
+    def pack(*, again: bool) -> None:
+        store.metrics.pack(run_id)
+
     def unsaid(event: int, *, again: bool) -> None:
         store.events.remove(event)
 
@@ -49,6 +52,7 @@ def makers(
         "event": partial(store.events.add, run_id),
         "alarm": alarm,
         "forget": forget,
+        "pack": pack,
         "unsaid": unsaid,
         "done": done,
         "run": run,

@@ -9,7 +9,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import JSON, Dialect, Float, ForeignKey, Index, Integer, String, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from drpo.store import earlier
@@ -128,6 +139,21 @@ class Metric(Base):
     step: Mapped[int]
     name: Mapped[str] = mapped_column(String(64))
     value: Mapped[float] = mapped_column(Float)
+
+
+class MetricBlock(Base):
+    """Metric rows of a run once more, many in a row: see `drpo.store.metric_blocks`."""
+
+    __tablename__ = "metric_blocks"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    after_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """The last id of the block before; 0 for the first."""
+    last_id: Mapped[int]
+    names: Mapped[list[str]]
+    """The metrics that the codes stand for."""
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    """NumPy's npz: ids, steps, codes, values."""
 
 
 class SampleRow(Base):

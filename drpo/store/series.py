@@ -11,6 +11,7 @@ from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.metrics import OWN_STEPS
+from drpo.store import metric_blocks
 from drpo.store.schema import Metric, SampleRow
 from drpo.types import Sample
 
@@ -60,11 +61,22 @@ class Metrics:
         )
         if names is not None:
             query = query.where(Metric.name.in_(tuple(names)))
-        with self._session() as session:
-            rows = session.execute(query).all()
         import pandas as pd  # half a second that `drpo stop` should not wait for
 
-        return pd.DataFrame(rows, columns=["id", "step", "name", "value"])
+        with self._session() as session:
+            blocks = [] if cursor or names is not None else metric_blocks.read(session, run_id)
+            if blocks:
+                query = query.where(Metric.id > int(blocks[-1]["id"].iloc[-1]))
+            rows = session.execute(query).all()
+        frame = pd.DataFrame(rows, columns=list(metric_blocks.COLUMNS))
+        if not blocks:
+            return frame
+        return pd.concat([*blocks, *([frame] if rows else [])], ignore_index=True)
+
+    def pack(self, run_id: str) -> None:
+        """Repeat old rows in blocks, as many as there are, so that reading all of a run is fast."""
+        while metric_blocks.pack(self._session, run_id):
+            pass
 
     def of_runs(
         self, run_ids: Iterable[str], names: Iterable[str]
@@ -89,12 +101,14 @@ class Metrics:
         """Forget a stage's curves: everything named `prefix/...`."""
         mine = (Metric.run_id == run_id) & Metric.name.startswith(f"{prefix}/", autoescape=True)
         with self._session.begin() as session:
+            metric_blocks.forget(session, run_id)
             session.execute(delete(Metric).where(mine))
 
     def truncate(self, run_id: str, *, after_step: int) -> None:
         """Forget what a resumed run will write again; finished stages count steps of their own."""
         policy_only = [Metric.name.not_like(f"{stage}/%") for stage in OWN_STEPS]
         with self._session.begin() as session:
+            metric_blocks.forget(session, run_id)
             session.execute(
                 delete(Metric).where(
                     Metric.run_id == run_id, Metric.step > after_step, *policy_only

@@ -1,0 +1,128 @@
+"""How fast Live answers beside a run that is going on, and what an open tab costs the run.
+
+    python benchmarks/screen.py [--seconds 25] [--pairs 3] [--quick]
+
+A real server, whose supervisor starts a real worker on the sample task, and a real Chromium that
+follows the run. A rerun is the time for which the page says that its script runs: Live does so once
+a second. The run's seconds an update are measured with and without the tab, in turn; the browser
+computes on the same cores. Prints a line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
+
+from browser.conftest import wait_until  # noqa: E402
+from screens import READY, browsing, serving  # noqa: E402
+
+from drpo import metrics  # noqa: E402
+from drpo.config.run_config import RunConfig  # noqa: E402
+from drpo.store import Store  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SAMPLES = ROOT / "sample_data"
+WATCH = """() => {
+  const app = document.querySelector("[data-testid='stApp']");
+  window.reruns = [];
+  let began = null;
+  new MutationObserver(() => {
+    const running = app.dataset.testScriptState === "running";
+    if (running && began === null) began = performance.now();
+    if (!running && began !== null) {
+      window.reruns.push(performance.now() - began);
+      began = null;
+    }
+  }).observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
+}"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=25.0, help="of each measurement")
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="see that it works")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.seconds, asked.pairs = 5.0, 1
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        with serving(home) as (url, _), browsing() as browser:
+            store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
+            run = store.runs.create(settings()).id
+            wait_until(lambda: len(updates(store, run)) > 3, "the run to begin", seconds=120)
+            slowed: list[float] = []
+            reruns: list[float] = []
+            for _ in range(asked.pairs):
+                alone = pace(store, run, asked.seconds)
+                page = followed(browser, f"{url}/live?run={run}")
+                beside = pace(store, run, asked.seconds)
+                reruns += page.evaluate("() => window.reruns")
+                page.close()
+                slowed.append(beside / alone - 1)
+            store.commands.add(run, "stop")
+            wait_until(lambda: store.runs.get(run).status == "stopped", "the run to stop")
+            store.close()
+    ninetyfifth = statistics.quantiles(reruns, n=20)[-1]
+    print(
+        json.dumps(
+            {
+                "p95_ms": ninetyfifth,
+                "median_ms": statistics.median(reruns),
+                "reruns": len(reruns),
+                "slowed": [statistics.median(slowed), min(slowed), max(slowed)],
+            }
+        )
+    )
+
+
+def settings() -> RunConfig:
+    """The sample task with a critic, longer than anybody watches."""
+    return RunConfig.of(
+        data=str(SAMPLES / "files/tldr.jsonl.gz"),
+        policy=str(SAMPLES / "models/tldr-policy"),
+        reward_model=str(SAMPLES / "models/tldr-reward"),
+        method="drpo",
+        device="cpu",
+        updates=2_000,
+        eval_every=100,
+        eval_prompts=32,
+    )
+
+
+def updates(store: Store, run: str, cursor: int = 0) -> list[float]:
+    """Seconds of the updates that were written down after a row."""
+    rows = store.metrics.since(run, cursor, names=[metrics.TIMING_S_UPDATE])
+    return [float(value) for value in rows["value"]]
+
+
+def pace(store: Store, run: str, seconds: float) -> float:
+    """Mean seconds of the updates that end within some seconds from now."""
+    cursor = int(store.metrics.since(run)["id"].iloc[-1])
+    time.sleep(seconds)
+    return statistics.fmean(updates(store, run, cursor))
+
+
+def followed(browser: Browser, address: str) -> Page:
+    """Open Live and begin to count its reruns."""
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.goto(address)
+    page.wait_for_function(READY, timeout=120_000)
+    page.wait_for_timeout(2_000)
+    page.evaluate(WATCH)
+    return page
+
+
+if __name__ == "__main__":
+    main()
