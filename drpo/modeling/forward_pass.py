@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from drpo.errors import ConfigError
-
 from drpo.modeling.linear import WideLinear
 
 

@@ -25,7 +25,6 @@ from drpo.runs.outbox import Outbox, insist
 from drpo.runs.setting_replay import SettingReplay
 from drpo.runs.store_writes import makers
 from drpo.store import Store
-from drpo.store.metric_blocks import BLOCK
 from drpo.store.schema import Command
 from drpo.types import Control, Sample, finite
 
@@ -80,8 +79,6 @@ class StoreObserver:
         """The step of the newest checkpoint that is told of."""
         self._replay = SettingReplay()
         self._before_updates = {"versions", "data", "sft", "reward_model", "dpo", "wall_seconds"}
-        self._unpacked = 0
-        """Metric rows written since they were last looked at for blocks."""
         self._heard_at = 0.0
         self._ended = threading.Event()
         self._beat = threading.Thread(target=self._keep_beating, name="drpo-beat", daemon=True)
@@ -169,10 +166,6 @@ class StoreObserver:
         """Write one update's metrics and keep the run's figures up to date."""
         self.step = step
         self.outbox.put("metrics", step=step, values=dict(values))
-        self._unpacked += len(values)
-        if self._unpacked >= BLOCK:
-            self._unpacked = 0
-            self.outbox.put("pack")
         sum_up(self.summary, step, values)
         self._write_summary()
         if self.alarms is not None:

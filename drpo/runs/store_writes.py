@@ -11,6 +11,7 @@ from typing import Any
 from drpo.alarms.alarms import Alarm
 from drpo.metrics import Stage
 from drpo.store import Store
+from drpo.store.metric_blocks import BLOCK
 from drpo.types import Sample
 
 
@@ -24,6 +25,15 @@ def makers(
         run_id: The run.
         tell: Writes an alarm down; told twice, it is written once.
     """
+    unpacked = 0
+
+    def metrics(*, step: int, values: dict[str, float], again: bool) -> None:
+        nonlocal unpacked
+        store.metrics.append(run_id, step, values, again=again)
+        unpacked += len(values)
+        if unpacked >= BLOCK:
+            unpacked = 0
+            store.metrics.pack(run_id)
 
     def samples(rows: list[dict[str, Any]], *, again: bool) -> None:
         store.samples.append(run_id, [Sample(**row) for row in rows], again=again)
@@ -33,9 +43,6 @@ def makers(
 
     def forget(stage: Stage, *, again: bool) -> None:
         store.metrics.forget(run_id, stage)
-
-    def pack(*, again: bool) -> None:
-        store.metrics.pack(run_id)
 
     def unsaid(event: int, *, again: bool) -> None:
         store.events.remove(event)
@@ -47,12 +54,11 @@ def makers(
         store.runs.change(run_id, **values)
 
     return {
-        "metrics": partial(store.metrics.append, run_id),
+        "metrics": metrics,
         "samples": samples,
         "event": partial(store.events.add, run_id),
         "alarm": alarm,
         "forget": forget,
-        "pack": pack,
         "unsaid": unsaid,
         "done": done,
         "run": run,

@@ -47,6 +47,7 @@ class Metrics:
             if again:
                 same = (Metric.run_id == run_id) & (Metric.step == step)
                 names = [row["name"] for row in rows]
+                metric_blocks.forget(session, run_id)
                 session.execute(delete(Metric).where(same, Metric.name.in_(names)))
             session.execute(insert(Metric), rows)
 
