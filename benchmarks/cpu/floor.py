@@ -153,6 +153,7 @@ class _Begin:
         self.counted: Counter[Shape] = Counter()
         self.before: Counter[Shape] = Counter()
         self.progress = self.samples = self.event = watch.progress
+        self.remembered = watch.remembered
 
     def control(self, step: int) -> Any:  # noqa: ANN401
         """Begin an update."""

@@ -56,6 +56,10 @@ class Watch:
 
     samples = event = progress
 
+    def remembered(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
 
 def prepare(load: Workload, updates: int, folder: Path) -> tuple[Any, ...]:
     """Return what `train` takes: models, pairs, held-out pairs and the run's settings."""
