@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from drpo.alarms.alarms import ALARMS, Alarm
+from drpo.alarms.alarms import ALARMS, Alarm, Part
 from drpo.alarms.monitor import Monitor
 from drpo.alarms.webhook import Webhook, check_address
 from drpo.config.run_config import RunConfig
@@ -22,6 +22,9 @@ from drpo.system import control
 from drpo.types import Sample
 
 log = logging.getLogger(__name__)
+ODD = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading a row raises that another version wrote, or nobody should have."""
+_DECIDED = {"alarm_event", "choice", "setting", "value"}
 
 
 class AlarmHandler:
@@ -55,7 +58,7 @@ class AlarmHandler:
         self._limits = limits
         self._monitor = Monitor(limits, state)
         self._hand_over = hand_over or self.tell
-        self._webhook = Webhook(limits.alarm_webhook) if limits.alarm_webhook else None
+        self._webhook = _webhook_of(limits)
         self._step = -1
         self._metrics: dict[str, float] = {}
         self._samples: list[Sample] = []
@@ -115,6 +118,18 @@ class AlarmHandler:
         news = write_down(self._store, self._run_id, alarm)
         if news and self._webhook is not None:
             self._webhook.send(_message(self._run_id, alarm))
+
+
+def _webhook_of(limits: AlarmSettings) -> Webhook | None:
+    if not limits.alarm_webhook:
+        return None
+    try:
+        return Webhook(limits.alarm_webhook)
+    except ConfigError as error:
+        # An environment variable that is missing where the run is carried out: hours of earlier
+        # stages must not end with it.
+        log.warning("No alarm will be sent: %s", error)
+        return None
 
 
 def kept_state(store: Store, run_id: str, step: int) -> dict[str, Any] | None:
@@ -183,13 +198,29 @@ class Raised:
     """`choice`, `setting`, `value`, `who`, `step` of the newest decision; None while it is open."""
 
 
+def readable(payload: Mapping[str, Any]) -> Alarm | None:
+    """Read an alarm; None where this version knows no such alarm, or cannot say it."""
+    try:
+        alarm = Alarm.from_payload(payload)
+        for part in get_args(Part):
+            alarm.describe(part)
+    except ODD:
+        return None
+    return alarm
+
+
 def alarms_of(store: Store, run_id: str) -> list[Raised]:
-    """All alarms of a run, newest first, each with the decision about it."""
+    """All alarms of a run that this version knows, newest first, each with the decision about it.
+
+    Another version's stands among the run's events, in its own words.
+    """
     raised, decisions = [], {}
     for event in store.events.since(run_id, kinds=("alarm", "decision")):
         if event.kind == "alarm":
-            raised.append((event.id, Alarm.from_payload(event.payload)))
-        else:
+            alarm = readable(event.payload)
+            if alarm is not None:
+                raised.append((event.id, alarm))
+        elif event.payload.keys() >= _DECIDED:
             decisions[event.payload["alarm_event"]] = {
                 **event.payload,
                 "who": event.who,
@@ -250,6 +281,6 @@ def _event_of(store: Store, run_id: str, alarm: Alarm) -> int | None:
     """The event that an open alarm was first written to."""
     for event in reversed(store.events.since(run_id, kinds=("alarm",))):
         payload = event.payload
-        if payload["name"] == alarm.name and payload["first_step"] == alarm.first_step:
+        if (payload.get("name"), payload.get("first_step")) == (alarm.name, alarm.first_step):
             return event.id
     return None

@@ -110,7 +110,7 @@ class Feed:
         return [
             {**event.payload, "step": event.step}
             for event in self.events
-            if event.kind == "setting"
+            if event.kind == "setting" and {"name", "old", "new"} <= event.payload.keys()
         ]
 
     @property

@@ -34,8 +34,9 @@ from drpo.types import Observer
 if TYPE_CHECKING:
     from drpo.modeling.scorers import FunctionScorer, RewardFunction
 
-MAY_CHANGE = ("updates", "name")
-"""Settings that may differ when a folder's run goes on: it may be trained for longer."""
+MAY_CHANGE = ("updates", "name", "alarm_webhook")
+"""Settings that may differ when a folder's run goes on: it may be trained for longer, and tell
+others. A folder keeps no secret, so that a webhook's address could not be compared."""
 
 
 class _Nobody(Observer):

@@ -18,7 +18,7 @@ from typer.main import get_command
 import drpo
 from drpo.cli.commands import LazyGroup
 from drpo.cli.options import INTERRUPTED
-from drpo.cli.output import print_json
+from drpo.cli.output import print_json, say
 from drpo.errors import DrpoError
 from drpo.files import disk_is_full
 
@@ -37,7 +37,7 @@ FULL_DISK = "The disk is full; free space and call the command again."
 
 def _say_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"drpo {drpo.__version__}")
+        say(f"drpo {drpo.__version__}")
         raise typer.Exit
 
 
@@ -93,5 +93,5 @@ def _complain(sentence: str, as_json: bool, code: int) -> None:
     if as_json:
         print_json({"error": sentence})
     else:
-        typer.echo(sentence, err=True)
+        say(sentence, err=True)
     sys.exit(code)

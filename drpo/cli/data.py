@@ -19,7 +19,7 @@ from drpo.cli.data_options import (
 )
 from drpo.cli.documents import version_document
 from drpo.cli.options import Json
-from drpo.cli.output import print_json
+from drpo.cli.output import print_json, say
 from drpo.data.gold_reward import sidecar_of
 from drpo.data.io.limits import STREAM, UPLOAD
 from drpo.data.io.source import Source
@@ -89,7 +89,7 @@ def check(
         print_json(report)
     else:
         for line in report_lines(report):
-            typer.echo(line)
+            say(line)
     counts = report["counts"]
     if report["blockers"] or counts["pairs"] + counts["demonstrations"] == 0:
         raise typer.Exit(BLOCKED)
@@ -149,7 +149,7 @@ def import_(
     if as_json:
         print_json(version_document(version))
     else:
-        typer.echo(t("cli.saved", **_named(version)))
+        say(t("cli.saved", **_named(version)))
 
 
 def _numbers(given: str, option: str) -> tuple[int, ...]:
@@ -224,11 +224,11 @@ def list_(as_json: Json = False) -> None:
         print_json([version_document(version) for version in every])
         return
     if not every:
-        typer.echo(t("cli.no_data"))
+        say(t("cli.no_data"))
     for version in every:
         source = version.source or t("cli.unknown_source")
         named = _named(version, hash=version.content_hash[:12], source=source)
-        typer.echo(t("cli.version", **named))
+        say(t("cli.version", **named))
 
 
 @app.command()
@@ -251,7 +251,7 @@ def export(
         raise DataError(
             f"{file} cannot be written ({error.strerror}); choose another place."
         ) from error
-    typer.echo(t("cli.wrote", **_named(version, file=str(file))))
+    say(t("cli.wrote", **_named(version, file=str(file))))
 
 
 @app.command()
@@ -271,7 +271,7 @@ def compare(
         print_json(found)
         return
     for key in ("shared_pairs", "only_first", "only_second", "swapped_pairs", "shared_prompts"):
-        typer.echo(t(f"cli.{key}", count=count(found[key])))
+        say(t(f"cli.{key}", count=count(found[key])))
 
 
 @app.command()
@@ -284,7 +284,7 @@ def delete(
         version = versions.delete_version(store, name)
     finally:
         store.close()
-    typer.echo(t("cli.deleted", **_named(version)))
+    say(t("cli.deleted", **_named(version)))
 
 
 def _named(version: Dataset, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - as in `t`

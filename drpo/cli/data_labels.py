@@ -9,7 +9,7 @@ import typer
 
 from drpo.cli.data_options import MapOption, ShapeOption, progress_line, refuse
 from drpo.cli.options import Json
-from drpo.cli.output import print_json
+from drpo.cli.output import print_json, say
 from drpo.data.io.limits import UPLOAD
 from drpo.data.io.source import Source
 from drpo.data.loading import load_pairs, nothing_usable, read_pairs
@@ -57,7 +57,7 @@ def labels(
         print_json(found)
         return
     for line in label_lines(found, show):
-        typer.echo(line)
+        say(line)
 
 
 def _found(

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from drpo.cli.output import ProgressLine, print_json
+from drpo.cli.output import ProgressLine, print_json, say
 from drpo.data.quality.question_text import opening, question_lines
 from drpo.data.reading import Progress
 from drpo.data.schema.questions import described
@@ -49,7 +49,7 @@ def refuse(error: DataError, *, as_json: bool) -> NoReturn:
         question = about.get("question")
         said = opening(question) if question else str(error)
         for line in (said, *question_lines(question)):
-            typer.echo(line, err=True)
+            say(line, err=True)
     raise typer.Exit(UNREADABLE) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from drpo.config.stored import without_secrets
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Dataset, Run, SampleRow
 from drpo.system import processes
@@ -45,7 +46,7 @@ def full_document(store: Store, run: Run) -> dict[str, Any]:
         "created_at": run.created_at,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "config": run.config,
+        "config": without_secrets(run.config),
         "knobs": store.events.setting_changes(run.id),
         "events": [
             {

@@ -8,7 +8,7 @@ import typer
 
 from drpo import metrics
 from drpo.cli.options import Json
-from drpo.cli.output import ProgressLine, figure, print_json, print_table
+from drpo.cli.output import ProgressLine, figure, print_json, print_table, say
 from drpo.errors import RunError
 from drpo.evaluation import wording
 from drpo.evaluation.chat_endpoint import ChatEndpoint
@@ -82,7 +82,7 @@ def evaluate_runs(
     _print(found)
     if chat is not None:
         counts = ", ".join(f"{name} {count}" for name, count in chat.tally.to_dict().items())
-        typer.echo(t("cli.tally", name=chat.name, counts=counts), err=True)
+        say(t("cli.tally", name=chat.name, counts=counts), err=True)
 
 
 def _chat(store: Store, url: str | None, model: str | None, line: ProgressLine) -> ChatJudge | None:
@@ -105,15 +105,15 @@ def _print(found: Evaluation) -> None:
             rows.append([label, *(_with_error(values, name) for name in metrics.COMPARED)])
     columns = map(metrics.short, metrics.COMPARED)
     print_table(rows, [t(f"cli.{name}") for name in ("run", *columns)])
-    typer.echo(t("cli.figures_help"))
+    say(t("cli.figures_help"))
     for one in found.contestants:
         names = {"start": t("cli.start_policy"), "chosen": t("cli.chosen_answers")}
         for opponent, rate in one.win_rates:
-            typer.echo(wording.preferred(one.contestant.key, names[opponent], rate.to_dict()))
+            say(wording.preferred(one.contestant.key, names[opponent], rate.to_dict()))
     for subject, other, rate in found.duels:
-        typer.echo(wording.preferred(subject, other, rate.to_dict()))
+        say(wording.preferred(subject, other, rate.to_dict()))
     for frontier in found.frontiers:
-        typer.echo(wording.turning_point(frontier.run_id, frontier.curve))
+        say(wording.turning_point(frontier.run_id, frontier.curve))
 
 
 def _with_error(values: dict[str, float], name: str) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from drpo.cli.documents import sample_document
 from drpo.cli.options import Json
-from drpo.cli.output import figure, print_json
+from drpo.cli.output import figure, print_json, say
 from drpo.errors import RunError
 from drpo.i18n import t
 from drpo.store import Store
@@ -41,11 +41,11 @@ def samples(
         print_json({"run": found.id, "step": chosen, "steps": steps, "samples": kept})
         return
     for row in rows:
-        typer.echo(t("cli.item", item=row.item, step=row.step))
-        typer.echo(row.prompt)
-        typer.echo((f"[{row.prefix}]" if row.prefix else "") + row.response)
+        say(t("cli.item", item=row.item, step=row.step))
+        say(row.prompt)
+        say((f"[{row.prefix}]" if row.prefix else "") + row.response)
         shown = {"scores": row.score, "gold": row.gold, "kl": row.kl}
-        typer.echo("  ".join(f"{t(f'cli.{name}')} {figure(one)}" for name, one in shown.items()))
+        say("  ".join(f"{t(f'cli.{name}')} {figure(one)}" for name, one in shown.items()))
 
 
 def export(run: str, folder: Path, as_json: Json = False) -> None:
@@ -58,7 +58,7 @@ def export(run: str, folder: Path, as_json: Json = False) -> None:
     if as_json:
         print_json({"run": found.id, "folder": str(folder.resolve())})
     else:
-        typer.echo(f"{found.id} -> {folder}")
+        say(f"{found.id} -> {folder}")
 
 
 def dashboard(

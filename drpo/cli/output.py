@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -12,10 +13,28 @@ import typer
 
 from drpo.types import finite
 
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Signs that a terminal obeys instead of showing them, or that turn the order of a line around."""
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line; what a model or a file wrote moves no cursor, sets no title and hides nothing.
+
+    Args:
+        text: May hold anything.
+        err: To standard error.
+    """
+    typer.echo(printable(text), err=err)
+
+
+def printable(text: str) -> str:
+    """A text with each sign that a terminal would obey written out, as JSON writes it."""
+    return _COMMANDS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - any JSON
     """Print one JSON document; numbers that JSON lacks become null."""
-    typer.echo(json.dumps(finite(document), ensure_ascii=False, indent=2, allow_nan=False))
+    say(json.dumps(finite(document), ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def print_table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> None:
@@ -23,7 +42,7 @@ def print_table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> None:
     widths = [max(map(width, column)) for column in zip(heads, *rows, strict=True)]
     for row in [heads, *rows]:
         cells = [padded(cell, wanted) for cell, wanted in zip(row, widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())
 
 
 def width(text: str) -> int:
@@ -53,10 +72,10 @@ class ProgressLine:
         if text == self._last:
             return
         if self._on_terminal:
-            over = padded(text, max(width(text), width(self._last)))
+            over = padded(printable(text), max(width(text), width(self._last)))
             typer.echo(f"\r{over}", nl=False, err=True)
         else:
-            typer.echo(text, err=True)
+            say(text, err=True)
         self._last = text
 
     def end(self) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from drpo.cli.options import Json
-from drpo.cli.output import print_json
+from drpo.cli.output import print_json, say
 from drpo.errors import RunError
 from drpo.files import write_whole
 from drpo.i18n import language
@@ -49,4 +49,4 @@ def report(
         size = path.stat().st_size
         print_json({"runs": run_ids, "file": str(path.resolve()), "bytes": size, "lang": spoken_in})
     else:
-        typer.echo(str(path))
+        say(str(path))

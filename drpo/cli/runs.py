@@ -10,7 +10,7 @@ import typer
 from drpo import metrics
 from drpo.cli.documents import full_document, run_document
 from drpo.cli.options import WHO, Json
-from drpo.cli.output import figure, print_json, print_table
+from drpo.cli.output import figure, print_json, print_table, say
 from drpo.errors import ConfigError
 from drpo.i18n import t
 from drpo.runs import event_words
@@ -53,9 +53,9 @@ def show(run: str, as_json: Json = False) -> None:
         return
     events = store.events.since(found.id)
     status, updates = t(f"live.status_{found.status}"), found.config["ppo"]["updates"]
-    typer.echo(t("cli.stands", run=found.id, status=status, step=found.step, updates=updates))
+    say(t("cli.stands", run=found.id, status=status, step=found.step, updates=updates))
     if found.error:
-        typer.echo(event_words.trouble(found, events))
+        say(event_words.trouble(found, events))
     points = [("start", found.summary.get("first")), ("now", found.summary.get("last"))]
     named = metrics.HEADLINE
     rows = [
@@ -68,7 +68,7 @@ def show(run: str, as_json: Json = False) -> None:
     for event in events:
         what, who = event_words.describe(event, events), event_words.who(event)
         key = "cli.event_by" if who else "cli.event"
-        typer.echo(f"  {t(key, step=event.step, what=what, who=who)}")
+        say(f"  {t(key, step=event.step, what=what, who=who)}")
 
 
 def stop(
@@ -126,4 +126,4 @@ def _say(store: Store, run_id: str, as_json: bool) -> None:
     if as_json:
         print_json(run_document(run))
     else:
-        typer.echo(t("cli.obeys", run=run.id, status=t(f"live.status_{run.status}")))
+        say(t("cli.obeys", run=run.id, status=t(f"live.status_{run.status}")))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from drpo.cli.options import Json
-from drpo.cli.output import ProgressLine, print_json
+from drpo.cli.output import ProgressLine, print_json, say
 from drpo.errors import ConfigError
 from drpo.evaluation.storage import evaluation_of
 from drpo.i18n import t
@@ -86,6 +86,6 @@ def _say(planned: list[Planned], store: Store, path: Path | None, *, as_json: bo
     if as_json:
         print_json({**document, "planned": [one.story for one in planned]})
         return
-    typer.echo(t("study.runs", count=len(planned), standing=standing.text()))
+    say(t("study.runs", count=len(planned), standing=standing.text()))
     if path is not None:
-        typer.echo(f"-> {path}")
+        say(f"-> {path}")

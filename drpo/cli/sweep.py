@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from drpo.cli.options import FOLLOW_SECONDS, WHO, Detach, Json
-from drpo.cli.output import ProgressLine, figure, print_json, print_table
+from drpo.cli.output import ProgressLine, figure, print_json, print_table, say
 from drpo.cli.setting_flags import given, with_settings
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
@@ -144,7 +144,7 @@ def _carry_out(store: Store, sweep_id: str, *, detach: bool, as_json: bool) -> N
     else:
         _follow(store, sweep_id)
     if detach and not as_json:
-        typer.echo(sweep_id)
+        say(sweep_id)
     else:
         _print(store, Board.read(store, sweep_id), as_json)
 
@@ -210,7 +210,7 @@ def _print(store: Store, board: Board, as_json: bool) -> None:
     status = _status(board.status, str(board.notes.get("error", "")))
     hours = f"{board.hours:.2f}"
     sweep, metric = board.id, board.metric
-    typer.echo(t("cli.sweep_stands", sweep=sweep, status=status, metric=metric, hours=hours))
+    say(t("cli.sweep_stands", sweep=sweep, status=status, metric=metric, hours=hours))
     heads = [t(f"cli.{head}") for head in ("state", "seeds", "mean", "low", "high")]
     print_table(rows, [t("cli.cell"), *names, *heads])
 

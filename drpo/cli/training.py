@@ -12,7 +12,7 @@ import typer
 from drpo import metrics
 from drpo.cli.documents import run_document
 from drpo.cli.options import FOLLOW_SECONDS, INTERRUPTED, WHO, Detach, Json
-from drpo.cli.output import ProgressLine, figure, padded, print_json
+from drpo.cli.output import ProgressLine, figure, padded, print_json, say
 from drpo.cli.setting_flags import given, with_settings, written
 from drpo.config import presets
 from drpo.config.command_line import command_line
@@ -115,7 +115,7 @@ def _carry_out(store: Store, run_id: str, *, detach: bool, as_json: bool) -> Non
     if as_json:
         print_json(run_document(run))
     elif detach:
-        typer.echo(run_id)
+        say(run_id)
     else:
         _print_end(store, run)
     if run.status in ("failed", "interrupted") and not detach:
@@ -182,15 +182,15 @@ def _progress(run: Run) -> str:
 def _print_end(store: Store, run: Run) -> None:
     first, last = run.summary.get("first"), run.summary.get("last")
     status = t(f"live.status_{run.status}")
-    typer.echo(t("cli.ended", run=run.id, status=status, count=run.step))
+    say(t("cli.ended", run=run.id, status=status, count=run.step))
     if run.error:
-        typer.echo(event_words.trouble(run, store.events.since(run.id)), err=True)
+        say(event_words.trouble(run, store.events.since(run.id)), err=True)
     if first and last:
         for name in map(metrics.short, metrics.HEADLINE):
             if name in last:
                 title = padded(t(f"cli.{name}"), 12)
-                typer.echo(f"  {title} {figure(first.get(name))} -> {figure(last[name])}")
-    typer.echo(t("cli.samples_hint", run=run.id))
+                say(f"  {title} {figure(first.get(name))} -> {figure(last[name])}")
+    say(t("cli.samples_hint", run=run.id))
 
 
 def _print_plan(config: RunConfig, as_json: bool, notes: tuple[Message, ...]) -> None:
@@ -200,11 +200,11 @@ def _print_plan(config: RunConfig, as_json: bool, notes: tuple[Message, ...]) ->
         print_json({**plan.document(), "notes": [str(note) for note in notes], "config": settings})
         return
     for text in _plan_lines(plan):
-        typer.echo(text)
+        say(text)
     for note in notes:
-        typer.echo(f"- {note.text()}")
+        say(f"- {note.text()}")
     changed = {leaf: value for leaf, value in config.flat().items() if value != default_of(leaf)}
-    typer.echo(command_line(changed))
+    say(command_line(changed))
 
 
 def _plan_lines(plan: estimate.Estimate) -> Iterator[str]:

@@ -11,6 +11,7 @@ elsewhere).
 
 from __future__ import annotations
 
+import json
 from typing import Any, Self
 
 from pydantic import ValidationError, model_validator
@@ -33,7 +34,7 @@ from drpo.config.settings import (
     RunSettings,
     StageSettings,
 )
-from drpo.config.stored import EARLIER, RETIRED, current_form
+from drpo.config.stored import EARLIER, RETIRED, current_form, without_secrets
 from drpo.errors import ConfigError
 
 
@@ -114,8 +115,8 @@ class RunConfig(Group):
             raise ConfigError(_sentence(error)) from error
 
     def to_json(self) -> str:
-        """Write all settings as JSON, grouped."""
-        return self.model_dump_json(indent=2)
+        """Write all settings as JSON, grouped, without secrets."""
+        return json.dumps(without_secrets(self.model_dump(mode="json")), indent=2)
 
     def replace(self, **values: Any) -> RunConfig:  # noqa: ANN401
         """Return a copy with some leaf settings changed and everything checked again."""
@@ -169,7 +170,7 @@ def as_trained(stored: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: As `RunConfig.from_nested`.
     """
-    flat = RunConfig.from_nested(stored).flat()
+    flat = RunConfig.from_nested(without_secrets(stored)).flat()
     return flat | {leaf: was for leaf, was in stored.get(EARLIER, {}).items() if leaf in flat}
 
 

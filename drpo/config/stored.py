@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from drpo.config.methods import NO_RESETS, UPDATING, resets
 
@@ -94,3 +95,20 @@ def critic_weight(config: Mapping[str, Any]) -> float:
         config: A run's settings, as the store gives them.
     """
     return float(config.get(EARLIER, {}).get("vf_coef", 1.0))
+
+
+def without_secrets(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return grouped settings as they may be shown and given away.
+
+    The address of a webhook is a key to a channel: only its host is left.
+    """
+    alarms = stored.get("alarms") or {}
+    url = alarms.get("alarm_webhook")
+    if not url or url.startswith("env:"):
+        return dict(stored)
+    try:
+        parts = urlsplit(url)
+        shown = f"{parts.scheme}://{parts.hostname}/…"
+    except ValueError:
+        shown = "…"
+    return {**stored, "alarms": {**alarms, "alarm_webhook": shown}}

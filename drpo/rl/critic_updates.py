@@ -73,7 +73,7 @@ def critic_gradients(
             cliprange_value=config.critic.cliprange_value,
             spread=float(critic.spread),
         )
-        check_finite("critic's loss", loss)
+        check_finite("critic's loss", loss, episodes=rows)
         (loss / tokens).backward()  # type: ignore[no-untyped-call]
         add_up(sums, {"loss": float(loss.detach()), "clipped": float(parts["clipped"])})
     return sums

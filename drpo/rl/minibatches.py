@@ -10,7 +10,7 @@ from torch import nn
 
 from drpo.config.run_config import RunConfig
 from drpo.modeling.seeding import generator_for
-from drpo.rl.finite import check_finite
+from drpo.rl.finite import check_gradient
 from drpo.rl.micro_batches import by_length
 from drpo.rl.rollout import Rollout
 
@@ -68,4 +68,4 @@ def clip_gradients(name: str, network: nn.Module, limit: float) -> None:
     norm = torch.nn.utils.clip_grad_norm_(
         [p for p in network.parameters() if p.requires_grad], limit
     )
-    check_finite(f"{name}'s gradient", norm)
+    check_gradient(name, norm, network)

@@ -83,6 +83,7 @@ def learn(
     Raises:
         TrainingDivergedError: A loss or gradient is not finite; the step is not taken.
     """
+    check_finite("advantages", credit.advantages)
     totals: dict[str, float] = {}
     with models.learning():
         for minibatch in [part for epoch in epochs for part in epoch]:
@@ -142,7 +143,7 @@ def policy_gradients(
         if in_loss:
             kl = k3_per_token(log_probs, old.reference_log_probs[place], part.acted).sum()
             loss = loss + kl_coef * kl
-        check_finite("policy's loss", loss)
+        check_finite("policy's loss", loss, episodes=rows)
         (loss / tokens).backward()  # type: ignore[no-untyped-call]
         add_up(
             sums,

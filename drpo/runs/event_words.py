@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drpo.alarms.alarms import ALARMS, Alarm, Part
+from drpo.alarms.handler import ODD
 from drpo.i18n import has, t
 from drpo.i18n.format import number
 from drpo.store.schema import EventRow, Run
@@ -30,7 +31,7 @@ def describe(event: EventRow, events: Iterable[EventRow] = ()) -> str:
     """
     try:
         return _sentence(event, events)
-    except KeyError:  # another version's: it has its own sentence
+    except ODD:  # another version's: it has its own sentence
         return event.message
 
 
@@ -71,7 +72,7 @@ def title(event: EventRow) -> str:
 def _alarm(event: EventRow, part: Part) -> str:
     try:
         return Alarm.from_payload(event.payload).describe(part)
-    except KeyError:  # another version's alarm, or with other numbers: it has its own sentence
+    except ODD:  # another version's alarm, or with other numbers: it has its own sentence
         return event.message
 
 

@@ -22,9 +22,13 @@ from drpo.modeling.model_files import (
     read_card,
     same_tokens,
 )
+from drpo.runs.estimate import estimate_run
 from drpo.store import Store
 from drpo.system import processes
+from drpo.system.limits import free_memory
 
+THREAD_SHARE = 0.25
+"""Of the free memory that a run may take in the process of a dashboard or notebook."""
 MOST_COUNTED = 5_000
 """Prompts whose tokens are counted here, longest first; the worker counts them all."""
 
@@ -48,6 +52,23 @@ def check(config: RunConfig, store: Store | None = None) -> None:
     prompts = _check_data(config, store)
     if card is not None:
         check_lengths(config, card, prompts, critic)
+    _check_thread(config, store)
+
+
+def _check_thread(config: RunConfig, store: Store | None) -> None:
+    """A run in a thread that uses up the memory ends its dashboard or notebook with it."""
+    if config.run.executor != "thread":
+        return
+    try:
+        needed, free = estimate_run(config, store).memory_bytes, free_memory()
+    except ModelError:
+        return  # a model that is downloaded first, of a size that its name does not tell
+    if needed > THREAD_SHARE * free:
+        raise ConfigError(
+            f"executor is 'thread', and the run would take about {needed / 1e9:.1f} GB of the "
+            f"{free / 1e9:.1f} GB that are free, inside the process that asks for it; a thread may "
+            f"take {100 * THREAD_SHARE:.0f} % of them. Use executor 'process'."
+        )
 
 
 def _check_device(config: RunConfig) -> None:

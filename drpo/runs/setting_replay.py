@@ -24,6 +24,7 @@ class SettingReplay:
             step: Updates done at the checkpoint.
             live_settings: The values in it of what may change in mid-run, by name.
         """
+        changes = [event for event in changes if {"name", "new"} <= event.payload.keys()]
         # Made at the checkpoint's own step, before it was written or just after? The last change
         # to the value that stands in it, and those before, need not be repeated: a paused run's
         # setting may be changed several times, back again too.

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from drpo.config.run_config import RunConfig
-from drpo.config.stored import critic_weight, k3_was_reward
+from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
 from drpo.errors import DrpoError, RunError, first_line
 from drpo.files import disk_is_full, write_whole
 from drpo.runs.outbox import BUSY_SECONDS, insist
@@ -178,7 +178,7 @@ def export(run_id: str, out: Path, store: Store) -> None:
         "run": run.id,
         # What is kept may be older than what a live run has done since.
         "updates": run.step if step is None else step,
-        "config": run.config,
+        "config": without_secrets(run.config),
         "knobs": store.events.setting_changes(run_id),
         "first": run.summary.get("first"),
         "last": run.summary.get("last"),

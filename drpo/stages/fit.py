@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from drpo.config.run_config import RunConfig
 from drpo.modeling.cuts import cut_by_length
 from drpo.modeling.seeding import generator_for
-from drpo.rl.finite import check_finite
+from drpo.rl.finite import check_finite, check_gradient
 from drpo.rl.minibatches import add_up
 from drpo.stages.examples import Example
 
@@ -116,7 +116,7 @@ def fit(
             loss.backward()  # type: ignore[no-untyped-call]
             add_up(sums, {"loss": float(loss.detach()), **shares})
         norm = torch.nn.utils.clip_grad_norm_(trained, config.ppo.max_grad_norm)
-        check_finite(f"{hooks.stage}'s gradient", norm)
+        check_gradient(hooks.stage, norm, network)
         pace = plan.learning_rate * _pace(step, steps)
         for group in optimizer.param_groups:
             group["lr"] = pace

@@ -180,6 +180,27 @@ class Runs:
             )
             return bool(done.rowcount == 1)  # type: ignore[attr-defined]
 
+    def requeue(self, run_id: str, *, from_statuses: Iterable[str]) -> bool:
+        """Queue an ended run again; say whether this call did it.
+
+        What was asked of its ended worker must not stop the new one. All of it in one transaction:
+        of several that ask at once one does it, and what a person asks of the new worker stands.
+        """
+        with self._session.begin() as session:
+            done = session.execute(
+                update(Run)
+                .where(Run.id == run_id, Run.status.in_(tuple(from_statuses)))
+                .values(status="queued", stage="queued", error="", finished_at=None)
+            )
+            if done.rowcount == 0:  # type: ignore[attr-defined]
+                return False
+            session.execute(
+                update(Command)
+                .where(Command.run_id == run_id, Command.done_at.is_(None))
+                .values(done_at=time.time())
+            )
+            return True
+
     def heartbeat(self, run_id: str) -> None:
         """Say that the worker is alive."""
         self.change(run_id, heartbeat_at=time.time())
@@ -268,6 +289,8 @@ class Events:
         found: dict[str, list[dict[str, Any]]] = {}
         with self._session() as session:
             for event in session.scalars(query):
+                if not {"name", "old", "new"} <= event.payload.keys():
+                    continue  # nothing of ours; it still stands among the events
                 change = {name: event.payload[name] for name in ("name", "old", "new")}
                 found.setdefault(event.run_id, []).append(
                     {"step": event.step, "who": event.who, **change}

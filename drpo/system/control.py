@@ -91,10 +91,8 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
             f"{run_id} is {run.status}; "
             "only a paused, stopped, interrupted or failed run can go on."
         )
-    # What was asked of the ended worker must not stop the new one.
-    store.commands.done([command.id for command in store.commands.pending(run_id)])
-    store.runs.change(run_id, error="", finished_at=None, stage="queued")
-    store.runs.move(run_id, from_statuses=RESUMABLE, to="queued")
+    if not store.runs.requeue(run_id, from_statuses=RESUMABLE):
+        return  # somebody else asked at the same moment
     store.events.add(
         run_id,
         run.step,

@@ -9,11 +9,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from drpo.alarms.handler import AlarmHandler, check_settings
-from drpo.alarms.webhook import TIMEOUT, WAITING, Webhook
-from drpo.config.run_config import RunConfig
+from drpo.alarms.webhook import PRIVATE, TIMEOUT, WAITING, Webhook
+from drpo.config.run_config import RunConfig, as_trained
 from drpo.errors import ConfigError
 
 CONFIG = RunConfig.of(data="pairs.jsonl", policy="model")
+
+
+@pytest.fixture(autouse=True)
+def _receivers_are_here(monkeypatch):
+    monkeypatch.setenv(PRIVATE, "1")
 
 
 @pytest.fixture
@@ -118,3 +123,55 @@ def test_a_webhook_that_is_not_there_is_logged(caplog):
     hook.send({})
     hook.close()
     assert "did not take an alarm" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "169.254.169.254",
+        "10.0.0.1",
+        "0.0.0.0",
+        "[::ffff:7f00:1]",
+    ],
+)
+def test_an_address_of_this_machine_or_network_is_not_reached(monkeypatch, receiver, caplog, host):
+    monkeypatch.delenv(PRIVATE)
+    url, got, _ = receiver
+    hook = Webhook(url.replace("127.0.0.1", host))
+    hook.send({"secret": 1})
+    hook.close()
+    assert got == []
+    assert "may reach only where DRPO_WEBHOOK_PRIVATE=1 is set" in caplog.text
+
+
+def test_a_redirect_is_not_followed(receiver, caplog):
+    url, got, rude = receiver
+    rude.append(f"HTTP/1.1 307 Over there\r\nLocation: {url}/inside\r\n\r\n".encode())
+    hook = Webhook(url)
+    hook.send({"number": 1})
+    hook.close()
+    assert got == [{"number": 1}]
+    assert "answered 307" in caplog.text
+
+
+def test_an_address_with_a_secret_may_stand_in_the_environment(receiver, monkeypatch):
+    url, got, _ = receiver
+    monkeypatch.setenv("OUR_HOOK", url)
+    hook = Webhook("env:OUR_HOOK")
+    hook.send({"number": 1})
+    hook.close()
+    assert got == [{"number": 1}]
+    monkeypatch.delenv("OUR_HOOK")
+    with pytest.raises(ConfigError, match="variable OUR_HOOK is not set here"):
+        Webhook("env:OUR_HOOK")
+
+
+def test_a_secret_in_an_address_is_given_to_nobody():
+    config = CONFIG.replace(alarm_webhook="https://me:pass@hooks.example.org/T0/B1/very-secret?k=v")
+    written = (config.to_json(), str(as_trained(config.model_dump(mode="json"))))
+    for text in written:
+        assert "https://hooks.example.org/" in text
+        assert not any(secret in text for secret in ("me:", "pass", "T0", "very-secret", "k=v"))

@@ -386,3 +386,12 @@ def test_a_name_too_long_for_a_path_is_a_sentence_wherever_it_stands(configure):
             preflight.check(configure(**{field: long}))
     with pytest.raises(ModelError, match="a" * 100):
         estimate.estimate_run(configure(policy=long))
+
+
+def test_a_run_that_would_fill_its_dashboards_memory_is_refused_as_a_thread(configure, monkeypatch):
+    config = configure(executor="thread")
+    preflight.check(config)
+    monkeypatch.setattr(preflight, "free_memory", lambda: 2**20)
+    with pytest.raises(ConfigError, match="executor is 'thread', and the run would take about"):
+        preflight.check(config)
+    preflight.check(configure())

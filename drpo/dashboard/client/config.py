@@ -3,6 +3,7 @@
 from drpo.config.command_line import command_line
 from drpo.config.methods import LIVE_SETTINGS, UPDATING
 from drpo.config.run_config import RunConfig, as_trained, groups, leaves
+from drpo.config.stored import without_secrets
 
 __all__ = [
     "LIVE_SETTINGS",
@@ -12,4 +13,5 @@ __all__ = [
     "command_line",
     "groups",
     "leaves",
+    "without_secrets",
 ]

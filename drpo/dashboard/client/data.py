@@ -14,7 +14,7 @@ from drpo.data.io.source import Source
 from drpo.data.labels import label_text
 from drpo.data.library import versions
 from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
-from drpo.data.library.export import FORMATS, export_version
+from drpo.data.library.export import FORMATS, export_version, table_csv
 from drpo.data.library.label_decisions import Decision, LabelDecisions
 from drpo.data.library.uploads import Task, Uploads
 from drpo.data.library.versions import check_name, compare_versions
@@ -48,6 +48,7 @@ __all__ = [
     "question_text",
     "reason_text",
     "start_task",
+    "table_csv",
     "uploads",
     "wording",
 ]

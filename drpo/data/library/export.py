@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drpo.data.library.versions import load_version
 from drpo.data.pairs import Pair
 from drpo.errors import DataError
 from drpo.store.schema import Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMATS = ("jsonl", "parquet", "csv")
 _NESTED = ("facts", "messages", "tools")
@@ -40,6 +43,24 @@ def neutral(cell: str) -> str:
     Blanks before the sign do not help, as spreadsheets skip them.
     """
     return "'" + cell if cell.lstrip(" \n").startswith(FORMULA_STARTS) else cell
+
+
+def table_csv(table: pd.DataFrame, *, index: bool = False) -> str:
+    """A table as CSV, in which no text is a formula, whoever wrote it.
+
+    Args:
+        table: Figures and names.
+        index: Whether its index is a column too.
+    """
+
+    def safe(cell: object) -> object:
+        return neutral(cell) if isinstance(cell, str) else cell
+
+    shown = table.reset_index() if index else table
+    columns = [safe(name) for name in shown.columns]
+    # With this end of a line a lone carriage return in a text is quoted, and begins no row.
+    written = shown.map(safe).set_axis(columns, axis=1).to_csv(index=False, lineterminator="\r\n")
+    return str(written)
 
 
 def _row(pair: Pair) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from drpo.dashboard import client
 from drpo.dashboard.client.config import RunConfig, command_line, groups, leaves
 from drpo.dashboard.components import forms
+from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_inputs import INPUTS
 from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
@@ -129,6 +130,8 @@ def command_line_of(config: RunConfig) -> str:
 
 def show_estimate(config: RunConfig) -> None:
     """Say how long the run will take and how much memory, or why that cannot be said."""
+    if config.run.executor == "thread":
+        notice("warning", t("launch.thread_risk"))
     try:
         cost = client.runs.estimate(config)
     except DrpoError as error:

@@ -18,7 +18,8 @@ from drpo.charts import metric_charts, run_charts
 from drpo.charts.annotations import annotations_of
 from drpo.charts.figures import Figure
 from drpo.dashboard.client.analysis import Feed, axis_end, changes_in_words
-from drpo.dashboard.client.config import as_trained
+from drpo.dashboard.client.config import as_trained, without_secrets
+from drpo.dashboard.client.data import table_csv
 from drpo.dashboard.client.runs import Gpu, event_words, gpu_use
 from drpo.dashboard.client.store import Run, run_folder, store
 from drpo.dashboard.components.live_chart import live_chart
@@ -148,7 +149,7 @@ def _csv(feed: Feed) -> str:
         columns = clocks.setdefault(metrics.of(name).steps_of or "update", {})
         columns[name] = pd.Series(series.values, index=series.steps)
     tables = {clock: pd.DataFrame(columns) for clock, columns in clocks.items()}
-    return str(pd.concat(tables, names=["clock", "step"]).to_csv()) if tables else ""
+    return table_csv(pd.concat(tables, names=["clock", "step"]), index=True) if tables else ""
 
 
 def _events(_run: Run, feed: Feed) -> None:
@@ -253,5 +254,5 @@ def _config(run: Run, feed: Feed) -> None:
 def settings_json(run: Run) -> str:
     """The settings and what was changed in mid-run, in the shape of `drpo show --json`."""
     changes = store().events.setting_changes(run.id)
-    record = {"run": run.id, "config": run.config, "knobs": changes}
+    record = {"run": run.id, "config": without_secrets(run.config), "knobs": changes}
     return json.dumps(record, indent=2, ensure_ascii=False)

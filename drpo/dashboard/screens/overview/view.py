@@ -7,6 +7,7 @@ import streamlit as st
 
 from drpo.dashboard import navigation
 from drpo.dashboard.client.analysis import Interval, Verdict, risk_lines, updates_of, verdict_words
+from drpo.dashboard.client.data import table_csv
 from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.hero import show_lines
 from drpo.dashboard.components.notices import notice
@@ -58,7 +59,7 @@ def show_figures(verdict: Verdict) -> None:
     st.dataframe(shown, hide_index=True)
     st.download_button(
         t("overview.download"),
-        shown.to_csv(index=False).encode(),
+        table_csv(shown).encode(),
         f"{verdict.run.id}-verdict.csv",
         "text/csv",
         on_click="ignore",

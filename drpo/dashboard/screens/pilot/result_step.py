@@ -19,6 +19,7 @@ from drpo.dashboard.client.analysis import (
     mean_over_seeds,
 )
 from drpo.dashboard.client.analysis import verdict_words as say
+from drpo.dashboard.client.data import table_csv
 from drpo.dashboard.client.pilot import ARMS, ArmResult, Pilot, PilotResult
 from drpo.dashboard.components.hero import draw_hero, gauge
 from drpo.dashboard.components.live_chart import live_chart
@@ -51,7 +52,7 @@ def show_result(one: Pilot) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             t("pilot.download"),
-            table.to_csv(index=False).encode(),
+            table_csv(table).encode(),
             f"pilot-{one.id}.csv",
             "text/csv",
             on_click="ignore",

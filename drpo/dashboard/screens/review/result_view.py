@@ -11,6 +11,7 @@ import streamlit as st
 from drpo.charts import review_charts
 from drpo.dashboard import client
 from drpo.dashboard.client.analysis import Interval
+from drpo.dashboard.client.data import table_csv
 from drpo.dashboard.client.review import Duel, Results, Review
 from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.notices import notice, show_problem
@@ -172,7 +173,7 @@ def show_table(frame: pd.DataFrame, key: str, review: Review) -> None:
     st.dataframe(frame, hide_index=True, key=key, alt=key)
     st.download_button(
         "CSV",
-        frame.to_csv(index=False).encode(),
+        table_csv(frame).encode(),
         f"{review.id}-{key}.csv",
         "text/csv",
         key=f"{key}_csv",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -11,6 +10,7 @@ import streamlit as st
 from drpo.charts import sweep_cells
 from drpo.dashboard import client, navigation
 from drpo.dashboard.client.analysis import paired_difference
+from drpo.dashboard.client.data import table_csv
 from drpo.dashboard.client.store import store
 from drpo.dashboard.client.sweep import ENDED, Board, Cell, SweepRun
 from drpo.dashboard.components.notices import guarded, notice, show_problem
@@ -307,9 +307,7 @@ def _open_row(board: Board) -> None:
 def _csv(board: Board) -> str:
     frame = pd.DataFrame(board.rows())
     frame["runs"] = frame["runs"].map(" ".join)
-    text = io.StringIO()
-    frame.to_csv(text, index=False)
-    return text.getvalue()
+    return table_csv(frame)
 
 
 def choose_sweep(sweeps: Sequence[tuple[str, str]]) -> str:
