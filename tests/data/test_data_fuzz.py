@@ -19,7 +19,7 @@ LIMITS = Limits(file_bytes=1_000_000, text_bytes=2_000_000, rows=2_000, row_char
 MEMORY = 80_000_000
 """Far above what a file of these limits needs, far below what a runaway one would take."""
 EXAMPLES = int(os.environ.get("DRPO_FUZZ_EXAMPLES", "500"))
-"""Of each of the four properties: 2,000 in all."""
+"""Of each of the five properties: 2,500 in all."""
 
 BUDGET = settings(
     max_examples=EXAMPLES,
@@ -62,6 +62,12 @@ LEAF = st.one_of(
     st.floats(allow_nan=True),
     st.sampled_from([10**30, -0.0, float("inf")]),
 )
+GRADE = st.one_of(
+    st.integers(-3, 7),
+    st.floats(0, 1),
+    st.sampled_from(["slightly better", "a is much worse", "B>>A", "same", "up", "4", None, "nan"]),
+)
+"""A degree, a rank, a thumb."""
 VALUE = st.recursive(
     LEAF,
     lambda inner: st.one_of(
@@ -71,6 +77,14 @@ VALUE = st.recursive(
             inner,
             max_size=3,
         ),
+        # Rated answers, and columns inside columns.
+        st.lists(
+            st.fixed_dictionaries(
+                {"answer": inner}, optional={"rank": GRADE, "overall_score": GRADE, "text": inner}
+            ),
+            max_size=4,
+        ),
+        st.dictionaries(st.sampled_from(["full_text", "answer", "score"]), inner, max_size=3),
     ),
     max_leaves=6,
 )
@@ -100,9 +114,37 @@ NAMES = st.sampled_from(
         "input",
         "instruction",
         "output",
+        "answers",
+        "completions",
+        "responses",
+        "scores",
+        "rank",
+        "rating",
+        "helpfulness",
+        "overall_preference",
+        "preference",
+        "annotator",
+        "system",
+        "history",
     ]
 )
-ROWS = st.lists(st.dictionaries(NAMES, VALUE, max_size=8), min_size=1, max_size=8)
+ROWS = st.lists(st.dictionaries(NAMES, st.one_of(VALUE, GRADE), max_size=8), min_size=1, max_size=8)
+LIKELY = st.fixed_dictionaries(
+    {"prompt": ODD_TEXT},
+    optional={
+        "answers": st.lists(
+            st.fixed_dictionaries({"answer": ODD_TEXT, "rank": GRADE}), min_size=2, max_size=4
+        ),
+        "response_a": ODD_TEXT,
+        "response_b": ODD_TEXT,
+        "overall_preference": GRADE,
+        "response": ODD_TEXT,
+        "rating": GRADE,
+        "annotator": ODD_TEXT,
+        "history": VALUE,
+    },
+)
+"""Rows that are graded, ranked or rated, if it were not for what they hold."""
 
 
 def peak_memory() -> int:
@@ -154,6 +196,13 @@ def test_random_bytes_never_raise_anything_else(tmp_path, monkeypatch, content):
 def test_rows_of_any_values_never_raise_anything_else(tmp_path, monkeypatch, rows):
     monkeypatch.chdir(tmp_path)
     survives("".join(json.dumps(row) + "\n" for row in rows).encode(), tmp_path)
+
+
+@BUDGET
+@given(rows=st.lists(LIKELY, min_size=2, max_size=8), times=st.sampled_from([1, 1, 12]))
+def test_graded_and_rated_rows_never_raise_anything_else(tmp_path, monkeypatch, rows, times):
+    monkeypatch.chdir(tmp_path)
+    survives("".join(json.dumps(row) + "\n" for row in rows * times).encode(), tmp_path)
 
 
 @BUDGET
