@@ -5,10 +5,9 @@
 
 `find` plants errors: it turns 20 % of a file's pairs around and looks for them, beside sorting by
 how much shorter the chosen answer is, and beside drawing at random. Without files it takes the
-sample material, whose own errors are known as well. `bring` trains the sample material's reward model
-two passes on, over pairs with planted errors: all of them, without the suspects, and without as many
-at random.
-Everything is drawn from seeds; time is processor time.
+sample material, whose own errors are known as well. `bring` trains the sample material's reward
+model two passes on, over pairs with planted errors: all of them, without the suspects, and without
+as many at random. Everything is drawn from seeds; time is processor time.
 """
 
 from __future__ import annotations

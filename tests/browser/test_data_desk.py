@@ -4,10 +4,12 @@ import json
 import os
 import time
 from itertools import product
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from browser.looking import barriers, keep_picture
 from tests.data.label_material import honest_pairs, with_wrong
 
 pytestmark = pytest.mark.browser
@@ -140,6 +142,11 @@ def test_ten_doubtful_labels_are_read_by_keyboard_and_four_dropped(open_page, se
     page.get_by_role("button", name="Check the labels").click()
     page.get_by_role("heading", name="Read the doubtful ones").wait_for()
 
+    assert barriers(page) == {}
+    kept = os.environ.get("DRPO_SCREENS")
+    if kept:
+        page.set_viewport_size({"width": 1440, "height": 1700})
+        keep_picture(page, Path(kept) / "data-labels-1440-light.webp")
     dropped, card = [], page.locator(".st-key-label_suspect .card")
     for number, key in enumerate(["d", "k", "d", "f", "k", "d", "k", "d", "k", "k"], 1):
         pair = int(card.inner_text().split("Pair ")[1].split(" ")[0])
