@@ -88,6 +88,13 @@ def test_a_list_of_texts_has_its_scores_beside_it():
     assert pairs_of(read(rows))[0][:2] == ("b", "a")
 
 
+def test_rows_whose_answers_are_no_list_are_set_apart():
+    rows = [scored(1, 8, 5), {"instruction": "Do it", "completions": 3}]
+    found = read(rows)
+    assert len(found.pairs) == 1
+    assert found.problems.rows("unjudged") == [2]
+
+
 def test_an_unknown_rule_says_what_there_is():
     with pytest.raises(DataError, match="best_worst, best_random or gap:NUMBER"):
         read([scored(1, 2)] * 2, "pairs=random")

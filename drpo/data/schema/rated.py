@@ -250,9 +250,9 @@ GROUP = "rated answers"
 def _answers(row: Mapping[str, Any], layout: Layout) -> list[Rated]:
     """The answers of a row with their ratings, the higher the better."""
     sign = -1 if layout.direction == "low" else 1
-    items = row.get(layout.answers or GROUP) or []
+    items = _listed(row.get(layout.answers or GROUP))
     if not layout.response:
-        values = row.get(layout.rating) or []
+        values = _listed(row.get(layout.rating))
         both = list(zip(items, values, strict=False))
     else:
         both = [
@@ -266,6 +266,10 @@ def _answers(row: Mapping[str, Any], layout: Layout) -> list[Rated]:
         if isinstance(text, str) and number is not None:
             rated.append((text, sign * number))
     return rated
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - any cell
+    return value if isinstance(value, list) else []
 
 
 def _degree(value: Any) -> float | None:  # noqa: ANN401 - any cell
