@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 from drpo.errors import ConfigError
 from drpo.modeling.forward_pass import call_backbone_at
 from drpo.modeling.linear import widen
-from drpo.modeling.model_loading import load_causal, one_at_a_time
+from drpo.modeling.model_loading import hidden_width, load_causal, one_at_a_time
 from drpo.modeling.reward_model import load_reward_model
 
 
@@ -79,7 +79,7 @@ def critic_from_policy(folder: str | Path, dtype: torch.dtype) -> Critic:
         ModelError: The policy cannot be read.
     """
     model = load_causal(folder, dtype=dtype)
-    return Critic(model.base_model, model.config.get_text_config().hidden_size)
+    return Critic(model.base_model, hidden_width(model))
 
 
 @one_at_a_time

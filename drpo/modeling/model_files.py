@@ -11,11 +11,12 @@ import math
 import os
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from drpo.errors import ModelError
+from drpo.modeling.model_facts import LAYER_KEYS, WIDTH_KEYS, context_of, first_number, text_part
 
 HUB_NAME = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 LONGEST_HUB_NAME = 96
@@ -27,7 +28,6 @@ FOREIGN_CRITIC = (
     "token ids mean nothing to it; expected the policy's tokenizer. Set critic_init to 'policy', "
     "or leave the reward model out and it is trained from the policy."
 )
-CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class ModelCard:
     @property
     def layers(self) -> int:
         """Transformer layers."""
-        return int(_text(self.config).get("num_hidden_layers") or self.config.get("n_layer") or 1)
+        return first_number(self.config, LAYER_KEYS)
 
     @property
     def hidden(self) -> int:
         """Width."""
-        return int(_text(self.config).get("hidden_size") or self.config.get("n_embd") or 1)
+        return first_number(self.config, WIDTH_KEYS)
 
     @property
     def vocabulary(self) -> int:
         """Tokens it knows."""
-        return int(_text(self.config).get("vocab_size") or 1)
+        return int(text_part(self.config).get("vocab_size") or 1)
 
     @property
     def labels(self) -> int:
@@ -123,11 +123,22 @@ def _reach_hub(name: str, what: str) -> None:
 
 
 def read_card(folder: Path, *, what: str = "model") -> ModelCard:
-    """Read a model folder.
+    """Read a model folder; of an adapter, the model that it belongs to with its own numbers on top.
 
     Raises:
         ModelError: config.json, the weights or the tokenizer are missing or damaged.
     """
+    base = base_of(folder, what=what)
+    if base is not None:
+        own = sum(_numbers(file) for file in folder.glob("adapter_model*.safetensors"))
+        card = read_card(base, what=f"model below the {what}")
+        tokenizer, eos = folder / "tokenizer.json", _eos_token(folder)
+        return replace(
+            card,
+            parameters=card.parameters + own,
+            eos_token=eos or card.eos_token,
+            tokenizer_file=tokenizer if tokenizer.is_file() else card.tokenizer_file,
+        )
     config = _json(folder / "config.json", what)
     parameters = _parameters(folder, what)
     tokenizer = folder / "tokenizer.json"
@@ -139,29 +150,43 @@ def read_card(folder: Path, *, what: str = "model") -> ModelCard:
             f"The {what} {folder} has no tokenizer; expected tokenizer.json beside config.json "
             "(save it there with tokenizer.save_pretrained)."
         )
-    lengths = [_text(config)[key] for key in CONTEXT_KEYS if _text(config).get(key)]
     return ModelCard(
         folder=folder,
         config=config,
         parameters=parameters,
-        context=int(lengths[0]) if lengths else None,
+        context=context_of(config),
         eos_token=_eos_token(folder),
         tokenizer_file=tokenizer if tokenizer.is_file() else None,
     )
 
 
-def _text(config: dict[str, Any]) -> dict[str, Any]:
-    nested = config.get("text_config")
-    return nested if isinstance(nested, dict) else config
+def base_of(folder: Path, *, what: str = "model") -> Path | None:
+    """Return the model that an adapter folder belongs to; None where it holds no adapter.
+
+    Raises:
+        ModelError: The adapter names no model, or one that is not here.
+    """
+    if not (folder / "adapter_config.json").is_file() or (folder / "config.json").is_file():
+        return None
+    named = _json(folder / "adapter_config.json", what).get("base_model_name_or_path")
+    if not isinstance(named, str) or not named:
+        raise ModelError(
+            f"The {what} {folder} is an adapter; expected base_model_name_or_path in its "
+            "adapter_config.json, got none. Name the model that it belongs to, or merge it."
+        )
+    found = find_folder(named, what=f"model below the {what}")
+    if found is None:
+        raise ModelError(
+            f"The {what} {folder} is an adapter on {named}, which is not here yet; download that "
+            "model first."
+        )
+    return found
 
 
 def _json(path: Path, what: str) -> dict[str, Any]:
     if not path.is_file():
-        hint = ""
-        if (path.parent / "adapter_config.json").is_file():
-            hint = "; it holds an adapter only, merge it into its base model first"
         raise ModelError(
-            f"The {what} {path.parent} has no {path.name}; expected a Hugging Face folder{hint}."
+            f"The {what} {path.parent} has no {path.name}; expected a Hugging Face folder."
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -30,6 +31,8 @@ from transformers import (
 
 from drpo.errors import ModelError, first_line
 from drpo.modeling.linear import widen
+from drpo.modeling.model_facts import context_of, see_that_it_writes
+from drpo.modeling.model_files import base_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,6 +70,11 @@ def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Pr
     """
     expected = "a causal language model"
     if not (Path(folder) / "adapter_config.json").is_file():
+        try:
+            described = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        except UNREADABLE as error:
+            raise _unreadable(folder, expected, error) from error
+        see_that_it_writes(described.to_dict(), folder, what="model")
         return _loaded(AutoModelForCausalLM, folder, dtype, expected, "save the model again.")
     try:
         merged: PreTrainedModel = load_adapted(folder, dtype=dtype).merge_and_unload()
@@ -135,11 +143,15 @@ def _unreadable(folder: str | Path, expected: str, error: BaseException) -> Mode
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
-    """Load a tokenizer.
+    """Load a tokenizer; an adapter that was saved without one has that of its model.
 
     Raises:
         ModelError: There is none that can be read.
     """
+    if Path(folder).is_dir() and not (Path(folder) / "tokenizer_config.json").is_file():
+        below = base_of(Path(folder))
+        if below is not None:
+            return load_tokenizer(below)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -161,10 +173,22 @@ def end_tokens(model: PreTrainedModel) -> list[int]:
 
 def context_length(model: PreTrainedModel) -> int | None:
     """Most tokens the model has positions for; None when its config does not say."""
-    config = model.config.get_text_config()
-    names = ("max_position_embeddings", "n_positions")
-    length = next((getattr(config, name) for name in names if getattr(config, name, None)), None)
-    return int(length) - _unused_positions(model) if length else None
+    length = context_of(model.config.get_text_config().to_dict())
+    return None if length is None else length - _unused_positions(model)
+
+
+def hidden_width(model: PreTrainedModel) -> int:
+    """Width of what a causal model's backbone gives: what its head reads.
+
+    Configs name several widths; that of OPT's embeddings may be another than that of its layers.
+    """
+    head = model.get_output_embeddings()
+    if head is None:
+        raise ModelError(
+            f"{type(model).__name__} has no head that writes tokens; expected a causal language "
+            "model. Take another start policy."
+        )
+    return int(head.weight.shape[1])
 
 
 def _unused_positions(model: PreTrainedModel) -> int:

@@ -14,6 +14,7 @@ from drpo.config.run_config import RunConfig, check_filter
 from drpo.data import load_pairs, run_data
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
+from drpo.modeling.model_facts import see_that_it_writes
 from drpo.modeling.model_files import (
     FOREIGN_CRITIC,
     ModelCard,
@@ -91,11 +92,7 @@ def _check_policy(config: RunConfig) -> ModelCard | None:
     if folder is None:
         return None
     card = read_card(folder, what=what)
-    if card.is_classifier:
-        raise ModelError(
-            f"The start policy {folder} is a classifier; expected a causal language model. "
-            "Perhaps it was meant as the reward model."
-        )
+    see_that_it_writes(card.config, folder, what=what)
     if card.eos_token is None:
         raise ModelError(
             f"The tokenizer of the start policy {folder} has no EOS token, so no answer could ever "
@@ -111,6 +108,11 @@ def _check_reward_model(config: RunConfig) -> ModelCard | None:
     folder = find_folder(config.models.reward_model, what=what)
     if folder is None:
         return None
+    if (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"The reward model {folder} is an adapter; expected a whole sequence classifier. Merge "
+            "it into the model that it belongs to."
+        )
     card = read_card(folder, what=what)
     if not card.is_classifier or card.labels != 1:
         found = f"{card.labels} labels" if card.is_classifier else "no classification head"
