@@ -294,7 +294,7 @@ def _named(version: Dataset, **values: Any) -> dict[str, Any]:  # noqa: ANN401 -
 
 def _coverage(pairs: Sequence[Pair], model: Path) -> dict[str, Any]:
     # Imported only when asked for: it loads torch.
-    from drpo.data.quality.policy_likelihood import measure_coverage
+    from drpo.evaluation.policy_likelihood import measure_coverage
 
     with progress_line() as progress:
         return measure_coverage(pairs, model, progress)

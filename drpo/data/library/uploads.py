@@ -161,7 +161,7 @@ def quota() -> int:
 def _module(task: Task, options: Mapping[str, Any]) -> str:
     """The program of a task; only those that need models load torch."""
     if task == "coverage":
-        return "drpo.data.quality.policy_likelihood"
+        return "drpo.evaluation.policy_likelihood"
     if task == "labels":
         judged = options.get("judge")
         return "drpo.evaluation.reward_labels" if judged else "drpo.data.labels.label_job"
