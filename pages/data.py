@@ -9,6 +9,7 @@ from drpo.dashboard.screens.data import (
     labels_view,
     question_view,
     report_view,
+    tokens_view,
     upload_view,
     versions_view,
 )
@@ -56,6 +57,7 @@ else:
             labels_view.show_labels(upload, report)
         with rows:
             report_view.show_examples(report)
+            tokens_view.show_tokens(upload, report)
         with mapping:
             cleaning_view.mapping_form(upload, report)
         st.subheader(t("data.fix"))

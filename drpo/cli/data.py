@@ -28,10 +28,11 @@ from drpo.data.library.cleaning import Contradictions, Recipe, Repeats, fix
 from drpo.data.library.export import FORMATS, export_version
 from drpo.data.library.stream_import import import_stream
 from drpo.data.pairs import Pair
+from drpo.data.quality import token_text
 from drpo.data.quality.report import Settings, check_source, report_on_rest
 from drpo.data.quality.report_text import report_lines
 from drpo.data.schema.column_mapping import parse_map
-from drpo.errors import DataError
+from drpo.errors import DataError, ModelError
 from drpo.files import write_whole
 from drpo.i18n import language, t
 from drpo.i18n.format import count
@@ -59,6 +60,9 @@ def check(
     model: ModelOption = None,
     max_prompt_length: Annotated[int, typer.Option(help="Token limit of prompts.")] = 512,
     response_length: Annotated[int, typer.Option(help="Token limit of answers.")] = 53,
+    tokens: Annotated[
+        int, typer.Option(min=0, help="Rows to show token by token, as --model reads them.")
+    ] = 3,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Also measure how likely --model finds the answers.")
     ] = False,
@@ -73,7 +77,7 @@ def check(
     try:
         source = Source.from_path(file, limits=UPLOAD)
         with progress_line() as progress:
-            _, report = check_source(
+            loaded, report = check_source(
                 source,
                 settings,
                 mapping=parse_map(mapping),
@@ -85,14 +89,26 @@ def check(
         refuse(error, as_json=as_json)
     if html is not None:
         _write_page(report, html)
+    if tokens and model is not None:
+        report["tokens"] = _tokens(loaded.pairs, model, response_length, tokens)
     if as_json:
         print_json(report)
     else:
-        for line in report_lines(report):
+        for line in (*report_lines(report), *token_text.lines(report.get("tokens", {}))):
             say(line)
     counts = report["counts"]
     if report["blockers"] or counts["pairs"] + counts["demonstrations"] == 0:
         raise typer.Exit(BLOCKED)
+
+
+def _tokens(pairs: Sequence[Pair], model: Path, length: int, shown: int) -> dict[str, Any]:
+    # Imported only when asked for: it loads torch.
+    from drpo.evaluation.row_tokens import rows_as_read
+
+    try:
+        return rows_as_read(pairs, model, response_length=length, shown=shown)
+    except ModelError as error:  # its tokens were counted all the same
+        return {"error": str(error)}
 
 
 def _write_page(report: dict[str, Any], path: Path) -> None:

@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from transformers import PreTrainedModel
 
 from drpo.data.library.upload_job import ReadUpload, run_upload_job
-from drpo.data.pairs import Pair
+from drpo.data.pairs import Pair, Prompt
 from drpo.data.quality.summary_stats import histogram, summary
 from drpo.data.reading import Progress
-from drpo.errors import ModelError
+from drpo.modeling.model_loading import context_length, load_causal
+from drpo.modeling.models import load_vocabulary
+from drpo.modeling.token_rows import pad_rows
+from drpo.modeling.tokenization import Vocabulary
 from drpo.system.jobs import JobFolder
 from drpo.system.limits import limit_this_process
 
@@ -43,18 +48,16 @@ def measure_coverage(
     Raises:
         ModelError: The model or its tokenizer cannot be loaded.
     """
-    import torch
-
-    policy, tokenizer = _load(model)
+    policy, vocabulary = _load(model)
     # A check must not take the machine from a run that is being watched.
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, 2])
     count = min(MEASURED_PAIRS, len(pairs))
     picked = [pairs[index] for index in sorted(rng.permutation(len(pairs))[:count])]
-    texts = [(pair.prompt, answer) for pair in picked for answer in (pair.chosen, pair.rejected)]
+    texts = [(pair.asked, answer) for pair in picked for answer in (pair.chosen, pair.rejected)]
     means: list[float | None] = []
     for start in range(0, len(texts), BATCH):
-        means += _mean_log_likelihood(policy, tokenizer, texts[start : start + BATCH])
+        means += _mean_log_likelihood(policy, vocabulary, texts[start : start + BATCH])
         if tell is not None:
             tell("coverage", len(means), len(texts))
     rows = [
@@ -76,54 +79,34 @@ def measure_coverage(
     }
 
 
-def _load(model: Path) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
-        policy = AutoModelForCausalLM.from_pretrained(model)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise ModelError(
-            f"{model} cannot be loaded as a start policy ({reason}); choose a folder with a "
-            "causal language model and its tokenizer."
-        ) from error
-    return policy.eval(), tokenizer
+def _load(model: Path) -> tuple[PreTrainedModel, Vocabulary]:
+    policy = load_causal(model)
+    return policy.eval(), load_vocabulary(model, policy, "auto")
 
 
 def _mean_log_likelihood(
-    policy: Any,  # noqa: ANN401 - any causal language model
-    tokenizer: Any,  # noqa: ANN401
-    texts: Sequence[tuple[str, str]],
+    policy: PreTrainedModel, vocabulary: Vocabulary, texts: Sequence[tuple[Prompt, str]]
 ) -> list[float | None]:
     """Return the mean log-likelihood a token of each answer; None where it does not fit."""
-    import torch
-
-    context = getattr(policy.config, "max_position_embeddings", None) or 10**9
-    starts, rows = [], []
-    for prompt, answer in texts:
-        before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        after = tokenizer(answer, add_special_tokens=False)["input_ids"]
-        starts.append(max(1, len(before)))
-        rows.append([*before, *after])
-    fitting = [index for index, row in enumerate(rows) if starts[index] < len(row) <= context]
+    context = context_length(policy)
+    rows = vocabulary.rows(*map(list, zip(*texts, strict=True)))
+    fitting = [
+        index
+        for index, (ids, start) in enumerate(rows)
+        if max(1, start) < len(ids) and (context is None or len(ids) <= context)
+    ]
     found: list[float | None] = [None] * len(texts)
     if not fitting:
         return found
-    longest = max(len(rows[index]) for index in fitting)
-    ids = torch.zeros(len(fitting), longest, dtype=torch.long)
-    there = torch.zeros(len(fitting), longest, dtype=torch.long)
-    for place, index in enumerate(fitting):
-        ids[place, : len(rows[index])] = torch.tensor(rows[index])
-        there[place, : len(rows[index])] = 1
+    ids, attended, _ = pad_rows([rows[index] for index in fitting], vocabulary.pad)
     with torch.inference_mode():
-        logits = policy(input_ids=ids, attention_mask=there).logits[:, :-1].float()
+        logits = policy(input_ids=ids, attention_mask=attended.long()).logits[:, :-1].float()
         chosen = ids[:, 1:].unsqueeze(-1)
         per_token = logits.log_softmax(-1).gather(-1, chosen).squeeze(-1)
     for place, index in enumerate(fitting):
+        tokens, start = rows[index]
         # The log-probability of token t stands at t - 1.
-        answer = per_token[place, starts[index] - 1 : len(rows[index]) - 1]
-        found[index] = float(answer.mean())
+        found[index] = float(per_token[place, max(1, start) - 1 : len(tokens) - 1].mean())
     return found
 
 

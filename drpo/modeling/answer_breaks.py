@@ -48,23 +48,37 @@ class AnswerBreaks:
         Returns:
             Numbers above 0 and below the answer's length, ascending.
         """
-        broken: list[int] = []
+        broken = set(range(1, len(ids)))
         ends: list[tuple[int, int]] = []
         text, begin = "", 0
-        for count in range(1, len(ids) + 1):
-            piece = self._text(ids[begin:count])
-            if piece.endswith(_PARTIAL):
-                broken.append(count)
-                continue
+        for count, piece in self.pieces(ids):
+            broken.discard(count)
             if text and _glued(text, piece):
-                broken.append(begin)
+                broken.add(begin)
             text += piece
             ends.append((count, len(text)))
             begin = count
         spans = list(self._spans(text))
         if spans:
-            broken += [n for n, at in ends if any(low < at < high for low, high in spans)]
-        return tuple(sorted({n for n in broken if 0 < n < len(ids)}))
+            broken |= {n for n, at in ends if any(low < at < high for low, high in spans)}
+        return tuple(sorted(n for n in broken if 0 < n < len(ids)))
+
+    def pieces(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Yield the text of an answer in parts that hold whole characters.
+
+        Args:
+            ids: The answer's tokens.
+
+        Yields:
+            How many tokens were read so far, and the text that they add. What is left at the end,
+            a character that breaks off, comes last as it decodes.
+        """
+        begin = 0
+        for count in range(1, len(ids) + 1):
+            piece = self._text(ids[begin:count])
+            if not piece.endswith(_PARTIAL) or count == len(ids):
+                yield count, piece
+                begin = count
 
     def _text(self, ids: Sequence[int]) -> str:
         if len(ids) == 1 and ids[0] in self._texts:

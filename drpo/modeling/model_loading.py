@@ -25,6 +25,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    GenerationConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -166,7 +168,11 @@ def end_tokens(model: PreTrainedModel) -> list[int]:
 
     A classifier has no such settings; its config says what its language model's did.
     """
-    settings = getattr(model, "generation_config", None) or model.config.get_text_config()
+    return ends_of(getattr(model, "generation_config", None) or model.config.get_text_config())
+
+
+def ends_of(settings: GenerationConfig | PretrainedConfig | None) -> list[int]:
+    """Return the end tokens that a model's settings name: one, several or none."""
     ends = getattr(settings, "eos_token_id", None)
     return list(ends) if isinstance(ends, list | tuple) else [ends] if isinstance(ends, int) else []
 

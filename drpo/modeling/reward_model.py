@@ -36,7 +36,8 @@ from drpo.modeling.model_loading import (
     load_tokenizer,
 )
 from drpo.modeling.token_rows import pad_rows
-from drpo.modeling.tokenization import Vocabulary, same_tokenizer
+from drpo.modeling.tokenization import Vocabulary
+from drpo.modeling.tokenizer_identity import same_tokenizer
 
 Pooling = Literal["last", "sum", "min"]
 POOLINGS: tuple[Pooling, ...] = ("last", "sum", "min")

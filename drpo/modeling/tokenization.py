@@ -13,6 +13,7 @@ from drpo.errors import DataError, ModelError
 from drpo.modeling.answer_breaks import AnswerBreaks
 from drpo.modeling.chat_template import ChatTemplate
 from drpo.modeling.token_rows import TokenRow, keep_end
+from drpo.modeling.tokenizer_identity import same_tokenizer
 
 AnswerOrigin = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
 _ANCHORS = ("\n", ".", "x")
@@ -164,6 +165,13 @@ class Vocabulary:
         """Where answers must not be broken off."""
         return AnswerBreaks(self.tokenizer, self.chat)
 
+    @cached_property
+    def special(self) -> frozenset[int]:
+        """Tokens that are marks, not text."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", {})
+        marks = (token for token, told in added.items() if told.special)
+        return frozenset((*self.tokenizer.all_special_ids, *marks))
+
     def fits(self, row: TokenRow, limit: int | None) -> TokenRow:
         """Cut a row to a model's context, as `keep_end` does."""
         return keep_end(row, limit, self.tokenizer.all_special_ids)
@@ -242,24 +250,6 @@ class Vocabulary:
 
 def _prompt(prompt: Prompt | str) -> Prompt:
     return Prompt(prompt) if isinstance(prompt, str) else prompt
-
-
-def same_tokenizer(one: Any, other: Any) -> bool:  # noqa: ANN401
-    """Whether two tokenizers give the same ids for the same text, the EOS included."""
-    if one is other:
-        return True
-    if one.eos_token_id != other.eos_token_id or one.get_vocab() != other.get_vocab():
-        return False
-    if one.is_fast and other.is_fast:
-        return bool(_pipeline(one) == _pipeline(other))
-    return type(one) is type(other)
-
-
-def _pipeline(tokenizer: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """How text becomes ids, padding and truncation settings aside."""
-    backend = tokenizer.backend_tokenizer
-    parts = (backend.normalizer, backend.pre_tokenizer, backend.model, backend.post_processor)
-    return tuple(repr(part) for part in parts)
 
 
 @dataclass(frozen=True)

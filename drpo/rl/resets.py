@@ -101,7 +101,7 @@ def place_starts(
 def _start_in(pair: TokenizedPair, depth: float, min_prefix: int) -> Start:
     if reset_depths(pair) < 2:
         return Start(pair, reset=False)
-    lengths = _prefixes(pair)[min_prefix:]  # they begin with 0
+    lengths = prefixes(pair)[min_prefix:]  # they begin with 0
     return Start(pair, reset=True, prefix=lengths[int(depth * len(lengths))])
 
 
@@ -112,11 +112,11 @@ def reset_depths(pair: TokenizedPair) -> int:
     policy no room to end in, so its last `ROOM` tokens, or its second half where that is less, are
     never given.
     """
-    return len(_prefixes(pair))
+    return len(prefixes(pair))
 
 
-def _prefixes(pair: TokenizedPair) -> Sequence[int]:
-    """The prefix lengths that an answer offers, ascending from 0."""
+def prefixes(pair: TokenizedPair) -> Sequence[int]:
+    """Return the prefix lengths that an answer offers, ascending from 0."""
     room = min(ROOM, len(pair.answer) // 2) if pair.cut else 0
     every = range(len(pair.answer) - room)
     inside = frozenset(pair.inside)

@@ -21,7 +21,8 @@ from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_loading import context_length
 from drpo.modeling.reward_model import RewardModel, load_reward_model
 from drpo.modeling.scorers import Completion, LearnedScorer
-from drpo.modeling.tokenization import Vocabulary, same_tokenizer
+from drpo.modeling.tokenization import Vocabulary
+from drpo.modeling.tokenizer_identity import same_tokenizer
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
 TEXTS = [[5, 9, 200, 31, 7, 1], [40, 41, 1], [99, 100, 101, 102, 103, 104, 105, 1]]

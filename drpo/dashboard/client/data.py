@@ -18,7 +18,7 @@ from drpo.data.library.export import FORMATS, export_version, table_csv
 from drpo.data.library.label_decisions import Decision, LabelDecisions
 from drpo.data.library.uploads import Task, Uploads
 from drpo.data.library.versions import check_name, compare_versions
-from drpo.data.quality import question_text, wording
+from drpo.data.quality import question_text, token_text, wording
 from drpo.data.quality.problems import KINDS
 from drpo.data.quality.readiness import reason_text
 from drpo.data.quality.report import Settings, check_source
@@ -49,6 +49,7 @@ __all__ = [
     "reason_text",
     "start_task",
     "table_csv",
+    "token_text",
     "uploads",
     "wording",
 ]

@@ -26,7 +26,7 @@ from drpo.store import workspace
 from drpo.system import jobs
 from drpo.system.jobs import Status
 
-Task = Literal["check", "save", "coverage", "labels"]
+Task = Literal["check", "save", "coverage", "labels", "rows"]
 KEPT_SECONDS = 14 * 24 * 3600
 FREE_BYTES = 500_000_000
 """What an upload leaves on the disk."""
@@ -99,11 +99,13 @@ class Uploads:
     def start(self, upload: str, task: Task, options: Mapping[str, Any]) -> None:
         """Start a task anew; an earlier one of the same kind is stopped and forgotten.
 
-        A check also forgets the coverage: that was measured on what the file was read as before.
+        A check also forgets the coverage, and the rows as a model reads them: both were made of
+        what the file was read as before.
         """
         if task == "check":
-            self.stop(upload, "coverage")
-            shutil.rmtree(self._at(upload) / "coverage", ignore_errors=True)
+            for other in ("coverage", "rows"):
+                jobs.stop(self._at(upload) / other)
+                shutil.rmtree(self._at(upload) / other, ignore_errors=True)
         jobs.start(self._at(upload) / task, _module(task, options), options)
 
     def stop(self, upload: str, task: Task) -> None:
@@ -162,6 +164,8 @@ def _module(task: Task, options: Mapping[str, Any]) -> str:
     """The program of a task; only those that need models load torch."""
     if task == "coverage":
         return "drpo.evaluation.policy_likelihood"
+    if task == "rows":
+        return "drpo.evaluation.row_tokens"
     if task == "labels":
         judged = options.get("judge")
         return "drpo.evaluation.reward_labels" if judged else "drpo.data.labels.label_job"
