@@ -50,6 +50,7 @@ try:
 except DrpoError as error:
     show_problem(error)
     st.stop()
+form.show_cut_answers(config, key=point)
 form.show_estimate(config)
 if st.button(t("launch.launch"), type="primary", key="launch", icon=":material/rocket_launch:"):
     try:

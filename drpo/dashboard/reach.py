@@ -29,7 +29,7 @@ ROOTS = "DRPO_ALLOWED_ROOTS"
 TOKEN = "DRPO_TOKEN"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SOURCES = ("data", "heldout", "demonstrations")
-_MODELS = ("policy", "reward_model")
+_MODELS = ("policy", "reward_model", "chat_template")
 
 
 def address() -> str:

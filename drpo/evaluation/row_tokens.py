@@ -6,7 +6,6 @@ where it ends, what the length limit cuts, and what a reset may keep.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from drpo.data.library.upload_job import ReadUpload, run_upload_job
 from drpo.data.pairs import Pair
+from drpo.data.quality.token_lengths import proposed_length
 from drpo.data.reading import Progress
 from drpo.modeling.chat_template import PromptFormat
 from drpo.modeling.readers import load_reader
@@ -29,9 +29,6 @@ MEASURED = 2_000
 """Rows that shares are counted on; more are sampled."""
 MOST_TOKENS = 600
 """Tokens of a prompt that are shown; of a longer one its beginning and its end."""
-CUT_AT_MOST = 0.05
-"""Share of chosen answers that the proposed length still cuts."""
-_ROUND = 8
 
 
 def rows_as_read(
@@ -91,15 +88,6 @@ def rows_as_read(
         "longest": {"prompt": max(prompts, default=0), "chosen": max(lengths["chosen"], default=0)},
         "rows": [_row(reader, pair, response_length) for pair in pairs[:shown]],
     }
-
-
-def proposed_length(lengths: Sequence[int]) -> int | None:
-    """Return a length that cuts at most CUT_AT_MOST of some answers; None where there are none."""
-    if not lengths:
-        return None
-    ordered = sorted(lengths)
-    kept = math.ceil((1 - CUT_AT_MOST) * len(ordered)) - 1
-    return -(-ordered[max(0, kept)] // _ROUND) * _ROUND
 
 
 def _row(reader: Vocabulary, pair: Pair, limit: int) -> dict[str, Any]:

@@ -255,14 +255,22 @@ def _eos_token(folder: Path) -> str | None:
     return found
 
 
-def count_tokens(card: ModelCard, texts: list[str]) -> list[int] | None:
-    """Count each text's tokens, or None when that needs more than tokenizer.json."""
+def count_tokens(card: ModelCard, texts: list[str], *, special: bool = True) -> list[int] | None:
+    """Count each text's tokens, or None when that needs more than tokenizer.json.
+
+    Args:
+        card: The model.
+        texts: What to count.
+        special: Whether what the tokenizer puts around a text counts.
+    """
     tokenizer = _tokenizer(card)
     if tokenizer is None:
         return None
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
+    return [
+        len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=special)
+    ]
 
 
 def same_tokens(one: ModelCard, other: ModelCard) -> bool | None:

@@ -190,6 +190,7 @@ def test_paths_are_free_on_loopback_and_bounded_where_others_come(options, tmp_p
         {"data": str(tmp_path / "home" / "link" / "passwd")},
         {"heldout": "~root/x"},
         {"policy": "/root"},
+        {"chat_template": "/etc/passwd"},
         {"reward_model": ["a/b", "/root"]},
         {"demonstrations": "\0"},
         {"policy": "mine"},

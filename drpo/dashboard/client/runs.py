@@ -9,8 +9,9 @@ import streamlit as st
 
 from drpo.config.run_config import RunConfig
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
+from drpo.runs import answer_lengths, event_words, housekeeping, preflight
 from drpo.runs import estimate as estimates
-from drpo.runs import event_words, housekeeping, preflight
+from drpo.runs.answer_lengths import CutAnswers
 from drpo.runs.demo import SAMPLES, STORIES, TASKS, Story, demo_config
 from drpo.runs.estimate import Estimate
 from drpo.runs.housekeeping import LONGEST_NAME, bytes_of
@@ -68,6 +69,16 @@ def estimate(config: RunConfig) -> Estimate:
     """
     see_that_inputs_are_allowed(config.flat())
     return estimates.estimate_run(config, store())
+
+
+def cut_answers(config: RunConfig) -> CutAnswers | None:
+    """What the length limit of a run does to the answers of its data; None where unknown.
+
+    Raises:
+        DrpoError: A screen may not name these inputs.
+    """
+    see_that_inputs_are_allowed(config.flat())
+    return answer_lengths.cut_answers(config, store())
 
 
 def launch(config: RunConfig) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from typing import Any
 from drpo.errors import ModelError
 
 BATCH = 1_000
+CUT_AT_MOST = 0.05
+ROUNDED_TO = 8
 NAMED = 100
 """Texts for which the report can say what exactly is unknown."""
 _UNSPACED = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
@@ -119,6 +122,18 @@ class Tokens:
         names = ("<unk>", "[UNK]", "<UNK>", "<|unk|>", "[unk]")
         ids = {self._tokenizer.token_to_id(name) for name in names}
         return {token for token in ids if token is not None}
+
+
+def proposed_length(lengths: Sequence[int]) -> int | None:
+    """Return a length limit that cuts at most CUT_AT_MOST of some answers; None without any.
+
+    Args:
+        lengths: Tokens of each answer, its end token among them.
+    """
+    if not lengths:
+        return None
+    kept = max(1, math.ceil((1 - CUT_AT_MOST) * len(lengths)))
+    return -(-sorted(lengths)[kept - 1] // ROUNDED_TO) * ROUNDED_TO
 
 
 def _same(text: str) -> str:

@@ -16,9 +16,12 @@ from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_inputs import INPUTS
 from drpo.dashboard.state import url_state
 from drpo.errors import DrpoError
-from drpo.i18n import t
+from drpo.i18n import format, t
 from drpo.i18n.format import duration, size
 
+CUT_AT_MOST = 0.05
+"""Share of cut answers that is not worth a proposal."""
+LENGTH = "response_length"
 SLIDERS = ("reset_prob", "kl_coef")
 """The two settings that matter most."""
 
@@ -126,6 +129,30 @@ def command_line_of(config: RunConfig) -> str:
     return command_line(
         {leaf: value for leaf, value in config.flat().items() if value != plain[leaf]}
     )
+
+
+def show_cut_answers(config: RunConfig, *, key: str) -> None:
+    """Say how many answers the length limit cuts, and offer one that the data ask for."""
+    try:
+        found = client.runs.cut_answers(config)
+    except DrpoError:
+        return  # what is wrong is said with the estimate
+    if found is None:
+        return
+    length, cut = format.count(found.length), format.share(found.share)
+    if found.proposed == found.length or found.share <= CUT_AT_MOST:
+        st.caption(t("tokens.cut_none", length=length, share=cut))
+        return
+    proposed = format.count(found.proposed)
+    name = f"{key}_{LENGTH}"
+
+    def take() -> None:
+        st.session_state[name] = found.proposed
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(t("tokens.cut_launch", length=length, share=cut, proposed=proposed))
+        words = t("tokens.take", proposed=proposed)
+        st.button(words, key="take_length", on_click=take, type="tertiary")
 
 
 def show_estimate(config: RunConfig) -> None:
