@@ -1,7 +1,7 @@
 """How fast training, the store and the screens are, and whether that is fast enough.
 
     python -m benchmarks.cpu [--part speed|growth|store|screen ...] [--old FOLDER] [--pairs 3]
-                             [--updates 4] [--threads CORES] [--quick]
+                             [--updates 3] [--threads CORES] [--quick]
 
 From the repository's top; `make bench` is the same. This code, the peer (TRL's PPO) and, where one
 is named, another checkout are measured in turn, each time in a process of its own. What was found
@@ -111,7 +111,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--part", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--old", type=Path, help="another checkout, measured in turn with this one")
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--updates", type=int, default=4, help="the first is left out")
+    parser.add_argument("--updates", type=int, default=3, help="the first is left out")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--no-peer", action="store_true", help="measure this code alone")
     parser.add_argument("--quick", action="store_true")

@@ -226,6 +226,11 @@ def _screen(found: Found) -> tuple[list[Bar], list[str]]:
     slowed = found["slowed"]
     return [
         Bar(
+            "a run's first scores within 6 s of being queued",
+            f"{found['first_s']:.1f} s",
+            found["first_s"] < 6,
+        ),
+        Bar(
             "screen: 95 % of Live's reruns beside a run within 250 ms",
             f"{found['p95_ms']:.0f} ms (median {found['median_ms']:.0f}, {found['reruns']} reruns)",
             found["p95_ms"] < 250,
