@@ -15,6 +15,7 @@ from toy import RecordingObserver, toy_pairs
 from transformers import AutoModelForCausalLM
 
 import drpo
+from drpo.api import training
 from drpo.errors import ConfigError, DataError, RewardError, RunError
 from drpo.types import Control
 
@@ -114,6 +115,17 @@ def test_adapters_are_merged_into_the_model_that_is_handed_out(configure, tmp_pa
         logits = run.model()(prompt).logits
         torch.testing.assert_close(logits, kept(prompt).logits)
         assert not torch.allclose(logits, run.model(0)(prompt).logits, atol=1e-6)
+
+
+def test_a_folder_from_before_conversations_were_rendered_goes_on_reading_text(configure, tmp_path):
+    config = configure()
+    stored = json.loads(config.to_json())
+    del stored["data"]["prompt_format"], stored["data"]["chat_template"]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    begun = training._as_begun(config, tmp_path / "config.json")
+    assert begun == config.replace(prompt_format="text")
+    with pytest.raises(RunError, match=r"prompt_format was 'text', is 'chat'"):
+        training._as_begun(config.replace(prompt_format="chat"), tmp_path / "config.json")
 
 
 def test_heldout_pairs_in_memory_are_what_is_evaluated(configure):

@@ -46,6 +46,16 @@ def test_a_pilot_is_found_again_as_it_was_left(store):
     assert changed.name == "ours"
 
 
+def test_a_pilot_stored_before_conversations_were_rendered_reads_text(store):
+    made = design.create(store, "ours", SETTINGS)
+    assert made.config("resets", 0).data.prompt_format == "auto"
+    assert design.load(store, made.id).config("plain", 0).data.prompt_format == "auto"
+    body = dict(store.documents.get(design.KIND, made.id))
+    body["settings"] = SETTINGS
+    store.documents.put(design.KIND, made.id, body)
+    assert design.load(store, made.id).config("plain", 0).data.prompt_format == "text"
+
+
 def test_an_unknown_pilot_is_a_sentence(store):
     with pytest.raises(RunError, match="No pilot 'x'"):
         design.load(store, "x")

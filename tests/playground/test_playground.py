@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import socket
@@ -14,18 +15,21 @@ from pathlib import Path
 import pytest
 import torch
 from alarm_runs import teach
+from chat_models import chat_folder
 from toy import RecordingObserver, toy_config, toy_pairs
 
 from drpo.dashboard.screens.playground import session
+from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, RunError
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import load_models, load_vocabulary
 from drpo.modeling.reward_model import load_reward_model
 from drpo.modeling.weights_hash import weights_hash
 from drpo.playground import Playground, PlaygroundSource, Sampling, sources_of
-from drpo.playground.generation import Voice, draw, news, write
+from drpo.playground.generation import Voice, _contexts, draw, news, write
 from drpo.playground.protocol import START, socket_note, source_of
 from drpo.rl.trainer import train
+from drpo.stages.examples import one_row
 from drpo.store import Store, run_folder
 
 PROMPT = "1 blue:"
@@ -65,6 +69,26 @@ def test_each_token_carries_its_log_probability_under_both_policies(voice):
         assert token["start_log_prob"] == pytest.approx(float(q[chosen]), abs=1e-4)
         assert token["kl"] == pytest.approx(float((p.exp() * (p - q)).sum()), abs=1e-3)
         ids = (*ids, chosen)
+
+
+def test_a_typed_question_is_read_as_training_reads_it(tmp_path, reward_folder):
+    folder = chat_folder("llama3", tmp_path)
+    policy = load_causal(folder).eval()
+    reader = load_vocabulary(folder, policy, "auto")
+    reward = load_reward_model(reward_folder)
+    voice = Voice(policy, policy, reader, reward, "w", torch.device("cpu"))
+    pair = Pair("\n\nHuman: What is bread?\n\nAssistant:", " Food 日.", " No.", row=1)
+    (trained,) = one_row(reader, [pair])
+    ids, start = trained.rows[0]
+    for typed in ("What is bread?", pair.prompt):
+        context, given = _contexts(voice, typed, "Food 日.")
+        assert [*context, *given] == ids[:-1]
+        assert len(context) == start
+    end = list(write(voice, "What is bread?", "Food", Sampling(max_tokens=4)))[-1]
+    assert end["token_scores"] is None, "another tokenizer: scored by its text"
+    (given,) = [line for line in write(voice, "Q?", "Food", Sampling()) if line["kind"] == "given"]
+    assert "".join(token["text"] for token in given["tokens"]) == "Food"
+    assert math.isfinite(end["score"])
 
 
 def test_a_policy_does_not_depart_from_itself(voice):
