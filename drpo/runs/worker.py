@@ -19,6 +19,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
 from drpo.errors import DrpoError, RunError, first_line
@@ -29,6 +31,7 @@ from drpo.runs.threads import fix_threads
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
 from drpo.system import processes
+from drpo.system.limits import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -146,15 +149,18 @@ def _on_device(config: RunConfig, device: str) -> RunConfig:
 
 def plain_sentence(error: Exception, folder: Path) -> str:
     """Say what happened without a traceback."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if is_out_of_memory(error):
         return (
             "Out of memory: the models and one micro-batch did not fit. Lower micro_batch_size or "
             "response_length, switch gradient_checkpointing on, or use LoRA (lora_rank)."
         )
     if disk_is_full(error):
         return f"The disk is full; free space for {folder} and resume the run."
+    if isinstance(error, DBAPIError):
+        return (
+            f"The store could not be used for too long ({first_line(error)}). The checkpoints are "
+            "whole: resume the run when the store is back."
+        )
     return (
         f"Something unexpected went wrong ({type(error).__name__}: {first_line(error)}); "
         f"the details are in {folder / 'worker.log'}."
