@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,14 @@ from drpo.config.command_line import command_line
 from drpo.config.run_config import RunConfig
 from drpo.i18n import has, t
 from drpo.i18n.message import Message
-from drpo.runs import background_supervisor, demo, estimate, event_words, preflight
+from drpo.runs import (
+    background_supervisor,
+    demo,
+    estimate,
+    event_words,
+    memory_fit,
+    preflight,
+)
 from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
@@ -44,7 +52,7 @@ BY_PRESET = dict.fromkeys(("data", "policy"), "required unless a preset names it
 @with_settings(BY_PRESET)
 def train(
     preset: Annotated[
-        str | None, typer.Option(help=f"Settings of a paper: {', '.join(presets.names())}.")
+        str | None, typer.Option(help=f"The paper's settings: {', '.join(presets.names())}.")
     ] = None,
     variant: Annotated[
         str, typer.Option(help="Where a preset's paper and code differ: paper or code.")
@@ -194,7 +202,10 @@ def _print_end(store: Store, run: Run) -> None:
 
 
 def _print_plan(config: RunConfig, as_json: bool, notes: tuple[Message, ...]) -> None:
-    plan = estimate.estimate_run(config, Store())
+    store = Store()
+    if Path(config.models.policy).expanduser().is_dir():
+        preflight.check(config, store)  # no plan of what would be refused
+    config, plan = memory_fit.planned(config, estimate.estimate_run(config, store))
     if as_json:
         settings = config.model_dump(mode="json")
         print_json({**plan.document(), "notes": [str(note) for note in notes], "config": settings})
@@ -218,6 +229,11 @@ def _plan_lines(plan: estimate.Estimate) -> Iterator[str]:
         update=f"{plan.seconds_per_update:.2g}",
         memory=f"{plan.memory_bytes / estimate.GIB:.2g}",
     )
+    stages = ", ".join(
+        f"{event_words.stage_name(name)} {size / estimate.GIB:.2g}"
+        for name, size in plan.memory_by_stage.items()
+    )
+    yield t(f"cli.memory_{plan.memory_source}", stages=stages)
 
 
 def _stage(stage: str) -> str:

@@ -12,6 +12,10 @@ from drpo.config.declare import Group, setting
 Schedule = Literal["constant", "linear", "cosine", "adaptive"]
 
 
+ROWS_AT_ONCE = 32
+"""Most rows in memory at once where nobody says how many."""
+
+
 class SamplingSettings(Group):
     """How answers are drawn during training."""
 
@@ -50,32 +54,6 @@ class ResetSettings(Group):
         "chosen",
         "Which answers resets start in: chosen ones, chosen and rejected, a "
         "demonstrations file, or answers of the start policy itself (Remark 5.1 of the paper).",
-    )
-    reset_depth: Literal["uniform", "fixed", "binomial", "per_prompt"] = setting(
-        "uniform",
-        "How much of the answer a reset gives: any depth alike, a fixed share, a share by the toss "
-        "of a coin for each token, or as much as each prompt needs, found by bisection on its past "
-        "scores.",
-    )
-    reset_share: float = setting(
-        0.5, "Share of the answer that fixed and binomial give.", unit="share", ge=0, le=1
-    )
-    reset_share_schedule: Literal["constant", "linear", "cosine"] = setting(
-        "constant",
-        "How it changes: constant, or falling to its final value in a line or along a cosine.",
-    )
-    reset_share_final: float = setting(
-        0.0, "Where linear and cosine schedules of the share end.", unit="share", ge=0, le=1
-    )
-    reset_prompts: Literal["all", "failed"] = setting(
-        "all",
-        "Which prompts are reset: all, or only those that failed when they were last begun bare.",
-    )
-    reset_success: float = setting(
-        0.5,
-        "Mean score from which on a prompt's episodes count as a success; for per_prompt and "
-        "failed.",
-        unit="score",
     )
     reset_min_prefix: int = setting(
         0, "Shortest reset prefix; 1 is what the authors' code does.", unit="tokens", ge=0, le=1
@@ -140,10 +118,10 @@ class PPOSettings(Group):
     num_mini_batches: int = setting(
         1, "Optimiser steps per pass; the episodes are split evenly.", unit="steps", ge=1
     )
-    micro_batch_size: int = setting(
-        32,
+    micro_batch_size: int | None = setting(
+        None,
         "Episodes, or rows of a stage, in memory at once; changes memory and speed, never the "
-        "gradient.",
+        "gradient. None takes what fits into memory, at most 32.",
         unit="episodes",
         ge=1,
     )
@@ -183,6 +161,11 @@ class PPOSettings(Group):
     whiten_rewards: bool = setting(
         False, "Divide rewards by their spread in each update (the authors' code does)."
     )
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of a micro-batch; the most that are chosen by themselves where none is asked for."""
+        return self.micro_batch_size or ROWS_AT_ONCE
 
 
 class CriticSettings(Group):

@@ -86,13 +86,6 @@ class RunConfig(Group):
                 "set demonstrations, or choose another reset_source"
             )
             raise ValueError(message)
-        if self.reset.reset_depth == "per_prompt" and self.reset.reset_source == "rollin":
-            message = (
-                "reset_depth is 'per_prompt', which remembers how much of an answer each prompt "
-                "needs, and reset_source is 'rollin', where each answer is another; choose another "
-                "of one of them"
-            )
-            raise ValueError(message)
         return self
 
     @classmethod
@@ -145,7 +138,7 @@ class RunConfig(Group):
         A stage and an evaluation, which read whole answers, keep to as many.
         """
         row = self.data.max_prompt_length + self.sampling.response_length
-        return self.ppo.micro_batch_size * row
+        return self.ppo.rows_at_once * row
 
     @property
     def resets_possible(self) -> bool:

@@ -11,6 +11,7 @@ import torch
 from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
+from drpo.modeling.interrupt import stops_between_passes
 from drpo.modeling.models import Models
 from drpo.modeling.scorers import Completion, Scorer
 from drpo.modeling.seeding import generator_for
@@ -35,11 +36,12 @@ def compare(
     for step in (0, 1):
         if step:
             models.answer_as(trained)
-        values, samples = held.evaluate(
-            step,
-            weights=models.weights_hash(),
-            tick=lambda done, total: observer.progress("evaluation", done, total),
-        )
+        with stops_between_passes(models.networks(), observer.should_stop):
+            values, samples = held.evaluate(
+                step,
+                weights=models.weights_hash(),
+                tick=lambda done, total: observer.progress("evaluation", done, total),
+            )
         observer.metrics(step, values)
         observer.samples(samples)
 
@@ -53,10 +55,11 @@ def best_of_n(
     """
     n, held = config.stages.best_of_n, HeldOut(models, heldout, config)
     weights = models.weights_hash()
-    first = held.draw(models.policy)
-    observer.metrics(0, figures(first))
-    observer.samples(held.samples(first, 0, weights))
-    best = draw_best(held, n, first, lambda done: observer.progress("best of n", done, n))
+    with stops_between_passes(models.networks(), observer.should_stop):
+        first = held.draw(models.policy)
+        observer.metrics(0, figures(first))
+        observer.samples(held.samples(first, 0, weights))
+        best = draw_best(held, n, first, lambda done: observer.progress("best of n", done, n))
     observer.metrics(1, figures(best) | kl_bound(n))
     observer.samples(held.samples(best, 1, weights))
 

@@ -59,6 +59,14 @@ class ModelCard:
         return int(text_part(self.config).get("vocab_size") or 1)
 
     @property
+    def cached(self) -> int:
+        """Numbers a layer keeps of each position while it writes: keys and values."""
+        text = text_part(self.config)
+        heads = text.get("num_attention_heads") or text.get("n_head") or 1
+        width = text.get("head_dim") or self.hidden // heads
+        return 2 * int(text.get("num_key_value_heads") or heads) * int(width)
+
+    @property
     def labels(self) -> int:
         """Outputs of its classification head (transformers' default is 2)."""
         if "id2label" in self.config:
@@ -253,22 +261,6 @@ def _eos_token(folder: Path) -> str | None:
         if isinstance(text, str):
             found = text
     return found
-
-
-def has_chat_template(folder: Path) -> bool:
-    """Whether a model's tokenizer has a chat template; an adapter may have that of its model.
-
-    Raises:
-        ModelError: A file of the tokenizer is damaged.
-    """
-    names = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
-    if any((folder / name).exists() for name in names):
-        return True
-    settings = folder / "tokenizer_config.json"
-    if settings.is_file() and _json(settings, "tokenizer").get("chat_template"):
-        return True
-    base = base_of(folder)
-    return base is not None and has_chat_template(base)
 
 
 def count_tokens(card: ModelCard, texts: list[str], *, special: bool = True) -> list[int] | None:

@@ -28,6 +28,12 @@ class Size:
     context: int | None
     local: bool
     """Whether its files are here already."""
+    cached: int = 0
+    """Numbers a layer keeps of each position while answers are written: keys and values."""
+
+    def __post_init__(self) -> None:
+        if not self.cached:
+            object.__setattr__(self, "cached", 2 * self.hidden)
 
 
 def size_of(name: str, *, what: str) -> Size:
@@ -44,7 +50,13 @@ def size_of(name: str, *, what: str) -> Size:
             )
         card = read_card(folder, what=what)
         return Size(
-            card.parameters, card.layers, card.hidden, card.vocabulary, card.context, local=True
+            card.parameters,
+            card.layers,
+            card.hidden,
+            card.vocabulary,
+            card.context,
+            local=True,
+            cached=card.cached,
         )
     return Size(*KNOWN[_known(name)], local=False)
 

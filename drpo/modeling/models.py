@@ -117,6 +117,17 @@ class Models:
         networks: dict[str, nn.Module] = {"policy": self.policy}
         return networks if self.critic is None else networks | {"critic": self.critic}
 
+    def networks(self) -> list[nn.Module]:
+        """Everything that is called to act, foresee or score."""
+        judges = [
+            one.model for one in (self.reward, self.learned) if isinstance(one, LearnedScorer)
+        ]
+        found = [self.policy, self.frozen, self.critic and self.critic.backbone]
+        return [
+            *(one for one in found if one is not None),
+            *(judge.classifier for judge in judges),
+        ]
+
     def trained(self) -> dict[str, nn.Parameter]:
         """The weights that training changes, by name: `policy.*` and `critic.*`."""
         return {
@@ -311,5 +322,5 @@ def _learned(
     model = load_reward_model(
         folder, device=precision.device, dtype=precision.dtype, prompt_format=prompt_format
     )
-    same, size = model.reads_like(vocabulary), config.ppo.micro_batch_size
+    same, size = model.reads_like(vocabulary), config.ppo.rows_at_once
     return LearnedScorer(model, same, precision, size, config.tokens_at_once)

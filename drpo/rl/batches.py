@@ -21,7 +21,6 @@ from drpo.modeling.tokenization import (
     tokenize_prompts,
 )
 from drpo.rl.completions import completion_of, gold_of, offline_completion
-from drpo.rl.curriculum import Curriculum
 from drpo.rl.reset_filter import filtered
 from drpo.rl.resets import (
     Start,
@@ -33,7 +32,6 @@ from drpo.rl.resets import (
     wants_reset,
 )
 from drpo.rl.rollout import Rollout, Sampling, finish
-from drpo.rl.schedules import reset_share
 from drpo.types import Observer
 
 
@@ -46,7 +44,7 @@ def sampling_of(models: Models, config: RunConfig, temperature: float) -> Sampli
         pad=models.vocabulary.pad,
         # A row that is written holds keys and values; one that is learned from, every layer's
         # activations, several times as much.
-        batch_size=config.ppo.rollout_batch_size or 4 * config.ppo.micro_batch_size,
+        batch_size=config.ppo.rollout_batch_size or 4 * config.ppo.rows_at_once,
     )
 
 
@@ -79,14 +77,7 @@ class Episodes:
         """Episodes that share one start; 1 where a critic is the baseline."""
         return 1 if self.config.ppo.advantage == "gae" else self.config.ppo.group_size
 
-    def starts(
-        self,
-        step: int,
-        reset_prob: float,
-        attempt: int = 0,
-        *,
-        curriculum: Curriculum | None = None,
-    ) -> list[Start]:
+    def starts(self, step: int, reset_prob: float, attempt: int = 0) -> list[Start]:
         """Return where each episode of an update starts; the same for the same arguments.
 
         The episodes of a group lie one after the other and share their start.
@@ -95,7 +86,6 @@ class Episodes:
             step: The update.
             reset_prob: Chance that a group is reset.
             attempt: Above 0 the starts are others: for groups that are drawn again.
-            curriculum: What the run has seen of its prompts; None knows nothing.
         """
         groups, seed = self.config.ppo.episodes_per_update // self.group_size, self.config.run.seed
         rows = batch_rows(len(self.prompts), groups, seed, step, attempt)
@@ -115,8 +105,6 @@ class Episodes:
             reset_prob=reset_prob,
             min_prefix=self.config.reset.reset_min_prefix,
             pool=self.pool,
-            curriculum=curriculum or Curriculum(self.config),
-            share=reset_share(self.config, step),
         )
         if placed is not prompts:
             starts = [

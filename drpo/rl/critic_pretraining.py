@@ -147,7 +147,7 @@ def _learn(
     old = OldPolicyStats(none, none, none, none, none)
     # There is no older critic to stay near.
     free = config.replace(cliprange_value=1e9)
-    chunks = by_length(rollout, config.ppo.micro_batch_size)
+    chunks = by_length(rollout, config.ppo.rows_at_once)
     learned = learn_critic(models, optimizer, rollout, old, credit, [chunks], free)
     return learned[metrics.LOSS_VALUE_AVG]
 

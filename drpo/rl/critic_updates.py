@@ -100,7 +100,7 @@ def prepare_critic(
     if step or not (config.critic.critic_scaling or config.critic.critic_warmup_steps):
         return old
     minibatches = critic_minibatches(rollout, config, step)
-    chunks = by_length(rollout, config.ppo.micro_batch_size)
+    chunks = by_length(rollout, config.ppo.rows_at_once)
     old = replace(old, values=critic_values(models, rollout, chunks))
     # The first guess is no place to stay near, so the warm-up does not clip.
     free = config.replace(cliprange_value=1e9)

@@ -16,7 +16,6 @@ from drpo.modeling.scorers import Completion
 from drpo.modeling.seeding import again, generator_for
 from drpo.rl.advantages import zero_spread
 from drpo.rl.batches import Episodes, sampling_of, written_ids
-from drpo.rl.curriculum import Curriculum
 from drpo.rl.resets import Start
 from drpo.rl.rewards import penalise_unfinished
 from drpo.rl.rollout import Rollout, finish, pack
@@ -60,19 +59,16 @@ def collect(
     step: int,
     reset_prob: float,
     clock: Clock,
-    curriculum: Curriculum | None = None,
 ) -> Experience:
     """Start, act and score the episodes of an update; dead groups are drawn again where asked."""
-    experience = _collect(models, episodes, config, step, reset_prob, clock, curriculum)
+    experience = _collect(models, episodes, config, step, reset_prob, clock)
     if config.ppo.advantage == "gae" or config.ppo.zero_spread_groups != "resample":
         return experience
     for attempt in range(1, ATTEMPTS + 1):
         dead = int(experience.dead_rows(config.ppo.group_size).sum())
         if not dead:
             break
-        fresh = _collect(
-            models, episodes, config, step, reset_prob, clock, curriculum, attempt, dead
-        )
+        fresh = _collect(models, episodes, config, step, reset_prob, clock, attempt, dead)
         experience = _replace_dead(experience, fresh, episodes, config)
     return experience
 
@@ -84,12 +80,11 @@ def _collect(
     step: int,
     reset_prob: float,
     clock: Clock,
-    curriculum: Curriculum | None,
     attempt: int = 0,
     count: int | None = None,
 ) -> Experience:
     # 1. Start at the prompt, or part-way through an offline answer.
-    starts = episodes.starts(step, reset_prob, attempt, curriculum=curriculum)[:count]
+    starts = episodes.starts(step, reset_prob, attempt)[:count]
     clock.lap(metrics.TIMING_S_STARTS)
 
     # 2. Act. `acted` is True only on tokens the policy chose.

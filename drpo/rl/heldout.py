@@ -155,7 +155,7 @@ class HeldOut:
     ) -> MeasuredCompletions:
         temperature = self.sampling.temperature
         kl, entropy = torch.zeros(len(completions)), torch.zeros(len(completions))
-        for rows in by_length(rollout, self.config.ppo.micro_batch_size):
+        for rows in by_length(rollout, self.config.ppo.rows_at_once):
             part = micro_batch(rollout, rows)
             found = compared_scores(policy, self.models, part, temperature)
             counts = part.acted.sum(dim=1)

@@ -45,7 +45,7 @@ def split_minibatches(
         order = chosen[torch.randperm(len(chosen), generator=generator)].tolist()
         epochs.append(
             [
-                by_length(rollout, config.ppo.micro_batch_size, order[begin : begin + size])
+                by_length(rollout, config.ppo.rows_at_once, order[begin : begin + size])
                 for begin in range(0, len(order), size)
             ]
         )

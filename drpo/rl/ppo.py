@@ -36,7 +36,7 @@ def old_policy_stats(
     chunks = [rows for minibatch in epochs[0] for rows in minibatch]
     learned_from = {row for rows in chunks for row in rows}
     others = [row for row in range(shape[0]) if row not in learned_from]
-    chunks += by_length(rollout, config.ppo.micro_batch_size, others)
+    chunks += by_length(rollout, config.ppo.rows_at_once, others)
     temperature = config.sampling.temperature
     wants_exact = config.kl.kl_estimator == "exact"
     for rows in chunks:

@@ -119,7 +119,7 @@ def coverage(
     packed = packed.to(models.precision.device)
     means = [0.0] * len(answers)
     with models.start_policy() as start:
-        for rows in by_length(packed, config.ppo.micro_batch_size):
+        for rows in by_length(packed, config.ppo.rows_at_once):
             part = micro_batch(packed, rows)
             logs = part.by_row(action_log_probs(start, part, models.precision, 1.0))
             for row, mean in zip(rows, logs.sum(1) / part.acted.sum(1), strict=True):

@@ -17,6 +17,7 @@ from drpo import metrics
 from drpo.config.methods import live_settings
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
+from drpo.modeling.interrupt import StopAskedError, stops_between_passes
 from drpo.modeling.models import Models
 from drpo.rl import checkpoint
 from drpo.rl.batches import Episodes, prepare_episodes
@@ -32,6 +33,7 @@ from drpo.rl.minibatches import split_minibatches
 from drpo.rl.optimizer import set_step_size
 from drpo.rl.ppo import learn, old_policy_stats
 from drpo.rl.schedules import ScheduledValue
+from drpo.rl.undo import Undo
 from drpo.types import Control, Observer, known
 
 _POLL_SECONDS = 0.5
@@ -75,15 +77,20 @@ def train(
     heldout_set = HeldOut(models, heldout, config)
     if state is None:
         state = TrainState.begin(models, config)
-        _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
+        if not _evaluate(models, heldout_set, state, config, observer, checkpoint_dir):
+            return state
         if not pretrain_critic(models, episodes, state.optimizer, config, observer):
             return state
+    elif state.owes_evaluation:
+        _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
 
     for step in range(state.step, config.ppo.updates):
         if not _apply_control(models, state, config, observer, checkpoint_dir):
             break
         observer.progress("training", step, config.ppo.updates)
-        update = _one_update(models, episodes, state, config, step)
+        update = _update_or_none(models, episodes, state, config, step, observer)
+        if update is None:
+            break
 
         state.step, state.episodes = step + 1, state.episodes + len(update.starts)
         state.score = None
@@ -100,6 +107,34 @@ def train(
     return state
 
 
+def _update_or_none(
+    models: Models,
+    episodes: Episodes,
+    state: TrainState,
+    config: RunConfig,
+    step: int,
+    observer: Observer,
+) -> Update | None:
+    """Make one update, or none of it where somebody asks to stop meanwhile.
+
+    Models so large that they are not kept beside themselves finish what they have begun to learn.
+    """
+    small = models.policy_bytes() <= checkpoint.SNAPSHOT_LIMIT
+    undo = Undo.of(models, state.optimizer) if small else None
+
+    def asked() -> bool:
+        learning = undo is None and any(p.grad is not None for p in models.trained().values())
+        return not learning and observer.should_stop()
+
+    try:
+        with stops_between_passes(models.networks(), asked):
+            return _one_update(models, episodes, state, config, step)
+    except StopAskedError:
+        if undo is not None:
+            undo.restore(models, state.optimizer)
+        return None
+
+
 def _one_update(
     models: Models, episodes: Episodes, state: TrainState, config: RunConfig, step: int
 ) -> Update:
@@ -110,7 +145,7 @@ def _one_update(
     weights = models.weights_hash()
 
     # 1. Start at the prompt or part-way through an offline answer, act, and score whole answers.
-    drawn = collect(models, episodes, config, step, reset_prob, clock, state.curriculum)
+    drawn = collect(models, episodes, config, step, reset_prob, clock)
     rollout, living = drawn.rollout, drawn.living(config)
 
     # 2. Measure KL, and what the critic foresees, where the policy acted.
@@ -147,8 +182,7 @@ def _one_update(
 
 
 def _steer(state: TrainState, update: Update) -> None:
-    """Let the adaptive schedules and the curriculum see what the update measured."""
-    state.curriculum.learn(update.starts, update.scores.tolist())
+    """Let the adaptive schedules see what the update measured."""
     state.kl.learn(float(update.kl.mean()), len(update.starts))
     of_resets, of_prompts = update.scores[update.resets], update.scores[~update.resets]
     state.reset.learn(
@@ -164,19 +198,27 @@ def _evaluate(
     config: RunConfig,
     observer: Observer,
     checkpoint_dir: Path,
-) -> None:
+) -> bool:
+    """Measure the present weights; False where somebody asked to stop meanwhile."""
     began = time.perf_counter()
-    values, samples = heldout.evaluate(
-        state.step,
-        weights=models.weights_hash(),
-        tick=lambda done, total: observer.progress("evaluation", done, total),
-    )
+    state.owes_evaluation = True
+    try:
+        with stops_between_passes(models.networks(), observer.should_stop):
+            values, samples = heldout.evaluate(
+                state.step,
+                weights=models.weights_hash(),
+                tick=lambda done, total: observer.progress("evaluation", done, total),
+            )
+    except StopAskedError:
+        return False
+    state.owes_evaluation = False
     values[metrics.TIMING_S_EVALUATION] = time.perf_counter() - began
     state.score = known(values.get(metrics.EVAL_SCORES, math.nan))
     observer.metrics(state.step, values)
     observer.samples(samples)
     checkpoint.save_snapshot(models, state.step, checkpoint_dir)
     observer.progress("training", state.step, config.ppo.updates)
+    return True
 
 
 def _apply_control(

@@ -23,18 +23,12 @@ from drpo.errors import DrpoError
 from drpo.i18n.message import Message
 from drpo.modeling.model_files import count_tokens, find_folder, read_card
 from drpo.modeling.model_size import Size, size_of
+from drpo.runs.memory_estimate import memory_of
 from drpo.store import Store
 from drpo.system import processes
 
 GIB = 2**30
 ON_GPU, ON_CPU = "a GPU", "the processor"
-TRAINED_BYTES = 16
-"""A float32 weight that is trained: itself, its gradient and Adam's two averages."""
-ACTIVATION_BYTES = 76
-"""Bytes of a network's graph per layer, position and hidden unit: 76 for a Qwen, 64 for a Llama, 38
-for a Pythia, measured at an eighth to a quarter of their width."""
-LOGIT_BYTES = 20
-"""Bytes per position and word of the vocabulary where logits are learned from; measured."""
 GPU_SPEED = 1.2e14
 """Operations a second that training sustains on a current data-centre GPU in bfloat16."""
 GPU_BANDWIDTH = 1.5e12
@@ -64,12 +58,16 @@ class Estimate:
     seconds: float
     seconds_per_update: float
     memory_bytes: float
+    """At most, in the stage that takes most."""
+    memory_by_stage: dict[str, float]
     source: str
     """measured or calculated."""
     device: str
     """ON_GPU or ON_CPU."""
     stages: tuple[str, ...]
     downloads: tuple[Message, ...]
+    memory_source: str = "calculated"
+    """calculated, or tried: measured on the longest rows."""
 
     def document(self) -> dict[str, Any]:
         """As JSON shows it."""
@@ -99,15 +97,29 @@ def estimate_run(config: RunConfig, store: Store | None = None) -> Estimate:
     updates = config.ppo.updates if config.run.method in UPDATING else 0
     evaluations = 1 + max(1, -(-updates // config.evaluation.eval_every))
     stage_seconds = _stage_seconds(config, policy, prompt, on_gpu=on_gpu)
+    by_stage = memory_of(config, policy, scorer, stages(config))
     return Estimate(
         seconds=stage_seconds + updates * update + evaluations * evaluation,
         seconds_per_update=update,
-        memory_bytes=_memory(config, policy, scorer, prompt),
+        memory_bytes=max(by_stage.values()),
+        memory_by_stage=by_stage,
         source="measured" if measured else "calculated",
         device=ON_GPU if on_gpu else ON_CPU,
         stages=tuple(stages(config)),
         downloads=tuple(_downloads(config, policy, scorer)),
     )
+
+
+def calculated_memory(config: RunConfig) -> float:
+    """Return the bytes that a run takes in its largest stage.
+
+    Raises:
+        ModelError: A model is not here and its name does not tell its size.
+    """
+    policy = size_of(config.models.policy, what="start policy")
+    named = config.models.reward_model
+    scorer = policy if named is None else size_of(named, what="reward model")
+    return max(memory_of(config, policy, scorer, stages(config)).values())
 
 
 def stages(config: RunConfig) -> list[str]:
@@ -161,7 +173,7 @@ def _update_seconds(
     learn = _operations(config) * tokens * weights * config.ppo.num_ppo_epochs
     if config.models.gradient_checkpointing:
         learn *= 4 / 3
-    micro_batches = -(-episodes // config.ppo.micro_batch_size)
+    micro_batches = -(-episodes // config.ppo.rows_at_once)
     passes = micro_batches * (2 + networks + networks * 3 * config.ppo.num_ppo_epochs)
     return draw + (score + learn) / speed(on_gpu=on_gpu) + passes * _call(policy, on_gpu=on_gpu)
 
@@ -172,7 +184,7 @@ def _decode_seconds(
     answer = 0.75 * config.sampling.response_length
     arithmetic = 2 * policy.parameters * rows * (prompt + answer) / speed(on_gpu=on_gpu)
     reading = 2 * policy.parameters / GPU_BANDWIDTH if on_gpu else 0.0
-    batches = -(-rows // config.ppo.micro_batch_size)
+    batches = -(-rows // config.ppo.rows_at_once)
     steps = batches * config.sampling.response_length
     return arithmetic + steps * (_call(policy, on_gpu=on_gpu) + reading)
 
@@ -204,7 +216,7 @@ def _stage_seconds(config: RunConfig, policy: Size, prompt: float, *, on_gpu: bo
         epochs = config.critic.critic_pretraining_epochs
         # Both answers are scored once and learned from; a step takes some micro-batch.
         token_passes += epochs * 2 * pairs * length
-        steps += epochs * 2 * pairs / config.ppo.micro_batch_size
+        steps += epochs * 2 * pairs / config.ppo.rows_at_once
     learn = _operations(config) * policy.parameters * token_passes / speed(on_gpu=on_gpu)
     return 20 + learn + steps * 3 * _call(policy, on_gpu=on_gpu)
 
@@ -220,49 +232,6 @@ def _pair_count(config: RunConfig) -> int:
 def learners(config: RunConfig) -> int:
     """Networks that training changes: the policy, and the critic where there is one."""
     return 2 if config.run.method in UPDATING and config.ppo.advantage == "gae" else 1
-
-
-def _memory(config: RunConfig, policy: Size, scorer: Size, prompt: float) -> float:
-    """Weights, gradients, Adam's averages, and the activations of the largest micro-batch."""
-    frozen_bytes = 4 if config.models.dtype == "float32" else 2
-    if policy.parameters < 10**8:
-        frozen_bytes = 4
-    rank = config.models.lora_rank
-    if rank:
-        adapters = 8 * policy.layers * 2 * policy.hidden * rank
-        trained = learners(config) * (policy.parameters * frozen_bytes + adapters * TRAINED_BYTES)
-        reference = 0
-    else:
-        trained = learners(config) * policy.parameters * TRAINED_BYTES
-        reference = policy.parameters * 4  # a copy of what is trained, in float32 like it
-    layers = 2 if config.models.gradient_checkpointing else policy.layers
-    length = prompt + config.sampling.response_length
-    at_once = 0.0
-    for rows, logits in _micro_batches(config, length):
-        # One network's graph at a time: policy and critic learn one after the other.
-        activations = rows * length * policy.hidden * layers * ACTIVATION_BYTES
-        at_once = max(at_once, activations + rows * logits * policy.vocabulary * LOGIT_BYTES)
-    libraries = 0.6 * GIB
-    return trained + reference + scorer.parameters * frozen_bytes + at_once + libraries
-
-
-def _micro_batches(config: RunConfig, length: float) -> list[tuple[int, float]]:
-    """Of each stage: rows in memory at once, and for how many tokens a row logits are kept."""
-    most, answer = config.ppo.micro_batch_size, float(config.sampling.response_length)
-    found = []
-    for name in stages(config):
-        if name == "sft":
-            found.append((min(most, config.stages.sft_batch_size), length))
-        elif name == "reward model":
-            written = answer if config.stages.rm_lm_weight else 0.0
-            found.append((2 * min(most, config.stages.rm_batch_size), written))
-        elif name == "dpo":
-            found.append((2 * min(most, config.stages.dpo_batch_size), length))
-        elif name in UPDATING:
-            found.append((min(most, config.ppo.episodes_per_update), answer))
-        else:
-            found.append((min(most, config.evaluation.eval_prompts), answer))
-    return found
 
 
 def _downloads(config: RunConfig, policy: Size, scorer: Size) -> list[Message]:

@@ -6,12 +6,12 @@ shown where there is nothing better: for an error's own sentence, and for events
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from drpo.alarms.alarms import ALARMS, Alarm, Part
 from drpo.alarms.handler import ODD
-from drpo.i18n import has, t
+from drpo.i18n import Language, has, t
 from drpo.i18n.format import number
 from drpo.store.schema import EventRow, Run
 
@@ -48,6 +48,8 @@ def _sentence(event: EventRow, events: Iterable[EventRow]) -> str:
         stage = t(f"events.stage_{payload['stage']}")
         return t("events.stage_done", stage=stage, figures=", ".join(figures))
     how = payload.get("how", "")
+    if "room" in payload:
+        return of_memory(payload)
     name = f"{event.kind}_{how}" if how else event.kind
     if not has(f"events.{name}"):
         return event.message
@@ -58,10 +60,27 @@ def _sentence(event: EventRow, events: Iterable[EventRow]) -> str:
     return t(f"events.{name}", **{**shown, "step": event.step})
 
 
-def stage_name(stage: str) -> str:
+def stage_name(stage: str, lang: Language | None = None) -> str:
     """What a run does now, in words; a stage without words is called by its own name."""
     key = f"stage_{stage.replace(' ', '_')}"
-    return t(f"live.{key}") if has(f"live.{key}") else stage
+    return t(f"live.{key}", lang=lang) if has(f"live.{key}") else stage
+
+
+def of_memory(payload: Mapping[str, Any], lang: Language | None = None) -> str:
+    """Why memory ended a run: where, at how much, and which settings would fit.
+
+    Args:
+        payload: As `drpo.runs.memory_fit.facts_of` gives it.
+        lang: Another language than the visitor's.
+    """
+    return t(
+        f"events.error_{payload['how']}",
+        lang=lang,
+        stage=stage_name(payload["stage"], lang),
+        peak=f"{payload['peak']:.1f}",
+        room=f"{payload['room']:.1f}",
+        settings=payload["settings"],
+    )
 
 
 def title(event: EventRow) -> str:
@@ -95,6 +114,9 @@ def who(event: EventRow) -> str:
 def trouble(run: Run, events: Sequence[EventRow]) -> str:
     """Why a run broke off; empty when it did not."""
     last = next((event for event in reversed(events) if event.kind == "error"), None)
-    if run.status == "interrupted" and last is not None and last.payload.get("how"):
-        return t("events.resumable", why=describe(last))
+    if last is not None and last.payload.get("how"):
+        if run.status == "interrupted":
+            return t("events.resumable", why=describe(last))
+        if run.status == "failed":
+            return describe(last)
     return run.error

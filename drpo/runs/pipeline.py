@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from drpo.errors import CheckpointError, RunError
 from drpo.evaluation import baselines
 from drpo.files import CHECKSUMS, damaged_files, read_json, whole_folder, write_json
 from drpo.modeling.exporting import export_policy
+from drpo.modeling.interrupt import StopAskedError, stops_between_passes
 from drpo.modeling.models import Models, load_models, load_to_evaluate
 from drpo.rl import checkpoint, checkpoint_folders, trainer
 from drpo.runs import provenance
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 
 RM_PAIRS = 256
 """Held-out pairs on which the reward model's accuracy is measured."""
-
-
-class _StopAskedError(Exception):
-    """Somebody asked to stop in the middle of a stage."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class Stage:
         torch.cuda.empty_cache()
         if result.stopped:
             shutil.rmtree(out, ignore_errors=True)
-            raise _StopAskedError
+            raise StopAskedError
         write_json(figures, result.metrics)
         listed = ", ".join(f"{key} {value:.3g}" for key, value in result.metrics.items())
         payload = {"stage": name, "figures": dict(result.metrics)}
@@ -138,8 +135,33 @@ def run_stages(
         start = _start_policy(config, data, stage)
         rewards = Rewards(_reward_model(config, data, stage, start, reward), reward)
         return _method(config, data, stage, start, rewards)
-    except _StopAskedError:
+    except StopAskedError:
         return True
+
+
+def try_stages(
+    config: RunConfig,
+    of_stages: RunData,
+    of_policy: RunData,
+    folder: Path,
+    observer: RunObserver,
+) -> None:
+    """Run all stages on a few rows each, to see what they take: the longest rows of each kind.
+
+    Args:
+        config: The run's settings, made short.
+        of_stages: What SFT, the reward model and DPO read.
+        of_policy: What the policy answers.
+        folder: A folder to throw away.
+        observer: Hears the stages' names.
+    """
+    stage = Stage(folder, observer)
+    start = _start_policy(config, of_stages, stage)
+    rewards = Rewards(_reward_model(config, of_stages, stage, start, None))
+    if config.run.method in UPDATING:
+        _method(config, of_policy, stage, start, rewards)
+    else:
+        _method(config, replace(of_stages, heldout=of_policy.heldout), stage, start, rewards)
 
 
 def _start_policy(config: RunConfig, data: RunData, stage: Stage) -> str:
@@ -265,7 +287,7 @@ def _train_policy(
         state=state,
         demonstrations=data.demonstrations,
     )
-    return state.step < config.ppo.updates
+    return state.step < config.ppo.updates or state.owes_evaluation
 
 
 def _measure_reward_model(models: Models, heldout: list[Pair], observer: RunObserver) -> None:
@@ -274,7 +296,8 @@ def _measure_reward_model(models: Models, heldout: list[Pair], observer: RunObse
         return
     pairs = heldout[:RM_PAIRS]
     observer.progress("reward model accuracy", 0, len(pairs))
-    accuracy, error = baselines.accuracy_of(models.learned, pairs, models)
+    with stops_between_passes(models.networks(), observer.should_stop):
+        accuracy, error = baselines.accuracy_of(models.learned, pairs, models)
     observer.progress("reward model accuracy", len(pairs), len(pairs))
     observer.metrics(
         0, {metrics.EVAL_RM_ACCURACY: accuracy, metrics.error_of(metrics.EVAL_RM_ACCURACY): error}

@@ -71,7 +71,7 @@ class StoreObserver:
         self.summary: dict[str, Any] = dict(run.summary)
         self._wall_before = float(self.summary.get("wall_seconds", 0.0))
         self._began = time.monotonic()
-        self._stage = ("starting", 0, 0)
+        self.stage = ("starting", 0, 0)
         self._who: dict[str, str] = {}
         self._taken: set[int] = set()
         """Commands obeyed, of which the store may not know yet."""
@@ -160,7 +160,7 @@ class StoreObserver:
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Remember how far a stage is; the beat writes it."""
-        self._stage = (stage, done, total)
+        self.stage = (stage, done, total)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Write one update's metrics and keep the run's figures up to date."""
@@ -295,7 +295,7 @@ class StoreObserver:
                 return
 
     def _write_beat(self) -> None:
-        stage, done, total = self._stage
+        stage, done, total = self.stage
         self.store.runs.change(
             self.run_id,
             heartbeat_at=time.time(),

@@ -16,28 +16,33 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy.exc import DBAPIError
 
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
 from drpo.errors import DrpoError, RunError, first_line
 from drpo.files import disk_is_full, write_whole
+from drpo.runs import event_words, memory_fit, peaks
 from drpo.runs.outbox import BUSY_SECONDS, insist
+from drpo.runs.peaks import PeakWatch
 from drpo.runs.store_observer import END_PATIENCE, StoreObserver
 from drpo.runs.threads import fix_threads
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
-from drpo.system import processes
-from drpo.system.limits import is_out_of_memory
+from drpo.system import memory, processes
+from drpo.system.limits import is_out_of_memory, limit_this_process
 
 log = logging.getLogger(__name__)
 
 
 def execute(
-    run_id: str, store: Store | None = None, stop_asked: threading.Event | None = None
+    run_id: str,
+    store: Store | None = None,
+    stop_asked: threading.Event | None = None,
+    *,
+    alone: bool = False,
 ) -> str:
     """Carry out a run from where it stands, to its end or until it is asked to stop.
 
@@ -45,6 +50,7 @@ def execute(
         run_id: A run in the store; a finished stage or checkpoint in its folder is not repeated.
         store: The store; by default the one the environment names.
         stop_asked: Set from outside to save and stop.
+        alone: Whether this process does nothing else: it may then limit its own memory.
 
     Returns:
         The status it ended with: finished, stopped or failed.
@@ -62,12 +68,27 @@ def execute(
         observer = StoreObserver(store, run_id, stop_asked=stop_asked)
         insist(lambda: _begin(store, run))
         observer.start()
-        status, sentence = _outcome(run, folder, observer)
+        watch = PeakWatch(lambda: observer.stage[0], folder / peaks.FILE)
+        if alone:
+            watch.start()
+        end = _outcome(run, folder, observer, watch, alone=alone)
+        if alone:
+            observer.note(memory=watch.stop())
         observer.close()
-        _end(store, run_id, status, sentence)
+        _end(store, run_id, end)
     finally:
         lock.release()
-    return status
+    return end.status
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended."""
+
+    status: str
+    sentence: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the sentence says, for other languages."""
 
 
 def _begin(store: Store, run: Run) -> None:
@@ -85,15 +106,20 @@ def _begin(store: Store, run: Run) -> None:
     )
 
 
-def _end(store: Store, run_id: str, status: str, sentence: str) -> None:
+def _end(store: Store, run_id: str, end: End) -> None:
     """Write the end; tried for long, because a run without an end looks interrupted."""
 
     def write() -> None:
         store.runs.change(
-            run_id, status=status, error=sentence, finished_at=time.time(), stage=status
+            run_id,
+            status=end.status,
+            error=end.sentence,
+            finished_at=time.time(),
+            stage=end.status,
         )
-        if sentence:
-            store.events.add(run_id, store.runs.get(run_id).step, "error", sentence)
+        if end.sentence:
+            step = store.runs.get(run_id).step
+            store.events.add(run_id, step, "error", end.sentence, end.facts)
 
     try:
         insist(write, END_PATIENCE)
@@ -101,10 +127,16 @@ def _end(store: Store, run_id: str, status: str, sentence: str) -> None:
         log.exception("could not write the run's end")
 
 
-def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]:
+def _outcome(
+    run: Run, folder: Path, observer: StoreObserver, watch: PeakWatch, *, alone: bool
+) -> End:
     """Do the work; whatever happens becomes a status and a sentence."""
+    config = None
+    room = memory.room()
     try:
         config = _on_device(RunConfig.from_nested(run.config), run.device)
+        if alone and config.models.device == "cpu":
+            config = _within(room, config, folder, observer)
         write_whole(folder / "config.json", config.to_json())
         threads = fix_threads(run, observer.store)
         log.info("run %s with %d threads", run.id, threads)
@@ -125,13 +157,34 @@ def _outcome(run: Run, folder: Path, observer: StoreObserver) -> tuple[str, str]
             observer,
             critic_weight=critic_weight(run.config),
         )
-    except DrpoError as error:
-        log.info("%s", traceback.format_exc())
-        return "failed", str(error)
+    except memory_fit.DoesNotFitError as error:
+        return told_of_memory(error.facts)
     except Exception as error:
+        log.info("%s", traceback.format_exc())
+        if config is not None and is_out_of_memory(error):
+            stage, peak = observer.stage[0], watch.peak or memory.peak()
+            facts = memory_fit.facts_of("out_of_memory", config, stage, peak, room)
+            return told_of_memory(facts)
+        if isinstance(error, DrpoError):
+            return End("failed", str(error))
         log.exception("the run failed")
-        return "failed", plain_sentence(error, folder)
-    return ("stopped" if stopped else "finished"), ""
+        return End("failed", plain_sentence(error, folder))
+    return End("stopped" if stopped else "finished")
+
+
+def _within(room: int, config: RunConfig, folder: Path, observer: StoreObserver) -> RunConfig:
+    """Choose and try what fits, and see that this process never takes more than there is."""
+    memory.give_back_freed()
+    peaks.keep(folder / peaks.FILE, room=room, kernel_kills=memory.kernel_kills())
+    observer.progress("trying what fits", 0, 0)
+    config = memory_fit.fitted(config, folder, room, stopped=observer.should_stop)
+    limit_this_process(memory=room)
+    return config
+
+
+def told_of_memory(facts: dict[str, Any]) -> End:
+    """The end of a run that memory stopped."""
+    return End("failed", event_words.of_memory(facts, lang="en"), facts)
 
 
 def _on_device(config: RunConfig, device: str) -> RunConfig:
@@ -149,18 +202,8 @@ def _on_device(config: RunConfig, device: str) -> RunConfig:
 
 def plain_sentence(error: Exception, folder: Path) -> str:
     """Say what happened without a traceback."""
-    if is_out_of_memory(error):
-        return (
-            "Out of memory: the models and one micro-batch did not fit. Lower micro_batch_size or "
-            "response_length, switch gradient_checkpointing on, or use LoRA (lora_rank)."
-        )
     if disk_is_full(error):
         return f"The disk is full; free space for {folder} and resume the run."
-    if isinstance(error, DBAPIError):
-        return (
-            f"The store could not be used for too long ({first_line(error)}). The checkpoints are "
-            "whole: resume the run when the store is back."
-        )
     return (
         f"Something unexpected went wrong ({type(error).__name__}: {first_line(error)}); "
         f"the details are in {folder / 'worker.log'}."
@@ -201,7 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop_asked.set())
     try:
-        status = execute(words[0], stop_asked=stop_asked)
+        status = execute(words[0], stop_asked=stop_asked, alone=True)
     except DrpoError as error:
         log.error("%s", error)  # noqa: TRY400 - the sentence is the message, a traceback is not
         sys.exit(2)

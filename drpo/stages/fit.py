@@ -132,7 +132,7 @@ def parts(batch: Sequence[Example], config: RunConfig) -> Iterator[list[Example]
     together = len(batch[0].rows)
     cuts = cut_by_length(
         [example.longest for example in batch],
-        max(1, config.ppo.micro_batch_size // together),
+        max(1, config.ppo.rows_at_once // together),
         tokens=max(1, config.tokens_at_once // together),
     )
     # The longest first: a batch that does not fit is known at once.

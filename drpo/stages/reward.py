@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -25,6 +26,7 @@ from drpo.data.pairs import Pair
 from drpo.errors import ModelError
 from drpo.modeling.adapters import with_adapters
 from drpo.modeling.forward_pass import Precision, precision_of
+from drpo.modeling.interrupt import StopAskedError, stops_between_passes
 from drpo.modeling.model_loading import (
     UNREADABLE,
     context_length,
@@ -110,7 +112,10 @@ def train_reward_model(
     objective = _Ranking(judge, vocabulary.pad, lm_head, stages, precision)
     plan = Plan(stages.rm_epochs, stages.rm_learning_rate, stages.rm_batch_size)
     fitted = fit(network, chosen.examples, objective, plan, config, hooks)
-    figures = {} if fitted.stopped else _measure(judge, heldout, config, precision)
+    figures: Mapping[str, float] = {}
+    if not fitted.stopped:
+        with suppress(StopAskedError), stops_between_passes([classifier], hooks.stop_asked):
+            figures = _measure(judge, heldout, config, precision)
     save(network, tokenizer, out)
     measured = chosen.figures
     for name in (_ACCURACY, _MARGIN, _MEAN_REWARD):
@@ -211,7 +216,7 @@ def _measure(
         return {}
     reward.eval()
     prompts = [pair.asked for pair in heldout]
-    size, tokens = config.ppo.micro_batch_size, config.tokens_at_once
+    size, tokens = config.ppo.rows_at_once, config.tokens_at_once
     with precision.autocast():
         chosen, rejected = (
             reward.score_texts(prompts, texts, size, tokens=tokens)

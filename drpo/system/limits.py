@@ -33,11 +33,14 @@ _OUT_OF_MEMORY = (
 )
 
 
-def limit_this_process(*, processor_seconds: int | None = None) -> int | None:
+def limit_this_process(
+    *, processor_seconds: int | None = None, memory: int | None = None
+) -> int | None:
     """Set this process's limits, for its whole life.
 
     Args:
         processor_seconds: Processor time it may use; None for any.
+        memory: Bytes that it may have beyond what it has now; None for a share of what is free.
 
     Returns:
         Bytes that it may have beyond what it has now; None where the system knows no such limit.
@@ -52,7 +55,7 @@ def limit_this_process(*, processor_seconds: int | None = None) -> int | None:
         resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, hard))
     if not sys.platform.startswith("linux"):
         return None  # elsewhere the limit is ignored
-    more = max(LEAST, int(free_memory() * SHARE))
+    more = max(LEAST, int(free_memory() * SHARE)) if memory is None else memory
     # Private memory that can be written to. Address space would be the wrong measure: a GPU's
     # driver reserves hundreds of gigabytes of it that nobody ever uses.
     resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + more, resource.RLIM_INFINITY))
@@ -76,19 +79,6 @@ def free_memory() -> int:
     return free if most == "max" else max(0, min(free, int(most) - used + reclaimable))
 
 
-def out_of_memory_kills() -> int:
-    """How many processes the system has killed for memory: of this group, or of the machine."""
-    for file in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
-        try:
-            lines = Path(file).read_text(encoding="ascii").splitlines()
-        except OSError:
-            continue
-        found = dict(line.split() for line in lines if len(line.split()) == 2)
-        if "oom_kill" in found:
-            return int(found["oom_kill"])
-    return 0
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error, or one that it came from, says that there was not enough memory.
 
@@ -97,8 +87,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     seen: BaseException | None = error
     while seen is not None:
         said = str(seen).lower()
-        if isinstance(seen, MemoryError) or any(words in said for words in _OUT_OF_MEMORY):
-            return not isinstance(seen, DrpoError)
+        # What a sentence of ours tells of memory, its cause tells as well if it is so.
+        ours = isinstance(seen, DrpoError)
+        if not ours and (isinstance(seen, MemoryError) or any(w in said for w in _OUT_OF_MEMORY)):
+            return True
         seen = seen.__cause__ or seen.__context__
     return False
 

@@ -164,11 +164,6 @@ def test_a_disk_that_is_full_while_a_checkpoint_is_written_is_named(tmp_path):
     assert worker.plain_sentence(error, tmp_path).startswith("The disk is full; free space for")
 
 
-def test_out_of_memory_is_named(tmp_path):
-    sentence = worker.plain_sentence(torch.OutOfMemoryError("CUDA out of memory"), tmp_path)
-    assert "micro_batch_size" in sentence
-
-
 def test_lost_metrics_are_counted_and_training_goes_on(store, configure, caplog):
     run = store.runs.create(configure(updates=2))
     with store.engine.begin() as connection:

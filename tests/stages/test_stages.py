@@ -304,6 +304,23 @@ def test_prompts_over_the_limit_are_left_out_of_every_stage(model_folder, tmp_pa
 @pytest.mark.parametrize(
     "train", [train_sft, train_dpo, train_reward_model], ids=lambda train: train.__name__
 )
+def test_every_stage_asks_before_each_part_of_a_step_whether_to_stop(model_folder, tmp_path, train):
+    asked = []
+    config = settings(model_folder(), sft_epochs=50, micro_batch_size=2)
+    result = train(
+        config,
+        PAIRS,
+        tmp_path / "out",
+        heldout=HELDOUT,
+        should_stop=lambda: asked.append(1) or len(asked) > 5,
+    )
+    assert result.stopped
+    assert len(asked) == 6
+
+
+@pytest.mark.parametrize(
+    "train", [train_sft, train_dpo, train_reward_model], ids=lambda train: train.__name__
+)
 def test_long_answers_are_cut_or_left_out_as_the_setting_says_and_counted(
     model_folder, tmp_path, train
 ):

@@ -1,0 +1,194 @@
+"""How much memory each stage of a run takes, by calculation: without torch, in milliseconds.
+
+Bytes a number, times numbers. The constants were measured with the allocator as a worker sets it
+(`drpo.system.memory.give_back_freed`); docs/memory.md holds the figures beside what runs held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from drpo.config.methods import UPDATING
+from drpo.config.run_config import RunConfig
+from drpo.data.io.source import file_of
+from drpo.data.pairs import Pair
+from drpo.errors import DrpoError
+from drpo.modeling.model_files import count_tokens, find_folder, read_card
+from drpo.modeling.model_size import Size
+
+LIBRARIES = 0.65 * 2**30
+"""A worker with all that it imports, before any model."""
+TRAINED_BYTES = 16
+"""A float32 weight that is trained: itself, its gradient and Adam's two averages."""
+ACTIVATION_BYTES = 70
+"""Bytes of a network's graph per layer, position and hidden unit: 76 for a Qwen, 64 to 72 for a
+Llama, 38 for a Pythia."""
+KEPT_BYTES = 4
+"""The same where a layer's activations are computed anew for its gradient: what it was given."""
+LOGITS = 2**24
+"""Logits made at once (`drpo.rl.scoring.LOGITS`), or fewer where there are not so many places."""
+LEARNED_LOGIT_BYTES = 20
+"""A logit that is learned from: itself, its log-softmax, their gradients."""
+COMPARED_LOGIT_BYTES = 29
+"""A logit of two policies that are compared."""
+DRAWN_LOGIT_BYTES = 32
+"""A logit that is drawn from, in float64."""
+PREFILL_BYTES = 24
+"""Bytes per position and hidden unit while prompts are read to be answered."""
+COUNTED = 50
+"""Texts whose tokens are counted, the longest."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of the rows that a run reads."""
+
+    prompt: float
+    """Of the longest prompt that is not left out."""
+    row: float
+    """Of the longest prompt and answer together, as a stage reads them."""
+
+
+def memory_of(config: RunConfig, policy: Size, scorer: Size, names: list[str]) -> dict[str, float]:
+    """Return the bytes that each stage takes.
+
+    Args:
+        config: The run.
+        policy: Size of its start policy.
+        scorer: Size of its reward model.
+        names: Its stages.
+    """
+    lengths = lengths_of(config, policy)
+    return {name: _of_stage(name, config, policy, scorer, lengths) for name in names}
+
+
+def _of_stage(name: str, config: RunConfig, policy: Size, scorer: Size, lengths: Lengths) -> float:
+    trained, scoring = _trained(config, policy), scorer.parameters * _frozen_bytes(config)
+    stages = config.stages
+    if name in ("sft", "reward model", "dpo"):
+        batch, together = {
+            "sft": (stages.sft_batch_size, 1),
+            "reward model": (stages.rm_batch_size, 2),
+            "dpo": (stages.dpo_batch_size, 2),
+        }[name]
+        rows = together * max(1, min(config.ppo.rows_at_once // together, batch))
+        tokens = max(min(config.tokens_at_once, rows * lengths.row), together * lengths.row)
+        places = 0.0 if name == "reward model" and not stages.rm_lm_weight else tokens
+        work = _graph(config, policy, tokens) + _logits(policy, places, LEARNED_LOGIT_BYTES)
+        return LIBRARIES + trained + work
+    answer = config.sampling.response_length
+    learning = 0.0
+    if name in UPDATING:
+        rows = min(config.ppo.rows_at_once, config.ppo.episodes_per_update)
+        learning = _graph(config, policy, rows * (lengths.prompt + answer))
+        learning += _logits(policy, rows * answer, LEARNED_LOGIT_BYTES)
+        copies = _networks(config) * trained
+        if not config.models.lora_rank:
+            copies += policy.parameters * 4  # the start policy, in float32 like what is trained
+    else:
+        others = 0 if name == "best_of_n" or config.models.lora_rank else 1
+        copies = (1 + others) * policy.parameters * _frozen_bytes(config)
+    drawn = config.ppo.rollout_batch_size or 4 * config.ppo.rows_at_once
+    at_once = min(drawn, max(config.ppo.episodes_per_update, config.evaluation.eval_prompts))
+    drawing = _drawing(config, policy, at_once, lengths.prompt)
+    compared = _logits(policy, config.ppo.rows_at_once * answer, COMPARED_LOGIT_BYTES)
+    return LIBRARIES + copies + scoring + max(learning, drawing, compared)
+
+
+def _networks(config: RunConfig) -> int:
+    return 2 if config.ppo.advantage == "gae" else 1
+
+
+def _frozen_bytes(config: RunConfig) -> int:
+    """Bytes of a weight that is not trained."""
+    half = config.models.dtype == "bfloat16"
+    on_gpu = config.models.dtype == "auto" and config.models.device.startswith("cuda")
+    return 2 if half or on_gpu else 4
+
+
+def _trained(config: RunConfig, policy: Size) -> float:
+    """One network with what training it takes."""
+    rank = config.models.lora_rank
+    if not rank:
+        return policy.parameters * TRAINED_BYTES
+    # Seven linear maps a layer, of about 16 widths of input and output together.
+    adapters = policy.layers * 16 * policy.hidden * rank
+    return policy.parameters * _frozen_bytes(config) + adapters * TRAINED_BYTES
+
+
+def _graph(config: RunConfig, policy: Size, tokens: float) -> float:
+    per_unit = ACTIVATION_BYTES * policy.layers
+    if config.models.gradient_checkpointing:
+        per_unit = KEPT_BYTES * policy.layers + ACTIVATION_BYTES
+    return tokens * policy.hidden * per_unit
+
+
+def _logits(policy: Size, places: float, size: int) -> float:
+    return min(places * policy.vocabulary, LOGITS) * size
+
+
+def _drawing(config: RunConfig, policy: Size, rows: int, prompt: float) -> float:
+    """Keys and values, the logits of one token a row, and the prompts as they are read."""
+    tokens = rows * (prompt + config.sampling.response_length)
+    cache = tokens * policy.layers * policy.cached * _frozen_bytes(config)
+    logits = rows * policy.vocabulary * DRAWN_LOGIT_BYTES
+    return cache + max(logits, rows * prompt * policy.hidden * PREFILL_BYTES)
+
+
+def lengths_of(config: RunConfig, policy: Size) -> Lengths:
+    """Return the longest rows: counted where the data are a file here, else what settings allow."""
+    most = float(min(config.data.max_prompt_length, policy.context or 10**9))
+    path, counted = file_of(config.data.data), None
+    if path is not None:
+        counted = _counted(path, path.stat().st_mtime, config.models.policy)
+    if counted is None:
+        counted = [(most, most + config.sampling.response_length)]
+    if config.data.long_prompts == "drop":
+        counted = [one for one in counted if one[0] <= most] or [(most, most)]
+    prompt = min(most, max(prompt for prompt, _ in counted))
+    longest = config.stages.max_response_length
+    rows = [whole if longest is None else min(whole, prompt + longest) for prompt, whole in counted]
+    context = policy.context or 10**9
+    kept = [row for row in rows if row <= context] or [context]
+    return Lengths(prompt, float(max(kept)))
+
+
+@lru_cache(maxsize=64)
+def _counted(path: Path, _changed: float, policy: str) -> list[tuple[float, float]] | None:
+    """Tokens of prompt and whole row, of the rows with the longest texts and longest prompts."""
+    from drpo.data import load_pairs
+
+    try:
+        pairs = load_pairs(str(path)).pairs
+        folder = find_folder(policy, what="start policy")
+        if folder is None:
+            return None
+        card = read_card(folder)
+        chosen = {id(pair): pair for key in (_whole, _prompt) for pair in _longest(pairs, key)}
+        prompts = count_tokens(card, [pair.prompt for pair in chosen.values()])
+        rows = count_tokens(card, [pair.prompt + answer_of(pair) for pair in chosen.values()])
+    except DrpoError:
+        return None  # the check before launch says what is wrong with the file
+    if not prompts or not rows:
+        return None
+    return [(float(few), float(all_ + 1)) for few, all_ in zip(prompts, rows, strict=True)]
+
+
+def answer_of(pair: Pair) -> str:
+    """Return the longer answer of a pair."""
+    return max(pair.chosen, pair.rejected, key=len)
+
+
+def _whole(pair: Pair) -> int:
+    return len(pair.prompt) + len(answer_of(pair))
+
+
+def _prompt(pair: Pair) -> int:
+    return len(pair.prompt)
+
+
+def _longest(pairs: Sequence[Pair], key: Callable[[Pair], int]) -> list[Pair]:
+    return sorted(pairs, key=key, reverse=True)[:COUNTED]

@@ -1,0 +1,131 @@
+"""Every stage of a run on one micro-batch of its longest rows: `memory_probe ASKED TOLD`.
+
+A process of its own, which may take so much memory and no more. What it carries out is the run's
+own code, in a temporary folder, on the rows that take most: an estimate cannot be nearer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from drpo.config.run_config import RunConfig
+from drpo.data.pairs import Pair
+from drpo.data.run_data import RunData, load_run_data
+from drpo.errors import first_line
+from drpo.modeling.model_files import count_tokens, find_folder, read_card
+from drpo.runs.memory_estimate import answer_of
+from drpo.runs.peaks import PeakWatch, keep
+from drpo.runs.run_observer import RunObserver
+from drpo.store import Store
+from drpo.system import memory
+from drpo.system.limits import is_out_of_memory, limit_this_process
+
+log = logging.getLogger(__name__)
+
+LOOKED_AT = 400
+"""Rows whose tokens are counted, those with the most characters."""
+
+
+class _Watched(RunObserver):
+    """Hears the stages' names and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.stage = "starting"
+
+    def progress(self, stage: str, done: int, total: int) -> None:  # noqa: ARG002
+        self.stage = stage
+
+
+def main(asked: Path, told: Path) -> None:
+    """Carry the stages out and write what they held, or where memory ran out."""
+    wanted = json.loads(asked.read_text(encoding="utf-8"))
+    memory.give_back_freed()
+    limit_this_process(memory=int(wanted["room"]))
+    config = RunConfig.from_nested(wanted["config"])
+    observer = _Watched()
+    with tempfile.TemporaryDirectory(prefix="drpo-probe-") as folder:
+        # In the answer from the start: a process that the system kills says no last word.
+        watch = PeakWatch(lambda: observer.stage, told)
+        watch.start()
+        found: dict[str, Any] = {}
+        try:
+            _carry_out(config, Path(folder), observer)
+        except Exception as error:
+            log.exception("the try ended")
+            found = {"short": True} if is_out_of_memory(error) else {"error": first_line(error)}
+        by_stage = watch.stop()
+        keep(told, **found, by_stage=by_stage, done=True)
+
+
+def _carry_out(config: RunConfig, folder: Path, observer: _Watched) -> None:
+    from drpo.runs import pipeline
+
+    data = load_run_data(config, Store())
+    rows = config.ppo.rows_at_once
+    prompts, stage = _longest(config, data.train, rows)
+    small = config.replace(
+        updates=1,
+        episodes_per_update=rows if config.ppo.advantage == "gae" else _groups(config, rows),
+        num_ppo_epochs=1,
+        num_mini_batches=1,
+        critic_mini_batches=None,
+        critic_warmup_steps=0,
+        rollout_batch_size=rows,
+        eval_prompts=min(rows, config.evaluation.eval_prompts),
+        sample_prompts=1,
+        heldout=None,
+        best_of_n=2,
+        reset_filter="none",
+        **{f"{name}_epochs": 1.0 for name in ("rm", "dpo")},
+        **({"sft_epochs": 1.0} if config.stages.sft_epochs else {}),
+    )
+    of_stages = RunData(stage, stage[:1], data.demonstrations, data.gold)
+    of_policy = RunData(prompts, prompts, data.demonstrations[:rows] or [], data.gold)
+    pipeline.try_stages(small, of_stages, of_policy, folder, observer)
+
+
+def _groups(config: RunConfig, rows: int) -> int:
+    return max(1, rows // config.ppo.group_size) * config.ppo.group_size
+
+
+def _longest(config: RunConfig, pairs: Sequence[Pair], rows: int) -> tuple[list[Pair], list[Pair]]:
+    """The pairs with the longest prompts, and those with the longest rows; as many as fit."""
+    candidates = {id(pair): pair for key in KEYS for pair in sorted(pairs, key=key)[-LOOKED_AT:]}
+    found = list(candidates.values())
+    folder = find_folder(config.models.policy, what="start policy")
+    card = None if folder is None else read_card(folder)
+    heads = card and count_tokens(card, [pair.prompt for pair in found])
+    wholes = card and count_tokens(card, [pair.prompt + answer_of(pair) for pair in found])
+    if not heads or not wholes or card is None:
+        return list(pairs[:rows]), list(pairs[:1])
+    most = config.data.max_prompt_length
+    if card.context is not None:
+        most = min(most, card.context - config.sampling.response_length)
+    counted = [
+        (head, whole, pair)
+        for head, whole, pair in zip(heads, wholes, found, strict=True)
+        if head <= most or config.data.long_prompts == "error"
+    ] or list(zip(heads, wholes, found, strict=True))
+    by_prompt = sorted(counted, key=lambda one: one[0], reverse=True)[:rows]
+    fitting = [one for one in counted if card.context is None or one[1] < card.context] or counted
+    by_row = sorted(fitting, key=lambda one: one[1], reverse=True)
+    # As many as the step's first micro-batch holds: its longest pairs.
+    most_pairs = max(1, min(rows // 2, config.tokens_at_once // (2 * max(1, by_row[0][1]))))
+    return [pair for _, _, pair in by_prompt], [pair for _, _, pair in by_row[:most_pairs]]
+
+
+KEYS: tuple[Callable[[Pair], int], ...] = (
+    lambda pair: len(pair.prompt),
+    lambda pair: len(pair.prompt) + len(answer_of(pair)),
+)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,193 @@
+"""A run that memory stops is told so, with what would fit; the machine is never taken down."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from conftest import make_byte_tokenizer
+from runs import small_config, wait_until
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from drpo.config.run_config import RunConfig
+from drpo.runs import estimate, event_words, memory_fit, peaks, worker_death
+from drpo.runs.supervisor import Supervisor
+from drpo.store import run_folder
+from drpo.system import memory
+
+GIB = 2**30
+
+
+@pytest.fixture(scope="module")
+def broad(tmp_path_factory):
+    """A start model of few weights whose micro-batches are large."""
+    folder = tmp_path_factory.mktemp("broad")
+    config = LlamaConfig(
+        vocab_size=258,
+        hidden_size=256,
+        intermediate_size=512,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=2048,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    make_byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def long_rows(tmp_path):
+    """Pairs of about 1,800 tokens each, all of one length."""
+    rng = random.Random(0)
+    path = tmp_path / "long.jsonl"
+    rows = []
+    for number in range(12):
+        words = ["".join(rng.choices("abcdefgh", k=8)) for _ in range(200)]
+        rows.append(
+            {"prompt": f"{number:03d}:", "chosen": " ".join(words), "rejected": " ".join(words[1:])}
+        )
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def asked(data, model, **settings):
+    values = {
+        "method": "rm",
+        "device": "cpu",
+        "lora_rank": 2,
+        "max_prompt_length": 1900,
+        "response_length": 100,
+        "rm_batch_size": 16,
+        "rm_epochs": 0.3,
+        "heldout_fraction": 0.1,
+    }
+    return RunConfig.of(data=str(data), policy=str(model), **(values | settings))
+
+
+def test_the_micro_batch_is_the_largest_that_should_fit(broad, long_rows):
+    config = asked(long_rows, broad)
+    sizes = [
+        memory_fit.chosen(config, int(room * GIB)).ppo.micro_batch_size for room in (64, 6, 3, 0.5)
+    ]
+    assert sizes[0] == 32
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 1
+    for size, room in zip(sizes[:-1], (64, 6, 3), strict=True):
+        assert estimate.calculated_memory(config.replace(micro_batch_size=size)) < room * GIB
+    # What a person asked for stands.
+    assert memory_fit.chosen(config.replace(micro_batch_size=7), GIB).ppo.micro_batch_size == 7
+
+
+def test_what_is_named_as_fitting_fits_by_calculation(broad, long_rows):
+    config = asked(long_rows, broad, micro_batch_size=32)
+    for room in (4.0, 2.0, 1.2):
+        changes = memory_fit.fitting(config, int(room * GIB))
+        assert changes
+        assert estimate.calculated_memory(config.replace(**changes)) < room * GIB
+    assert memory_fit.fitting(config, GIB // 4) is None
+
+
+def test_a_try_on_the_longest_rows_shows_what_the_run_then_holds(broad, long_rows, store):
+    config = asked(long_rows, broad, micro_batch_size=4, rm_batch_size=2)
+    folder = run_folder("tried")
+    folder.mkdir(parents=True)
+    found = memory_fit.tried(config, folder, 8 * GIB)
+    assert (found.stage, found.error) == ("", "")
+    run = store.runs.create(config)
+    supervisor = Supervisor(store, poll_seconds=0.05)
+    supervisor.start()
+    ended = wait_until(store, run.id, lambda run: run.status in ("finished", "failed"), 120)
+    supervisor.stop()
+    assert ended.status == "finished", ended.error
+    held = ended.summary["memory"]["reward model"]
+    assert found.by_stage["reward model"] == pytest.approx(held, rel=0.15)
+
+
+def test_a_try_ends_within_a_second_of_being_asked_to(broad, long_rows, tmp_path):
+    began = time.monotonic()
+    found = memory_fit.tried(
+        asked(long_rows, broad), tmp_path, 8 * GIB, stopped=lambda: time.monotonic() > began + 1
+    )
+    assert found == memory_fit.Tried({})
+    assert time.monotonic() < began + 2
+    assert not psutil.Process().children()
+
+
+def test_a_run_that_cannot_fit_is_refused_with_settings_that_do(
+    broad, long_rows, store, monkeypatch
+):
+    monkeypatch.setenv(memory.LIMIT, "1.6")
+    run = store.runs.create(asked(long_rows, broad, micro_batch_size=16))
+    supervisor = Supervisor(store, poll_seconds=0.05)
+    supervisor.start()
+    ended = wait_until(store, run.id, lambda run: run.status in ("finished", "failed"), 120)
+    supervisor.stop()
+    assert ended.status == "failed"
+    assert "was not begun" in ended.error
+    assert "1.6 GiB" in ended.error
+    assert "training the reward model" in ended.error
+    event = store.events.since(run.id, kinds=("error",))[-1]
+    assert event.payload["settings"].startswith(("micro_batch_size=", "gradient_checkpointing=on"))
+    monkeypatch.setenv("DRPO_LANG", "ja")
+    assert "開始しませんでした" in event_words.trouble(ended, [event])
+
+
+def test_memory_that_runs_out_in_the_middle_is_told_with_stage_peak_and_what_fits(
+    broad, long_rows, store, monkeypatch
+):
+    monkeypatch.setenv(memory.LIMIT, "1.6")
+    run = store.runs.create(asked(long_rows, broad, micro_batch_size=16))
+    # A run that goes on is not tried again, though less memory may be free now.
+    run_folder(run.id).mkdir(parents=True)
+    peaks.keep(run_folder(run.id) / peaks.FILE, micro_batch_size=16)
+    supervisor = Supervisor(store, poll_seconds=0.05)
+    supervisor.start()
+    ended = wait_until(store, run.id, lambda run: run.status in ("finished", "failed"), 120)
+    supervisor.stop()
+    assert ended.status == "failed"
+    assert ended.error.startswith("Memory ran out while training the reward model")
+    assert "of the 1.6 GiB" in ended.error
+    assert "micro_batch_size" in ended.error
+    assert ended.summary["memory"]["reward model"] < 2.4 * GIB
+
+
+def test_a_kill_is_told_from_a_kill_for_memory(store, tmp_path, model_folder, reward_folder):
+    run = store.runs.create(small_config(tmp_path, model_folder(), reward_folder))
+    file = run_folder(run.id) / peaks.FILE
+    file.parent.mkdir(parents=True)
+    facts = {"stage": "reward model", "peak": 7 * GIB, "room": 8 * GIB}
+    peaks.keep(file, **facts, kernel_kills=None)
+    told, payload = worker_death.why_it_died(run, -signal.SIGKILL)
+    assert payload["how"].startswith("killed_for_memory")
+    assert "training the reward model, at 7.0 GiB of the 8.0 GiB" in told
+    assert worker_death.why_it_died(run, -signal.SIGTERM)[1] == {"how": "killed", "signal": 15}
+    assert worker_death.why_it_died(run, 1)[1] == {"how": "vanished"}
+    peaks.keep(file, peak=GIB)
+    assert worker_death.why_it_died(run, -signal.SIGKILL)[1]["how"] == "killed"
+
+
+def test_freed_blocks_go_back_to_the_system():
+    # As a training step does it: many blocks of several MiB, some of which outlive the others.
+    script = (
+        "import sys, torch; from drpo.system import memory\n"
+        "if sys.argv[1] == 'on': memory.give_back_freed()\n"
+        "kept = []\n"
+        "for step in range(300):\n"
+        "    block = torch.ones(2**19 * (1 + step % 5)); kept.append(torch.ones(2**10))\n"
+        "    kept.append(block[:1].clone()); del block\n"
+        "held = [torch.ones(2**19 * (1 + n % 5)) for n in range(100)]\n"
+        "del held\n"
+        "print(memory.held())"
+    )
+    held = {
+        word: int(subprocess.check_output([sys.executable, "-c", script, word]))
+        for word in ("on", "off")
+    }
+    assert held["on"] <= held["off"]
