@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app audit bench bench-gpu docs lint metrics sample setup study test wheel
+.PHONY: app audit bench bench-gpu docs lint metrics sample setup study test torture wheel
 
 app: setup
 	$(BIN)/streamlit run app.py
@@ -47,3 +47,7 @@ bench: setup
 # Ten minutes on one GPU; nothing is downloaded.
 bench-gpu: setup
 	$(BIN)/python -m benchmarks.gpu --out build/gpu
+
+# Long: sixty kills, two hundred queued runs whose workers are killed, every fault.
+torture: setup
+	DRPO_TORTURE=1 $(BIN)/python -m pytest tests/torture tests/runs/test_store_away.py tests/system/test_backup.py

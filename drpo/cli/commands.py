@@ -80,6 +80,14 @@ COMMANDS = {
         "report",
         "Write a report on one run, or on up to six to compare, as FILE.html or FILE.md.",
     ),
+    "backup": Entry(
+        "backup", "backup", "Write the whole workspace into one file; runs may go on meanwhile."
+    ),
+    "restore": Entry(
+        "backup",
+        "restore",
+        "Make the workspace from a backup; DRPO_HOME names an empty folder, or none yet.",
+    ),
     "data": Entry("data", "app", "Bring preference data, see what is in it, and keep it."),
     "eval": Entry(
         "evaluate",

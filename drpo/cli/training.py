@@ -52,7 +52,7 @@ BY_PRESET = dict.fromkeys(("data", "policy"), "required unless a preset names it
 @with_settings(BY_PRESET)
 def train(
     preset: Annotated[
-        str | None, typer.Option(help=f"The paper's settings: {', '.join(presets.names())}.")
+        str | None, typer.Option(help=f"Settings of a paper: {', '.join(presets.names())}.")
     ] = None,
     variant: Annotated[
         str, typer.Option(help="Where a preset's paper and code differ: paper or code.")

@@ -55,6 +55,32 @@ class ResetSettings(Group):
         "Which answers resets start in: chosen ones, chosen and rejected, a "
         "demonstrations file, or answers of the start policy itself (Remark 5.1 of the paper).",
     )
+    reset_depth: Literal["uniform", "fixed", "binomial", "per_prompt"] = setting(
+        "uniform",
+        "How much of the answer a reset gives: any depth alike, a fixed share, a share by the toss "
+        "of a coin for each token, or as much as each prompt needs, found by bisection on its past "
+        "scores.",
+    )
+    reset_share: float = setting(
+        0.5, "Share of the answer that fixed and binomial give.", unit="share", ge=0, le=1
+    )
+    reset_share_schedule: Literal["constant", "linear", "cosine"] = setting(
+        "constant",
+        "How it changes: constant, or falling to its final value in a line or along a cosine.",
+    )
+    reset_share_final: float = setting(
+        0.0, "Where linear and cosine schedules of the share end.", unit="share", ge=0, le=1
+    )
+    reset_prompts: Literal["all", "failed"] = setting(
+        "all",
+        "Which prompts are reset: all, or only those that failed when they were last begun bare.",
+    )
+    reset_success: float = setting(
+        0.5,
+        "Mean score from which on a prompt's episodes count as a success; for per_prompt and "
+        "failed.",
+        unit="score",
+    )
     reset_min_prefix: int = setting(
         0, "Shortest reset prefix; 1 is what the authors' code does.", unit="tokens", ge=0, le=1
     )

@@ -86,6 +86,13 @@ class RunConfig(Group):
                 "set demonstrations, or choose another reset_source"
             )
             raise ValueError(message)
+        if self.reset.reset_depth == "per_prompt" and self.reset.reset_source == "rollin":
+            message = (
+                "reset_depth is 'per_prompt', which remembers how much of an answer each prompt "
+                "needs, and reset_source is 'rollin', where each answer is another; choose another "
+                "of one of them"
+            )
+            raise ValueError(message)
         return self
 
     @classmethod

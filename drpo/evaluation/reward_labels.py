@@ -102,11 +102,13 @@ def check_by_reward(
     if per_fold:
         gaps = _gaps_by_fold(loaded.pairs, groups, judge, tell)
     else:
-        gaps = _gaps(load_reward_model(judge.folder), loaded.pairs, tell)
+        reads = "auto" if judge.config is None else judge.config.data.prompt_format
+        model = load_reward_model(judge.folder, prompt_format=reads)
+        gaps = _gaps(model, loaded.pairs, tell)
     judged = OutOfFold(probabilities_of(gaps), None, None, groups, cross_fitted=per_fold)
     kind = "reward_model_folds" if per_fold else "reward_model"
-    model: Mapping[str, Any] = {"kind": kind, "name": judge.name}
-    return check_labels(loaded, judged=judged, model=model, progress=tell)
+    named: Mapping[str, Any] = {"kind": kind, "name": judge.name}
+    return check_labels(loaded, judged=judged, model=named, progress=tell)
 
 
 def _gaps_by_fold(

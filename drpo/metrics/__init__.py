@@ -101,6 +101,8 @@ COMPLETIONS_CLIPPED_RATIO = declare(
 RESET_PROB = declare(Metric("reset/prob", "share", "reset"))
 RESET_FRACTION = declare(Metric("reset/fraction", "share", "reset", chart="kl"))
 RESET_PREFIX_LEN_MEAN = declare(Metric("reset/prefix_len_mean", "tokens", "reset"))
+RESET_NEEDED_SHARE = declare(Metric("reset/needed_share", "share", "reset"))
+RESET_FAILED_PROMPTS = declare(Metric("reset/failed_prompts", "share", "reset"))
 RESET_CANDIDATES = declare(Metric("reset/candidates", "answers", "reset"))
 LR = declare(Metric("lr"))
 EPS = declare(Metric("eps", "episodes per second", better="higher"))

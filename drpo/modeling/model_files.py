@@ -263,6 +263,22 @@ def _eos_token(folder: Path) -> str | None:
     return found
 
 
+def has_chat_template(folder: Path) -> bool:
+    """Whether a model's tokenizer has a chat template; an adapter may have that of its model.
+
+    Raises:
+        ModelError: A file of the tokenizer is damaged.
+    """
+    names = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
+    if any((folder / name).exists() for name in names):
+        return True
+    settings = folder / "tokenizer_config.json"
+    if settings.is_file() and _json(settings, "tokenizer").get("chat_template"):
+        return True
+    base = base_of(folder)
+    return base is not None and has_chat_template(base)
+
+
 def count_tokens(card: ModelCard, texts: list[str], *, special: bool = True) -> list[int] | None:
     """Count each text's tokens, or None when that needs more than tokenizer.json.
 

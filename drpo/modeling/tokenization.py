@@ -123,8 +123,8 @@ class Vocabulary:
                 all did.
         """
         asked = [_prompt(prompt) for prompt in prompts]
-        texts = [self._tail(*row) for row in zip(asked, answers, strict=True)]
         before = [self._head(prompt) for prompt in asked]
+        texts = [self._tail(*row) for row in zip(asked, before, answers, strict=True)]
         heads = self._ids(before)
         wholes = self._ids([head + text for head, text in zip(before, texts, strict=True)])
         ended = [True] * len(wholes) if finished is None else finished
@@ -187,11 +187,11 @@ class Vocabulary:
             return prompt.text
         return self.chat.prompt(prompt)
 
-    def _tail(self, prompt: Prompt, answer: str) -> str:
-        """The text that an answer adds to its prompt's."""
+    def _tail(self, prompt: Prompt, head: str, answer: str) -> str:
+        """The text that an answer adds to its prompt's, the head."""
         if self.chat is None or self.chat.rendered(prompt):
             return answer
-        head, whole = self.chat.prompt(prompt), self.chat.whole(prompt, answer)
+        whole = self.chat.whole(prompt, answer)
         if whole.startswith(head):
             return whole[len(head) :]
         # A prompt that no finished turn has: the template opens a thought, or puts what the system

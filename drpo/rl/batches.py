@@ -21,6 +21,7 @@ from drpo.modeling.tokenization import (
     tokenize_prompts,
 )
 from drpo.rl.completions import completion_of, gold_of, offline_completion
+from drpo.rl.curriculum import Curriculum
 from drpo.rl.reset_filter import filtered
 from drpo.rl.resets import (
     Start,
@@ -32,6 +33,7 @@ from drpo.rl.resets import (
     wants_reset,
 )
 from drpo.rl.rollout import Rollout, Sampling, finish
+from drpo.rl.schedules import reset_share
 from drpo.types import Observer
 
 
@@ -77,7 +79,14 @@ class Episodes:
         """Episodes that share one start; 1 where a critic is the baseline."""
         return 1 if self.config.ppo.advantage == "gae" else self.config.ppo.group_size
 
-    def starts(self, step: int, reset_prob: float, attempt: int = 0) -> list[Start]:
+    def starts(
+        self,
+        step: int,
+        reset_prob: float,
+        attempt: int = 0,
+        *,
+        curriculum: Curriculum | None = None,
+    ) -> list[Start]:
         """Return where each episode of an update starts; the same for the same arguments.
 
         The episodes of a group lie one after the other and share their start.
@@ -86,6 +95,7 @@ class Episodes:
             step: The update.
             reset_prob: Chance that a group is reset.
             attempt: Above 0 the starts are others: for groups that are drawn again.
+            curriculum: What the run has seen of its prompts; None knows nothing.
         """
         groups, seed = self.config.ppo.episodes_per_update // self.group_size, self.config.run.seed
         rows = batch_rows(len(self.prompts), groups, seed, step, attempt)
@@ -105,6 +115,8 @@ class Episodes:
             reset_prob=reset_prob,
             min_prefix=self.config.reset.reset_min_prefix,
             pool=self.pool,
+            curriculum=curriculum or Curriculum(self.config),
+            share=reset_share(self.config, step),
         )
         if placed is not prompts:
             starts = [

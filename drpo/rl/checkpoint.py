@@ -46,6 +46,7 @@ from drpo.rl.checkpoint_folders import (
     see_that_policy_is_whole,
     thin,
 )
+from drpo.rl.curriculum import Curriculum
 from drpo.rl.optimizer import load_moments, make_optimizer, optimizer_tensors
 from drpo.rl.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
 
@@ -61,6 +62,7 @@ class TrainState:
     optimizer: torch.optim.AdamW
     kl: KLCoefficient
     reset: ResetProbability
+    curriculum: Curriculum
     step: int = 0
     """Updates done."""
     episodes: int = 0
@@ -73,7 +75,10 @@ class TrainState:
     def begin(cls, models: Models, config: RunConfig) -> TrainState:
         """Return the state of a run that has done nothing yet."""
         return cls(
-            make_optimizer(models, config), kl_coefficient(config), reset_probability(config)
+            make_optimizer(models, config),
+            kl_coefficient(config),
+            reset_probability(config),
+            Curriculum(config),
         )
 
 
@@ -104,6 +109,7 @@ def save(models: Models, state: TrainState, directory: Path, remembered: Mapping
             "episodes": state.episodes,
             "kl": state.kl.state(),
             "reset": state.reset.state(),
+            "curriculum": state.curriculum.state(),
             "owes_evaluation": state.owes_evaluation,
         }
         (beside / STATE).write_text(json.dumps(record, indent=2), encoding="utf-8")
@@ -193,6 +199,7 @@ def load(
     state.step, state.episodes = record["step"], record["episodes"]
     state.kl = KLCoefficient.from_state(record["kl"])
     state.reset = ResetProbability.from_state(record["reset"])
+    state.curriculum = Curriculum.from_state(config, record.get("curriculum", {}))
     state.score = read_json(folder / SCORE).get("score")
     state.owes_evaluation = bool(record.get("owes_evaluation", False))
     return state

@@ -16,6 +16,7 @@ from drpo.modeling.scorers import Completion
 from drpo.modeling.seeding import again, generator_for
 from drpo.rl.advantages import zero_spread
 from drpo.rl.batches import Episodes, sampling_of, written_ids
+from drpo.rl.curriculum import Curriculum
 from drpo.rl.resets import Start
 from drpo.rl.rewards import penalise_unfinished
 from drpo.rl.rollout import Rollout, finish, pack
@@ -59,16 +60,19 @@ def collect(
     step: int,
     reset_prob: float,
     clock: Clock,
+    curriculum: Curriculum | None = None,
 ) -> Experience:
     """Start, act and score the episodes of an update; dead groups are drawn again where asked."""
-    experience = _collect(models, episodes, config, step, reset_prob, clock)
+    experience = _collect(models, episodes, config, step, reset_prob, clock, curriculum)
     if config.ppo.advantage == "gae" or config.ppo.zero_spread_groups != "resample":
         return experience
     for attempt in range(1, ATTEMPTS + 1):
         dead = int(experience.dead_rows(config.ppo.group_size).sum())
         if not dead:
             break
-        fresh = _collect(models, episodes, config, step, reset_prob, clock, attempt, dead)
+        fresh = _collect(
+            models, episodes, config, step, reset_prob, clock, curriculum, attempt, dead
+        )
         experience = _replace_dead(experience, fresh, episodes, config)
     return experience
 
@@ -80,11 +84,12 @@ def _collect(
     step: int,
     reset_prob: float,
     clock: Clock,
+    curriculum: Curriculum | None,
     attempt: int = 0,
     count: int | None = None,
 ) -> Experience:
     # 1. Start at the prompt, or part-way through an offline answer.
-    starts = episodes.starts(step, reset_prob, attempt)[:count]
+    starts = episodes.starts(step, reset_prob, attempt, curriculum=curriculum)[:count]
     clock.lap(metrics.TIMING_S_STARTS)
 
     # 2. Act. `acted` is True only on tokens the policy chose.

@@ -112,6 +112,11 @@ def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[st
         metrics.EPS: len(update.starts) / seconds,
         metrics.TIMING_S_UPDATE: seconds,
     }
+    curriculum = {
+        metrics.RESET_NEEDED_SHARE: state.curriculum.needed_share(),
+        metrics.RESET_FAILED_PROMPTS: state.curriculum.failed_share(),
+    }
+    values |= {name: value for name, value in curriculum.items() if value is not None}
     if prefixes:
         values[metrics.RESET_PREFIX_LEN_MEAN] = sum(prefixes) / len(prefixes)
     stated = ~update.gold.isnan()

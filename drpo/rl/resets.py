@@ -20,6 +20,7 @@ from torch import Tensor
 from drpo.errors import DataError
 from drpo.modeling.seeding import again, generator_for
 from drpo.modeling.tokenization import TokenizedPair
+from drpo.rl.curriculum import Curriculum
 
 ROOM = 4
 """Tokens that a reset into a cut answer leaves at least, beyond the one that is always left."""
@@ -34,6 +35,10 @@ class Start:
     """Whether the draw was a reset; its prefix may still be empty when `min_prefix` is 0."""
     prefix: int = 0
     """Tokens of the offline answer that are given, not chosen."""
+    place: int = 0
+    """Which of the prefix lengths that were on offer this is, from the shortest."""
+    depths: int = 0
+    """How many were on offer; 0 for what is no reset."""
 
     @property
     def given(self) -> tuple[int, ...]:
@@ -69,6 +74,8 @@ def place_starts(
     reset_prob: float,
     min_prefix: int,
     pool: Sequence[TokenizedPair] = (),
+    curriculum: Curriculum | None = None,
+    share: float = 0.0,
 ) -> list[Start]:
     """Decide where each episode starts.
 
@@ -83,6 +90,8 @@ def place_starts(
         reset_prob: Chance of a reset, in [0, 1].
         min_prefix: Shortest prefix, 0 or 1.
         pool: Answers for rows that have none of their own.
+        curriculum: Which prompts may be reset, and how deep; without one all, and any depth alike.
+        share: The share of an answer that its rule goes by, where it goes by one.
 
     Returns:
         One start an episode, in order. An answer shorter than two tokens starts at the prompt.
@@ -90,19 +99,20 @@ def place_starts(
     starts = []
     resets = wants_reset(draws, reset_prob)
     for prompt, reset, (_, which, depth) in zip(prompts, resets, draws.tolist(), strict=True):
-        choices = offline.get(prompt.item) or pool if reset else ()
-        if not choices:
-            starts.append(Start(prompt, reset=False))
+        allowed = reset and (curriculum is None or curriculum.may_reset(prompt))
+        choices = offline.get(prompt.item) or pool if allowed else ()
+        chosen = choices[int(which * len(choices))] if choices else prompt
+        lengths = prefixes(chosen)
+        if not choices or len(lengths) < 2:
+            starts.append(Start(chosen, reset=False))
             continue
-        starts.append(_start_in(choices[int(which * len(choices))], depth, min_prefix))
+        lengths = lengths[min_prefix:]  # they begin with 0
+        depths = len(lengths)
+        place = int(depth * depths)
+        if curriculum is not None:
+            place = curriculum.place(chosen, depths, depth, share)
+        starts.append(Start(chosen, True, lengths[place], place, depths))
     return starts
-
-
-def _start_in(pair: TokenizedPair, depth: float, min_prefix: int) -> Start:
-    if reset_depths(pair) < 2:
-        return Start(pair, reset=False)
-    lengths = prefixes(pair)[min_prefix:]  # they begin with 0
-    return Start(pair, reset=True, prefix=lengths[int(depth * len(lengths))])
 
 
 def reset_depths(pair: TokenizedPair) -> int:

@@ -151,6 +151,13 @@ def reset_probability(config: RunConfig) -> ResetProbability:
     return ResetProbability(reset.reset_schedule, reset.reset_prob_final, reset.reset_prob)
 
 
+def reset_share(config: RunConfig, step: int) -> float:
+    """Return the share of an answer that fixed and binomial resets give in update `step`."""
+    reset = config.reset
+    value = ScheduledValue(reset.reset_share_schedule, reset.reset_share_final, reset.reset_share)
+    return value.at(step, config.ppo.updates)
+
+
 def learning_rate(config: RunConfig, step: int) -> float:
     """Return the step size of update `step`; linear decay reaches zero after the last one."""
     share = 1 - step / config.ppo.updates if config.ppo.lr_schedule == "linear" else 1.0

@@ -145,7 +145,7 @@ def _one_update(
     weights = models.weights_hash()
 
     # 1. Start at the prompt or part-way through an offline answer, act, and score whole answers.
-    drawn = collect(models, episodes, config, step, reset_prob, clock)
+    drawn = collect(models, episodes, config, step, reset_prob, clock, state.curriculum)
     rollout, living = drawn.rollout, drawn.living(config)
 
     # 2. Measure KL, and what the critic foresees, where the policy acted.
@@ -182,7 +182,8 @@ def _one_update(
 
 
 def _steer(state: TrainState, update: Update) -> None:
-    """Let the adaptive schedules see what the update measured."""
+    """Let the adaptive schedules and the curriculum see what the update measured."""
+    state.curriculum.learn(update.starts, update.scores.tolist())
     state.kl.learn(float(update.kl.mean()), len(update.starts))
     of_resets, of_prompts = update.scores[update.resets], update.scores[~update.resets]
     state.reset.learn(

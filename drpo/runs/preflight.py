@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from drpo.alarms.handler import check_settings
 from drpo.config.run_config import RunConfig, check_filter
@@ -20,6 +21,7 @@ from drpo.modeling.model_files import (
     ModelCard,
     count_tokens,
     find_folder,
+    has_chat_template,
     read_card,
     same_tokens,
 )
@@ -93,12 +95,30 @@ def _check_policy(config: RunConfig) -> ModelCard | None:
         return None
     card = read_card(folder, what=what)
     see_that_it_writes(card.config, folder, what=what)
+    _check_template(config, folder)
     if card.eos_token is None:
         raise ModelError(
             f"The tokenizer of the start policy {folder} has no EOS token, so no answer could ever "
             "end; set eos_token in its tokenizer_config.json."
         )
     return card
+
+
+def _check_template(config: RunConfig, folder: Path) -> None:
+    given = config.data.chat_template
+    if config.data.prompt_format == "text":
+        return
+    if given is not None and not Path(given).expanduser().is_file():
+        raise ConfigError(
+            f"chat_template is {given!r}, expected a file with a Jinja template, got none there; "
+            "give another file, or none to use the tokenizer's own."
+        )
+    if config.data.prompt_format == "chat" and given is None and not has_chat_template(folder):
+        raise ModelError(
+            f"prompt_format is 'chat', but the tokenizer of the start policy {folder} has no chat "
+            "template; expected chat_template.jinja there. Give a file with chat_template, or set "
+            "prompt_format to 'text'."
+        )
 
 
 def _check_reward_model(config: RunConfig) -> ModelCard | None:

@@ -19,7 +19,8 @@ from typing import Any
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError
-from drpo.runs.worker_death import why_it_died
+from drpo.runs.worker_death import memory_end
+from drpo.runs.worker_ends import MemoryWatch, StopEscalation, end_of
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
 from drpo.system import processes
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 
 _children: dict[str, subprocess.Popen[bytes]] = {}
 """Workers that this process started, whichever supervisor did: only their parent can reap them."""
-_codes: dict[str, int] = {}
-"""How workers of this process ended: minus the signal, or their exit status."""
 _threads: dict[str, threading.Thread] = {}
 """Runs in threads of this process, whichever supervisor started them."""
 
@@ -68,6 +67,10 @@ class Supervisor:
         self.lock = processes.Lock(workspace() / "supervisor.lock")
         self._gpus = processes.gpus()
         self._beats: dict[str, tuple[float | None, float]] = {}
+        self._statuses: dict[str, int] = {}
+        """How workers ended that this process started, until that is told."""
+        self._memory = MemoryWatch()
+        self._stops = StopEscalation()
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -138,7 +141,7 @@ class Supervisor:
     def _reap(self) -> None:
         for run_id, child in list(_children.items()):
             if child.poll() is not None:
-                _codes[run_id] = child.returncode
+                self._statuses[run_id] = child.returncode
                 del _children[run_id]
         for run_id, thread in list(_threads.items()):
             if not thread.is_alive():
@@ -151,22 +154,36 @@ class Supervisor:
                 self._interrupted(run, "Its worker never started.", {"how": "never_started"})
             return
         if processes.is_here(run) and not process_or_thread_lives(run):
-            why, payload = why_it_died(run, _codes.get(run.id))
-            self._interrupted(run, why, payload)
+            status, counted = self._statuses.pop(run.id, None), self._memory.killed(run.id)
+            end = memory_end(run, status, counted=counted) or end_of(status, memory=counted)
+            self._interrupted(run, end.sentence, end.payload)
             return
+        self._memory.alive(run.id)
+        self._see_that_it_stops(run)
         # Counted on this process's own clock: a laptop that slept wakes with every beat old.
         beat, since = self._beats.get(run.id, (None, 0.0))
         now = time.monotonic()
         if run.heartbeat_at != beat:
             self._beats[run.id] = (run.heartbeat_at, now)
+        elif self._stops.must_end(run, now - since):
+            processes.kill_worker(run)
+            why = "Its worker was asked to stop and gave no sign of life, so it was ended."
+            self._interrupted(run, why, {"how": "did_not_stop"})
         elif now - since > self.silent_seconds:
             processes.kill_worker(run)
             silent = round(self.silent_seconds)
             why = f"Its worker was silent for {silent} seconds."
             self._interrupted(run, why, {"how": "silent", "seconds": silent})
 
+    def _see_that_it_stops(self, run: Run) -> None:
+        asked = [one for one in self.store.commands.pending(run.id) if one.kind == "stop"]
+        if processes.is_here(run) and self._stops.tell(run, unheard=bool(asked)):
+            told = "It has not heard the stop, so its process was sent a signal."
+            self.store.events.add(run.id, run.step, "stop", told, {"how": "signalled"})
+
     def _interrupted(self, run: Run, why: str, payload: Mapping[str, Any]) -> None:
         self._beats.pop(run.id, None)
+        self._stops.forget(run.id)
         # The worker may have written its end between our reading and now; then it stands.
         if self.store.runs.get(run.id).heartbeat_at != run.heartbeat_at:
             return
@@ -184,6 +201,8 @@ class Supervisor:
         if not self.store.runs.move(run.id, from_statuses=("queued",), to="running"):
             return False
         self._beats.pop(run.id, None)
+        self._stops.forget(run.id)
+        self._statuses.pop(run.id, None)
         self.store.runs.change(
             run.id,
             stage="starting",

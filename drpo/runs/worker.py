@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
 from drpo.errors import DrpoError, RunError, first_line
@@ -175,7 +177,7 @@ def _outcome(
 def _within(room: int, config: RunConfig, folder: Path, observer: StoreObserver) -> RunConfig:
     """Choose and try what fits, and see that this process never takes more than there is."""
     memory.give_back_freed()
-    peaks.keep(folder / peaks.FILE, room=room, kernel_kills=memory.kernel_kills())
+    peaks.keep(folder / peaks.FILE, room=room)
     observer.progress("trying what fits", 0, 0)
     config = memory_fit.fitted(config, folder, room, stopped=observer.should_stop)
     limit_this_process(memory=room)
@@ -202,8 +204,18 @@ def _on_device(config: RunConfig, device: str) -> RunConfig:
 
 def plain_sentence(error: Exception, folder: Path) -> str:
     """Say what happened without a traceback."""
+    if is_out_of_memory(error):
+        return (
+            "Out of memory: the models and one micro-batch did not fit. Lower micro_batch_size or "
+            "response_length, switch gradient_checkpointing on, or use LoRA (lora_rank)."
+        )
     if disk_is_full(error):
         return f"The disk is full; free space for {folder} and resume the run."
+    if isinstance(error, DBAPIError):
+        return (
+            f"The store could not be used for too long ({first_line(error)}). The checkpoints are "
+            "whole: resume the run when the store is back."
+        )
     return (
         f"Something unexpected went wrong ({type(error).__name__}: {first_line(error)}); "
         f"the details are in {folder / 'worker.log'}."

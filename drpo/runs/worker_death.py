@@ -1,55 +1,45 @@
-"""Why a worker that wrote no end is gone: killed for memory, killed by somebody, or unknown."""
+"""What is told of a worker that the system killed for memory: stage, peak, and what would fit."""
 
 from __future__ import annotations
 
 import signal
-from typing import Any
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import DrpoError
 from drpo.files import read_json
-from drpo.runs import estimate, event_words, memory_fit, peaks
+from drpo.runs import event_words, memory_fit, peaks
+from drpo.runs.worker_ends import End
 from drpo.store import run_folder
 from drpo.store.schema import Run
-from drpo.system import memory
+from drpo.system.memory import GIB
 
 NEAR = 0.5
 """Share of what was free at its start that a process must have held, for memory to be the likely
-reason of a kill where the system keeps no count."""
+reason of a kill that the system does not count."""
 
 
-def why_it_died(run: Run, code: int | None) -> tuple[str, dict[str, Any]]:
-    """Say why a run's worker is gone.
+def memory_end(run: Run, status: int | None, *, counted: bool) -> End | None:
+    """Say that a run's worker was killed for memory, where it was and what it held is known.
 
     Args:
         run: Its run, as it stood.
-        code: How the process ended: minus the signal, or its exit status; None where whoever
-            started it is another process.
-
-    Returns:
-        The sentence, in English, and what it says as figures.
+        status: How the process ended, as `Popen.returncode` gives it; None where another process
+            started it.
+        counted: Whether the system counted a kill for memory at that time.
     """
     kept = read_json(run_folder(run.id) / peaks.FILE)
-    if code in (None, -signal.SIGKILL) and _for_memory(kept, code):
-        try:
-            config = RunConfig.from_nested(run.config)
-            stage, peak = str(kept.get("stage", run.stage)), int(kept.get("peak", 0))
-            room = int(kept["room"])
-            facts = memory_fit.facts_of("killed_for_memory", config, stage, peak, room)
-            return event_words.of_memory(facts, lang="en"), facts
-        except (DrpoError, KeyError):
-            pass  # its settings or models are of another version, or gone
-    if code is not None and code < 0:
-        told = f"Its worker was killed from outside (signal {-code}), not for memory."
-        return told, {"how": "killed", "signal": -code}
-    return "Its worker ended without saying why; worker.log may tell.", {"how": "vanished"}
-
-
-def _for_memory(kept: dict[str, Any], code: int | None) -> bool:
-    before, now = kept.get("kernel_kills"), memory.kernel_kills()
-    if isinstance(before, int) and now is not None:
-        return now > before
     room, peak = kept.get("room"), kept.get("peak")
-    if code is None or not isinstance(room, int) or not isinstance(peak, int):
-        return False
-    return peak > NEAR * room and peak > estimate.GIB
+    if status not in (None, -signal.SIGKILL) or not isinstance(room, int):
+        return None
+    if not isinstance(peak, int):
+        return None
+    likely = status is not None and peak > NEAR * room and peak > GIB
+    if not counted and not likely:
+        return None
+    try:
+        config = RunConfig.from_nested(run.config)
+        stage = str(kept.get("stage", run.stage))
+        facts = memory_fit.facts_of("killed_for_memory", config, stage, peak, room)
+    except DrpoError:  # its settings or models are of another version, or gone
+        return None
+    return End(event_words.of_memory(facts, lang="en"), facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine, make_url
@@ -13,7 +14,7 @@ from sqlalchemy.orm import sessionmaker
 
 from drpo.errors import RunError
 from drpo.store.documents import Datasets, Documents, Sweeps, Votes
-from drpo.store.migrate import add_missing
+from drpo.store.migrate import bring_up_to_date, refuse_newer
 from drpo.store.runs import Commands, Events, Runs
 from drpo.store.schema import Base
 from drpo.store.series import Metrics, Samples
@@ -42,9 +43,19 @@ class Store:
 
     def __init__(self, url: str | None = None, *, busy_seconds: float = 30.0) -> None:
         self.url = url or os.environ.get("DRPO_DATABASE_URL") or _default_url()
+        self.read_only = False
+        """Whether the place cannot be written to; what is there can be looked at all the same."""
+        file = _file_of(self.url)
+        if file is not None and file.is_file() and not _may_write(file):
+            self.read_only = True
+            # What is in a journal that nobody could merge is not seen.
+            self.url = f"sqlite:///file:{quote(str(file))}?mode=ro&immutable=1&uri=true"
         try:
             self.engine = _engine(self.url, busy_seconds)
-            add_missing(self.engine, Base.metadata)
+            if self.read_only:
+                refuse_newer(self.engine)
+            else:
+                bring_up_to_date(self.engine, Base.metadata)
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise RunError(_trouble(self.url, error)) from error
         session = sessionmaker(self.engine, expire_on_commit=False)
@@ -61,6 +72,27 @@ class Store:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+def _file_of(url: str) -> Path | None:
+    """The file of a SQLite store; None for other databases, and for what is no URL."""
+    try:
+        parts = make_url(url)
+    except ArgumentError:
+        return None
+    plain = parts.get_backend_name() == "sqlite" and parts.database and "uri" not in parts.query
+    return Path(str(parts.database)) if plain and parts.database != ":memory:" else None
+
+
+def _may_write(file: Path) -> bool:
+    """Whether a file can be opened for writing, and a journal be laid beside it."""
+    if not os.access(file.parent, os.W_OK):
+        return False
+    try:
+        with file.open("r+b"):
+            return True
+    except OSError:
+        return False
 
 
 def _default_url() -> str:
@@ -99,6 +131,9 @@ def _engine(url: str, busy_seconds: float) -> Engine:
         return create_engine(url, pool_pre_ping=True)
     # Several processes write; a writer waits for another instead of failing.
     engine = create_engine(url, connect_args={"timeout": busy_seconds})
+
+    if "immutable" in make_url(url).query:
+        return engine
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:  # noqa: ANN401 - DBAPI objects

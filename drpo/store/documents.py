@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,22 +39,23 @@ class Datasets:
             DataError: There is none.
         """
         with self._session() as session:
-            found = (
-                session.get(Dataset, dataset_id)
-                or session.scalars(
+            found = session.get(Dataset, dataset_id)
+            if found is None or found.deleted_at is not None:
+                found = session.scalars(
                     select(Dataset)
-                    .where(Dataset.name == dataset_id)
+                    .where(Dataset.name == dataset_id, Dataset.deleted_at.is_(None))
                     .order_by(Dataset.version.desc())
                 ).first()
-            )
         if found is None:
             raise DataError(f"No saved data set {dataset_id!r}; `drpo data list` shows all.")
         return found
 
-    def all(self) -> list[Dataset]:
-        """Return all versions, newest first."""
+    def all(self, *, deleted: bool = False) -> list[Dataset]:
+        """Return all versions, newest first: those that are here, or those that were deleted."""
+        gone = Dataset.deleted_at.is_not(None) if deleted else Dataset.deleted_at.is_(None)
+        query = select(Dataset).where(gone).order_by(Dataset.created_at.desc())
         with self._session() as session:
-            return list(session.scalars(select(Dataset).order_by(Dataset.created_at.desc())))
+            return list(session.scalars(query))
 
     def users(self, dataset: Dataset) -> list[str]:
         """Return the ids of runs that were trained on this version."""
@@ -74,8 +76,8 @@ class Datasets:
                 users.append(run_id)
         return users
 
-    def remove(self, dataset_id: str) -> None:
-        """Forget a version that no run uses.
+    def hide(self, dataset_id: str) -> None:
+        """Take a version that no run uses out of all lists; `restore` brings it back.
 
         Raises:
             DataError: A run was trained on it.
@@ -87,8 +89,22 @@ class Datasets:
                 f"{dataset.name} version {dataset.version} is used by {', '.join(users[:3])}"
                 f"{' and others' if len(users) > 3 else ''}; delete those runs first."
             )
+        self._mark(dataset.id, time.time())
+
+    def restore(self, dataset_id: str) -> None:
+        """Bring a deleted version back as it was."""
+        self._mark(dataset_id, None)
+
+    def erase(self, dataset_id: str) -> None:
+        """Forget a version for good."""
         with self._session.begin() as session:
-            session.delete(session.merge(dataset))
+            session.execute(delete(Dataset).where(Dataset.id == dataset_id))
+
+    def _mark(self, dataset_id: str, deleted_at: float | None) -> None:
+        with self._session.begin() as session:
+            session.execute(
+                update(Dataset).where(Dataset.id == dataset_id).values(deleted_at=deleted_at)
+            )
 
 
 class Sweeps:

@@ -6,13 +6,62 @@ brought up to date by adding what it lacks, in place, when it is opened.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, MetaData, inspect, literal
+import json
+from typing import Any, cast
+
+from sqlalchemy import Column, MetaData, Text, inspect, literal, select
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import CreateColumn
-from sqlalchemy.sql.schema import ScalarElementColumnDefault
+from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from drpo.errors import RunError
+from drpo.store.schema import VERSION, Document
+
+KIND, KEY = "store", "schema"
+"""The document that says which version of the tables a store has."""
+
+
+def bring_up_to_date(engine: Engine, metadata: MetaData) -> None:
+    """Add what a store of an earlier version lacks, and note the version.
+
+    Raises:
+        RunError: A newer version of drpo made it, or a column has no default for old rows.
+    """
+    noted = refuse_newer(engine)
+    add_missing(engine, metadata)
+    if noted == VERSION:
+        return
+    table = metadata.tables[Document.__tablename__]
+    mine = (table.c.kind == KIND) & (table.c.key == KEY)
+    body = {"version": VERSION}
+    try:
+        with engine.begin() as connection:
+            done = connection.execute(table.update().where(mine).values(body=body))
+            if done.rowcount == 0:
+                connection.execute(table.insert().values(kind=KIND, key=KEY, body=body))
+    except IntegrityError:
+        pass  # another process that opened it at the same moment noted the same
+
+
+def refuse_newer(engine: Engine) -> int:
+    """Return the version of a store's tables, 1 where it says none.
+
+    Raises:
+        RunError: It is of a newer version than this one knows.
+    """
+    if not inspect(engine).has_table(Document.__tablename__):
+        return 1
+    query = select(Document.body).where(Document.kind == KIND, Document.key == KEY)
+    with engine.connect() as connection:
+        body = connection.scalar(query)
+    version = int((body or {}).get("version", 1))
+    if version > VERSION:
+        raise RunError(
+            f"This store was made by a newer version of drpo (its tables are of version {version}, "
+            f"this one knows {VERSION}); update drpo, or set DRPO_HOME to another folder."
+        )
+    return version
 
 
 def add_missing(engine: Engine, metadata: MetaData) -> None:
@@ -49,9 +98,17 @@ def _columns(engine: Engine, table: str) -> set[str]:
     return {column["name"] for column in inspect(engine).get_columns(table)}
 
 
+def _for_old_rows(given: object) -> object:
+    """What rows that are there already get: the default itself, or what it would make now."""
+    if isinstance(given, ScalarElementColumnDefault):
+        return given.arg
+    # SQLAlchemy wraps what takes no argument; what takes one is none of ours.
+    return given.arg(cast("Any", None)) if isinstance(given, CallableColumnDefault) else None
+
+
 def _add(engine: Engine, table: str, column: Column[object]) -> None:
     given = column.default
-    default = given.arg if isinstance(given, ScalarElementColumnDefault) else None
+    default = _for_old_rows(given)
     if default is None and not column.nullable:
         raise RunError(
             f"This store was made by another version of drpo: it lacks {table}.{column.name}, "
@@ -60,9 +117,9 @@ def _add(engine: Engine, table: str, column: Column[object]) -> None:
     declared = str(CreateColumn(column).compile(dialect=engine.dialect))
     value = ""
     if default is not None:
-        shown = literal(default, column.type).compile(
-            dialect=engine.dialect, compile_kwargs={"literal_binds": True}
-        )
+        of_json = isinstance(default, dict | list)  # SQLAlchemy writes no literal of JSON
+        text = literal(json.dumps(default), Text()) if of_json else literal(default, column.type)
+        shown = text.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
         value = f" DEFAULT {shown}"
     try:
         with engine.begin() as connection:

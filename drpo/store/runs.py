@@ -78,7 +78,8 @@ class Runs:
         prompts that it was trained on. Ids, files and Hub names stay as they are.
         """
         with self._session() as session:
-            saved = session.execute(select(Dataset.id, Dataset.name, Dataset.version)).all()
+            query = select(Dataset.id, Dataset.name, Dataset.version)
+            saved = session.execute(query.where(Dataset.deleted_at.is_(None))).all()
         newest: dict[str, int] = {}
         for _, name, version in saved:
             newest[name] = max(version, newest.get(name, 0))

@@ -25,6 +25,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from drpo.store import earlier
 
+VERSION = 2
+"""Of the tables: 1 is drpo 0.1.0's, which wrote no number."""
+
 LIVE_STATUSES = ("queued", "running", "paused")
 """A worker has, or will have, something to do."""
 
@@ -239,6 +242,8 @@ class Dataset(Base):
     recipe: Mapped[dict[str, Any]] = mapped_column(default=dict)
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[float] = mapped_column(default=time.time)
+    deleted_at: Mapped[float | None] = mapped_column(default=None)
+    """Set by delete, cleared by restore; its files stay for 30 days."""
 
 
 class Sweep(Base):

@@ -79,6 +79,19 @@ def free_memory() -> int:
     return free if most == "max" else max(0, min(free, int(most) - used + reclaimable))
 
 
+def out_of_memory_kills() -> int:
+    """How many processes the system has killed for memory: of this group, or of the machine."""
+    for file in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
+        try:
+            lines = Path(file).read_text(encoding="ascii").splitlines()
+        except OSError:
+            continue
+        found = dict(line.split() for line in lines if len(line.split()) == 2)
+        if "oom_kill" in found:
+            return int(found["oom_kill"])
+    return 0
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error, or one that it came from, says that there was not enough memory.
 

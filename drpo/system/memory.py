@@ -17,7 +17,6 @@ LIMIT = "DRPO_MEMORY_GIB"
 """Environment variable: what a run on the processor may take at most, in GiB."""
 _MMAP_THRESHOLD = -3
 """M_MMAP_THRESHOLD of glibc's malloc.h."""
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def give_back_freed() -> None:
@@ -59,16 +58,6 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
         return
-
-
-def kernel_kills() -> int | None:
-    """How many processes of this container the kernel has killed for memory; None where unsaid."""
-    try:
-        lines = (_CGROUP / "memory.events").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    counts = dict(line.split() for line in lines if len(line.split()) == 2)
-    return int(counts["oom_kill"]) if "oom_kill" in counts else None
 
 
 def _status(field: str) -> int | None:

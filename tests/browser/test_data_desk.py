@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from chat_models import chat_folder
 
 from browser.looking import barriers, keep_picture
 from tests.data.label_material import honest_pairs, with_wrong
@@ -170,3 +171,43 @@ def test_ten_doubtful_labels_are_read_by_keyboard_and_four_dropped(open_page, se
     page.get_by_role("button", name="Launch a run with it").first.click()
     page.locator("input[value='without doubts:1']").wait_for()
     assert page.failures == []
+
+
+def test_rows_are_shown_as_a_model_reads_them(open_page, tmp_path):
+    chat_folder("llama3", tmp_path / "model")
+    row = {
+        "prompt": [{"role": "user", "content": "What is <b>bread</b>?"}],
+        "chosen": [{"role": "assistant", "content": "Food 日🙂 and much more of it."}],
+        "rejected": [{"role": "assistant", "content": "No."}],
+    }
+    page = open_page("/data")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "talk.jsonl", "mimeType": "", "buffer": (json.dumps(row) + "\n").encode() * 2}
+    )
+    page.get_by_text("Can it carry DR-PO?").wait_for()
+    page.get_by_role("tab", name="Rows").click()
+    model = page.locator(".st-key-tokens_model input")
+    model.fill(str(tmp_path / "model"))
+    model.press("Enter")
+    length = page.locator(".st-key-tokens_length input")
+    length.fill("12")
+    length.press("Enter")
+    page.get_by_role("button", name="Show rows").click()
+    rows = page.locator(".token-rows .row")
+    rows.first.wait_for()
+    texts = rows.first.locator(".body")
+    assert "<b>bread</b>" in texts.nth(0).inner_text().replace("⏎", "")
+    chips = texts.nth(0).locator(".special").all_inner_texts()
+    assert chips[:2] == ["<s>", "<|start_header_id|>"]
+    assert chips.count("<s>") == 1
+    assert texts.nth(1).locator(".end.cut").inner_text() == "<|eot_id|>"
+    assert texts.nth(2).locator(".end:not(.cut)").inner_text() == "<|eot_id|>"
+    page.get_by_text("reads conversations by its own chat template").wait_for()
+    faults = {
+        name: ours
+        for name, nodes in barriers(page).items()
+        if (ours := [node for node in nodes if "part" in node or "row" in node])
+    }
+    assert faults == {}
+    assert page.failures == []
+    assert page.foreign == []

@@ -21,6 +21,7 @@ from drpo.data.library.versions import (
     find_version,
     load_version,
     path_of,
+    restore_version,
     save_version,
 )
 from drpo.data.pairset import content_hash
@@ -132,7 +133,7 @@ def test_a_version_in_use_is_not_deleted_and_an_unused_one_is(store):
         store.runs.remove(run.id)
     delete_version(store, "set:1")
     delete_version(store, newer.id)
-    assert not path_of(version).parent.exists()
+    assert find_version(store, "set:1") is None
     assert find_version(store, "set") is None
 
 
@@ -343,3 +344,22 @@ def test_files_are_read_from_a_path_with_their_sidecar(tmp_path: Path):
     sidecar.write_text("{}")
     found = load_pairs(str(path))
     assert (found.path, found.gold) == (path, sidecar)
+
+
+def test_a_deleted_version_comes_back_for_thirty_days(store, monkeypatch):
+    version = save_version(store, PAIRS, "set")
+    delete_version(store, "set")
+    assert store.datasets.all() == []
+    assert path_of(version).is_file()
+    with pytest.raises(DataError, match="neither a saved data set"):
+        load_pairs("set", store=store)
+    assert restore_version(store, "set:1").id == version.id
+    assert load_pairs("set", store=store).pairs == PAIRS
+    delete_version(store, "set")
+    store.datasets.restore(version.id)
+    monkeypatch.setattr("drpo.data.library.versions.DELETED_SECONDS", -1)
+    delete_version(store, "set")
+    assert store.datasets.all(deleted=True) == []
+    assert not path_of(version).exists()
+    with pytest.raises(DataError, match="kept for 30 days"):
+        restore_version(store, "set")

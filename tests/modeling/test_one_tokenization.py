@@ -15,6 +15,7 @@ SPECIALS = {
     "plain": {},
     "pad is the end": {"pad_token": "</s>"},
     "pad is unknown": {"pad_token": "<unk>"},
+    "end, pad and unknown are one": {"pad_token": "</s>", "unk_token": "</s>"},
     "no pad": {"pad_token": None},
     "closes every text": {"around": "<s> $A </s>"},
     "adds nothing": {"around": "$A"},

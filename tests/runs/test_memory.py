@@ -162,15 +162,15 @@ def test_a_kill_is_told_from_a_kill_for_memory(store, tmp_path, model_folder, re
     run = store.runs.create(small_config(tmp_path, model_folder(), reward_folder))
     file = run_folder(run.id) / peaks.FILE
     file.parent.mkdir(parents=True)
-    facts = {"stage": "reward model", "peak": 7 * GIB, "room": 8 * GIB}
-    peaks.keep(file, **facts, kernel_kills=None)
-    told, payload = worker_death.why_it_died(run, -signal.SIGKILL)
-    assert payload["how"].startswith("killed_for_memory")
-    assert "training the reward model, at 7.0 GiB of the 8.0 GiB" in told
-    assert worker_death.why_it_died(run, -signal.SIGTERM)[1] == {"how": "killed", "signal": 15}
-    assert worker_death.why_it_died(run, 1)[1] == {"how": "vanished"}
+    peaks.keep(file, stage="reward model", peak=7 * GIB, room=8 * GIB)
+    end = worker_death.memory_end(run, -signal.SIGKILL, counted=False)
+    assert end.payload["how"].startswith("killed_for_memory")
+    assert "training the reward model, at 7.0 GiB of the 8.0 GiB" in end.sentence
+    assert worker_death.memory_end(run, -signal.SIGTERM, counted=True) is None
+    assert worker_death.memory_end(run, 1, counted=True) is None
     peaks.keep(file, peak=GIB)
-    assert worker_death.why_it_died(run, -signal.SIGKILL)[1]["how"] == "killed"
+    assert worker_death.memory_end(run, -signal.SIGKILL, counted=False) is None
+    assert worker_death.memory_end(run, None, counted=True).payload["peak"] == 1.0
 
 
 def test_freed_blocks_go_back_to_the_system():

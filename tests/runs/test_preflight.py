@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from chat_models import chat_folder
 from runs import small_config, write_pairs
 from transformers import AutoTokenizer
 
@@ -46,6 +47,17 @@ def test_the_card_agrees_with_the_model_itself(model_folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     texts = ["red blue", "日本語", ""]
     assert count_tokens(card, texts) == [len(tokenizer(text)["input_ids"]) for text in texts]
+
+
+def test_a_template_that_is_not_there_is_named_before_the_start(configure, tmp_path):
+    with pytest.raises(ModelError, match=r"prompt_format is 'chat', but .* has no chat template"):
+        preflight.check(configure(prompt_format="chat"))
+    with pytest.raises(ConfigError, match="chat_template is 'nowhere', expected a file"):
+        preflight.check(configure(chat_template="nowhere"))
+    (tmp_path / "own.jinja").write_text("{{ messages[0].content }}")
+    preflight.check(configure(prompt_format="chat", chat_template=str(tmp_path / "own.jinja")))
+    chat = chat_folder("llama3", tmp_path / "chat")
+    preflight.check(configure(prompt_format="chat", policy=str(chat), reward_model=None))
 
 
 def test_a_folder_without_weights_is_named(configure, copy_of, model_folder):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from runs import small_config, wait_until
 from sqlalchemy.exc import OperationalError
+from told import assert_told_alike, told
 
 from drpo.runs import outbox, store_observer, worker
 from drpo.runs.outbox import Outbox
@@ -40,24 +41,6 @@ def locked(tmp_path):
         holder.close()
 
 
-def told(store, run_id):
-    """Everything that a run told, apart from times."""
-    frame = store.metrics.since(run_id)
-    timed = frame["name"].str.startswith("timing_s/") | (frame["name"] == "eps")
-    rows = frame[~timed]
-    metrics = sorted(rows[["step", "name", "value"]].itertuples(index=False, name=None))
-    columns = ("step", "kind", "item", "start", "prefix", "response", "score", "kl")
-    samples = [
-        tuple(getattr(row, column) for column in columns)
-        for kind in ("heldout", "episode")
-        for step in store.samples.steps(run_id, kind)
-        for row in store.samples.at(run_id, step, kind)
-    ]
-    kept = ("checkpoint", "alarm", "setting")
-    events = [(e.step, e.kind, e.message) for e in store.events.since(run_id, kinds=kept)]
-    return metrics, samples, events
-
-
 def test_a_locked_database_holds_nothing_up_and_loses_nothing(
     store, configure, tmp_path, monkeypatch
 ):
@@ -85,13 +68,6 @@ def test_a_locked_database_holds_nothing_up_and_loses_nothing(
     assert note.payload["how"] == "store_away"
     assert note.payload["writes"] > 20
     assert "lost_writes" not in store.runs.get(held.id).summary
-
-
-def assert_told_alike(store, one, other):
-    for mine, theirs in zip(told(store, one), told(store, other), strict=True):
-        assert [row for row in mine if row not in theirs] == []
-        assert [row for row in theirs if row not in mine] == []
-        assert mine == theirs
 
 
 @pytest.mark.slow
@@ -127,8 +103,8 @@ def test_a_run_killed_before_it_told_of_its_checkpoint_tells_of_it_once(store, c
     store.runs.change(broken.id, status="interrupted")
     control.resume(store, broken.id)
     assert worker.execute(broken.id, store) == "finished"
-    assert told(store, straight.id)[2] == told(store, broken.id)[2]
-    assert any(kind == "alarm" for _, kind, _ in told(store, straight.id)[2])
+    assert told(store, straight.id)["events"] == told(store, broken.id)["events"]
+    assert any(kind == "alarm" for _, kind, _ in told(store, straight.id)["events"])
 
 
 def sample(step, item):

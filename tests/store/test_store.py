@@ -1,6 +1,7 @@
 """The store keeps what it was given, for several processes at once."""
 
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from sqlalchemy.engine import Engine
 from drpo.config.run_config import RunConfig
 from drpo.errors import DataError, RunError
 from drpo.store import Store, run_folder
-from drpo.store.schema import Base, Dataset, Vote
+from drpo.store.schema import VERSION, Base, Dataset, Vote
 from drpo.types import Sample
 
 
@@ -158,7 +159,7 @@ def test_a_data_set_that_a_run_used_cannot_be_removed(store):
     )
     store.runs.create(config(data="pairs"))
     with pytest.raises(DataError, match="is used by"):
-        store.datasets.remove("d1")
+        store.datasets.hide("d1")
 
 
 def test_versions_count_up_from_one(store):
@@ -297,3 +298,50 @@ def test_a_workspace_that_is_a_file_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("DRPO_HOME", str(tmp_path / "notes.txt" / "below"))
     with pytest.raises(RunError, match="cannot be made"):
         Store()
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path):
+    url = f"sqlite:///{tmp_path / 'new.sqlite'}"
+    made = Store(url)
+    made.documents.put("store", "schema", {"version": VERSION + 1})
+    made.close()
+    with pytest.raises(RunError, match=r"made by a newer version .* update drpo"):
+        Store(url)
+
+
+def test_a_column_whose_default_is_made_anew_each_time_is_added(tmp_path):
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    old = Store(url)
+    run = old.runs.create(RunConfig.of(data="d", policy="p"))
+    with old.engine.begin() as connection:
+        for column in ("tags", "summary", "created_at"):
+            connection.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {column}")
+    old.close()
+    new = Store(url)
+    found = new.runs.get(run.id)
+    assert (found.tags, found.summary) == ([], {})
+    assert found.created_at > 0
+    new.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounts a file system")
+def test_a_workspace_on_a_read_only_disk_can_be_looked_at(tmp_path, monkeypatch):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("may not mount")
+    try:
+        monkeypatch.setenv("DRPO_HOME", str(tmp_path / "home"))
+        monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
+        made = Store()
+        run = made.runs.create(RunConfig.of(data="d", policy="p"))
+        made.close()
+        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
+        looked = Store()
+        assert looked.read_only
+        assert [one.id for one in looked.runs.all()] == [run.id]
+        looked.close()
+        monkeypatch.setenv("DRPO_HOME", str(tmp_path / "none yet"))
+        with pytest.raises(RunError, match="cannot be made"):
+            Store()
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=False)

@@ -65,7 +65,7 @@ def _model(found: Mapping[str, Any]) -> str:
         folds=model["folds"],
     )
     strength = model["strength"]
-    return f"{said} {t(f'labels.strength_{strength}')}"
+    return t("labels.model_and_strength", model=said, strength=t(f"labels.strength_{strength}"))
 
 
 def _length(found: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ from drpo.store.schema import Dataset
 
 FILE = "pairs.jsonl.gz"
 MOST_NAME_CHARS = 120
+DELETED_SECONDS = 30 * 24 * 3600
+"""How long a deleted version can be brought back."""
 
 
 def datasets_folder() -> Path:
@@ -187,15 +190,39 @@ def _write(path: Path, pairs: Iterable[Pair]) -> tuple[int, str]:
 
 
 def delete_version(store: Store, name: str) -> Dataset:
-    """Delete a version that no run uses, its files with it.
+    """Delete a version that no run uses; for 30 days `restore_version` brings it back.
 
     Raises:
         DataError: There is none, or a run was trained on it.
     """
     version = get_version(store, name)
-    store.datasets.remove(version.id)
-    shutil.rmtree(path_of(version).parent, ignore_errors=True)
+    store.datasets.hide(version.id)
+    for old in store.datasets.all(deleted=True):
+        if time.time() - (old.deleted_at or 0) > DELETED_SECONDS:
+            store.datasets.erase(old.id)
+            shutil.rmtree(path_of(old).parent, ignore_errors=True)
     return version
+
+
+def restore_version(store: Store, name: str) -> Dataset:
+    """Bring a deleted version back.
+
+    Args:
+        store: Where it is kept.
+        name: Its id, `name:version`, or a name, of which the version deleted last comes back.
+
+    Raises:
+        DataError: None of that name was deleted in the last 30 days.
+    """
+    gone = sorted(store.datasets.all(deleted=True), key=lambda one: -(one.deleted_at or 0))
+    fits = (one for one in gone if name in (one.id, one.name, f"{one.name}:{one.version}"))
+    found = next(fits, None)
+    if found is None:
+        raise DataError(
+            f"No deleted data set {name!r} here; a deleted version is kept for 30 days."
+        )
+    store.datasets.restore(found.id)
+    return found
 
 
 def compare_versions(first: Dataset, second: Dataset) -> dict[str, Any]:

@@ -239,7 +239,7 @@ class Unused:
             return self._by_name[name] and not isinstance(value, int | float)
         turns = _turns(value)
         if turns and turns[-1].text.strip() in {answer.strip() for answer in answers}:
-            turns = turns[:-1]
+            return any(turn.text.strip() not in prompt for turn in turns[:-1])
         if turns:
             return any(turn.text.strip() not in prompt for turn in turns)
         return self._by_name[name]

@@ -42,7 +42,7 @@ def show_labels(upload: str, report: Mapping[str, Any]) -> None:
         _read_suspects(upload)
         with st.expander(t("labels.again")):
             _start_form(upload)
-    else:
+    elif client.data.uploads().status(upload, "labels").state != "running":
         _start_form(upload)
 
 
@@ -146,8 +146,10 @@ def _take_back(decided: LabelDecisions) -> None:
 
 def _card(suspect: Mapping[str, Any]) -> PromptCard:
     answers = [
-        Answer(id="chosen", title=t("labels.better"), response=suspect["chosen"]),
-        Answer(id="rejected", title=t("labels.worse"), response=suspect["rejected"]),
+        Answer(id="chosen", title=t("labels.better"), response=suspect["chosen"], from_data=True),
+        Answer(
+            id="rejected", title=t("labels.worse"), response=suspect["rejected"], from_data=True
+        ),
     ]
     title = label_text.suspect_title(suspect)
     # A card of its own for each pair, so that nothing opened in one stays open in the next.
