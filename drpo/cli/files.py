@@ -63,9 +63,14 @@ def export(run: str, folder: Path, as_json: Json = False) -> None:
 
 def dashboard(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
+    address: Annotated[
+        str,
+        typer.Option(help="Where it listens; elsewhere than here it asks for a printed token."),
+    ] = "127.0.0.1",
 ) -> None:
     """Start the dashboard on http://127.0.0.1:8501; open that address in a browser."""
     script = bundled("app.py")
-    words = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    words = [sys.executable, "-m", "streamlit", "run", str(script)]
+    words += ["--server.port", str(port), "--server.address", address]
     # This process becomes the server: whatever ends `drpo app` ends it too.
     os.execv(sys.executable, words)
