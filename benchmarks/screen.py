@@ -64,21 +64,16 @@ def main() -> None:
             followed(browser, url).close()
             began = time.perf_counter()
             run = store.runs.create(settings()).id
-            wait_until(lambda: values(store, run, metrics.EVAL_SCORES), "a score", seconds=300)
-            first = time.perf_counter() - began
-            wait_until(lambda: len(updates(store, run)) > 3, "the run to begin", seconds=300)
-            slowed: list[float] = []
-            reruns: list[float] = []
-            for _ in range(asked.pairs):
-                alone = pace(store, run, asked.seconds)
-                page = followed(browser, f"{url}/live?run={run}")
-                beside = pace(store, run, asked.seconds)
-                reruns += page.evaluate("() => window.reruns")
-                page.close()
-                slowed.append(beside / alone - 1)
-            store.commands.add(run, "stop")
-            wait_until(lambda: store.runs.get(run).status == "stopped", "the run to stop")
-            store.close()
+            try:
+                wait_until(lambda: values(store, run, metrics.EVAL_SCORES), "a score", seconds=300)
+                first = time.perf_counter() - began
+                wait_until(lambda: len(updates(store, run)) > 3, "updates", seconds=300)
+                slowed, reruns = beside(store, run, browser, f"{url}/live?run={run}", asked)
+            finally:
+                # Its worker leads a session of its own and would go on for hours.
+                store.commands.add(run, "stop")
+                wait_until(lambda: store.runs.get(run).status == "stopped", "the run to stop")
+                store.close()
     ninetyfifth = statistics.quantiles(reruns, n=20)[-1]
     print(
         json.dumps(
@@ -91,6 +86,21 @@ def main() -> None:
             }
         )
     )
+
+
+def beside(
+    store: Store, run: str, browser: Browser, address: str, asked: argparse.Namespace
+) -> tuple[list[float], list[float]]:
+    """By how much a tab slows the run, of each pair, and the milliseconds of the tab's reruns."""
+    slowed: list[float] = []
+    reruns: list[float] = []
+    for _ in range(asked.pairs):
+        alone = pace(store, run, asked.seconds)
+        page = followed(browser, address)
+        slowed.append(pace(store, run, asked.seconds) / alone - 1)
+        reruns += page.evaluate("() => window.reruns")
+        page.close()
+    return slowed, reruns
 
 
 def settings() -> RunConfig:
