@@ -41,7 +41,7 @@ def loads() -> list[Workload]:
 
 
 def curves(found: dict[str, Any], axis: str) -> dict[str, list[tuple[float, float]]]:
-    """Return points (size, seconds an update) of every code along an axis."""
+    """Return points (size, processor seconds an update) of every code along an axis."""
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in found["rows"]:
         load = Workload(**row["load"])
@@ -49,7 +49,7 @@ def curves(found: dict[str, Any], axis: str) -> dict[str, list[tuple[float, floa
             continue
         name = "TRL's PPO" if row["code"] == "peer" else f"drpo, {load.advantage}"
         size = parameters(load) if axis == "size" else float(getattr(load, axis))
-        seconds = statistics.median(one["wall_s"] for one in row["took"][1:])
+        seconds = statistics.median(one["processor_s"] for one in row["took"][1:])
         lines.setdefault(name, []).append((size, seconds))
     return {name: sorted(points) for name, points in lines.items()}
 
@@ -85,10 +85,10 @@ def _picture(lines: dict[str, list[tuple[float, float]]], title: str) -> str:
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'font-family="sans-serif" font-size="12" role="img" aria-label="Seconds an update over '
+        f'font-family="sans-serif" font-size="12" role="img" aria-label="Processor seconds an update over '
         f'{title}">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="18" font-weight="600">seconds an update</text>',
+        f'<text x="{LEFT}" y="18" font-weight="600">processor seconds an update</text>',
         f'<text x="{LEFT}" y="{HEIGHT - 10}" fill="#566270">{title}</text>',
     ]
     mark = low

@@ -161,7 +161,7 @@ def _profile(rows: list[Found]) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row["profile"]))
     loads = [row["load"]["name"] for row in rows]
     lines = [
-        "Where the processor time of an update goes (profiled, which makes small steps dearer), "
+        "Where the time of an update goes (profiled, which makes small steps dearer), "
         "and the floor: the products of all linear layers multiplied by themselves, each shape "
         "with the faster library.",
         "",
@@ -190,12 +190,12 @@ def _growth(found: Found) -> tuple[list[Bar], list[str]]:
     lines = [
         "### How the cost grows",
         "",
-        "Seconds of an update with one pass over 64 episodes of a random Llama, 128 wide, "
+        "Processor seconds of an update with one pass over 64 episodes of a random Llama, 128 wide, "
         "4 layers, answers of 64 tokens at most; one thing changes at a time. One update each, "
         "after another.",
     ]
     for axis, (title, _) in AXES.items():
-        lines += ["", f"![Seconds an update over {title}](benchmarks/{axis}.svg)", ""]
+        lines += ["", f"![Processor seconds an update over {title}](benchmarks/{axis}.svg)", ""]
         found_curves = curves(found, axis)
         sizes = sorted({size for points in found_curves.values() for size, _ in points})
         lines.append(f"| {title} | " + " | ".join(f"{size:.3g}" for size in sizes) + " |")

@@ -44,7 +44,11 @@ def test_every_point_that_grows_is_measured_with_a_critic_and_without():
 def test_a_picture_holds_every_curve(tmp_path):
     def row(code, answer, seconds):
         load = {"name": f"answer {answer}", "answer": answer}
-        return {"code": code, "load": load, "took": [{"wall_s": 9.0}, {"wall_s": seconds}]}
+        return {
+            "code": code,
+            "load": load,
+            "took": [{"processor_s": 9.0}, {"processor_s": seconds}],
+        }
 
     rows = [row("ours", 16, 0.5), row("ours", 64, 1.0), row("peer", 16, 2.0), row("peer", 64, 5.0)]
     assert growth.curves({"rows": rows}, "answer") == {
@@ -54,7 +58,9 @@ def test_a_picture_holds_every_curve(tmp_path):
     sizes = [(axis, n) for axis in ("episodes", "size") for n in (16, 64)]
     for axis, n in sizes:
         load = {"name": f"{axis} {n}", "answer": 8, "width": n, "layers": 2, "episodes": n}
-        rows.append({"code": "ours", "load": load, "took": [{"wall_s": 1.0}, {"wall_s": n / 9}]})
+        rows.append(
+            {"code": "ours", "load": load, "took": [{"processor_s": 1.0}, {"processor_s": n / 9}]}
+        )
     (tmp_path / "growth.json").write_text(json.dumps({"rows": rows}), encoding="utf-8")
     growth.draw(tmp_path, tmp_path / "pictures")
     drawn = (tmp_path / "pictures/answer.svg").read_text(encoding="utf-8")
