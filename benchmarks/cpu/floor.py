@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.cpu.ours import Watch, prepare
+from benchmarks.cpu.ours import Watch, prepare, watching
 from benchmarks.cpu.workloads import Workload, processor_seconds
 from drpo.modeling.linear import WIDER, _product
 from drpo.rl import trainer
@@ -125,7 +125,7 @@ def measure(load: Workload) -> dict[str, Any]:
             return update
 
         trainer._one_update = watched
-        watch = Watch()
+        watch = watching()
         with counting(models) as counted:
             begin = _Begin(watch, counted)
             train = trainer.train
@@ -150,8 +150,9 @@ class _Begin:
         self.watch, self.running = watch, counted
         self.counted: Counter[Shape] = Counter()
         self.before: Counter[Shape] = Counter()
-        self.progress = self.samples = self.event = watch.progress
-        self.remembered = watch.remembered
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self.watch, name)
 
     def control(self, step: int) -> Any:  # noqa: ANN401
         """Begin an update."""

@@ -85,8 +85,8 @@ def _picture(lines: dict[str, list[tuple[float, float]]], title: str) -> str:
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'font-family="sans-serif" font-size="12" role="img" aria-label="Processor seconds an update over '
-        f'{title}">',
+        f'font-family="sans-serif" font-size="12" role="img" '
+        f'aria-label="Processor seconds an update over {title}">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         f'<text x="{LEFT}" y="18" font-weight="600">processor seconds an update</text>',
         f'<text x="{LEFT}" y="{HEIGHT - 10}" fill="#566270">{title}</text>',

@@ -51,14 +51,15 @@ class Watch:
             found[f"{name}_s"] = values[f"timing_s/{name}"]
         self.took.append(found | {"padding": values.get("timing/padding", 0.0)})
 
-    def progress(self, *_: Any) -> None:  # noqa: ANN401
-        """Tell nobody."""
 
-    samples = event = progress
+def watching() -> Watch:
+    """Return a watch that hears whatever the checkout that is measured says to an observer."""
+    from drpo.types import Observer
 
-    def remembered(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
+    class Listener(Watch, Observer):
+        """What a watch does not care for, an observer takes."""
+
+    return Listener()
 
 
 def prepare(load: Workload, updates: int, folder: Path) -> tuple[Any, ...]:
@@ -98,7 +99,7 @@ def measure(load: Workload, updates: int) -> list[dict[str, float]]:
     from drpo.rl.trainer import train
 
     with tempfile.TemporaryDirectory() as name:
-        watch = Watch()
+        watch = watching()
         prepared = prepare(load, updates, Path(name))
         train(*prepared, watch, checkpoint_dir=Path(name, "checkpoints"))
     return watch.took

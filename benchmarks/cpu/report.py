@@ -190,9 +190,9 @@ def _growth(found: Found) -> tuple[list[Bar], list[str]]:
     lines = [
         "### How the cost grows",
         "",
-        "Processor seconds of an update with one pass over 64 episodes of a random Llama, 128 wide, "
-        "4 layers, answers of 64 tokens at most; one thing changes at a time. One update each, "
-        "after another.",
+        "Processor seconds of an update with one pass over 64 episodes of a random Llama, 128 "
+        "wide, 4 layers, answers of 64 tokens at most; one thing changes at a time. One update "
+        "each, after another.",
     ]
     for axis, (title, _) in AXES.items():
         lines += ["", f"![Processor seconds an update over {title}](benchmarks/{axis}.svg)", ""]
