@@ -14,8 +14,9 @@ from sqlalchemy.orm import sessionmaker
 
 from drpo.errors import RunError
 from drpo.store.documents import Datasets, Documents, Sweeps, Votes
+from drpo.store.events import Commands, Events
 from drpo.store.migrate import bring_up_to_date, refuse_newer
-from drpo.store.runs import Commands, Events, Runs
+from drpo.store.runs import Runs
 from drpo.store.schema import Base
 from drpo.store.series import Metrics, Samples
 
