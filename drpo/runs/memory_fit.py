@@ -126,7 +126,8 @@ def fitted(
         if stopped():
             return wanted
         if not found.stage:
-            peaks.keep(file, probed=found.by_stage)
+            if not found.error:
+                peaks.keep(file, probed=found.by_stage)
             break
         size = wanted.ppo.rows_at_once // 2
         if config.ppo.micro_batch_size is not None or not size:

@@ -18,7 +18,8 @@ from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.data.run_data import RunData, load_run_data
 from drpo.errors import first_line
-from drpo.modeling.model_files import count_tokens, find_folder, read_card
+from drpo.modeling.model_files import find_folder, read_card
+from drpo.modeling.tokenization import Vocabulary
 from drpo.runs.memory_estimate import answer_of
 from drpo.runs.peaks import PeakWatch, keep
 from drpo.runs.run_observer import RunObserver
@@ -96,28 +97,32 @@ def _groups(config: RunConfig, rows: int) -> int:
 
 def _longest(config: RunConfig, pairs: Sequence[Pair], rows: int) -> tuple[list[Pair], list[Pair]]:
     """The pairs with the longest prompts, and those with the longest rows; as many as fit."""
+    from drpo.stages.common import load_padding_tokenizer, template_of
+    from drpo.stages.examples import Room, two_rows
+
+    start = config.models.policy
     candidates = {id(pair): pair for key in KEYS for pair in sorted(pairs, key=key)[-LOOKED_AT:]}
     found = list(candidates.values())
-    folder = find_folder(config.models.policy, what="start policy")
-    card = None if folder is None else read_card(folder)
-    heads = card and count_tokens(card, [pair.prompt for pair in found])
-    wholes = card and count_tokens(card, [pair.prompt + answer_of(pair) for pair in found])
-    if not heads or not wholes or card is None:
-        return list(pairs[:rows]), list(pairs[:1])
+    # Read as the stages will read them, template and all, or one that is too long is taken.
+    tokenizer = load_padding_tokenizer(start)
+    vocabulary = Vocabulary.of(tokenizer, chat=template_of(config, tokenizer, start))
+    folder = find_folder(start, what="start policy")
+    context = None if folder is None else read_card(folder).context
+    room = Room.of(config, context)
+    answer = room.answer if room.cuts else None
+    rows_of = [one.cut(answer) if answer else one for one in two_rows(vocabulary, found)]
+    read = list(zip(rows_of, found, strict=True))
     most = config.data.max_prompt_length
-    if card.context is not None:
-        most = min(most, card.context - config.sampling.response_length)
-    counted = [
-        (head, whole, pair)
-        for head, whole, pair in zip(heads, wholes, found, strict=True)
-        if head <= most or config.data.long_prompts == "error"
-    ] or list(zip(heads, wholes, found, strict=True))
-    by_prompt = sorted(counted, key=lambda one: one[0], reverse=True)[:rows]
-    fitting = [one for one in counted if card.context is None or one[1] < card.context] or counted
-    by_row = sorted(fitting, key=lambda one: one[1], reverse=True)
+    if context is not None:
+        most = min(most, context - config.sampling.response_length)
+    answered = [(one, pair) for one, pair in read if one.prompt <= most] or read
+    fitting = [(one, pair) for one, pair in read if room.holds(one) and one.prompt <= most] or read
+    by_prompt = sorted(answered, key=lambda one: one[0].prompt, reverse=True)[:rows]
+    by_row = sorted(fitting, key=lambda one: one[0].longest, reverse=True)
     # As many as the step's first micro-batch holds: its longest pairs.
-    most_pairs = max(1, min(rows // 2, config.tokens_at_once // (2 * max(1, by_row[0][1]))))
-    return [pair for _, _, pair in by_prompt], [pair for _, _, pair in by_row[:most_pairs]]
+    longest = max(1, by_row[0][0].longest)
+    several = max(1, min(rows // 2, config.tokens_at_once // (2 * longest)))
+    return [pair for _, pair in by_prompt], [pair for _, pair in by_row[:several]]
 
 
 KEYS: tuple[Callable[[Pair], int], ...] = (
