@@ -95,7 +95,10 @@ def fitting(config: RunConfig, room: int) -> dict[str, Any] | None:
 
 def worth_trying(config: RunConfig, room: int) -> bool:
     """Whether a run may come near to what there is, apart from what any worker takes."""
-    return _calculated(config) - LIBRARIES > WORTH_TRYING * room
+    try:
+        return _calculated(config) - LIBRARIES > WORTH_TRYING * room
+    except DrpoError:
+        return False  # what is wrong with data or models is told by whoever reads them
 
 
 def fitted(
