@@ -41,15 +41,20 @@ class Watch:
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:  # noqa: ARG002
         """Stop the clocks where the figures are an update's."""
-        if "timing_s/update" not in values:
+        from drpo import metrics  # of the checkout that is measured
+
+        if metrics.TIMING_S_UPDATE not in values:
             return
         found = {
             "wall_s": time.perf_counter() - self.begun[0],
             "processor_s": processor_seconds() - self.begun[1],
         }
-        for name in ("rollout", "scoring", "learning"):
-            found[f"{name}_s"] = values[f"timing_s/{name}"]
-        self.took.append(found | {"padding": values.get("timing/padding", 0.0)})
+        found["rollout_s"] = values[metrics.TIMING_S_ROLLOUT]
+        found["scoring_s"] = values[metrics.TIMING_S_SCORING]
+        found["learning_s"] = values[metrics.TIMING_S_LEARNING]
+        # By name: an older checkout has no such metric.
+        padding = values.get(getattr(metrics, "TIMING_PADDING", ""), 0.0)
+        self.took.append(found | {"padding": padding})
 
 
 def watching() -> Watch:

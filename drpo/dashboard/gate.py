@@ -78,7 +78,9 @@ def security_headers(host: str) -> dict[str, str]:
     sockets = f"ws://{host} wss://{host}" if _name_of(host) else ""
     policy = {
         "default-src": "'self'",
-        "script-src": f"'self' {_inline_scripts()} blob:",
+        # Plotly's parallel coordinates (the sweep's) compile what they draw with; without eval
+        # they say that there is no WebGL.
+        "script-src": f"'self' {_inline_scripts()} 'unsafe-eval' blob:",
         "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data: blob:",
         "font-src": "'self' data:",

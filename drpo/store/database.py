@@ -86,14 +86,12 @@ def _file_of(url: str) -> Path | None:
 
 
 def _may_write(file: Path) -> bool:
-    """Whether a file can be opened for writing, and a journal be laid beside it."""
-    if not os.access(file.parent, os.W_OK):
-        return False
-    try:
-        with file.open("r+b"):
-            return True
-    except OSError:
-        return False
+    """Whether a file can be written to, and a journal be laid beside it.
+
+    It is never opened to see: closing it would drop the locks that SQLite holds on it for this
+    process's other connections (POSIX), and another process could then remove their journal.
+    """
+    return os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)
 
 
 def _default_url() -> str:

@@ -37,7 +37,7 @@ def hacked(policy, reward_folder, tmp_path_factory):
         kl_coef=0.0,
         learning_rate=1e-3,
         missing_eos_penalty=None,
-        updates=20,
+        updates=30,
     )
 
 

@@ -12,6 +12,9 @@ from drpo.runs import worker
 from drpo.store import Store
 
 NOT_LOGGED = {
+    # Of curricula, which the runs below have none of.
+    metrics.RESET_NEEDED_SHARE,
+    metrics.RESET_FAILED_PROMPTS,
     # Needs the chosen answers' text beside the policy's, which only `drpo eval` lays side by side.
     metrics.EVAL_ROUGE_L,
     metrics.error_of(metrics.EVAL_ROUGE_L),
