@@ -176,11 +176,10 @@ def _outcome(
 
 def _within(room: int, config: RunConfig, folder: Path, observer: StoreObserver) -> RunConfig:
     """Choose and try what fits, and see that this process never takes more than there is."""
+    memory.give_back_freed()
     peaks.keep(folder / peaks.FILE, room=room)
     observer.progress("trying what fits", 0, 0)
     config = memory_fit.fitted(config, folder, room, stopped=observer.should_stop)
-    if memory_fit.worth_trying(config, room):
-        memory.give_back_freed()
     limit_this_process(memory=room)
     return config
 
