@@ -60,7 +60,8 @@ class Curriculum:
         """
         rule = self.config.reset.reset_depth
         if rule == "binomial":
-            return int(binom.ppf(draw, depths - 1, share)) if share > 0 else 0
+            # Of a draw of exactly 0 scipy says -1.
+            return max(0, int(binom.ppf(draw, depths - 1, share)))
         if rule == "fixed":
             draw = share
         elif rule == "per_prompt":

@@ -79,6 +79,7 @@ def test_binomial_counts_heads_of_a_coin_for_each_token(share):
     expected = [6000 * binom.pmf(k, DEPTHS - 1, share) for k in range(DEPTHS)]
     assert chisquare([counts[k] for k in range(DEPTHS)], expected).pvalue > 0.01
     assert {start.prefix for start in starts_of(rule, 50, share=0.0)} == {0}
+    assert rule.place(answers(1)[0], DEPTHS, 0.0, share) == 0, "of a draw of exactly 0"
 
 
 class Naive:
