@@ -114,7 +114,7 @@ def _read_suspects(upload: str) -> None:
 
 def _buttons(decided: LabelDecisions, pair: int | None) -> None:
     """Let a pair's label be kept, turned around or dropped; None where all are read."""
-    st.html(THUMBS)
+    st.html(THUMBS)  # a constant of this module, no text of anybody
     with st.container(horizontal=True, key="label_choices"):
         for choice, shortcut in SHORTCUTS.items() if pair is not None else ():
             st.button(
