@@ -37,6 +37,7 @@ with st.grid(2, min_column_width=280):
         chosen[leaf] = choose_input(leaf, values[leaf], known[leaf], key=f"{point}_{leaf}")
 
 st.subheader(t("launch.settings"))
+form.choose_way(base, key=point)
 chosen |= form.main_settings(values, key=point)
 chosen |= form.other_settings(values, chosen, key=point)
 form.to_url(chosen, base)
@@ -50,6 +51,7 @@ try:
 except DrpoError as error:
     show_problem(error)
     st.stop()
+form.show_way(config)
 form.show_cut_answers(config, key=point)
 form.show_estimate(config)
 if st.button(t("launch.launch"), type="primary", key="launch", icon=":material/rocket_launch:"):

@@ -25,6 +25,7 @@ if not steps:
 
 st.subheader(t("resets.map"))
 known = view.depth_map(run, steps[-1])
+view.depth_by_prompt(run, steps[-1])
 st.subheader(t("resets.episodes"))
 step = step_slider(steps)
 episodes = store().samples.at(run.id, step, "episode")

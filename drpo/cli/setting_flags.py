@@ -10,6 +10,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from drpo.config.command_line import ALIASES, flag
+from drpo.config.reset_methods import METHODS
 from drpo.config.run_config import leaves
 
 
@@ -46,7 +47,7 @@ def _add_flags(command: Callable[..., None], defaults: Mapping[str, str]) -> Non
                 *_flags(leaf, field),
                 help=_help(field, known[leaf]),
                 show_default=False,
-                metavar=_kind(field),
+                metavar=_kind(leaf, field),
             ),
             annotation=bool | None if field.annotation is bool else str | None,
         )
@@ -83,7 +84,7 @@ def _flags(leaf: str, field: FieldInfo) -> list[str]:
     return names
 
 
-def _kind(field: FieldInfo) -> str | None:
+def _kind(leaf: str, field: FieldInfo) -> str | None:
     if field.annotation is bool:
         return None
     options = [
@@ -93,7 +94,8 @@ def _kind(field: FieldInfo) -> str | None:
         for word in get_args(part)
     ]
     if options:
-        return "|".join(map(str, options))
+        named = [name for name in METHODS if name not in options] if leaf == "method" else []
+        return "|".join(map(str, [*options, *named]))
     extra = field.json_schema_extra
     unit = extra.get("unit") if isinstance(extra, dict) else ""
     return str(unit).upper() if unit else "VALUE"

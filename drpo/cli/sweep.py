@@ -52,7 +52,7 @@ def new(
     early_stop: Annotated[bool, typer.Option(help="Stop cells that are clearly worse.")] = True,
     sweep_name: Annotated[str, typer.Option(help="A name to find the sweep by.")] = "",
     task: Annotated[
-        str | None, typer.Option("--demo", help="Base it on a demo task: tldr or strict.")
+        str | None, typer.Option("--demo", help=f"Base it on a demo task: {', '.join(demo.TASKS)}.")
     ] = None,
     detach: Detach = False,
     as_json: Json = False,

@@ -15,7 +15,7 @@ from drpo.cli.documents import run_document
 from drpo.cli.options import FOLLOW_SECONDS, INTERRUPTED, WHO, Detach, Json
 from drpo.cli.output import ProgressLine, figure, padded, print_json, say
 from drpo.cli.setting_flags import given, with_settings, written
-from drpo.config import presets
+from drpo.config import presets, reset_methods
 from drpo.config.command_line import command_line
 from drpo.config.run_config import RunConfig
 from drpo.i18n import has, t
@@ -39,11 +39,12 @@ DryRun = Annotated[
 
 DEMO_DEFAULTS = {
     **{leaf: f"default {written(value)}" for leaf, value in demo.COMMON.items()},
-    **{leaf: f"default {written(value)}" for leaf, value in demo.TASKS["tldr"].items()},
-    **dict.fromkeys(demo.MATERIAL, "default the sample's"),
+    **{leaf: f"default {written(value)}" for leaf, value in demo.TASKS["tldr"].settings.items()},
+    **dict.fromkeys(demo.JUDGED, "default the sample's"),
     "name": "default demo tldr",
 }
-"""What the help of `drpo demo` says; `--dry-run` prints the plan of either task."""
+"""What the help of `drpo demo` says; `--dry-run` prints the plan of any task."""
+TASK_HELP = f"{', '.join(f'{name} ({task.about})' for name, task in demo.TASKS.items())}."
 
 
 BY_PRESET = dict.fromkeys(("data", "policy"), "required unless a preset names it")
@@ -52,7 +53,10 @@ BY_PRESET = dict.fromkeys(("data", "policy"), "required unless a preset names it
 @with_settings(BY_PRESET)
 def train(
     preset: Annotated[
-        str | None, typer.Option(help=f"Settings of a paper: {', '.join(presets.names())}.")
+        str | None,
+        typer.Option(
+            help=f"A paper's experiment, data and models too: {', '.join(presets.names())}."
+        ),
     ] = None,
     variant: Annotated[
         str, typer.Option(help="Where a preset's paper and code differ: paper or code.")
@@ -63,18 +67,17 @@ def train(
     **settings: Any,  # noqa: ANN401 - the settings themselves, checked by RunConfig
 ) -> None:
     """Train on preference pairs: stages as needed, then the method, then evaluation."""
-    values = given(settings)
+    values = reset_methods.in_settings(given(settings))
+    notes = _notes(settings["method"])
     if preset is not None:
         values = presets.settings(preset, variant) | values
-    notes = () if preset is None else presets.find(preset).notes
+        notes += presets.find(preset).notes
     _start(RunConfig.of(**values), dry_run=dry_run, detach=detach, as_json=as_json, notes=notes)
 
 
 @with_settings(DEMO_DEFAULTS)
 def run_demo(
-    task: Annotated[str, typer.Option(help="tldr (graded reward) or strict (all or nothing).")] = (
-        "tldr"
-    ),
+    task: Annotated[str, typer.Option(help=TASK_HELP)] = "tldr",
     dry_run: DryRun = False,
     detach: Detach = False,
     as_json: Json = False,
@@ -82,10 +85,17 @@ def run_demo(
 ) -> None:
     """Run DR-PO on the sample material: a tiny model, a few minutes, no GPU.
 
-    The defaults below are those of the graded task; --dry-run prints the settings of either.
+    The defaults below are those of the graded task; --dry-run prints the settings of any.
     """
     config = demo.demo_config(task, **given(settings))
     _start(config, dry_run=dry_run, detach=detach, as_json=as_json)
+
+
+def _notes(method: str | None) -> tuple[Message, ...]:
+    """What a method does and how it differs from its paper, where one was asked for by name."""
+    if method not in reset_methods.METHODS:
+        return ()
+    return (reset_methods.about(method), reset_methods.differs(method))
 
 
 def resume(run: str, detach: Detach = False, as_json: Json = False) -> None:

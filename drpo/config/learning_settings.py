@@ -10,6 +10,7 @@ from typing import Literal
 from drpo.config.declare import Group, setting
 
 Schedule = Literal["constant", "linear", "cosine", "adaptive"]
+Source = Literal["chosen", "both", "demonstrations", "rollin", "successes", "failures"]
 
 
 ROWS_AT_ONCE = 32
@@ -50,16 +51,29 @@ class ResetSettings(Group):
         "cosine, or (adaptive) as reward from the bare prompt catches up.",
     )
     reset_prob_final: float = setting(0.0, "Where linear and cosine schedules end.", ge=0, le=1)
-    reset_source: Literal["chosen", "both", "demonstrations", "rollin"] = setting(
+    reset_source: Source = setting(
         "chosen",
         "Which answers resets start in: chosen ones, chosen and rejected, a "
-        "demonstrations file, or answers of the start policy itself (Remark 5.1 of the paper).",
+        "demonstrations file, answers of the start policy itself (Remark 5.1 of the paper), or "
+        "answers of the policy that succeeded, or failed, earlier in the run.",
     )
-    reset_depth: Literal["uniform", "fixed", "binomial", "per_prompt"] = setting(
+    reset_draws: int = setting(
+        0,
+        "Answers that the start policy draws before the run, of which those that succeed are kept "
+        "to reset into; for successes.",
+        unit="answers",
+        ge=0,
+    )
+    reset_depth: Literal["uniform", "fixed", "binomial", "per_prompt", "first_wrong"] = setting(
         "uniform",
         "How much of the answer a reset gives: any depth alike, a fixed share, a share by the toss "
-        "of a coin for each token, or as much as each prompt needs, found by bisection on its past "
-        "scores.",
+        "of a coin for each token, as much as each prompt needs, found by bisection on its past "
+        "scores, or all that stands before the first wrong token of an own failure.",
+    )
+    reset_fault: Literal["account", "values"] = setting(
+        "account",
+        "What finds that token: where the gold score is trained on, its account of an answer; else "
+        "values, the critic's or those of groups that continue the answer.",
     )
     reset_share: float = setting(
         0.5, "Share of the answer that fixed and binomial give.", unit="share", ge=0, le=1
@@ -91,6 +105,12 @@ class ResetSettings(Group):
         "how far a check of labels believes the pair.",
     )
     reset_filter_keep: float = setting(0.5, "Share of answers the filter keeps.", gt=0, le=1)
+    hint_weight: float = setting(
+        0.0,
+        "Weight of a loss of its own on the given tokens, their negative log-likelihood (UFT); 0 "
+        "learns nothing from what the policy did not choose.",
+        ge=0,
+    )
 
 
 class KLSettings(Group):

@@ -1,8 +1,7 @@
 """Papers as settings: `drpo train --preset tldr-pythia-2.8b --method drpo`.
 
-The paper's experiments name data, models and every setting. The reset methods after it (`adaback`,
-`bread`, `pope`) set only what makes them, on data and models of one's own; a note says what differs
-from each paper.
+A preset is one of the paper's experiments: it names data, models and every setting. How to learn,
+on whatever data, is the method's to say (`drpo.config.reset_methods`).
 
 Figures are from arXiv:2404.08495 and the authors' code (Cornell-RL/drpo). Where the two differ, or
 where the paper gives none, the preset says so in its notes; `variant` chooses between paper and
@@ -134,12 +133,6 @@ def _preset(task: str, size: str, model: str) -> Preset:
     )
 
 
-def _reset_method(name: str, **settings: Any) -> Preset:  # noqa: ANN401 - checked by RunConfig
-    """A way to reset, over the groups that its paper holds episodes against."""
-    shared = {"method": "drpo", "advantage": "grpo", "group_size": 8}
-    return Preset(name, {**shared, **settings}, {}, (Message(f"presets.{name}"),))
-
-
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -147,9 +140,6 @@ PRESETS: dict[str, Preset] = {
         _preset("hh", "1b", "1b"),
         _preset("hh", "2.8b", "2.8b"),
         _preset("hh", "7b", "6.9b"),
-        _reset_method("adaback", reset_prob=1.0, reset_depth="per_prompt"),
-        _reset_method("bread", reset_prob=0.5, reset_prompts="failed"),
-        _reset_method("pope", reset_prob=0.5, reset_prompts="failed", reset_depth="per_prompt"),
     )
 }
 

@@ -26,6 +26,7 @@ from drpo.config.learning_settings import (
     SamplingSettings,
 )
 from drpo.config.methods import resets
+from drpo.config.reset_methods import in_settings
 from drpo.config.settings import (
     AlarmSettings,
     DataSettings,
@@ -86,6 +87,13 @@ class RunConfig(Group):
                 "set demonstrations, or choose another reset_source"
             )
             raise ValueError(message)
+        if self.reset.reset_depth == "first_wrong" and self.reset.reset_source != "failures":
+            message = (
+                f"reset_depth 'first_wrong' looks into failures, and reset_source is "
+                f"{self.reset.reset_source!r}; set reset_source to 'failures', or choose another "
+                "reset_depth"
+            )
+            raise ValueError(message)
         if self.reset.reset_depth == "per_prompt" and self.reset.reset_source == "rollin":
             message = (
                 "reset_depth is 'per_prompt', which remembers how much of an answer each prompt "
@@ -99,10 +107,15 @@ class RunConfig(Group):
     def of(cls, **values: Any) -> RunConfig:  # noqa: ANN401 - the fields below check each value
         """Build a config from leaf settings, everything else at its default.
 
+        Args:
+            **values: Settings by leaf name; `method` may be one of `drpo.config.reset_methods`,
+                which stands for the settings that make it.
+
         Raises:
             ConfigError: A name is unknown, a value is out of range, or two settings contradict.
         """
-        return cls.from_nested(_nest({"prompt_format": default_of("prompt_format")} | values))
+        given = {"prompt_format": default_of("prompt_format")} | in_settings(values)
+        return cls.from_nested(_nest(given))
 
     @classmethod
     def from_nested(cls, nested: dict[str, Any]) -> RunConfig:
@@ -128,7 +141,7 @@ class RunConfig(Group):
     def replace(self, **values: Any) -> RunConfig:  # noqa: ANN401
         """Return a copy with some leaf settings changed and everything checked again."""
         nested = self.model_dump()
-        for group, leaves in _nest(values).items():
+        for group, leaves in _nest(in_settings(values)).items():
             nested[group].update(leaves)
         return RunConfig.from_nested(nested)
 

@@ -146,7 +146,8 @@ class RunSettings(Group):
     method: Method = setting(
         "drpo",
         "DR-PO, or a baseline on the same footing: ppo (no resets), dpo, sft, best_of_n; "
-        "rm trains the reward model alone.",
+        "rm trains the reward model alone. The names of other ways to reset (adaback, ...) stand "
+        "for drpo with the settings that make them.",
         main=True,
     )
     seed: int = setting(0, "Seed of every random draw in the run.", ge=0, main=True)

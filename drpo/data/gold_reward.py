@@ -1,9 +1,15 @@
-"""The true reward, where the data know it: how many key facts an answer restates.
+"""The true reward, where the data know it, and where an answer first goes wrong.
 
-A data set may say beside itself which facts its answers should hold (`<file>.gold.json`), so that
-true reward can be plotted beside the learned one. An answer earns a fact only by saying it once and
-nothing else in its place: saying every word of a slot, saying one twice, going on and on or never
-coming to an end earns nothing, which is what makes the score hard to fool.
+A data set may say beside itself how its answers are to be judged (`<file>.gold.json`), so that true
+reward can be plotted beside the learned one. Three kinds of it are known:
+
+    facts   how many key facts an answer restates
+    exact   whether it is the one right answer
+    chain   whether each of its words follows from the one before by a hidden rule
+
+An answer earns a fact only by saying it once and nothing else in its place: saying every word of a
+slot, saying one twice, going on and on or never coming to an end earns nothing, which is what makes
+the score hard to fool.
 """
 
 from __future__ import annotations
@@ -13,8 +19,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from drpo.errors import DataError
 
@@ -61,6 +68,24 @@ def _says_only(said: Counter[str], word: str, vocabulary: Sequence[str]) -> bool
     return all(said[other] == (other == wanted) for other in map(str.casefold, vocabulary))
 
 
+@runtime_checkable
+class Gold(Protocol):
+    """The true score of one data set's answers."""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Names that each row's facts have."""
+        ...
+
+    def __call__(self, response: str, facts: Mapping[str, str]) -> float:
+        """Score one answer."""
+        ...
+
+    def first_wrong(self, response: str, facts: Mapping[str, str]) -> int | None:
+        """Return where an answer first goes wrong, in characters; None where nothing said is."""
+        ...
+
+
 @dataclass(frozen=True)
 class GoldScorer:
     """Scores answers of one data set by the facts of their row."""
@@ -69,6 +94,29 @@ class GoldScorer:
     strict: bool
     max_words: int | None = None
     ending: str = ""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The slots."""
+        return frozenset(self.slots)
+
+    def first_wrong(self, response: str, facts: Mapping[str, str]) -> int | None:
+        """Return where the first word begins that no right answer has there.
+
+        That is a word of a slot that is not the row's, or one that was said before, or the first
+        beyond the most words allowed.
+        """
+        right = {facts[slot].casefold() for slot in self.slots}
+        others = {word.casefold() for words in self.slots.values() for word in words} - right
+        said: set[str] = set()
+        for count, found in enumerate(_WORD.finditer(response)):
+            word = found[0].casefold()
+            too_many = self.max_words is not None and count >= self.max_words
+            if word in others or word in said or too_many:
+                return found.start()
+            if word in right:
+                said.add(word)
+        return None
 
     def __call__(self, response: str, facts: Mapping[str, str]) -> float:
         """Score one answer.
@@ -91,12 +139,60 @@ class GoldScorer:
         )
 
 
+@dataclass(frozen=True)
+class ExactScorer:
+    """1 for the one right answer of a row, `facts["answer"]`, else 0."""
+
+    fields = frozenset({"answer"})
+
+    def __call__(self, response: str, facts: Mapping[str, str]) -> float:
+        """Score one answer; space around it does not count."""
+        return float(response.strip() == facts["answer"])
+
+    def first_wrong(self, response: str, facts: Mapping[str, str]) -> int | None:
+        """Return the first character that the right answer does not have there."""
+        begin, said = len(response) - len(response.lstrip()), response.strip()
+        same = takewhile(lambda both: both[0] == both[1], zip(said, facts["answer"], strict=False))
+        right = sum(1 for _ in same)
+        return None if right == len(said) else begin + right
+
+
+@dataclass(frozen=True)
+class ChainScorer:
+    """1 where each word's hidden class is the one before's, turned over where the bit is 1.
+
+    `facts["bits"]` has one bit a word; before the first word the class is 0. Any word of the right
+    class will do, so there are many right answers and nothing to copy.
+    """
+
+    classes: Mapping[str, int]
+    """The hidden class, 0 or 1, of each word."""
+
+    fields = frozenset({"bits"})
+
+    def __call__(self, response: str, facts: Mapping[str, str]) -> float:
+        """Score one answer."""
+        whole = len(response.split()) == len(facts["bits"])
+        return float(whole and self.first_wrong(response, facts) is None)
+
+    def first_wrong(self, response: str, facts: Mapping[str, str]) -> int | None:
+        """Return where the first word begins that does not follow, or is one too many."""
+        state, bits = 0, facts["bits"]
+        for place, found in enumerate(re.finditer(r"\S+", response)):
+            if place >= len(bits):
+                return found.start()
+            state ^= int(bits[place])
+            if self.classes.get(found[0]) != state:
+                return found.start()
+        return None
+
+
 def sidecar_of(data: Path) -> Path:
     """Where the gold score of a data file is described."""
     return data.with_name(data.name + SIDECAR_SUFFIX)
 
 
-def load_gold(data: Path) -> GoldScorer | None:
+def load_gold(data: Path) -> Gold | None:
     """Read the gold score that travels with a data file.
 
     Args:
@@ -120,14 +216,19 @@ def load_gold(data: Path) -> GoldScorer | None:
         ) from error
 
 
-def gold_from_record(record: Mapping[str, Any]) -> GoldScorer:
+def gold_from_record(record: Mapping[str, Any]) -> Gold:
     """Build a scorer from a description, as the `.gold.json` file and the store keep it.
 
     Raises:
-        ValueError: The description is of another kind or has no slots.
+        ValueError: The description is of another kind or lacks what its kind needs.
     """
-    if record["kind"] != "facts" or not isinstance(record["strict"], bool) or not record["slots"]:
-        raise ValueError(f"kind {record['kind']!r}, strict {record['strict']!r}")
+    kind = record["kind"]
+    if kind == "exact":
+        return ExactScorer()
+    if kind == "chain" and record["classes"]:
+        return ChainScorer({str(word): int(bit) for word, bit in record["classes"].items()})
+    if kind != "facts" or not isinstance(record["strict"], bool) or not record["slots"]:
+        raise ValueError(f"kind {kind!r}, strict {record.get('strict')!r}")
     slots = {str(slot): tuple(map(str, words)) for slot, words in record["slots"].items()}
     limit = record.get("max_words")
     return GoldScorer(

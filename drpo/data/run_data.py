@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from drpo.config.run_config import RunConfig
 from drpo.data import PairSet, load_demonstrations, load_pairs, split
-from drpo.data.gold_reward import GoldScorer, load_gold
+from drpo.data.gold_reward import Gold, load_gold
 from drpo.data.pairs import Pair
 from drpo.data.quality.near_duplicates import normalise
 from drpo.errors import DataError
@@ -21,7 +21,7 @@ class RunData:
     train: list[Pair]
     heldout: list[Pair]
     demonstrations: list[Pair]
-    gold: GoldScorer | None
+    gold: Gold | None
 
 
 def load_run_data(
@@ -103,7 +103,7 @@ def check_facts(rows: Sequence[Pair], config: RunConfig) -> None:
         )
 
 
-def check_slots(rows: Sequence[Pair], gold: GoldScorer | None) -> None:
+def check_slots(rows: Sequence[Pair], gold: Gold | None) -> None:
     """See that the facts of every row are those that the true score asks for.
 
     Raises:
@@ -111,12 +111,12 @@ def check_slots(rows: Sequence[Pair], gold: GoldScorer | None) -> None:
     """
     if gold is None:
         return
-    slots = gold.slots.keys()
+    slots = gold.fields
     wrong = [pair for pair in rows if pair.facts is not None and pair.facts.keys() != slots]
     if wrong:
         raise DataError(
             f"The facts of {len(wrong):,} of the {len(rows):,} rows do not fit the data's gold "
-            f"score (row {wrong[0].row} first): expected {', '.join(slots)}, got "
+            f"score (row {wrong[0].row} first): expected {', '.join(sorted(slots))}, got "
             f"{', '.join(wrong[0].facts or ()) or 'none'}. Correct the facts, or the .gold.json "
             "file beside the data."
         )
@@ -129,7 +129,7 @@ def demonstrations(config: RunConfig, store: Store | None) -> list[Pair]:
     return load_demonstrations(config.data.demonstrations, store=store)
 
 
-def gold_of(config: RunConfig, pairs: PairSet) -> GoldScorer | None:
+def gold_of(config: RunConfig, pairs: PairSet) -> Gold | None:
     """The gold score that travels with the pairs.
 
     Raises:

@@ -16,7 +16,7 @@ import torch
 
 from drpo import metrics
 from drpo.config.run_config import RunConfig
-from drpo.data.gold_reward import GoldScorer
+from drpo.data.gold_reward import Gold
 from drpo.data.pairs import Pair
 from drpo.data.quality.near_duplicates import normalise
 from drpo.errors import DataError
@@ -87,7 +87,7 @@ def evaluate(
 
 def _common_prompts(
     store: Store | None, contestants: Sequence[Contestant]
-) -> tuple[list[Pair], GoldScorer | None]:
+) -> tuple[list[Pair], Gold | None]:
     """The first contestant's held-out pairs, less those whose prompt another was trained on."""
     own = contestants[0].run_data(store)
     trained: set[str] = set()
@@ -127,7 +127,7 @@ def _evaluate_one(
     first: Contestant,
     settings: RunConfig,
     pairs: Sequence[Pair],
-    gold: GoldScorer | None,
+    gold: Gold | None,
     judges: Sequence[Judge],
     progress: Progress,
 ) -> Evaluated:

@@ -84,6 +84,7 @@ LOSS_POLICY_AVG = declare(Metric("loss/policy_avg", title="loss_policy", chart="
 LOSS_VALUE_AVG = declare(
     Metric("loss/value_avg", "score squared", better="lower", title="loss_value", chart="losses")
 )
+LOSS_HINT_AVG = declare(Metric("loss/hint_avg", "nats per token", "reset", better="lower"))
 VAL_CLIPFRAC_AVG = declare(Metric("val/clipfrac_avg", "share"))
 VAL_RATIO = declare(Metric("val/ratio"))
 VAL_RATIO_VAR = declare(Metric("val/ratio_var"))

@@ -18,7 +18,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from drpo.config.run_config import RunConfig
-from drpo.data.gold_reward import GoldScorer
+from drpo.data.gold_reward import Gold
 from drpo.errors import ConfigError, ModelError
 from drpo.modeling.adapters import adapter_of, with_adapters
 from drpo.modeling.chat_template import PromptFormat, chat_template
@@ -155,7 +155,7 @@ def load_models(
     *,
     policy: str | Path | None = None,
     reward_model: str | Path | None = None,
-    gold: GoldScorer | None = None,
+    gold: Gold | None = None,
     reward: Scorer | None = None,
     reward_format: PromptFormat | None = None,
 ) -> Models:
@@ -225,7 +225,7 @@ def load_to_evaluate(
     *,
     start: str | Path,
     reward_model: str | Path | None,
-    gold: GoldScorer | None = None,
+    gold: Gold | None = None,
     reward: Scorer | None = None,
     reward_format: PromptFormat | None = None,
 ) -> Models:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from drpo.data.gold_reward import GoldScorer
+from drpo.data.gold_reward import Gold
 from drpo.data.pairs import Prompt
 from drpo.errors import RewardError
 from drpo.modeling.cuts import cut_by_length
@@ -100,7 +100,7 @@ class LearnedScorer:
 class GoldScores:
     """Scores by what the data know to be true; rows without facts have none."""
 
-    gold: GoldScorer
+    gold: Gold
 
     def score(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
         """Return the true score of each answer, NaN where its row states no facts."""

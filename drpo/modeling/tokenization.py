@@ -15,7 +15,7 @@ from drpo.modeling.chat_template import ChatTemplate
 from drpo.modeling.token_rows import TokenRow, keep_end
 from drpo.modeling.tokenizer_identity import same_tokenizer
 
-AnswerOrigin = Literal["chosen", "rejected", "demonstration", "rollin", "prompt"]
+AnswerOrigin = Literal["chosen", "rejected", "demonstration", "rollin", "own", "prompt"]
 _ANCHORS = ("\n", ".", "x")
 _BLOCK = 1000
 """Texts handed to the tokenizer at once: fast, and bounded in memory."""

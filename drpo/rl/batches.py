@@ -22,6 +22,7 @@ from drpo.modeling.tokenization import (
 )
 from drpo.rl.completions import completion_of, gold_of, offline_completion
 from drpo.rl.curriculum import Curriculum
+from drpo.rl.own_answers import OWN
 from drpo.rl.reset_filter import filtered
 from drpo.rl.resets import (
     Start,
@@ -101,6 +102,7 @@ class Episodes:
         rows = batch_rows(len(self.prompts), groups, seed, step, attempt)
         prompts = [self.prompts[row] for row in rows]
         draws = draw(groups, seed, step, attempt)
+        curriculum = curriculum or Curriculum(self.config)
         offline: Mapping[int, Sequence[TokenizedPair]] = self.offline
         placed = prompts
         if self.config.reset.reset_source == "rollin":
@@ -108,6 +110,8 @@ class Episodes:
             offline = roll_in(self.models, self.config, prompts, resets, step, attempt)
             # Each group rolls in for itself, so its place in the batch stands in for the row.
             placed = [TokenizedPair(i, p.origin, p.prompt) for i, p in enumerate(prompts)]
+        elif self.config.reset.reset_source in OWN:
+            offline = curriculum.own.offline(prompts, self.models.vocabulary)
         starts = place_starts(
             placed,
             offline,
@@ -115,7 +119,7 @@ class Episodes:
             reset_prob=reset_prob,
             min_prefix=self.config.reset.reset_min_prefix,
             pool=self.pool,
-            curriculum=curriculum or Curriculum(self.config),
+            curriculum=curriculum,
             share=reset_share(self.config, step),
         )
         if placed is not prompts:
@@ -152,7 +156,7 @@ class Episodes:
         answer in other company, which rounds differently.
         """
         unique: dict[tuple[AnswerOrigin, int], TokenizedPair] = {
-            (t.origin, t.item): t for t in pairs if t.origin != "rollin"
+            (t.origin, t.item): t for t in pairs if t.origin not in ("rollin", "own")
         }
         completions = [self._offline_completion(t) for t in unique.values()]
         scores = self.models.reward.score(completions).tolist() if completions else []
@@ -195,7 +199,7 @@ def prepare_episodes(
     prompts = tokenize_prompts(models.vocabulary, pairs, limit)
     episodes = Episodes(models, config, pairs, demonstrations, prompts, {}, [])
     source = config.reset.reset_source
-    if not config.resets_possible or source == "rollin":
+    if not config.resets_possible or source in ("rollin", *OWN):
         return episodes
     if source == "demonstrations":
         rows = tokenize_prompts(models.vocabulary, demonstrations, limit)

@@ -4,6 +4,7 @@
     fixed       a share of the answer; falling from 1 to 0 it is a curriculum from the end backwards
     binomial    so many tokens as coins of that share turn up: UFT, arXiv:2505.16984
     per_prompt  what each prompt needs, by bisection on past success: AdaBack, arXiv:2506.18110
+    first_wrong all that is right of an own failure, see `own_answers`: SRPO, arXiv:2605.25507
 
 `reset_prompts = failed` resets only prompts that failed when they were last begun bare, as BREAD
 (arXiv:2506.17211) and POPE (arXiv:2601.18779) do. All of it is in `state()` for an exact resume.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from scipy.stats import binom
 
 from drpo.modeling.tokenization import TokenizedPair
+from drpo.rl.own_answers import OwnAnswers, finder_of
 
 if TYPE_CHECKING:
     from drpo.config.run_config import RunConfig
@@ -41,6 +43,12 @@ class Curriculum:
     """per_prompt: between which shares of the answer each prompt's next prefix is drawn."""
     bare: dict[str, float] = field(default_factory=dict)
     """failed: mean score of each prompt's episodes when it was last begun bare."""
+    own: OwnAnswers = field(init=False)
+    """successes, failures: the answers of the policy that are reset into."""
+
+    def __post_init__(self) -> None:
+        """Begin with no answers of the policy's own."""
+        self.own = OwnAnswers(self.config)
 
     def may_reset(self, prompt: TokenizedPair) -> bool:
         """Whether a prompt may be reset: with `failed`, once it was seen to fail."""
@@ -49,16 +57,20 @@ class Curriculum:
         score = self.bare.get(key_of(prompt))
         return score is not None and score < self.config.reset.reset_success
 
-    def place(self, answer: TokenizedPair, depths: int, draw: float, share: float) -> int:
+    def place(
+        self, answer: TokenizedPair, lengths: Sequence[int], draw: float, share: float
+    ) -> int:
         """Return which of an answer's prefix lengths, counted from its shortest, is taken.
 
         Args:
             answer: What is reset into.
-            depths: How many prefix lengths it offers, at least 1.
+            lengths: The prefix lengths that it offers, ascending, at least 1.
             draw: Uniform in [0, 1).
             share: `reset_share` as scheduled.
         """
-        rule = self.config.reset.reset_depth
+        rule, depths = self.config.reset.reset_depth, len(lengths)
+        if rule == "first_wrong":
+            return self.own.place(answer, lengths)
         if rule == "binomial":
             # Of a draw of exactly 0 scipy says -1.
             return max(0, int(binom.ppf(draw, depths - 1, share)))
@@ -78,6 +90,8 @@ class Curriculum:
         gets better or forgets.
         """
         reset = self.config.reset
+        if reset.reset_depth == "first_wrong" and finder_of(self.config) == "groups":
+            self.own.learn(starts, scores)
         if reset.reset_depth != "per_prompt" and reset.reset_prompts != "failed":
             return
         for start, mean in _means(starts, scores).items():
@@ -105,13 +119,15 @@ class Curriculum:
     def state(self) -> dict[str, Any]:
         """Return all that a resume needs, as JSON values; empty where nothing is remembered."""
         intervals = {key: list(both) for key, both in self.intervals.items()}
-        return {"intervals": intervals, "bare": self.bare}
+        return {"intervals": intervals, "bare": self.bare, "own": self.own.state()}
 
     @classmethod
     def from_state(cls, config: RunConfig, state: Mapping[str, Any]) -> Curriculum:
         """Rebuild what `state` described; nothing is known where an earlier version wrote it."""
         intervals = {key: (low, high) for key, (low, high) in state.get("intervals", {}).items()}
-        return cls(config, intervals, dict(state.get("bare", {})))
+        found = cls(config, intervals, dict(state.get("bare", {})))
+        found.own = OwnAnswers.from_state(config, state.get("own", {}))
+        return found
 
 
 def _means(starts: Sequence[Start], scores: Sequence[float]) -> dict[Start, float]:

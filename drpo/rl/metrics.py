@@ -106,7 +106,7 @@ def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[st
         metrics.COMPLETIONS_CLIPPED_RATIO: float(1 - finished.mean()),
         metrics.RESET_PROB: update.reset_prob,
         metrics.RESET_FRACTION: float(resets.float().mean()),
-        metrics.RESET_CANDIDATES: float(len(episodes.pool)),
+        metrics.RESET_CANDIDATES: float(len(episodes.pool) or len(state.curriculum.own)),
         metrics.LR: update.learning_rate,
         metrics.EPISODE: float(state.episodes),
         metrics.EPS: len(update.starts) / seconds,

@@ -12,10 +12,12 @@ from drpo.modeling.models import Models
 from drpo.rl.credit import Credit, OldPolicyStats
 from drpo.rl.critic_updates import critic_values
 from drpo.rl.finite import check_finite
+from drpo.rl.hint_loss import hint_gradients
 from drpo.rl.kl import k1_per_token, k3_per_token
 from drpo.rl.losses import policy_loss
 from drpo.rl.micro_batches import by_length, micro_batch, padding_share
 from drpo.rl.minibatches import Epochs, add_up, clip_gradients, tokens_of
+from drpo.rl.resets import Start
 from drpo.rl.rollout import Rollout
 from drpo.rl.scoring import ActionScores, action_log_probs, action_scores, compared_scores
 
@@ -73,8 +75,20 @@ def learn(
     epochs: Epochs,
     config: RunConfig,
     kl_coef: float,
+    starts: Sequence[Start] = (),
 ) -> dict[str, float]:
     """Take every step of the policy in one update.
+
+    Args:
+        models: The policy learns.
+        optimizer: Its own.
+        rollout: The episodes of the update.
+        old: What the networks said of them before the first step.
+        credit: What each chosen token earned.
+        epochs: Which episodes make each step.
+        config: The run.
+        kl_coef: The KL brake, where it is in the loss.
+        starts: Where each episode began, for the loss on given tokens; none leaves it out.
 
     Returns:
         Averages over all chosen tokens of all passes, by metric name; none where nothing is left to
@@ -89,12 +103,15 @@ def learn(
         for minibatch in [part for epoch in epochs for part in epoch]:
             optimizer.zero_grad(set_to_none=True)
             sums = policy_gradients(models, rollout, old, credit, minibatch, config, kl_coef)
+            begun = [starts[row] for rows in minibatch for row in rows] if starts else []
+            sums |= hint_gradients(models, begun, config)
             clip_gradients("policy", models.policy, config.ppo.max_grad_norm)
             optimizer.step()
             add_up(totals, sums)
     optimizer.zero_grad(set_to_none=True)
     if not totals:
         return {}
+    hints, nll = totals.pop("hint_tokens", 0.0), totals.pop("hint_loss", 0.0)
     mean = {name: value / totals["tokens"] for name, value in totals.items()}
     chunks = [rows for epoch in epochs for minibatch in epoch for rows in minibatch]
     return {
@@ -104,6 +121,7 @@ def learn(
         metrics.POLICY_CLIPFRAC_AVG: mean["clipped"],
         metrics.VAL_RATIO: 1.0 + mean["ratio_excess"],
         metrics.VAL_RATIO_VAR: mean["ratio_excess_squared"] - mean["ratio_excess"] ** 2,
+        **({metrics.LOSS_HINT_AVG: nll / hints} if hints else {}),
     }
 
 

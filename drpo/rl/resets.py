@@ -110,7 +110,7 @@ def place_starts(
         depths = len(lengths)
         place = int(depth * depths)
         if curriculum is not None:
-            place = curriculum.place(chosen, depths, depth, share)
+            place = curriculum.place(chosen, lengths, depth, share)
         starts.append(Start(chosen, True, lengths[place], place, depths))
     return starts
 

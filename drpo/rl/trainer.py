@@ -31,6 +31,7 @@ from drpo.rl.heldout import HeldOut
 from drpo.rl.metrics import Clock, Update, metrics_of, samples_of
 from drpo.rl.minibatches import split_minibatches
 from drpo.rl.optimizer import set_step_size
+from drpo.rl.own_draws import draw_successes, keep_from_update
 from drpo.rl.ppo import learn, old_policy_stats
 from drpo.rl.schedules import ScheduledValue
 from drpo.rl.undo import Undo
@@ -77,9 +78,11 @@ def train(
     heldout_set = HeldOut(models, heldout, config)
     if state is None:
         state = TrainState.begin(models, config)
-        if not _evaluate(models, heldout_set, state, config, observer, checkpoint_dir):
-            return state
-        if not pretrain_critic(models, episodes, state.optimizer, config, observer):
+        if not (
+            _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
+            and pretrain_critic(models, episodes, state.optimizer, config, observer)
+            and draw_successes(state.curriculum.own, episodes, observer)
+        ):
             return state
     elif state.owes_evaluation:
         _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
@@ -94,7 +97,7 @@ def train(
 
         state.step, state.episodes = step + 1, state.episodes + len(update.starts)
         state.score = None
-        _steer(state, update)
+        _steer(state, update, models)
         observer.metrics(state.step, metrics_of(update, state, episodes))
         observer.samples(samples_of(update, state.step, episodes))
         if state.step % config.evaluation.eval_every == 0 or state.step == config.ppo.updates:
@@ -161,7 +164,9 @@ def _one_update(
         clock.lap(metrics.TIMING_S_LEARNING)
 
     # 4. Learn: first the policy, then the critic.
-    learned = learn(models, state.optimizer, rollout, old, credit, epochs, config, kl_coef)
+    learned = learn(
+        models, state.optimizer, rollout, old, credit, epochs, config, kl_coef, drawn.starts
+    )
     if models.critic is not None:
         cuts = critic_minibatches(rollout, config, step, living)
         learned |= learn_critic(models, state.optimizer, rollout, old, credit, cuts, config)
@@ -181,9 +186,10 @@ def _one_update(
     )
 
 
-def _steer(state: TrainState, update: Update) -> None:
+def _steer(state: TrainState, update: Update, models: Models) -> None:
     """Let the adaptive schedules and the curriculum see what the update measured."""
     state.curriculum.learn(update.starts, update.scores.tolist())
+    keep_from_update(state.curriculum.own, update, models)
     state.kl.learn(float(update.kl.mean()), len(update.starts))
     of_resets, of_prompts = update.scores[update.resets], update.scores[~update.resets]
     state.reset.learn(

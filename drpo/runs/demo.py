@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from drpo.config.run_config import RunConfig
@@ -32,22 +33,49 @@ COMMON: dict[str, Any] = {
 }
 """Found by trial on two cores: a tiny model learns within minutes at this step size."""
 
-TASKS: dict[str, dict[str, Any]] = {
-    # Two passes: half the processor time of four, so that a laptop is done in minutes. Groups
-    # instead of a critic: the same gold at six tenths of the time (docs/estimators.md).
-    "tldr": {"num_ppo_epochs": 2, "advantage": "rloo"},
-    # Trained on the true score: what is shown is where episodes start, not a judge's blind spots.
-    "strict": {"reward_source": "gold", "kl_coef": 0.05, "advantage": "rloo"},
-}
-
-
 MATERIAL = {
     "data": "files/{task}.jsonl.gz",
     "heldout": "files/{task}_heldout.jsonl.gz",
     "policy": "models/{task}-policy",
-    "reward_model": "models/{task}-reward",
 }
-"""Where a task's pairs and models lie among the samples."""
+"""Where a task's pairs and its start policy lie among the samples."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A sample task: what a demo of it is set to, and where its material lies."""
+
+    about: str
+    """A few words for `--help`; the screens have theirs in `launch.toml`, `sample_NAME`."""
+    settings: Mapping[str, Any]
+    """Where they differ from `COMMON`."""
+    material: Mapping[str, str]
+    """Setting -> place among the samples, `{task}` standing for the task's name."""
+    made_by: str = "make sample"
+    """The command that makes the material again."""
+
+    def paths(self, name: str) -> dict[str, Path]:
+        """Where each piece of the material is, by the setting that names it."""
+        return {leaf: SAMPLES / place.format(task=name) for leaf, place in self.material.items()}
+
+    def is_here(self, name: str) -> bool:
+        """Whether all of its material is."""
+        return all(path.exists() for path in self.paths(name).values())
+
+
+JUDGED = {**MATERIAL, "reward_model": "models/{task}-reward"}
+"""The same with a reward model."""
+TASKS: dict[str, Task] = {
+    # Two passes: half the processor time of four, so that a laptop is done in minutes. Groups
+    # instead of a critic: the same gold at six tenths of the time (docs/estimators.md).
+    "tldr": Task("graded reward", {"num_ppo_epochs": 2, "advantage": "rloo"}, JUDGED),
+    # Trained on the true score: what is shown is where episodes start, not a judge's blind spots.
+    "strict": Task(
+        "all or nothing",
+        {"reward_source": "gold", "kl_coef": 0.05, "advantage": "rloo"},
+        JUDGED,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -108,10 +136,11 @@ def demo_config(task: str = "tldr", **overrides: Any) -> RunConfig:  # noqa: ANN
         DataError: The sample material is not there.
     """
     if task not in TASKS:
-        raise ConfigError(f"The demo's tasks are {' and '.join(TASKS)}, got {task!r}.")
-    paths = {leaf: SAMPLES / place.format(task=task) for leaf, place in MATERIAL.items()}
+        raise ConfigError(f"The demo's tasks are {', '.join(TASKS)}; got {task!r}.")
+    found = TASKS[task]
+    paths = found.paths(task)
     missing = [path for path in paths.values() if not path.exists()]
     if missing:
-        raise DataError(f"{missing[0]} is missing; `make sample` makes the sample material again.")
-    settings = {name: str(path) for name, path in paths.items()} | COMMON | TASKS[task]
+        raise DataError(f"{missing[0]} is missing; `{found.made_by}` makes the material of {task}.")
+    settings = {name: str(path) for name, path in paths.items()} | COMMON | dict(found.settings)
     return RunConfig.of(**{"name": f"demo {task}", **settings, **overrides})

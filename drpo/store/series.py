@@ -212,6 +212,29 @@ class Samples:
             rows = session.execute(query).all()
         return [(step, deep, n, score, gold, kl) for step, deep, n, score, gold, kl in rows]
 
+    def depth_by_prompt(self, run_id: str) -> list[tuple[int, int, float]]:
+        """Return how much of its answer each prompt was given, by step.
+
+        Returns:
+            (step, item, share) of the prompts that were reset, the share in [0, 1) and averaged
+            over a step's resets of one prompt; in the order of steps.
+        """
+        length = func.nullif(SampleRow.offline_tokens, 0)
+        share = func.avg(SampleRow.prefix_tokens * 1.0 / length)
+        query = (
+            select(SampleRow.step, SampleRow.item, share)
+            .where(
+                SampleRow.run_id == run_id,
+                SampleRow.kind == "episode",
+                SampleRow.start == "reset",
+                SampleRow.offline_tokens > 0,
+            )
+            .group_by(SampleRow.step, SampleRow.item)
+            .order_by(SampleRow.step, SampleRow.item)
+        )
+        with self._session() as session:
+            return [(step, item, float(given)) for step, item, given in session.execute(query)]
+
     def last_step(self, run_id: str, kind: str = "heldout") -> int | None:
         """Return the newest step with samples."""
         query = select(func.max(SampleRow.step)).where(

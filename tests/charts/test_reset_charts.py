@@ -5,7 +5,7 @@ import pytest
 from episodes import EPISODES, episode
 from series import coloured, numbers
 
-from drpo.charts import reset_charts
+from drpo.charts import prompt_depths, reset_charts
 from drpo.config.run_config import RunConfig
 from drpo.types import Sample
 
@@ -99,3 +99,16 @@ def test_the_points_of_an_update_show_the_value_asked_for(value, dots, rings, me
     assert traces[-1]["y"] == [mean, mean]
     unit = "nats per answer" if value == "kl" else "score"
     assert unit in figure["layout"]["annotations"][0]["text"]
+
+
+def test_depth_by_prompt_draws_the_middle_and_the_prompts_reset_most_often():
+    rows = [
+        (step, item, share) for step in (1, 2) for item, share in ((0, 0.2), (1, 0.4), (2, 0.9))
+    ]
+    rows.append((3, 7, 0.5))
+    figure = prompt_depths.prompt_depths(rows)
+    by_name = {trace["name"]: trace for trace in figure["data"]}
+    assert by_name["the middle prompt"]["y"] == pytest.approx([40, 40, 50])
+    assert {"prompt 0", "prompt 1", "prompt 2"} <= set(by_name)
+    assert "prompt 7" not in by_name, "reset once: no line to draw"
+    assert valid(figure)

@@ -98,19 +98,3 @@ def test_where_the_authors_code_differs_its_variant_says_so_and_a_note_names_it(
     notes = " ".join(map(str, presets.find("tldr-pythia-2.8b").notes))
     for choice in ("Prefix length", "Updates", "Prompts", "LoRA", "Reward model", "AdamW", "DPO"):
         assert choice in notes
-
-
-@pytest.mark.parametrize(
-    ("name", "depth", "prompts"),
-    [
-        ("adaback", "per_prompt", "all"),
-        ("bread", "uniform", "failed"),
-        ("pope", "per_prompt", "failed"),
-    ],
-)
-def test_reset_methods_are_bundles_for_data_and_models_of_ones_own(name, depth, prompts):
-    config = RunConfig.of(**presets.settings(name), data="mine.jsonl", policy="mine")
-    assert (config.reset.reset_depth, config.reset.reset_prompts) == (depth, prompts)
-    assert config.ppo.advantage == "grpo"
-    [note] = presets.find(name).notes
-    assert "reset_success" in str(note)

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drpo.data.gold_reward import GoldScorer, load_gold, score_facts, sidecar_of
+from drpo.data.gold_reward import (
+    ChainScorer,
+    ExactScorer,
+    GoldScorer,
+    load_gold,
+    score_facts,
+    sidecar_of,
+)
 from drpo.errors import DataError
 
 SLOTS = {
@@ -89,6 +96,7 @@ def test_the_score_travels_beside_the_data(tmp_path):
         '{"kind": "facts", "strict": true, "slots": {}}',
         '{"kind": "facts", "strict": true, "slots": {"a": 3}}',
         '{"kind": "facts", "strict": true}',
+        '{"kind": "chain", "classes": {}}',
     ],
 )
 def test_a_damaged_description_is_named(tmp_path, text):
@@ -101,3 +109,42 @@ def test_a_damaged_description_is_named(tmp_path, text):
 def test_a_row_without_its_facts_is_an_error_and_not_a_zero():
     with pytest.raises(DataError, match="colour, object, day"):
         GRADED(" A red lamp on Friday.", {"colour": "red"})
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        (" A red lamp on Friday.", None),
+        (" A red lamp on Monday.", 15),
+        (" A blue lamp on Friday.", 3),
+        (" A red lamp on Friday, red.", 23),
+        (" A lamp.", None),
+        (" A red and so and so on and on and on it goes.", 35),
+    ],
+)
+def test_facts_are_wrong_from_the_first_word_that_no_right_answer_has(text, at):
+    assert GRADED.first_wrong(text, FACTS) == at
+
+
+def test_the_one_right_answer_is_told_from_others_and_up_to_where():
+    gold, facts = ExactScorer(), {"answer": "abc"}
+    assert [gold(text, facts) for text in ("abc", " abc ", "ab", "abcd", "")] == [1, 1, 0, 0, 0]
+    assert gold.first_wrong(" abd", facts) == 3
+    assert gold.first_wrong("abcd", facts) == 3
+    assert gold.first_wrong("ab", facts) is None
+
+
+def test_a_chain_follows_hidden_classes_and_has_many_right_answers():
+    gold = ChainScorer({"a": 0, "b": 0, "x": 1, "y": 1})
+    facts = {"bits": "101"}  # classes 1, 1, 0
+    assert [gold(text, facts) for text in ("x y a", " y y b", "x a a", "x y", "x y a a")] == [
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
+    assert gold.first_wrong(" x a a", facts) == 3
+    assert gold.first_wrong("x y ?", facts) == 4
+    assert gold.first_wrong("x y a b", facts) == 6
+    assert gold.first_wrong("x y", facts) is None

@@ -27,9 +27,9 @@ def starting_points(asked: Sequence[str] = ()) -> dict[str, str]:
         asked: Starting points that must be offered too; it is said which of them are not here.
     """
     points = {}
-    for task in client.runs.TASKS:
-        if (client.runs.SAMPLES / "models" / f"{task}-policy").exists():
-            points[f"sample-{task}"] = t(f"launch.sample_{task}")
+    for name, task in client.runs.TASKS.items():
+        if task.is_here(name):
+            points[f"sample-{name}"] = t(f"launch.sample_{name}")
     points["blank"] = t("launch.blank")
     runs = offered(store().runs.all(limit=50), [point for point in asked if point not in points])
     return points | {run_id: t("launch.like", name=label(run)) for run_id, run in runs.items()}

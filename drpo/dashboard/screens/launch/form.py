@@ -10,7 +10,14 @@ import streamlit as st
 from pydantic import ValidationError
 
 from drpo.dashboard import client
-from drpo.dashboard.client.config import RunConfig, command_line, groups, leaves
+from drpo.dashboard.client.config import (
+    METHODS,
+    RunConfig,
+    command_line,
+    groups,
+    leaves,
+    name_of,
+)
 from drpo.dashboard.components import forms
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.components.run_inputs import INPUTS
@@ -65,6 +72,44 @@ def to_url(values: Mapping[str, Any], base: Mapping[str, Any]) -> None:
         text = value if isinstance(value, str) else json.dumps(value)
         plain = "" if value == base[leaf] else text
         url_state.record(leaf, plain)
+
+
+def choose_way(base: Mapping[str, Any], *, key: str) -> None:
+    """Offer the published ways to reset; the one chosen puts its settings into the fields.
+
+    What one of them sets and another does not goes back to the starting point's value.
+
+    Args:
+        base: The starting point's settings.
+        key: What its fields' keys begin with.
+    """
+    name = f"{key}_way"
+
+    def take() -> None:
+        found = METHODS[st.session_state[name]]
+        for leaf in {leaf for one in METHODS.values() for leaf in one.settings}:
+            st.session_state[f"{key}_{leaf}"] = found.settings.get(leaf, base[leaf])
+        st.session_state[f"{key}_method"] = found.method
+        st.session_state[name] = None
+
+    st.selectbox(
+        t("launch.way"),
+        list(METHODS),
+        index=None,
+        key=name,
+        on_change=take,
+        format_func=lambda one: t(f"methods.{one}"),
+        placeholder=t("launch.choose_way"),
+        help=t("launch.way_help"),
+    )
+
+
+def show_way(config: RunConfig) -> None:
+    """Say which published way to reset the settings make, where, and what differs from it."""
+    name = name_of(config)
+    if name in METHODS:
+        st.caption(t(f"methods.{name}"))
+        st.caption(f"{t(f'methods.{name}_differs')} [{t('launch.paper')}]({METHODS[name].paper})")
 
 
 def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:

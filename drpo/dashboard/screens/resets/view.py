@@ -10,7 +10,7 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from drpo.charts import reset_charts
+from drpo.charts import prompt_depths, reset_charts
 from drpo.charts.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard import navigation
 from drpo.dashboard.client.store import Run, SampleRow, store
@@ -59,6 +59,28 @@ def depth_map(run: Run, last_step: int) -> list[Value]:
         )
         st.caption(t("resets.map_help"))
     return known
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _shares(run_id: str, last_step: int) -> list[tuple[int, int, float]]:  # noqa: ARG001 - key
+    return store().samples.depth_by_prompt(run_id)
+
+
+def depth_by_prompt(run: Run, last_step: int) -> None:
+    """Draw how much of its answer each prompt was given over training, where a rule decides it."""
+    rule = run.config["reset"].get("reset_depth", "uniform")
+    shares = [] if rule == "uniform" else _shares(run.id, last_step)
+    if not shares:
+        return
+    st.subheader(t("resets.prompt_depths"))
+    live_chart(
+        prompt_depths.prompt_depths(shares),
+        key="prompt_depths",
+        revision=run.id,
+        height=320,
+        alt=t("resets.prompt_depths_help"),
+    )
+    st.caption(t("resets.prompt_depths_help"))
 
 
 def spread(run: Run, step: int, episodes: Sequence[SampleRow], known: Sequence[Value]) -> None:
