@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from drpo.config.run_config import RunConfig
+from drpo.modeling.adapter_files import full_name
 from drpo.modeling.model_loading import one_at_a_time
 from drpo.modeling.seeding import generator_for
-
-BESIDE = "adapter"
-"""Folder beside a stage's whole weights that holds the adapter they were merged with."""
 
 
 @one_at_a_time
@@ -52,32 +50,24 @@ def with_adapters(
         adapted: PeftModel = get_peft_model(model, settings)
     if start is not None:
         adapted.peft_config["default"].base_model_name_or_path = full_name(start)
-    generator = generator_for(config.run.seed, 0, purpose)
-    for name, weight in adapted.named_parameters():
-        if "lora_A" in name:  # ... so its draw is put back and replaced by ours.
-            fresh = torch.empty(weight.shape)
-            nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
-            weight.data.copy_(fresh)
+    draw(adapted, config, purpose)  # ... so its draw is put back and replaced by ours.
     return adapted
 
 
-def full_name(start: str | Path) -> str:
-    """Name a model as its adapters do: by its whole path where it is a folder."""
-    return str(Path(start).resolve() if Path(start).is_dir() else start)
-
-
-def adapter_of(folder: str | Path, start: str | Path) -> Path | None:
-    """Find the adapter in which a trained model differs from a start model, where one was kept.
+def draw(adapted: nn.Module, config: RunConfig, purpose: str) -> None:
+    """Draw the new weights of a network's adapters from the run's seed.
 
     Args:
-        folder: The trained model: an adapter, or whole weights with their adapter beside them.
-        start: The model that it may have been trained from.
+        adapted: Each of its `lora_A` is drawn anew.
+        config: The run.
+        purpose: Names the draw.
     """
-    for place in (Path(folder), Path(folder) / BESIDE):
-        if (place / "adapter_config.json").is_file():
-            named = PeftConfig.from_pretrained(str(place)).base_model_name_or_path
-            return place if named and full_name(named) == full_name(start) else None
-    return None
+    generator = generator_for(config.run.seed, 0, purpose)
+    for name, weight in adapted.named_parameters():
+        if "lora_A" in name:
+            fresh = torch.empty(weight.shape)
+            nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+            weight.data.copy_(fresh)
 
 
 def _task(model: PreTrainedModel, heads: Sequence[str]) -> str | None:

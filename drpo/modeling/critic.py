@@ -7,13 +7,18 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from drpo.errors import ConfigError
 from drpo.modeling.forward_pass import call_backbone_at
 from drpo.modeling.linear import widen
 from drpo.modeling.model_loading import hidden_width, load_causal, one_at_a_time
 from drpo.modeling.reward_model import load_reward_model
+
+NO_REWARD_MODEL = (
+    "critic_init is 'reward_model' but there is no reward model; name one, or set critic_init to "
+    "'policy'."
+)
 
 
 class Critic(nn.Module):
@@ -91,24 +96,36 @@ def critic_from_reward(folder: str | Path | None, dtype: torch.dtype) -> Critic:
         ModelError: The reward model cannot be read.
     """
     if folder is None:
-        raise ConfigError(
-            "critic_init is 'reward_model' but there is no reward model; name one, or set "
-            "critic_init to 'policy'."
-        )
+        raise ConfigError(NO_REWARD_MODEL)
     load_reward_model(folder)  # says in a sentence what is wrong with the folder, if anything
     classifier = AutoModelForSequenceClassification.from_pretrained(
         folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
     )
+    head = score_head(classifier)
+    widen(classifier)
+    return critic_of(classifier.base_model, head)
+
+
+def critic_of(backbone: nn.Module, head: nn.Linear) -> Critic:
+    """Make a critic of a reward model's body, with a head like that model's."""
+    critic = Critic(backbone, head.in_features)
+    with torch.no_grad():
+        critic.head.weight.copy_(head.weight)
+        if head.bias is not None:
+            critic.head.bias.copy_(head.bias)
+    return critic
+
+
+def score_head(classifier: PreTrainedModel) -> nn.Linear:
+    """Return a reward model's head.
+
+    Raises:
+        ConfigError: It reads more than one token.
+    """
     head = getattr(classifier, "score", None)
     if not isinstance(head, nn.Linear):
         raise ConfigError(
             f"critic_init is 'reward_model', but {type(classifier).__name__} has no head that "
             "reads one token at a time; set critic_init to 'policy'."
         )
-    widen(classifier)
-    critic = Critic(classifier.base_model, head.in_features)
-    with torch.no_grad():
-        critic.head.weight.copy_(head.weight)
-        if head.bias is not None:
-            critic.head.bias.copy_(head.bias)
-    return critic
+    return head

@@ -9,6 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig
 
 from drpo.modeling.critic import Critic
+from drpo.modeling.shared_base import SharedBackbone, recalling
 
 _IS_DROPOUT = re.compile("dropout|pdrop|layerdrop")
 """Names under which architectures keep a share to drop."""
@@ -22,6 +23,9 @@ def settle(module: nn.Module, *, checkpointing: bool) -> None:
     read while they run (Falcon's `hidden_dropout`).
     """
     module.eval()
+    target: Any = module.backbone if isinstance(module, Critic) else module
+    if isinstance(target, SharedBackbone):
+        module = target = target.get_base_model().eval()
     if checkpointing:
         for part in module.modules():
             if isinstance(part, nn.Dropout):
@@ -31,5 +35,5 @@ def settle(module: nn.Module, *, checkpointing: bool) -> None:
                 for name, value in vars(owner).items():
                     if isinstance(value, float) and _IS_DROPOUT.search(name):
                         setattr(owner, name, 0.0)
-        target: Any = module.backbone if isinstance(module, Critic) else module
-        target.activation_checkpointing_enable({"use_reentrant": False})
+        again = {"use_reentrant": False, "context_fn": recalling(module)}
+        target.activation_checkpointing_enable(again)

@@ -1,8 +1,9 @@
 """Load what training needs: policy, frozen start policy, critic, reward; LoRA; devices.
 
 The start policy is what KL is measured against. Without adapters it is a second, frozen copy. With
-adapters it is the same network with the adapter switched off, which is right only because an
-adapter that the start policy came with is merged into its weights first.
+adapters it is the same network with all of them switched off, which is right only because an
+adapter that the start policy came with is merged into its weights first. Critic and reward model
+are further adapters on the same weights, where they come from them (`drpo.modeling.shared_base`).
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ from transformers import PreTrainedModel
 from drpo.config.run_config import RunConfig
 from drpo.data.gold_reward import Gold
 from drpo.errors import ConfigError, ModelError
-from drpo.modeling.adapters import adapter_of, with_adapters
+from drpo.modeling.adapter_files import adapter_of, reward_adapter
+from drpo.modeling.adapters import with_adapters
 from drpo.modeling.chat_template import PromptFormat, chat_template
-from drpo.modeling.critic import Critic, critic_from_policy, critic_from_reward
+from drpo.modeling.critic import Critic
 from drpo.modeling.dropout import settle
 from drpo.modeling.forward_pass import Precision, precision_of
-from drpo.modeling.model_files import FOREIGN_CRITIC
 from drpo.modeling.model_loading import (
     context_length,
     end_tokens,
     load_causal,
     load_tokenizer,
 )
-from drpo.modeling.reward_model import load_reward_model
 from drpo.modeling.scorers import GoldScores, LearnedScorer, Scorer
+from drpo.modeling.scoring_networks import load_critic, load_scorer, settings_of
+from drpo.modeling.shared_base import POLICY, REWARD, SharedBackbone, SharedBase
 from drpo.modeling.tokenization import Vocabulary
-from drpo.modeling.weights_hash import weights_hash
+from drpo.modeling.weights_hash import hash_of
 
 
 @dataclass
@@ -58,14 +60,16 @@ class Models:
     """Most tokens the policy has positions for; None where it has no limit."""
     start: str = ""
     """Folder or name that the start policy was loaded from."""
+    shared: SharedBase | None = None
+    """The one copy of the start policy's weights that others act on; None without adapters."""
 
     @contextmanager
     def start_policy(self) -> Iterator[nn.Module]:
         """Lend the policy as it was when training began."""
         if self.frozen is not None:
             yield self.frozen
-        elif self.adapted:
-            with self.policy.disable_adapter():  # type: ignore[operator]
+        elif self.adapted and self.shared is not None:
+            with self.shared.only():
                 yield self.policy
         else:
             yield self.policy
@@ -82,8 +86,13 @@ class Models:
         start = self.policy
         assert isinstance(start, PreTrainedModel), "as loaded to evaluate"
         adapter = adapter_of(folder, self.start)
-        if adapter is not None:
+        if adapter is not None and self.shared is None:
             self.policy = PeftModel.from_pretrained(start, str(adapter), is_trainable=True)
+            self.shared = SharedBase(self.policy, POLICY)
+        elif adapter is not None and self.shared is not None:
+            self.policy = network = self.shared.network
+            network.load_adapter(str(adapter), POLICY, is_trainable=True)
+            self.shared.rest(POLICY)
         else:
             self.frozen = start.requires_grad_(requires_grad=False)
             self.policy = load_causal(folder, dtype=start.dtype)
@@ -100,9 +109,15 @@ class Models:
 
         All others learn in eval mode, where no kind of dropout can act.
         """
+        learners: list[nn.Module] = [self.policy]
+        if self.critic is not None:
+            body = self.critic.backbone
+            learners.append(
+                body.get_base_model() if isinstance(body, SharedBackbone) else self.critic
+            )
         recomputing = [
             module
-            for module in self._learners().values()
+            for module in learners
             if any(getattr(part, "gradient_checkpointing", False) for part in module.modules())
         ]
         for module in recomputing:
@@ -112,10 +127,6 @@ class Models:
         finally:
             for module in recomputing:
                 module.eval()
-
-    def _learners(self) -> dict[str, nn.Module]:
-        networks: dict[str, nn.Module] = {"policy": self.policy}
-        return networks if self.critic is None else networks | {"critic": self.critic}
 
     def networks(self) -> list[nn.Module]:
         """Everything that is called to act, foresee or score."""
@@ -130,24 +141,29 @@ class Models:
 
     def trained(self) -> dict[str, nn.Parameter]:
         """The weights that training changes, by name: `policy.*` and `critic.*`."""
+        of_critic = {} if self.critic is None else dict(self.critic.named_parameters())
+        parts = {"policy": self.policy_weights(), "critic": of_critic}
         return {
             f"{part}.{name}": weight
-            for part, module in self._learners().items()
-            for name, weight in module.named_parameters()
+            for part, weights in parts.items()
+            for name, weight in weights.items()
             if weight.requires_grad
         }
 
+    def policy_weights(self) -> dict[str, nn.Parameter]:
+        """The weights that make the policy what it is, by name, without the base below adapters."""
+        if self.shared is None or self.frozen is not None:
+            return {n: one for n, one in self.policy.named_parameters() if one.requires_grad}
+        return self.shared.weights_of(POLICY) if self.adapted else self.shared.base_weights()
+
     def weights_hash(self) -> str:
         """Name the policy's weights, so that every answer can say which ones wrote it."""
-        return weights_hash(self.policy)
+        return hash_of(self.policy_weights())
 
     def policy_bytes(self) -> int:
         """How much a policy snapshot takes."""
-        return sum(
-            weight.numel() * weight.element_size()
-            for weight in self.policy.parameters()
-            if weight.requires_grad
-        )
+        weights = self.policy_weights().values()
+        return sum(weight.numel() * weight.element_size() for weight in weights)
 
 
 def load_models(
@@ -182,25 +198,20 @@ def load_models(
     vocabulary = load_vocabulary(start, base, config.data.prompt_format, config.data.chat_template)
 
     judged_as = reward_format or config.data.prompt_format
-    learned = _learned(learned_from, vocabulary, precision, judged_as, config)
-    critic = None
-    if config.ppo.advantage == "gae":
-        if config.critic.critic_init == "reward_model":
-            if learned is not None and not learned.model.shares_tokenizer(vocabulary.tokenizer):
-                raise ConfigError(FOREIGN_CRITIC)
-            critic = critic_from_reward(learned_from, trained_dtype)
-        else:
-            critic = critic_from_policy(start, trained_dtype)
     trained: nn.Module = base
-    frozen: nn.Module | None = None
+    frozen = shared = None
     if config.models.lora_rank:
         trained = with_adapters(base, config, purpose="policy adapter", start=start)
-        if critic is not None:
-            critic.backbone = with_adapters(critic.backbone, config, purpose="critic adapter")
+        shared = SharedBase(trained, POLICY)
+        adapter = reward_adapter(learned_from, start)
+        if adapter is not None:
+            shared.add(REWARD, settings_of(adapter))
     else:
         # In the format of the policy, or rounding alone would show as KL before the first update.
         frozen = load_causal(start).requires_grad_(requires_grad=False)
         frozen = frozen.to(precision.device).eval()
+    learned = load_scorer(config, learned_from, vocabulary, precision, judged_as, shared)
+    critic = load_critic(config, start, learned_from, trained_dtype, vocabulary, shared, learned)
 
     gold_scores = None if gold is None else GoldScores(gold)
     reward = _reward(config, reward, learned, gold_scores)
@@ -217,6 +228,7 @@ def load_models(
         precision=precision,
         context=context_length(base),
         start=start,
+        shared=shared,
     )
 
 
@@ -249,7 +261,9 @@ def load_to_evaluate(
     read = config.data
     vocabulary = load_vocabulary(start, policy, read.prompt_format, read.chat_template)
     judged_as = reward_format or read.prompt_format
-    learned = _learned(reward_model, vocabulary, precision, judged_as, config)
+    adapter = reward_adapter(reward_model, start) if config.models.lora_rank else None
+    shared = None if adapter is None else SharedBase.below(policy, REWARD, settings_of(adapter))
+    learned = load_scorer(config, reward_model, vocabulary, precision, judged_as, shared)
     gold_scores = None if gold is None else GoldScores(gold)
     return Models(
         policy=policy.to(precision.device).eval(),
@@ -262,6 +276,7 @@ def load_to_evaluate(
         precision=precision,
         context=context_length(policy),
         start=str(start),
+        shared=shared,
     )
 
 
@@ -308,19 +323,3 @@ def load_vocabulary(
         )
     chat = chat_template(tokenizer, prompt_format, template, name=str(folder))
     return Vocabulary.of(tokenizer, end_tokens(model), chat=chat)
-
-
-def _learned(
-    folder: str | Path | None,
-    vocabulary: Vocabulary,
-    precision: Precision,
-    prompt_format: PromptFormat,
-    config: RunConfig,
-) -> LearnedScorer | None:
-    if folder is None:
-        return None
-    model = load_reward_model(
-        folder, device=precision.device, dtype=precision.dtype, prompt_format=prompt_format
-    )
-    same, size = model.reads_like(vocabulary), config.ppo.rows_at_once
-    return LearnedScorer(model, same, precision, size, config.tokens_at_once)

@@ -14,7 +14,6 @@ tokenizer is the reward model's too, which `shares_tokenizer` tells.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +28,7 @@ from drpo.data.pairs import Prompt
 from drpo.errors import ModelError, ShapeError, first_line
 from drpo.modeling.chat_template import ChatTemplate, PromptFormat, chat_template
 from drpo.modeling.cuts import cut_by_length
+from drpo.modeling.forward_pass import accepts
 from drpo.modeling.model_loading import (
     context_length,
     end_tokens,
@@ -160,11 +160,11 @@ class RewardModel(nn.Module):
         attended = attention_mask.long()
         positions = (attended.cumsum(-1) - 1).clamp(min=0)
         extra: dict[str, Any] = {"use_cache": False, "position_ids": positions}
-        known = inspect.signature(self.classifier.base_model.forward).parameters
-        output = self.classifier.base_model(
+        body = self.classifier.base_model
+        output = body(
             input_ids=input_ids,
             attention_mask=attended,
-            **{name: value for name, value in extra.items() if name in known},
+            **{name: value for name, value in extra.items() if accepts(body, name)},
         )
         return cast(Tensor, output.last_hidden_state)
 
@@ -258,6 +258,7 @@ def load_reward_model(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     prompt_format: PromptFormat = "text",
+    classifier: PreTrainedModel | None = None,
 ) -> RewardModel:
     """Load a reward model from a Hugging Face folder or name, ready to score.
 
@@ -266,6 +267,7 @@ def load_reward_model(
         device: Where to put it.
         dtype: Number format of its weights.
         prompt_format: How it reads prompts where nothing says how it was trained.
+        classifier: The folder's model, where it is in memory already (`classifier_on`).
 
     Raises:
         ModelError: There is nothing loadable there, it has another number of labels than one, its
@@ -289,7 +291,8 @@ def load_reward_model(
             f"{folder}/config.json: expected drpo_pooling to be one of {', '.join(POOLINGS)}, got "
             f"{pooling!r}; correct it."
         )
-    classifier = load_classifier(folder, dtype)
+    if classifier is None:
+        classifier = load_classifier(folder, dtype)
     tokenizer = None
     with suppress(ModelError):  # without one the model still scores ids
         tokenizer = load_tokenizer(folder)

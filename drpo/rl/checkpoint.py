@@ -34,6 +34,7 @@ from drpo.files import read_json, whole_folder, write_checksums, write_json
 from drpo.modeling.exporting import export_policy
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
+from drpo.modeling.shared_base import POLICY as POLICY_ADAPTER
 from drpo.rl.checkpoint_folders import (
     FORMAT,
     OBSERVER,
@@ -239,8 +240,10 @@ def export(run_folder: Path, out: Path, config: RunConfig, *, step: int | None =
 
 
 def _write_policy(models: Models, folder: Path) -> None:
-    # No embedding is ever resized here, so PEFT need not look for resized ones.
-    extra = {"save_embedding_layers": False} if models.adapted else {}
+    extra: dict[str, Any] = {}
+    if models.adapted:
+        # No embedding is ever resized here, so PEFT need not look for resized ones.
+        extra = {"save_embedding_layers": False, "selected_adapters": [POLICY_ADAPTER]}
     models.policy.save_pretrained(folder, **extra)  # type: ignore[operator]
     models.vocabulary.tokenizer.save_pretrained(folder)
     # PEFT's template of a model card: it says nothing about this run.

@@ -166,12 +166,13 @@ def learn_critic(
     """
     critic = models.critic
     assert critic is not None, "asked only where there is one"
+    weights = {name: one for name, one in critic.named_parameters() if one.requires_grad}
     totals: dict[str, float] = {}
     with models.learning():
         for minibatch in minibatches:
             optimizer.zero_grad(set_to_none=True)
             sums = critic_gradients(critic, models, rollout, old, credit, minibatch, config)
-            clip_gradients("critic", critic, config.ppo.max_grad_norm)
+            clip_gradients("critic", weights, config.ppo.max_grad_norm)
             optimizer.step()
             add_up(totals, {**sums, "tokens": float(tokens_of(rollout, minibatch))})
     optimizer.zero_grad(set_to_none=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,13 +35,13 @@ def check_finite(name: str, tensor: Tensor, *, episodes: Sequence[int] | None = 
     raise TrainingDivergedError(_message(name, where))
 
 
-def check_gradient(name: str, norm: Tensor, network: nn.Module) -> None:
+def check_gradient(name: str, norm: Tensor, weights: Mapping[str, nn.Parameter]) -> None:
     """See that a gradient is finite.
 
     Args:
         name: Whose gradient it is.
         norm: Its length.
-        network: The weights, looked through only where the length is no number.
+        weights: By name; looked through only where the length is no number.
 
     Raises:
         TrainingDivergedError: It is not; the message names weights.
@@ -50,7 +50,7 @@ def check_gradient(name: str, norm: Tensor, network: nn.Module) -> None:
         return
     bad = [
         weight_name
-        for weight_name, weight in network.named_parameters()
+        for weight_name, weight in weights.items()
         if weight.grad is not None and not bool(torch.isfinite(weight.grad).all())
     ]
     raise TrainingDivergedError(_message(f"{name}'s gradient", f"in {_listed('weight', bad)}"))

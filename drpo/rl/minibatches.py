@@ -63,9 +63,7 @@ def add_up(sums: dict[str, float], parts: Mapping[str, float]) -> None:
         sums[name] = sums.get(name, 0.0) + value
 
 
-def clip_gradients(name: str, network: nn.Module, limit: float) -> None:
-    """Scale a network's gradient down where it is longer than the limit."""
-    norm = torch.nn.utils.clip_grad_norm_(
-        [p for p in network.parameters() if p.requires_grad], limit
-    )
-    check_gradient(name, norm, network)
+def clip_gradients(name: str, weights: Mapping[str, nn.Parameter], limit: float) -> None:
+    """Scale the gradient of a network's weights down where it is longer than the limit."""
+    norm = torch.nn.utils.clip_grad_norm_(list(weights.values()), limit)
+    check_gradient(name, norm, weights)

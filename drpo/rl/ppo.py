@@ -98,14 +98,14 @@ def learn(
         TrainingDivergedError: A loss or gradient is not finite; the step is not taken.
     """
     check_finite("advantages", credit.advantages)
-    totals: dict[str, float] = {}
+    weights, totals = models.policy_weights(), dict[str, float]()
     with models.learning():
         for minibatch in [part for epoch in epochs for part in epoch]:
             optimizer.zero_grad(set_to_none=True)
             sums = policy_gradients(models, rollout, old, credit, minibatch, config, kl_coef)
             begun = [starts[row] for rows in minibatch for row in rows] if starts else []
             sums |= hint_gradients(models, begun, config)
-            clip_gradients("policy", models.policy, config.ppo.max_grad_norm)
+            clip_gradients("policy", weights, config.ppo.max_grad_norm)
             optimizer.step()
             add_up(totals, sums)
     optimizer.zero_grad(set_to_none=True)

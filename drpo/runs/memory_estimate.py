@@ -16,6 +16,7 @@ from drpo.config.run_config import RunConfig
 from drpo.data.io.source import file_of
 from drpo.data.pairs import Pair
 from drpo.errors import DrpoError
+from drpo.modeling.adapter_files import reward_adapter
 from drpo.modeling.model_files import count_tokens, find_folder, read_card
 from drpo.modeling.model_size import Size
 
@@ -66,8 +67,7 @@ def memory_of(config: RunConfig, policy: Size, scorer: Size, names: list[str]) -
 
 
 def _of_stage(name: str, config: RunConfig, policy: Size, scorer: Size, lengths: Lengths) -> float:
-    trained, scoring = _trained(config, policy), scorer.parameters * _frozen_bytes(config)
-    stages = config.stages
+    trained, stages = _trained(config, policy), config.stages
     if name in ("sft", "reward model", "dpo"):
         batch, together = {
             "sft": (stages.sft_batch_size, 1),
@@ -85,12 +85,15 @@ def _of_stage(name: str, config: RunConfig, policy: Size, scorer: Size, lengths:
         rows = min(config.ppo.rows_at_once, config.ppo.episodes_per_update)
         learning = _graph(config, policy, rows * (lengths.prompt + answer))
         learning += _logits(policy, rows * answer, LEARNED_LOGIT_BYTES)
-        copies = _networks(config) * trained
-        if not config.models.lora_rank:
-            copies += policy.parameters * 4  # the start policy, in float32 like what is trained
+        if config.models.lora_rank:  # all networks on one base
+            copies = _base(config, policy) + _networks(config) * _adapters(config, policy)
+        else:
+            # The start policy is in float32 like what is trained.
+            copies = _networks(config) * trained + policy.parameters * 4
     else:
         others = 0 if name == "best_of_n" or config.models.lora_rank else 1
-        copies = (1 + others) * policy.parameters * _frozen_bytes(config)
+        copies = (1 + others) * _base(config, policy)
+    scoring = 0.0 if _on_base(config) else scorer.parameters * _frozen_bytes(config)
     drawn = config.ppo.rollout_batch_size or 4 * config.ppo.rows_at_once
     at_once = min(drawn, max(config.ppo.episodes_per_update, config.evaluation.eval_prompts))
     drawing = _drawing(config, policy, at_once, lengths.prompt)
@@ -102,6 +105,26 @@ def _networks(config: RunConfig) -> int:
     return 2 if config.ppo.advantage == "gae" else 1
 
 
+def _on_base(config: RunConfig) -> bool:
+    """Whether scoring takes no weights of its own: by an adapter on the base, or by no model."""
+    named, start = config.models.reward_model, config.models.policy
+    if named is None:
+        return config.models.reward_source == "gold" or bool(config.models.lora_rank)
+    return bool(config.models.lora_rank) and reward_adapter(named, start) is not None
+
+
+def _base(config: RunConfig, policy: Size) -> float:
+    """The weights that all networks have in common."""
+    return policy.parameters * _frozen_bytes(config)
+
+
+def _adapters(config: RunConfig, policy: Size) -> float:
+    """What training one network below adapters takes beside its base."""
+    # Seven linear maps a layer, of about 16 widths of input and output together.
+    weights = policy.layers * 16 * policy.hidden * config.models.lora_rank
+    return weights * float(TRAINED_BYTES)
+
+
 def _frozen_bytes(config: RunConfig) -> int:
     """Bytes of a weight that is not trained."""
     half = config.models.dtype == "bfloat16"
@@ -111,12 +134,9 @@ def _frozen_bytes(config: RunConfig) -> int:
 
 def _trained(config: RunConfig, policy: Size) -> float:
     """One network with what training it takes."""
-    rank = config.models.lora_rank
-    if not rank:
+    if not config.models.lora_rank:
         return policy.parameters * TRAINED_BYTES
-    # Seven linear maps a layer, of about 16 widths of input and output together.
-    adapters = policy.layers * 16 * policy.hidden * rank
-    return policy.parameters * _frozen_bytes(config) + adapters * TRAINED_BYTES
+    return _base(config, policy) + _adapters(config, policy)
 
 
 def _graph(config: RunConfig, policy: Size, tokens: float) -> float:

@@ -12,7 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from drpo.config.run_config import RunConfig
 from drpo.errors import ModelError
 from drpo.files import whole_folder, write_checksums
-from drpo.modeling.adapters import BESIDE, with_adapters
+from drpo.modeling.adapter_files import BESIDE
+from drpo.modeling.adapters import with_adapters
 from drpo.modeling.chat_template import ChatTemplate, chat_template
 from drpo.modeling.dropout import settle
 from drpo.modeling.forward_pass import Precision, precision_of

@@ -99,7 +99,8 @@ def fit(
     Raises:
         TrainingDivergedError: A loss or gradient is not finite; the step is not taken.
     """
-    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    weights = {name: one for name, one in network.named_parameters() if one.requires_grad}
+    trained = list(weights.values())
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.0)
     per_epoch = math.ceil(len(examples) / plan.batch_size)
     steps = max(1, math.ceil(plan.epochs * per_epoch))
@@ -116,7 +117,7 @@ def fit(
             loss.backward()  # type: ignore[no-untyped-call]
             add_up(sums, {"loss": float(loss.detach()), **shares})
         norm = torch.nn.utils.clip_grad_norm_(trained, config.ppo.max_grad_norm)
-        check_gradient(hooks.stage, norm, network)
+        check_gradient(hooks.stage, norm, weights)
         pace = plan.learning_rate * _pace(step, steps)
         for group in optimizer.param_groups:
             group["lr"] = pace

@@ -35,8 +35,8 @@ def test_of_a_gradient_the_weight_is_named():
     network(torch.ones(1, 2)).sum().backward()
     network[1].weight.grad[0, 0] = math.nan
     with pytest.raises(TrainingDivergedError, match=r"gradient .* in weight 1\.weight, so"):
-        check_gradient("policy", torch.tensor(math.nan), network)
-    check_gradient("policy", torch.tensor(1.0), network)
+        check_gradient("policy", torch.tensor(math.nan), dict(network.named_parameters()))
+    check_gradient("policy", torch.tensor(1.0), dict(network.named_parameters()))
 
 
 def test_finite_numbers_pass():
