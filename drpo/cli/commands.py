@@ -40,6 +40,11 @@ COMMANDS = {
         "run_demo",
         "Run DR-PO on the sample material: a tiny model, a few minutes, no GPU.",
     ),
+    "advise": Entry(
+        "advise",
+        "advise",
+        "Draw from the start policy before any training, and say whether resets will help.",
+    ),
     "resume": Entry(
         "training",
         "resume",
