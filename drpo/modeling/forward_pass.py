@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from drpo.errors import ConfigError
+from drpo.modeling.last_layer import places_of, read_only_at, standing_in
 from drpo.modeling.linear import WideLinear
 
 
@@ -124,7 +125,7 @@ def head_of(
     inner = _inner(model)
     read = _Held(last_hidden_state=hidden[None])
     unread = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
-    with _standing_in(inner.base_model, lambda *_args, **_kwargs: read), float32_head(model):  # type: ignore[arg-type]
+    with standing_in(inner.base_model, lambda *_args, **_kwargs: read), float32_head(model):  # type: ignore[arg-type]
         logits: Tensor = inner(input_ids=unread, use_cache=False).logits
     return logits[0]
 
@@ -135,16 +136,6 @@ class _Held(BaseModelOutputWithPast):  # type: ignore[misc]
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):
             raise AttributeError(name)
-
-
-@contextlib.contextmanager
-def _standing_in(module: nn.Module, forward: Callable[..., object]) -> Iterator[None]:
-    """Let a function stand in for a module's forward pass."""
-    vars(module)["forward"] = forward
-    try:
-        yield
-    finally:
-        del vars(module)["forward"]
 
 
 @contextlib.contextmanager
@@ -169,7 +160,7 @@ def float32_head(model: nn.Module) -> Iterator[None]:
             bias = None if head.bias is None else head.bias.float()
             return nn.functional.linear(hidden.float(), head.weight.float(), bias)
 
-    with _standing_in(head, multiply):
+    with standing_in(head, multiply):
         yield
 
 
@@ -177,13 +168,10 @@ def call_backbone_at(
     backbone: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
 ) -> Float[Tensor, "places hidden"]:
     """Return the last hidden states of a model without its head; see `call_at`."""
-    return _places(backbone(input_ids=tokens, use_cache=False).last_hidden_state, at)
-
-
-def _places(
-    hidden: Float[Tensor, "batch length hidden"], at: Int[Tensor, " places"]
-) -> Float[Tensor, "places hidden"]:
-    return hidden.flatten(0, 1).index_select(0, at)
+    inner = _inner(backbone)
+    with read_only_at(inner, tokens.numel(), at) as chosen:
+        hidden: Tensor = backbone(input_ids=tokens, use_cache=False).last_hidden_state
+    return hidden[0] if chosen else places_of(hidden, at)
 
 
 def _inner(model: nn.Module) -> nn.Module:
