@@ -45,6 +45,9 @@ COMMANDS = {
         "advise",
         "Draw from the start policy before any training, and say whether resets will help.",
     ),
+    "models": Entry(
+        "models", "app", "Bring a real chat model into the workspace, and see which are there."
+    ),
     "resume": Entry(
         "training",
         "resume",

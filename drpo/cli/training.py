@@ -19,6 +19,7 @@ from drpo.config import presets, reset_methods
 from drpo.config.command_line import command_line
 from drpo.config.run_config import RunConfig
 from drpo.i18n import has, t
+from drpo.i18n.format import size
 from drpo.i18n.message import Message
 from drpo.runs import (
     background_supervisor,
@@ -237,11 +238,11 @@ def _plan_lines(plan: estimate.Estimate) -> Iterator[str]:
         time=_long(plan.seconds),
         device=t("cli.gpu" if plan.device == estimate.ON_GPU else "cli.cpu"),
         update=f"{plan.seconds_per_update:.2g}",
-        memory=f"{plan.memory_bytes / estimate.GIB:.2g}",
+        memory=size(plan.memory_bytes),
     )
     stages = ", ".join(
-        f"{event_words.stage_name(name)} {size / estimate.GIB:.2g}"
-        for name, size in plan.memory_by_stage.items()
+        f"{event_words.stage_name(name)} {size(held)}"
+        for name, held in plan.memory_by_stage.items()
     )
     yield t(f"cli.memory_{plan.memory_source}", stages=stages)
 

@@ -1,11 +1,12 @@
 """The true reward, where the data know it, and where an answer first goes wrong.
 
 A data set may say beside itself how its answers are to be judged (`<file>.gold.json`), so that true
-reward can be plotted beside the learned one. Three kinds of it are known:
+reward can be plotted beside the learned one. Four kinds of it are known:
 
-    facts   how many key facts an answer restates
-    exact   whether it is the one right answer
-    chain   whether each of its words follows from the one before by a hidden rule
+    facts       how many key facts an answer restates
+    exact       whether it is the one right answer
+    chain       whether each of its words follows from the one before by a hidden rule
+    sentiment   how warmly it speaks, by a lexicon (`drpo.data.sentiment`)
 
 An answer earns a fact only by saying it once and nothing else in its place: saying every word of a
 slot, saying one twice, going on and on or never coming to an end earns nothing, which is what makes
@@ -23,6 +24,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from drpo.data.sentiment import SentimentScorer
 from drpo.errors import DataError
 
 SIDECAR_SUFFIX = ".gold.json"
@@ -74,7 +76,7 @@ class Gold(Protocol):
 
     @property
     def fields(self) -> frozenset[str]:
-        """Names that each row's facts have."""
+        """Names that each row's facts have; empty where the text alone is scored."""
         ...
 
     def __call__(self, response: str, facts: Mapping[str, str]) -> float:
@@ -221,8 +223,11 @@ def gold_from_record(record: Mapping[str, Any]) -> Gold:
 
     Raises:
         ValueError: The description is of another kind or lacks what its kind needs.
+        DataError: What it scores by is not installed.
     """
     kind = record["kind"]
+    if kind == "sentiment":
+        return SentimentScorer.from_record(record)
     if kind == "exact":
         return ExactScorer()
     if kind == "chain" and record["classes"]:

@@ -58,8 +58,8 @@ def load_run_data(
     if shown:
         # Resets into them are training, too.
         shown = trainable(shown, heldout, str(config.data.demonstrations))
-    check_facts((*train, *shown), config)
     gold = gold_of(config, pairs)
+    check_facts((*train, *shown), config, gold)
     check_slots((*train, *heldout, *shown), gold)
     return RunData(train, heldout, shown, gold)
 
@@ -85,13 +85,13 @@ def trainable(train: list[Pair], heldout: list[Pair], name: str) -> list[Pair]:
     return kept
 
 
-def check_facts(rows: Sequence[Pair], config: RunConfig) -> None:
+def check_facts(rows: Sequence[Pair], config: RunConfig, gold: Gold | None) -> None:
     """See that the true score, where it is trained on, knows what every answer should say.
 
     Raises:
         DataError: A row has no facts.
     """
-    if config.models.reward_source != "gold":
+    if config.models.reward_source != "gold" or gold is None or not gold.fields:
         return
     bare = [pair for pair in rows if not pair.facts]
     if bare:
@@ -109,7 +109,7 @@ def check_slots(rows: Sequence[Pair], gold: Gold | None) -> None:
     Raises:
         DataError: A row states others.
     """
-    if gold is None:
+    if gold is None or not gold.fields:
         return
     slots = gold.fields
     wrong = [pair for pair in rows if pair.facts is not None and pair.facts.keys() != slots]

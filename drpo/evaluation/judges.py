@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from drpo.data.gold_reward import Gold
 from drpo.errors import DataError
 
 Winner = Literal["a", "b", "tie"]
@@ -110,11 +111,11 @@ def reward_model_judge(model: TextScorer) -> ScoreJudge:
     return ScoreJudge("reward_model", scorer)
 
 
-def gold_judge(gold: Callable[[str, Mapping[str, str]], float]) -> ScoreJudge:
+def gold_judge(gold: Gold) -> ScoreJudge:
     """Judge by the data's true score.
 
     Args:
-        gold: Scores an answer's text against the facts of its row.
+        gold: Scores an answer's text, against the facts of its row where it asks for some.
     """
 
     def scorer(sides: Sequence[tuple[str, ScoredAnswer, Mapping[str, str] | None]]) -> list[float]:
@@ -135,16 +136,16 @@ def recorded_judge(figure: Literal["score", "gold"]) -> ScoreJudge:
 def _gold(
     answer: ScoredAnswer,
     facts: Mapping[str, str] | None,
-    gold: Callable[[str, Mapping[str, str]], float],
+    gold: Gold,
 ) -> float:
     if answer.gold is not None:
         return answer.gold
-    if facts is None:
+    if facts is None and gold.fields:
         raise DataError(
             "The gold judge needs the facts of every row, and a row has none; judge with the "
             "reward model instead."
         )
-    return gold(answer.text, facts)
+    return gold(answer.text, facts or {})
 
 
 def _recorded(answer: ScoredAnswer, figure: Literal["score", "gold"]) -> float:

@@ -98,15 +98,17 @@ class LearnedScorer:
 
 @dataclass(frozen=True)
 class GoldScores:
-    """Scores by what the data know to be true; rows without facts have none."""
+    """Scores by what the data know to be true; a row without the facts it takes has none."""
 
     gold: Gold
 
     def score(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
-        """Return the true score of each answer, NaN where its row states no facts."""
-        return torch.tensor(
-            [float("nan") if a.facts is None else self.gold(a.text, a.facts) for a in completions]
-        )
+        """Return the true score of each answer, NaN where its row lacks the facts it takes."""
+        return torch.tensor([self._of(answer) for answer in completions])
+
+    def _of(self, answer: Completion) -> float:
+        unknown = answer.facts is None and self.gold.fields
+        return float("nan") if unknown else self.gold(answer.text, answer.facts or {})
 
 
 RewardFunction = Callable[[Sequence[str], Sequence[str]], Sequence[float]]

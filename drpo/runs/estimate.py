@@ -21,13 +21,14 @@ from drpo.config.run_config import RunConfig
 from drpo.data.io.source import file_of
 from drpo.errors import DrpoError
 from drpo.i18n.message import Message
-from drpo.modeling.model_files import count_tokens, find_folder, read_card
+from drpo.modeling.chat_template import PromptFormat
+from drpo.modeling.light_tokenizer import prompt_tokens
+from drpo.modeling.model_files import find_folder, read_card
 from drpo.modeling.model_size import Size, size_of
 from drpo.runs.memory_estimate import memory_of
 from drpo.store import Store
 from drpo.system import processes
 
-GIB = 2**30
 ON_GPU, ON_CPU = "a GPU", "the processor"
 GPU_SPEED = 1.2e14
 """Operations a second that training sustains on a current data-centre GPU in bfloat16."""
@@ -142,17 +143,22 @@ def _prompt_tokens(config: RunConfig, policy: Size) -> float:
     path = file_of(config.data.data)
     if path is None:
         return 0.7 * longest
-    return _counted_prompt(path, path.stat().st_mtime, config.models.policy) or 0.7 * longest
+    read = (config.models.policy, config.data.prompt_format, config.data.chat_template)
+    return _counted_prompt(path, path.stat().st_mtime, *read) or 0.7 * longest
 
 
 @lru_cache(maxsize=64)
-def _counted_prompt(path: Path, _changed: float, policy: str) -> float | None:
+def _counted_prompt(
+    path: Path, _changed: float, policy: str, prompt_format: PromptFormat, template: str | None
+) -> float | None:
     from drpo.data import load_pairs
 
     try:
-        texts = [pair.prompt for pair in load_pairs(str(path)).pairs[:200]]
+        asked = [pair.asked for pair in load_pairs(str(path)).pairs[:200]]
         folder = find_folder(policy, what="start policy")
-        counts = count_tokens(read_card(folder), texts) if folder is not None else None
+        if folder is None:
+            return None
+        counts = prompt_tokens(read_card(folder), asked, prompt_format, template)
     except DrpoError:
         return None  # the check before launch says what is wrong with the file
     return sum(counts) / len(counts) if counts else None

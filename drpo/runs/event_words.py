@@ -12,7 +12,7 @@ from typing import Any
 from drpo.alarms.alarms import ALARMS, Alarm, Part
 from drpo.alarms.handler import ODD
 from drpo.i18n import Language, has, t
-from drpo.i18n.format import number
+from drpo.i18n.format import number, size
 from drpo.store.schema import EventRow, Run
 
 
@@ -77,8 +77,8 @@ def of_memory(payload: Mapping[str, Any], lang: Language | None = None) -> str:
         f"events.error_{payload['how']}",
         lang=lang,
         stage=stage_name(payload["stage"], lang),
-        peak=f"{payload['peak']:.1f}",
-        room=f"{payload['room']:.1f}",
+        peak=size(payload["peak"]),
+        room=size(payload["room"]),
         settings=payload["settings"],
     )
 

@@ -50,13 +50,13 @@ class DoesNotFitError(LimitError):
 
 
 def facts_of(how: str, config: RunConfig, stage: str, peak: int, room: int) -> dict[str, Any]:
-    """Return what is told of a run that memory stopped: numbers and names, no words."""
+    """Return what is told of a run that memory stopped: bytes and names, no words."""
     found = fitting(config, room)
     return {
         "how": how if found else f"{how}_at_all",
         "stage": stage,
-        "peak": round(peak / estimate.GIB, 2),
-        "room": round(room / estimate.GIB, 2),
+        "peak": peak,
+        "room": room,
         "settings": ", ".join(f"{name}={_written(value)}" for name, value in (found or {}).items()),
     }
 

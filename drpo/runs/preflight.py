@@ -15,11 +15,11 @@ from drpo.config.run_config import RunConfig, check_filter
 from drpo.data import load_pairs, run_data
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
+from drpo.modeling.light_tokenizer import prompt_tokens
 from drpo.modeling.model_facts import see_that_it_writes
 from drpo.modeling.model_files import (
     FOREIGN_CRITIC,
     ModelCard,
-    count_tokens,
     find_folder,
     has_chat_template,
     read_card,
@@ -34,6 +34,8 @@ THREAD_SHARE = 0.25
 """Of the free memory that a run may take in the process of a dashboard or notebook."""
 MOST_COUNTED = 5_000
 """Prompts whose tokens are counted here, longest first; the worker counts them all."""
+TEMPLATE = 4_000
+"""Bytes that a chat template may put around a prompt."""
 
 
 def check(config: RunConfig, store: Store | None = None) -> None:
@@ -183,7 +185,7 @@ def _check_data(config: RunConfig, store: Store | None) -> list[Prompts]:
             "give a file of held-out pairs, or more prompts."
         )
     gold = run_data.gold_of(config, pairs)
-    run_data.check_facts((*train, *shown), config)
+    run_data.check_facts((*train, *shown), config, gold)
     run_data.check_slots((*train, *heldout, *shown), gold)
     read = [Prompts(config.data.data, train)]
     if config.run.method == "drpo" and config.reset.reset_source == "demonstrations":
@@ -227,7 +229,8 @@ def check_lengths(
             f"context is {card.context}; make response_length smaller."
         )
     for read in prompts:
-        over = _longer_than(min(limit, max(room, 0)) if read.trained else limit, card, read.pairs)
+        least = min(limit, max(room, 0)) if read.trained else limit
+        over = _longer_than(least, card, read.pairs, config)
         too_long = [(row, count) for row, count in over if count > limit]
         if too_long and len(too_long) == len(read.pairs):
             raise DataError(
@@ -249,12 +252,16 @@ def check_lengths(
             )
 
 
-def _longer_than(limit: int, card: ModelCard, pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+def _longer_than(
+    limit: int, card: ModelCard, pairs: Sequence[Pair], config: RunConfig
+) -> list[tuple[int, int]]:
     """Row and tokens of the prompts over a limit; none where tokens cannot be counted here."""
     # A token is at least one byte of text, so shorter prompts need no counting.
-    suspects = [pair for pair in pairs if len(pair.prompt.encode()) > limit]
+    suspects = [pair for pair in pairs if len(pair.prompt.encode()) + TEMPLATE > limit]
     suspects.sort(key=lambda pair: len(pair.prompt), reverse=True)
-    counts = count_tokens(card, [pair.prompt for pair in suspects[:MOST_COUNTED]]) or ()
+    asked = [pair.asked for pair in suspects[:MOST_COUNTED]]
+    data = config.data
+    counts = prompt_tokens(card, asked, data.prompt_format, data.chat_template) or ()
     return [
         (pair.row, count) for pair, count in zip(suspects, counts, strict=False) if count > limit
     ]

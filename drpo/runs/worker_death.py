@@ -11,7 +11,7 @@ from drpo.runs import event_words, memory_fit, peaks
 from drpo.runs.worker_ends import End
 from drpo.store import run_folder
 from drpo.store.schema import Run
-from drpo.system.memory import GIB
+from drpo.system.memory import GB
 
 NEAR = 0.5
 """Share of what was free at its start that a process must have held, for memory to be the likely
@@ -33,7 +33,7 @@ def memory_end(run: Run, status: int | None, *, counted: bool) -> End | None:
         return None
     if not isinstance(peak, int):
         return None
-    likely = status is not None and peak > NEAR * room and peak > GIB
+    likely = status is not None and peak > NEAR * room and peak > GB
     if not counted and not likely:
         return None
     try:

@@ -12,9 +12,9 @@ import psutil
 
 from drpo.system.limits import SHARE, free_memory
 
-GIB = 2**30
-LIMIT = "DRPO_MEMORY_GIB"
-"""Environment variable: what a run on the processor may take at most, in GiB."""
+GB = 10**9
+LIMIT = "DRPO_MEMORY_GB"
+"""Environment variable: what a run on the processor may take at most, in GB."""
 _MMAP_THRESHOLD = -3
 """M_MMAP_THRESHOLD of glibc's malloc.h."""
 
@@ -37,7 +37,7 @@ def room() -> int:
     """Bytes that a run on the processor may take: as asked for, else most of what is free."""
     asked = os.environ.get(LIMIT, "")
     try:
-        return int(float(asked) * GIB)
+        return int(float(asked) * GB)
     except ValueError:
         return int(SHARE * free_memory())
 

@@ -26,8 +26,8 @@ AXE_EXCEPTIONS = (
 CUT_EXCEPTIONS = (
     # Streamlit shortens what is chosen in a box that is too narrow; opening the box shows it whole.
     "[data-baseweb='select'], [data-testid='stMultiSelect']",
-    # Long prompts begin with four lines and a button that shows the rest.
-    ".card:not(.open) .prompt:has(.more:not([hidden])) .text",
+    # Long prompts and answers begin with a few lines and a button that shows the rest.
+    ".fold:not(.open):has(> .more:not([hidden])) > .text",
     # Streamlit shortens the list of file types; the help beside it names them all.
     "[data-testid='stFileUploaderDropzoneInstructions']",
 )

@@ -14,12 +14,13 @@ from runs import small_config, wait_until
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from drpo.config.run_config import RunConfig
+from drpo.i18n.format import size as written
 from drpo.runs import estimate, event_words, memory_fit, peaks, worker_death
 from drpo.runs.supervisor import Supervisor
 from drpo.store import run_folder
 from drpo.system import memory
 
-GIB = 2**30
+GIB, GB = 2**30, 10**9
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_a_try_ends_when_it_is_asked_to(broad, long_rows, tmp_path):
 def test_a_run_that_cannot_fit_is_refused_with_settings_that_do(
     broad, long_rows, store, monkeypatch
 ):
-    monkeypatch.setenv(memory.LIMIT, "1.6")
+    monkeypatch.setenv(memory.LIMIT, "1.7")
     run = store.runs.create(asked(long_rows, broad, micro_batch_size=16))
     supervisor = Supervisor(store, poll_seconds=0.05)
     supervisor.start()
@@ -131,7 +132,7 @@ def test_a_run_that_cannot_fit_is_refused_with_settings_that_do(
     supervisor.stop()
     assert ended.status == "failed"
     assert "was not begun" in ended.error
-    assert "1.6 GiB" in ended.error
+    assert written(1.7 * GB) in ended.error
     assert "training the reward model" in ended.error
     event = store.events.since(run.id, kinds=("error",))[-1]
     assert event.payload["settings"].startswith(("micro_batch_size=", "gradient_checkpointing=on"))
@@ -142,7 +143,7 @@ def test_a_run_that_cannot_fit_is_refused_with_settings_that_do(
 def test_memory_that_runs_out_in_the_middle_is_told_with_stage_peak_and_what_fits(
     broad, long_rows, store, monkeypatch
 ):
-    monkeypatch.setenv(memory.LIMIT, "1.6")
+    monkeypatch.setenv(memory.LIMIT, "1.7")
     run = store.runs.create(asked(long_rows, broad, micro_batch_size=16))
     # A run that goes on is not tried again, though less memory may be free now.
     run_folder(run.id).mkdir(parents=True)
@@ -153,7 +154,7 @@ def test_memory_that_runs_out_in_the_middle_is_told_with_stage_peak_and_what_fit
     supervisor.stop()
     assert ended.status == "failed"
     assert ended.error.startswith("Memory ran out while training the reward model")
-    assert "of the 1.6 GiB" in ended.error
+    assert f"of the {written(1.7 * GB)}" in ended.error
     assert "micro_batch_size" in ended.error
     assert ended.summary["memory"]["reward model"] < 2.4 * GIB
 
@@ -162,15 +163,17 @@ def test_a_kill_is_told_from_a_kill_for_memory(store, tmp_path, model_folder, re
     run = store.runs.create(small_config(tmp_path, model_folder(), reward_folder))
     file = run_folder(run.id) / peaks.FILE
     file.parent.mkdir(parents=True)
-    peaks.keep(file, stage="reward model", peak=7 * GIB, room=8 * GIB)
+    peaks.keep(file, stage="reward model", peak=7 * GB, room=8 * GB)
     end = worker_death.memory_end(run, -signal.SIGKILL, counted=False)
     assert end.payload["how"].startswith("killed_for_memory")
-    assert "training the reward model, at 7.0 GiB of the 8.0 GiB" in end.sentence
+    assert (
+        f"training the reward model, at {written(7 * GB)} of the {written(8 * GB)}" in end.sentence
+    )
     assert worker_death.memory_end(run, -signal.SIGTERM, counted=True) is None
     assert worker_death.memory_end(run, 1, counted=True) is None
     peaks.keep(file, peak=GIB)
     assert worker_death.memory_end(run, -signal.SIGKILL, counted=False) is None
-    assert worker_death.memory_end(run, None, counted=True).payload["peak"] == 1.0
+    assert worker_death.memory_end(run, None, counted=True).payload["peak"] == GIB
 
 
 def test_freed_blocks_go_back_to_the_system():

@@ -13,48 +13,58 @@ const keyed = (parent, items, build, update) => {
   for (const node of old.values()) node.remove()
 }
 
-const buildCard = () => {
-  const card = make("article", "card")
-  const head = make("header", "", card)
-  make("h4", "title", head)
-  const prompt = make("div", "prompt", card)
-  make("span", "label", prompt)
-  const text = make("p", "text", prompt)
-  const more = make("button", "more", prompt)
+// A text that begins with a few lines and a button that shows the rest.
+const buildFold = (kind, parent) => {
+  const fold = make("div", `fold ${kind}`, parent)
+  make("div", "text", fold)
+  const more = make("button", "more", fold)
   more.type = "button"
-  make("div", "columns", card)
   // A phone that is turned, or a window made narrower, cuts what was whole before.
-  new ResizeObserver(() => requestAnimationFrame(() => offerMore(card))).observe(text)
-  return card
+  new ResizeObserver(() => requestAnimationFrame(() => offerMore(fold))).observe(fold.firstChild)
+  return fold
 }
 
 // A card stays when the language changes, so nothing it says is written only once.
-const tellMore = (card, words) => {
-  const open = card.classList.contains("open")
-  const more = card.querySelector(".more")
-  write(more, open ? words.less : words.more)
-  more.setAttribute("aria-expanded", String(open))
+const tellMore = (fold, more, less) => {
+  const open = fold.classList.contains("open")
+  const button = fold.querySelector(".more")
+  write(button, open ? less : more)
+  button.setAttribute("aria-expanded", String(open))
 }
 
-const offerMore = (card) => {
-  if (card.classList.contains("open")) return
-  const text = card.querySelector(".prompt .text")
-  card.querySelector(".more").hidden = text.scrollHeight <= text.clientHeight + 2
+const offerMore = (fold) => {
+  if (fold.classList.contains("open")) return
+  const text = fold.querySelector(".text")
+  fold.querySelector(".more").hidden = text.scrollHeight <= text.clientHeight + 2
 }
 
-const updateCard = (words) => (card, item) => {
+const updateFold = (fold, text, markdown, more, less) => {
+  tellMore(fold, more, less)
+  fold.querySelector(".more").onclick = () => {
+    fold.classList.toggle("open")
+    tellMore(fold, more, less)
+  }
+  passage(fold.querySelector(".text"), text, markdown)
+  // Whether a text is cut can only be seen once it is laid out.
+  requestAnimationFrame(() => offerMore(fold))
+}
+
+const buildCard = () => {
+  const card = make("article", "card")
+  make("h4", "title", make("header", "", card))
+  const prompt = make("div", "prompt", card)
+  make("span", "label", prompt)
+  buildFold("asked", prompt)
+  make("div", "columns", card)
+  return card
+}
+
+const updateCard = (words, markdown) => (card, item) => {
   write(card.querySelector(".title"), item.title)
   write(card.querySelector(".prompt .label"), words.prompt)
-  tellMore(card, words)
-  card.querySelector(".more").onclick = () => {
-    card.classList.toggle("open")
-    tellMore(card, words)
-  }
-  const text = card.querySelector(".prompt .text")
-  write(text, item.prompt)
-  // Whether the prompt is cut can only be seen once it is laid out.
-  requestAnimationFrame(() => offerMore(card))
-  keyed(card.querySelector(".columns"), item.answers, buildAnswer, updateAnswer(words))
+  const fold = card.querySelector(".asked")
+  updateFold(fold, item.prompt, markdown, words.more, words.less)
+  keyed(card.querySelector(".columns"), item.answers, buildAnswer, updateAnswer(words, markdown))
 }
 
 const buildAnswer = () => {
@@ -65,13 +75,13 @@ const buildAnswer = () => {
   const body = make("div", "body", answer)
   const prefix = make("div", "prefix", body)
   make("span", "label", prefix)
-  make("p", "text", prefix)
-  make("p", "text response", body)
-  make("span", "unfinished", answer)
+  buildFold("given", prefix)
+  buildFold("response", body)
+  make("span", "unfinished", body)
   return answer
 }
 
-const updateAnswer = (words) => (node, item) => {
+const updateAnswer = (words, markdown) => (node, item) => {
   node.classList.toggle("data", item.from_data)
   const title = node.querySelector("h5")
   write(title, item.title)
@@ -80,10 +90,12 @@ const updateAnswer = (words) => (node, item) => {
   const response = node.querySelector(".response")
   prefix.hidden = !item.prefix && !item.from_data
   write(prefix.querySelector(".label"), words.from_data)
-  write(prefix.querySelector(".text"), (item.from_data ? item.response : item.prefix).trim())
+  const given = (item.from_data ? item.response : item.prefix).trim()
+  updateFold(prefix.querySelector(".given"), given, markdown, words.more_answer, words.less)
   response.hidden = item.from_data
   const wrote = item.response.trim()
-  write(response, wrote || words.empty_answer)
+  const text = wrote || words.empty_answer
+  updateFold(response, text, markdown && Boolean(wrote), words.more_answer, words.less)
   response.classList.toggle("empty", !wrote)
   const unfinished = node.querySelector(".unfinished")
   write(unfinished, words.unfinished)
@@ -112,5 +124,5 @@ export default function ({ data, parentElement }) {
   host.style.maxHeight = data.maxHeight ? `${data.maxHeight}px` : ""
   host.classList.toggle("scrolls", Boolean(data.maxHeight))
   host.tabIndex = data.maxHeight ? 0 : -1
-  keyed(host, data.cards, buildCard, updateCard(data.words))
+  keyed(host, data.cards, buildCard, updateCard(data.words, data.markdown))
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from drpo.dashboard.client.store import Run, SampleRow, store
-from drpo.dashboard.components.sample_cards import page, show_cards
+from drpo.dashboard.components.sample_cards import markdown_switch, page, show_cards
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.i18n.format import distinct_names
@@ -44,6 +44,7 @@ def show_generations(
         url_state.recall_flag("show_data")
         with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
         url_state.record_flag("show_data", with_data)
+        markdown_switch()
     st.caption(t(f"live.{kind}_help"))
     rows = [_at(run, step, kind) for run in runs]
     if len(runs) > 1:

@@ -1,7 +1,9 @@
 """Prompts and answers as text: who wrote what is told by colour, mark and label.
 
 The texts come from models and uploads, so the browser gets them as data and puts them into text
-nodes; nothing in them can become markup.
+nodes; nothing in them can become markup. With the switch for Markdown our own script makes
+headings, lists, bold and code of them, of elements without address: a link or an image in a text
+stays the signs that it is written with.
 """
 
 from __future__ import annotations
@@ -14,13 +16,17 @@ import streamlit as st
 
 from drpo.charts.palette import COLOURS
 from drpo.dashboard.assets import read_assets
+from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.report.cards import PromptCard
 
+MARKDOWN = "markdown"
+"""The switch's key, and its name in the URL."""
+WORDS = ("prompt", "from_data", "unfinished", "more", "more_answer", "less", "empty_answer")
 _ANSWERS = st.components.v2.component(
     "drpo_answers",
     html='<div class="answers"></div>',
-    js=read_assets("common.js", "answers.js"),
+    js=read_assets("common.js", "passages.js", "answers.js"),
     css=read_assets("answers.css"),
 )
 
@@ -41,6 +47,13 @@ def page(key: str, count: int, per_page: int) -> range:
     return range((shown - 1) * per_page, min(count, shown * per_page))
 
 
+def markdown_switch() -> None:
+    """Let the visitor choose whether Markdown in texts is drawn; the choice stands in the URL."""
+    url_state.recall_flag(MARKDOWN)
+    drawn = st.toggle(t("answers.markdown"), key=MARKDOWN, help=t("answers.markdown_help"))
+    url_state.record_flag(MARKDOWN, drawn)
+
+
 def show_cards(cards: Sequence[PromptCard], *, key: str, max_height: int | None = None) -> None:
     """Draw cards of prompts and answers; what is open stays open when texts change.
 
@@ -53,9 +66,7 @@ def show_cards(cards: Sequence[PromptCard], *, key: str, max_height: int | None 
         "cards": [asdict(card) for card in cards],
         "colours": COLOURS,
         "maxHeight": max_height,
-        "words": {
-            name: t(f"answers.{name}")
-            for name in ("prompt", "from_data", "unfinished", "more", "less", "empty_answer")
-        },
+        "markdown": bool(st.session_state.get(MARKDOWN)),
+        "words": {name: t(f"answers.{name}") for name in WORDS},
     }
     _ANSWERS(data=data, key=key)

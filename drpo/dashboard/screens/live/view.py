@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from drpo import metrics
-from drpo.charts import run_charts
+from drpo.charts import run_charts, stage_charts
 from drpo.charts.annotations import annotations_of
 from drpo.dashboard import navigation
 from drpo.dashboard.client.analysis import Feed, axis_end, settings_that_differ
@@ -87,7 +87,7 @@ def _one(run_id: str) -> None:
     say_what_is_wrong(run, feed)
     alarm_cards.show_alarms(run)
     if not feed.measured:
-        say_what_is_awaited(run)
+        say_what_is_awaited(run, feed)
         show_details(run, feed)
         return
     annotations = annotations_of(feed.events)
@@ -127,14 +127,19 @@ def _two(left: str, right: str) -> None:
     for place, run, name in zip(st.columns(2, gap="large"), runs, names, strict=True):
         with place:
             alarm_cards.show_alarms(run, name)
+    # Rows of both, one after the other: what is alike begins at one height on either side.
     for place, run, feed in zip(st.columns(2, gap="large"), runs, feeds, strict=True):
         with place:
             heading(run.name, dict(zip(differing.index, differing[run.id], strict=True)))
             status_line(run, feed)
+    for place, run, feed in zip(st.columns(2, gap="large"), runs, feeds, strict=True):
+        with place:
             run_controls(run, feed, key=run.id)
             say_what_is_wrong(run, feed)
+    for place, run, feed in zip(st.columns(2, gap="large"), runs, feeds, strict=True):
+        with place:
             if not feed.measured:
-                say_what_is_awaited(run)
+                say_what_is_awaited(run, feed)
                 continue
             annotations = annotations_of(feed.events)
             until = axis_end(run)
@@ -182,17 +187,34 @@ def say_what_is_wrong(run: Run, feed: Feed) -> None:
         notice("warning", t("live.lost_writes", count=count(lost)))
 
 
-def say_what_is_awaited(run: Run) -> None:
-    """Say what is being done before there is a first point, or why there will be none."""
-    if run.config["run"]["method"] == "rm":
+def say_what_is_awaited(run: Run, feed: Feed) -> None:
+    """Say what is being done before there is a first point, or why there will be none.
+
+    A stage before the policy's own updates has curves of its own, which begin with its first step.
+    """
+    alone = run.config["run"]["method"] == "rm"
+    live = metric_series.is_live(run)
+    stage = stage_charts.latest_stage(feed.series)
+    if alone:
         st.caption(t("live.no_policy"))
-        return
-    if not metric_series.is_live(run):
+    elif not live:
         st.caption(t("live.nothing_written"))
+    elif not stage:
+        with st.container(border=True, height=160, vertical_alignment="center"):
+            st.markdown(f"**{t('live.waiting')}**")
+            st.caption(t("live.waiting_queue" if run.status == "queued" else "live.waiting_help"))
+    if not stage or not (live or alone):
         return
-    with st.container(border=True, height=160, vertical_alignment="center"):
-        st.markdown(f"**{t('live.waiting')}**")
-        st.caption(t("live.waiting_queue" if run.status == "queued" else "live.waiting_help"))
+    if live and not alone:
+        st.caption(t("live.waiting_stage"))
+    live_chart(
+        stage_charts.stage_chart(feed, stage),
+        key=f"stage_{run.id}",
+        revision=run.id,
+        alt=t("live.alt_stage"),
+        group=f"{run.id}{stage}",
+        height=HEIGHT,
+    )
 
 
 def _say_groups_without_spread(run: Run, feed: Feed) -> None:

@@ -15,7 +15,7 @@ from drpo.charts.reset_charts import PARTS, VALUES, Value, depths
 from drpo.dashboard import navigation
 from drpo.dashboard.client.store import Run, SampleRow, store
 from drpo.dashboard.components.live_chart import live_chart
-from drpo.dashboard.components.sample_cards import page, show_cards
+from drpo.dashboard.components.sample_cards import markdown_switch, page, show_cards
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 from drpo.i18n.format import number
@@ -192,6 +192,7 @@ def ordered(episodes: Sequence[SampleRow], order: str) -> list[SampleRow]:
 
 def cards(episodes: Sequence[SampleRow]) -> None:
     """Show episodes as text, the part from the data marked, beside the data's own answer."""
+    markdown_switch()
     places = page("episodes_page", len(episodes), PER_PAGE)
     shown = [_card(place + 1, episodes[place]) for place in places]
     show_cards(shown, key="episodes")

@@ -12,7 +12,7 @@ import streamlit as st
 from drpo.dashboard import client
 from drpo.dashboard.client.review import REASONS, BlindItem, Pressed, ReviewSession
 from drpo.dashboard.components.notices import guarded, notice, show_problem
-from drpo.dashboard.components.sample_cards import show_cards
+from drpo.dashboard.components.sample_cards import markdown_switch, show_cards
 from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
@@ -69,6 +69,7 @@ def _show(item: BlindItem, number: int) -> None:
     title = t("review.prompt_number", number=count(number))
     # A card of its own for each item, so that nothing opened in one stays open in the next.
     card = PromptCard(id=item.item, title=title, prompt=item.prompt.strip(), answers=answers)
+    markdown_switch()
     show_cards([card], key="blind")
 
 
