@@ -4,6 +4,7 @@
     python sample_data/make.py data       the data files alone (seconds)
     python sample_data/make.py policies   the start policies alone
     python sample_data/make.py rewards    the reward models alone
+    python sample_data/make.py ladder     the start policies of lock, addition and parity alone
     python sample_data/make.py start-policy --success 0.03 --out DIR
                                           one more start policy for the strict task
 
@@ -19,19 +20,21 @@ import json
 import random
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dialogues
 import formats
 import grammar
 import japanese
+import ladder
 import preferences
 
 from drpo.config.run_config import RunConfig
 
 HERE = Path(__file__).parent
 FILES, MODELS, BUILD = HERE / "files", HERE / "models", HERE / "build"
-STEPS = ["all", "data", "policies", "rewards", "start-policy"]
+STEPS = ["all", "data", "policies", "rewards", "ladder", "start-policy"]
 SEED = 20240408
 TRAINING_PAIRS, HELDOUT_PAIRS = 8000, 600
 DIALOGUES = 300
@@ -53,6 +56,66 @@ def make_data() -> None:
         row.record() for row in preferences.write_rows("tldr", posts[:14], random.Random(SEED + 1))
     ]
     formats.write_formats(FILES / "formats", few)
+
+    for name, rung in ladder.RUNGS.items():
+        _write_rung(name, rung)
+
+
+def _write_rung(name: str, rung: ladder.Rung) -> None:
+    asked = ladder.questions(rung, rung.rows + rung.heldout, random.Random(f"{SEED} {name}"))
+    rng = random.Random(f"{SEED} {name} answers")
+    gold = (json.dumps(rung.gold, indent=1) + "\n").encode()
+    for part, some in (("", asked[: rung.rows]), ("_heldout", asked[rung.rows :])):
+        _write_gz(f"{name}{part}.jsonl.gz", list(ladder.pairs(rung, some, rng)))
+        formats.write_bytes(FILES / f"{name}{part}.jsonl.gz.gold.json", gold)
+    for kind in (ladder.noisy, ladder.other):
+        rows = list(kind(rung, asked[: rung.rows], rng))
+        _write_gz(f"demonstrations/{name}_{kind.__name__}.jsonl.gz", rows)
+
+
+def make_ladder() -> None:
+    """Train and measure the start policies of the ladder."""
+    import training
+
+    for name, rung in ladder.RUNGS.items():
+        _make_rung(name, rung, training)
+
+
+def _make_rung(name: str, rung: ladder.Rung, training: ModuleType) -> None:
+    tokenizer = training.build_tokenizer(ladder.vocabulary(), ladder.TOKEN_PATTERN)
+    policy = training.build_model(tokenizer, SEED, training.NARROW)
+
+    def write(rng: random.Random) -> tuple[str, str]:
+        question = rung.ask(rng)
+        return question.prompt, rung.answer(question, rung.care, rng)
+
+    training.train(
+        policy,
+        tokenizer,
+        write,
+        steps=rung.steps,
+        learning_rate=2e-3,
+        seed=SEED,
+        name=f"{name} policy",
+    )
+    training.save(policy, tokenizer, MODELS / f"{name}-policy")
+    rng = random.Random(SEED + 4)
+    asked = [rung.ask(rng) for _ in range(4000)]
+    answers = training.sample(
+        policy, tokenizer, [question.prompt for question in asked], seed=SEED + 4
+    )
+    scores = [rung.score(text, one.facts) for text, one in zip(answers, asked, strict=True)]
+    success = sum(scores) / len(scores)
+    _keep(
+        f"{name}-policy",
+        {
+            "samples": len(scores),
+            "temperature": 1.0,
+            "success": success,
+            "parameters": policy.num_parameters(),
+        },
+    )
+    _promise(f"{name}-policy: success", success, 0.0, 0.3)
 
 
 def _write_task(name: str, rows: list[preferences.Row], task: str | None = None) -> None:
@@ -197,6 +260,8 @@ def main() -> None:
         make_policies()
     if options.what in ("all", "rewards"):
         make_rewards()
+    if options.what in ("all", "ladder"):
+        make_ladder()
 
 
 if __name__ == "__main__":

@@ -26,17 +26,36 @@ from transformers import (
 SPECIAL = ["<pad>", "<bos>", "<eos>", "<unk>"]
 CONTEXT = 256
 Writer = Callable[[random.Random], tuple[str, str]]
+WIDE = {
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+}
+"""About 0.9 million parameters."""
+NARROW = {
+    "hidden_size": 64,
+    "intermediate_size": 192,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+"""About 0.1 million."""
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """One token per word, the space before it included, so that text survives the round trip."""
-    tokens = [*SPECIAL, *grammar.vocabulary()]
+def build_tokenizer(
+    words: list[str] | None = None, pattern: str = grammar.TOKEN_PATTERN
+) -> PreTrainedTokenizerFast:
+    """One token per word, the space before it included, so that text survives the round trip.
+
+    Args:
+        words: All there are; the posts' by default.
+        pattern: What a word looks like.
+    """
+    tokens = [*SPECIAL, *(grammar.vocabulary() if words is None else words)]
     tokenizer = Tokenizer(
         models.WordLevel({token: at for at, token in enumerate(tokens)}, unk_token="<unk>")
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(
-        Regex(grammar.TOKEN_PATTERN), behavior="isolated"
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -49,15 +68,14 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """A Llama of about 0.9 million parameters with random weights."""
+def build_model(
+    tokenizer: PreTrainedTokenizerFast, seed: int, shape: dict[str, int] = WIDE
+) -> LlamaForCausalLM:
+    """A small Llama with random weights."""
     torch.manual_seed(seed)  # Hugging Face initialises from torch's global generator only
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
+        **shape,
         max_position_embeddings=CONTEXT,
         initializer_range=0.08,  # at the usual .02 attention starts flat, copying takes longer
         tie_word_embeddings=True,

@@ -65,6 +65,31 @@ def advise(found: Look) -> Advice:
     return Advice(verdict, method, shown, _reasons(found, verdict), others)
 
 
+def document(found: Look, advice: Advice) -> dict[str, Any]:
+    """A look and what it leads to as JSON; reasons as messages, to be said in any language."""
+    return {
+        "advice": advice.verdict,
+        "method": advice.method,
+        "settings": dict(advice.settings),
+        "reasons": [reason.as_dict() for reason in advice.reasons],
+        "otherwise": list(advice.others),
+        "level": found.level,
+        "coverage": found.coverage,
+        "prompts": found.prompts,
+        "episodes": found.episodes,
+        "seconds": found.seconds,
+        "depths": [
+            {
+                "share": depth.share,
+                "success": success_at(depth, found.level).to_dict(),
+                "groups_that_differ": mixed_at(depth).to_dict(),
+                "mean_score": depth.mean,
+            }
+            for depth in found.depths
+        ],
+    }
+
+
 def success_at(depth: Depth, level: float) -> Interval:
     """Success at a depth with its interval; over continuations, as if each stood alone."""
     return wilson(*depth.success(level))

@@ -46,6 +46,7 @@ def advise(
     whether groups differ, how long it takes; then a method, a depth rule and a probability.
     """
     from drpo.advice.advise import advise as judge
+    from drpo.advice.advise import document
     from drpo.advice.carry import look_at  # loads torch
 
     asked = given(settings)
@@ -56,35 +57,10 @@ def advise(
     shown.line.end()
     advice = judge(found)
     if as_json:
-        print_json(_document(found, advice))
+        reasons = [str(reason) for reason in advice.reasons]
+        print_json({**document(found, advice), "reasons": reasons})
         return
     _say(found, advice, config)
-
-
-def _document(found: Any, advice: Any) -> dict[str, Any]:  # noqa: ANN401 - loaded late
-    from drpo.advice.advise import mixed_at, success_at
-
-    return {
-        "advice": advice.verdict,
-        "method": advice.method,
-        "settings": dict(advice.settings),
-        "reasons": [str(reason) for reason in advice.reasons],
-        "otherwise": list(advice.others),
-        "level": found.level,
-        "coverage": found.coverage,
-        "prompts": found.prompts,
-        "episodes": found.episodes,
-        "seconds": found.seconds,
-        "depths": [
-            {
-                "share": depth.share,
-                "success": success_at(depth, found.level).to_dict(),
-                "groups_that_differ": mixed_at(depth).to_dict(),
-                "mean_score": depth.mean,
-            }
-            for depth in found.depths
-        ],
-    }
 
 
 def _say(found: Any, advice: Any, config: RunConfig) -> None:  # noqa: ANN401 - loaded late

@@ -48,11 +48,15 @@ def study(
         )
     planned = whole(names, seeds=seeds)
     store, line = Store(), ProgressLine()
+    policies = workspace() / "policies"
+    left = execute.hours_left(store, planned, policies)
+    if not as_json and not report_only:
+        say(t("study.budget", hours=f"{left:.1f}", most=f"{hours:g}"), err=True)
     if dry_run:
         _say(planned, store, None, as_json=as_json)
         return
     if not report_only:
-        execute.carry_out(store, planned, workspace() / "policies", hours=hours, progress=line.show)
+        execute.carry_out(store, planned, policies, hours=hours, progress=line.show)
         _judge(store, planned, line)
     line.end()
     _say(planned, store, report.write(store, planned, out), as_json=as_json)

@@ -89,7 +89,8 @@ def run_demo(
     The defaults below are those of the graded task; --dry-run prints the settings of any.
     """
     config = demo.demo_config(task, **given(settings))
-    _start(config, dry_run=dry_run, detach=detach, as_json=as_json)
+    notes = _notes(settings["method"])
+    _start(config, dry_run=dry_run, detach=detach, as_json=as_json, notes=notes)
 
 
 def _notes(method: str | None) -> tuple[Message, ...]:

@@ -31,6 +31,8 @@ class ResetMethod:
 
 GROUPS: dict[str, Any] = {"advantage": "grpo", "group_size": 8}
 """k continuations of one state, held against each other: most of these papers are about it."""
+QUANTITIES = ("reset_prob", "reset_draws", "reset_share", "hint_weight", *GROUPS)
+"""Settings of a bundle that may be others without making it another method."""
 METHODS: dict[str, ResetMethod] = {
     "drpo": ResetMethod("https://arxiv.org/abs/2404.08495", {}),
     "ppo": ResetMethod("https://arxiv.org/abs/1707.06347", {}, method="ppo"),
@@ -96,14 +98,17 @@ def name_of(config: RunConfig) -> str:
     """Return the method whose bundle a run's settings are, else the method that it trains by.
 
     The bundle with the most settings that all hold: a run that does more than DR-PO is no DR-PO.
+    How much of a thing, as the reset probability, makes no other method.
     """
     flat = config.flat()
-    held = [
-        name
-        for name, one in METHODS.items()
-        if one.method == flat["method"]
-        and all(flat[leaf] == value for leaf, value in one.settings.items() if leaf not in GROUPS)
-    ]
+
+    def holds(one: ResetMethod) -> bool:
+        kinds = [leaf for leaf in one.settings if leaf not in QUANTITIES]
+        return one.method == flat["method"] and all(
+            flat[leaf] == one.settings[leaf] for leaf in kinds
+        )
+
+    held = [name for name, one in METHODS.items() if holds(one)]
     return max(held, key=lambda name: len(METHODS[name].settings), default=flat["method"])
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drpo.config.reset_methods import in_settings
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, DataError
 from drpo.store import Store
@@ -65,6 +66,16 @@ class Task:
 
 JUDGED = {**MATERIAL, "reward_model": "models/{task}-reward"}
 """The same with a reward model."""
+LADDER: dict[str, Any] = {
+    "reward_source": "gold",
+    "kl_coef": 0.01,
+    "advantage": "rloo",
+    "response_length": 24,
+    "learning_rate": 1e-3,
+    "num_ppo_epochs": 2,
+    "eval_prompts": 200,
+}
+"""Tasks with a right answer and no reward model: small enough for large steps."""
 TASKS: dict[str, Task] = {
     # Two passes: half the processor time of four, so that a laptop is done in minutes. Groups
     # instead of a critic: the same gold at six tenths of the time (docs/estimators.md).
@@ -75,6 +86,9 @@ TASKS: dict[str, Task] = {
         {"reward_source": "gold", "kl_coef": 0.05, "advantage": "rloo"},
         JUDGED,
     ),
+    "lock": Task("a code of twelve letters, all or nothing", LADDER, MATERIAL),
+    "addition": Task("sums with carries, all or nothing", LADDER, MATERIAL),
+    "parity": Task("latent parities, all or nothing", LADDER, MATERIAL),
 }
 
 
@@ -143,4 +157,5 @@ def demo_config(task: str = "tldr", **overrides: Any) -> RunConfig:  # noqa: ANN
     if missing:
         raise DataError(f"{missing[0]} is missing; `{found.made_by}` makes the material of {task}.")
     settings = {name: str(path) for name, path in paths.items()} | COMMON | dict(found.settings)
-    return RunConfig.of(**{"name": f"demo {task}", **settings, **overrides})
+    # A method asked for by name goes before what the task sets by itself.
+    return RunConfig.of(**{"name": f"demo {task}", **settings, **in_settings(overrides)})

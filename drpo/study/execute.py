@@ -6,14 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drpo.errors import RunError
 from drpo.i18n import Language, t
 from drpo.runs.background_supervisor import hand_over
 from drpo.runs.demo import SAMPLES
-from drpo.runs.supervisor import Supervisor
+from drpo.runs.estimate import estimate_run
+from drpo.runs.supervisor import Supervisor, cpu_slots
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.study.plan import Planned, start_name
@@ -68,6 +69,30 @@ def queue(store: Store, planned: Sequence[Planned], policies: Path) -> None:
             store.runs.create(one.config(policies), story=one.story)
         elif run.status in ("interrupted", "stopped", "paused"):
             control.resume(store, run.id, "study")
+
+
+def hours_left(store: Store, planned: Sequence[Planned], policies: Path) -> float:
+    """Estimate how many hours of running are left, over all processes at once.
+
+    By what runs of the same kind took on this machine where there are some, else by arithmetic,
+    which is good to a factor of two.
+
+    Args:
+        store: The workspace's store.
+        planned: The runs.
+        policies: Where further start policies are kept; one that is not made yet counts as the
+            sample material's own.
+    """
+    seconds = 0.0
+    for one in planned:
+        run = run_of(store, one)
+        if run is not None and run.status == "finished":
+            continue
+        config = replace(one, start=None).config(policies)
+        done = 0 if run is None else run.step
+        whole = estimate_run(config, store).seconds
+        seconds += whole * (1 - done / config.ppo.updates)
+    return seconds / 3600 / cpu_slots()
 
 
 def make_starts(planned: Sequence[Planned], policies: Path, progress: Progress) -> None:

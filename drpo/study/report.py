@@ -9,24 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from drpo import metrics
 from drpo.runs.demo import COMMON
 from drpo.store import Store
-from drpo.study import tables
+from drpo.study import ladder_report, tables, writing
 from drpo.study.execute import standing
 from drpo.study.plan import PASSES, SEEDS, START_SEEDS, STARTS, STRICT, Planned
-from drpo.study.svg_curves import curve, figure
-
-LABELS = {
-    "p0": "no resets",
-    "p0.25": "resets .25",
-    "p0.5": "resets .5",
-    "p0.75": "resets .75",
-    "p1": "resets 1",
-    "annealed": "annealed from .5",
-    "sft": "SFT",
-    "dpo": "DPO",
-}
 
 INTRODUCTION = """# Study: when do resets pay?
 
@@ -78,20 +65,20 @@ def write(store: Store, planned: Sequence[Planned], folder: Path) -> Path:
     parts += _start(found, beside)
     parts += _graded(graded, beside)
     parts += _methods(graded, tables.by_arm(found, "methods"), beside)
+    parts += ladder_report.sections(found, beside)
     path = folder / "study.md"
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
 
 
-Arms = Mapping[str, Mapping[int, tables.Course]]
-
-
-def _strict(arms: Arms, beside: Path) -> list[str]:
+def _strict(arms: writing.Arms, beside: Path) -> list[str]:
     if not arms:
         return []
     frame = tables.speed(arms)
     frame.to_csv(beside / "strict.csv", index=False)
-    _draw(arms, "All facts right", "share of held-out answers, all facts right", beside / "strict")
+    writing.draw(
+        arms, "All facts right", "share of held-out answers, all facts right", beside / "strict"
+    )
     return [
         "## 1. All-or-nothing reward, start success 1 %",
         f"Reward 1 only when every fact is right, given by the true score; {SEEDS} seeds planned, "
@@ -104,7 +91,7 @@ def _strict(arms: Arms, beside: Path) -> list[str]:
     ]
 
 
-def _passes(arms: Arms, beside: Path) -> list[str]:
+def _passes(arms: writing.Arms, beside: Path) -> list[str]:
     if not arms:
         return []
     frame = tables.speed(arms)
@@ -125,14 +112,14 @@ def _speed_table(frame: pd.DataFrame) -> str:
     level = 100 * float(frame["level"].iloc[0])
     rows = [
         [
-            LABELS[row["arm"]],
-            _of(row, "final", 100),
+            writing.LABELS[row["arm"]],
+            writing.of(row, "final", 100),
             f"{row['reached']} of {row['seeds']}",
-            _of(row, "episodes"),
-            _of(row, "sooner"),
-            _verdict(row, "sooner"),
-            _of(row, "against_none", 100),
-            _verdict(row, "against_none"),
+            writing.of(row, "episodes"),
+            writing.of(row, "sooner"),
+            writing.verdict(row, "sooner"),
+            writing.of(row, "against_none", 100),
+            writing.verdict(row, "against_none"),
             f"{row['minutes']:.1f}",
         ]
         for row in frame.to_dict("records")
@@ -148,7 +135,7 @@ def _speed_table(frame: pd.DataFrame) -> str:
         "verdict on the end",
         "minutes a run",
     ]
-    return _table(heads, rows)
+    return writing.table(heads, rows)
 
 
 def _start(found: Sequence[tables.Course], beside: Path) -> list[str]:
@@ -171,7 +158,7 @@ def _start(found: Sequence[tables.Course], beside: Path) -> list[str]:
             f"{100 * row['start']:g}",
             f"{100 * row['measured']:.2f}",
             str(row["seeds"]),
-            *(_of(row, name, 100) for name in names),
+            *(writing.of(row, name, 100) for name in names),
             f"{row['minutes']:.1f}",
         ]
         for row in records
@@ -196,7 +183,7 @@ def _start(found: Sequence[tables.Course], beside: Path) -> list[str]:
         "reward from the bare prompt catches up. It is held against whichever constant arm came "
         "out better, which favours that arm. Over all of training: the mean of all evaluations, "
         "so what comes sooner counts for more.\n",
-        _table(heads, rows),
+        writing.table(heads, rows),
         _worse(records, "annealed_gain", "at the end"),
         _worse(records, "annealed_gain_over", "over all of training"),
     ]
@@ -220,12 +207,14 @@ def _worse(records: Sequence[Mapping[Any, Any]], name: str, when: str) -> str:
     )
 
 
-def _graded(arms: Arms, beside: Path) -> list[str]:
+def _graded(arms: writing.Arms, beside: Path) -> list[str]:
     if not arms:
         return []
     frame = tables.outcome(arms, "p0")
     frame.to_csv(beside / "graded.csv", index=False)
-    _draw(arms, "Facts right, of seven", "mean true score of held-out answers", beside / "graded")
+    writing.draw(
+        arms, "Facts right, of seven", "mean true score of held-out answers", beside / "graded"
+    )
     return [
         "## 3. Graded reward learned from pairs: the reset proportion",
         "In the shape of the paper's Table 2: answers held against the data's chosen ones, learned "
@@ -235,7 +224,7 @@ def _graded(arms: Arms, beside: Path) -> list[str]:
     ]
 
 
-def _methods(graded: Arms, tuned: Arms, beside: Path) -> list[str]:
+def _methods(graded: writing.Arms, tuned: writing.Arms, beside: Path) -> list[str]:
     if not tuned:
         return []
     arms = {**tuned, **{arm: graded[arm] for arm in ("p0", "p0.5") if arm in graded}}
@@ -253,15 +242,15 @@ def _methods(graded: Arms, tuned: Arms, beside: Path) -> list[str]:
 def _outcome_table(frame: pd.DataFrame, gain: str, words: tuple[str, str]) -> str:
     rows = [
         [
-            LABELS.get(row["arm"], row["arm"]),
+            writing.LABELS.get(row["arm"], row["arm"]),
             str(row["seeds"]),
-            _of(row, "win_gold", 100),
-            _of(row, "win_reward_model", 100),
-            _of(row, "scores"),
-            _of(row, "gold"),
-            _of(row, "kl"),
-            _of(row, "gold_gain"),
-            _verdict(row, "gold_gain", words),
+            writing.of(row, "win_gold", 100),
+            writing.of(row, "win_reward_model", 100),
+            writing.of(row, "scores"),
+            writing.of(row, "gold"),
+            writing.of(row, "kl"),
+            writing.of(row, "gold_gain"),
+            writing.verdict(row, "gold_gain", words),
             f"{row['minutes']:.1f}",
         ]
         for row in frame.to_dict("records")
@@ -278,49 +267,4 @@ def _outcome_table(frame: pd.DataFrame, gain: str, words: tuple[str, str]) -> st
         "verdict",
         "minutes a run",
     ]
-    return _table(heads, rows)
-
-
-def _draw(arms: Arms, title: str, y_title: str, path: Path) -> None:
-    curves = [
-        curve(
-            LABELS[arm],
-            [course.episodes for course in seeds.values()],
-            [course.values[metrics.EVAL_GOLD] for course in seeds.values()],
-        )
-        for arm, seeds in arms.items()
-    ]
-    drawn = figure(title, "episodes; bands are one standard error", y_title, curves)
-    path.with_suffix(".svg").write_text(drawn, encoding="utf-8")
-
-
-def _of(row: Mapping[Any, Any], name: str, scale: float = 1.0) -> str:
-    """A figure with its interval, as `58.2 (51.0 to 65.4)`."""
-    value, low, high = (row.get(part) for part in (name, f"{name}_low", f"{name}_high"))
-    if value is None or math.isnan(value):
-        return "–"
-    if low is None or high is None or math.isnan(low):
-        return f"{_number(scale * value)} (no interval)"
-    return f"{_number(scale * value)} ({_number(scale * low)} to {_number(scale * high)})"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
-
-
-def _verdict(row: Mapping[Any, Any], name: str, words: tuple[str, str] = ("helps", "hurts")) -> str:
-    """What the interval of a difference allows to say; `words` for above and below 0."""
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    if row.get("arm") in ("p0", "PPO"):
-        return "the control"
-    if low is None or high is None or math.isnan(low):
-        return "no interval"
-    if low > 0:
-        return words[0]
-    return words[1] if high < 0 else "not decided"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines, ""])
+    return writing.table(heads, rows)

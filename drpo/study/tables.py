@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from drpo import metrics
 from drpo.config.methods import UPDATING
 from drpo.evaluation.storage import evaluation_of
-from drpo.stats.intervals import Interval, mean_over_seeds, paired_difference
+from drpo.stats.intervals import (
+    Interval,
+    PairedDifference,
+    mean_over_seeds,
+    paired_difference,
+)
+from drpo.stats.multiple import holm
 from drpo.store import Store
 from drpo.study.execute import run_of
 from drpo.study.plan import Planned
@@ -87,14 +93,23 @@ def episodes_to(course: Course, name: str, level: float) -> float | None:
     return float(episodes[first - 1] + way * (episodes[first] - episodes[first - 1]))
 
 
-def speed(arms: Mapping[str, Mapping[int, Course]], name: str = metrics.EVAL_GOLD) -> pd.DataFrame:
+def speed(
+    arms: Mapping[str, Mapping[int, Course]],
+    name: str = metrics.EVAL_GOLD,
+    without: str = "p0",
+) -> pd.DataFrame:
     """How fast and how far each arm gets, beside the arm without resets.
 
     Half of the best: half of the highest mean final rate of any arm. A run that never gets there
     counts with all its episodes, so the mean is a lower bound for arms with such runs.
+
+    Args:
+        arms: By name, then by seed.
+        name: The metric.
+        without: The arm without resets.
     """
     half = max((_finals(seeds, name).mean() for seeds in arms.values()), default=0.0) / 2
-    control = arms.get("p0", {})
+    control = arms.get(without, {})
     alone = _counted(control, name, half)
     rows = []
     for arm, seeds in arms.items():
@@ -119,6 +134,23 @@ def speed(arms: Mapping[str, Mapping[int, Course]], name: str = metrics.EVAL_GOL
             }
         )
     return pd.DataFrame(rows)
+
+
+def corrected(
+    arms: Mapping[str, Mapping[int, Course]], without: str, name: str = metrics.EVAL_GOLD
+) -> dict[str, dict[str, float | None]]:
+    """P-values of every arm against the one without resets, corrected for all of them together.
+
+    Both at the end and over the whole of training: two families of comparisons, each by Holm.
+    """
+    control = arms.get(without, {})
+    others = [arm for arm in arms if arm != without]
+    found: dict[str, dict[str, float | None]] = {arm: {} for arm in arms}
+    for label, part in (("end", Course.final), ("over", Course.over_training)):
+        p_values = [_paired(arms[arm], control, name, part).p_value for arm in others]
+        for arm, p_value in zip(others, holm(p_values), strict=True):
+            found[arm][label] = p_value
+    return found
 
 
 def outcome(arms: Mapping[str, Mapping[int, Course]], control: str) -> pd.DataFrame:
@@ -190,11 +222,20 @@ def against(
         name: A metric.
         part: What is compared of a course: its end, or the whole of training.
     """
+    return _paired(seeds, control, name, part).t
+
+
+def _paired(
+    seeds: Mapping[int, Course],
+    control: Mapping[int, Course],
+    name: str,
+    part: Callable[[Course, str], float],
+) -> PairedDifference:
     shared = sorted(set(seeds) & set(control))
     return paired_difference(
         [part(seeds[seed], name) for seed in shared],
         [part(control[seed], name) for seed in shared],
-    ).t
+    )
 
 
 def raw(found: Sequence[Course]) -> pd.DataFrame:
@@ -250,10 +291,14 @@ def _finals(seeds: Mapping[int, Course], name: str) -> Floats:
 
 
 def _counted(seeds: Mapping[int, Course], name: str, level: float) -> dict[int, float]:
-    """Episodes until each seed reached a level; one that never did counts with all it had."""
+    """Episodes until each seed reached a level; one that never did counts with all it had.
+
+    Runs that draw no episodes at all, as SFT, have no place among them.
+    """
     return {
         seed: float(course.episodes[-1] if (at := episodes_to(course, name, level)) is None else at)
         for seed, course in seeds.items()
+        if course.episodes[-1] > 0
     }
 
 

@@ -7,11 +7,22 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from drpo.config.reset_methods import METHODS, name_of
 from drpo.config.run_config import RunConfig
 from drpo.errors import RunError
 from drpo.store import Store
 from drpo.study import execute, report, tables
-from drpo.study.plan import Planned, methods, passes, start, strict, tldr, whole
+from drpo.study.plan import (
+    LADDER,
+    Planned,
+    ladder,
+    methods,
+    passes,
+    start,
+    strict,
+    tldr,
+    whole,
+)
 from drpo.study.svg_curves import curve, figure
 from drpo.system.processes import hostname
 
@@ -56,6 +67,7 @@ def test_the_plan_is_the_whole_grid_with_the_same_seeds_in_every_arm():
     assert len(start()) == 3 * 3 * 3
     assert len(methods()) == 2 * 5
     assert len(passes()) == 2 * 3
+    assert {len(ladder(task)) for task in LADDER} == {(len(METHODS) + 3 + 2) * 5}
     planned = whole()
     assert len({one.story for one in planned}) == len(planned)
     assert [one.seed for one in planned] == sorted(one.seed for one in planned)
@@ -75,6 +87,52 @@ def test_every_planned_run_has_valid_settings(tmp_path):
     assert all(one.config(tmp_path).stages.sft_epochs == 0 for one in methods())
     annealed = next(one for one in strict() if one.arm == "annealed").config(tmp_path)
     assert annealed.reset.reset_schedule == "adaptive"
+
+
+def test_every_method_stands_on_one_footing_on_the_ladder(tmp_path):
+    arms = {one.arm: one.config(tmp_path) for one in ladder("parity", seeds=1)}
+    assert {name_of(arms[name]) for name in METHODS} == set(METHODS)
+    shared = {(one.ppo.advantage, one.ppo.group_size, one.ppo.updates) for one in arms.values()}
+    assert len(shared) == 1
+    assert arms["drpo-0.25"].reset.reset_prob == 0.25
+    assert arms["sft-ppo"].stages.sft_epochs > 0
+
+
+def test_losers_are_listed_and_claims_of_a_task_are_corrected_together(store, tmp_path):
+    planned = [
+        one for one in ladder("parity", seeds=3) if one.arm in ("ppo", "adaback", "bread", "sft")
+    ]
+    finals = {"ppo": 0.1, "adaback": 0.9, "bread": 0.05, "sft": 0.0}
+    for one in planned:
+        noise = 0.01 * one.seed * (1 if one.arm == "ppo" else -1)
+        finish(store, one, [0.0, 0.0, finals[one.arm] + noise])
+    found = tables.by_arm(tables.courses(store, planned), "parity")
+    alone = {
+        arm: tables.paired_difference(
+            [c.final("eval/gold") for c in found[arm].values()],
+            [c.final("eval/gold") for c in found["ppo"].values()],
+        ).p_value
+        for arm in ("adaback", "bread", "sft")
+    }
+    together = tables.corrected(found, "ppo")
+    smallest = min(alone, key=alone.get)
+    assert together[smallest]["end"] == pytest.approx(3 * alone[smallest])
+    assert together["ppo"] == {}
+    text = report.write(store, planned, tmp_path / "docs").read_text()
+    assert "### Latent parities" in text
+    for arm in finals:
+        assert f"| {arm} | 3 |" in text, "losers are listed too"
+    assert (tmp_path / "docs" / "study" / "parity.csv").is_file()
+
+
+def test_the_hours_left_fall_to_nothing_as_runs_finish(store, tmp_path):
+    planned = ladder("parity", seeds=1)[:2]
+    before = execute.hours_left(store, planned, tmp_path)
+    finish(store, planned[0], [0.0, 0.5])
+    half = execute.hours_left(store, planned, tmp_path)
+    assert 0 < half < before
+    finish(store, planned[1], [0.0, 0.5])
+    assert execute.hours_left(store, planned, tmp_path) == 0
 
 
 def test_episodes_to_a_level_are_read_between_evaluations():

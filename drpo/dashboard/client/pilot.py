@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
+from drpo.files import read_json
 from drpo.pilot import design, result
 from drpo.pilot.design import (
     ARMS,
@@ -19,6 +22,9 @@ from drpo.pilot.design import (
     scaled,
 )
 from drpo.pilot.result import ArmResult, PilotResult, ScaleCost, scale_cost
+from drpo.store import workspace
+from drpo.system import jobs
+from drpo.system.jobs import Status
 
 __all__ = [
     "ARMS",
@@ -31,18 +37,25 @@ __all__ = [
     "Pilot",
     "PilotResult",
     "ScaleCost",
+    "Status",
+    "advice",
     "change",
     "create",
     "decide",
     "every",
     "launch",
+    "look",
+    "look_status",
     "members",
     "progress",
     "result_of",
     "scale_cost",
     "scaled",
     "stop",
+    "stop_looking",
 ]
+LOOK_SECONDS = 240.0
+"""How long to draw before a pilot's first run."""
 
 
 def every() -> list[Pilot]:
@@ -88,3 +101,33 @@ def decide(
 ) -> None:
     """Write down what a person decided; see `design.decide`."""
     design.decide(store(), pilot, choice, who=who, note=note, scale=scale)
+
+
+def look(pilot: Pilot) -> None:
+    """Draw from a pilot's start policy in a process of its own, before anything is trained."""
+    see_that_inputs_are_allowed(pilot.settings)
+    folder, config = _looked_at(pilot), pilot.config("resets", pilot.seeds[0])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    options = {"config": config.model_dump(mode="json"), "seconds": LOOK_SECONDS}
+    jobs.start(folder, "drpo.advice.job", options)
+
+
+def look_status(pilot: Pilot) -> Status:
+    """Say how the drawing stands."""
+    return jobs.status(_looked_at(pilot))
+
+
+def stop_looking(pilot: Pilot) -> None:
+    """Stop the drawing."""
+    jobs.stop(_looked_at(pilot))
+
+
+def advice(pilot: Pilot) -> dict[str, Any]:
+    """What the drawing came to, as `drpo.advice.advise.document` has it."""
+    return read_json(_looked_at(pilot) / "result.json")
+
+
+def _looked_at(pilot: Pilot) -> Path:
+    """One folder for one choice of data and models: another choice has not been looked at."""
+    named = "\n".join(str(pilot.settings.get(leaf)) for leaf in ("data", "policy", "reward_model"))
+    return workspace() / "advice" / hashlib.sha256(named.encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from drpo.dashboard.client.pilot import Pilot
 from drpo.dashboard.components import data_problems, forms, run_inputs
 from drpo.dashboard.components.hero import show_key_figures
 from drpo.dashboard.components.notices import show_problem
+from drpo.dashboard.screens.pilot import advice_view
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import count, number
@@ -41,6 +42,8 @@ def show_data(one: Pilot) -> None:
     report = _report_of(one)
     if report is not None:
         _show_report(report)
+    if one.settings.get("data") and one.settings.get("policy"):
+        advice_view.show_advice(one)
 
 
 def _choose(one: Pilot, known: dict[str, list[str]]) -> Pilot:

@@ -1,0 +1,78 @@
+"""The ladder in the study's report: every way to reset on every task, losers included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from drpo.config.reset_methods import METHODS
+from drpo.study import tables, writing
+from drpo.study.plan import FOOTING, LADDER, SEEDS
+
+CONTROL = "ppo"
+TITLES = {
+    "lock": "A combination lock as text",
+    "addition": "Sums with carries",
+    "parity": "Latent parities",
+}
+
+
+def sections(found: Sequence[tables.Course], beside: Path) -> list[str]:
+    """One section a task that has runs.
+
+    Args:
+        found: All finished runs of the study.
+        beside: Where tables and pictures go.
+    """
+    parts = [part for task in LADDER for part in _section(task, found, beside)]
+    if not parts:
+        return []
+    papers = ", ".join(f"[{name}]({one.paper})" for name, one in METHODS.items())
+    return [
+        "## 5. The ladder: every way to reset, on one footing",
+        f"All or nothing by the true score; {SEEDS} seeds planned, {FOOTING['updates']} updates, "
+        f"groups of {FOOTING['group_size']} for every arm ({papers}; what differs from each paper "
+        "is in resets.md). p-values are paired by seed against no resets and corrected by Holm "
+        "for all arms of a task together; over all of training means the mean of all "
+        "evaluations.\n",
+        *parts,
+    ]
+
+
+def _section(task: str, found: Sequence[tables.Course], beside: Path) -> list[str]:
+    arms = tables.by_arm(found, task)
+    if not arms:
+        return []
+    frame = tables.speed(arms, without=CONTROL)
+    p_values = tables.corrected(arms, CONTROL)
+    for label in ("end", "over"):
+        frame[f"p_{label}"] = [p_values[arm].get(label) for arm in frame["arm"]]
+    frame.to_csv(beside / f"{task}.csv", index=False)
+    writing.draw(arms, TITLES[task], "share of held-out answers that are right", beside / task)
+    rows = [
+        [
+            str(row["arm"]),
+            str(row["seeds"]),
+            writing.of(row, "final", 100),
+            f"{row['reached']} of {row['seeds']}",
+            writing.of(row, "episodes"),
+            writing.of(row, "against_none", 100),
+            writing.p_value(p_values[row["arm"]].get("end")),
+            writing.p_value(p_values[row["arm"]].get("over")),
+            f"{row['minutes']:.1f}",
+        ]
+        for row in frame.to_dict("records")
+    ]
+    heads = [
+        "arm",
+        "seeds",
+        "final success, %",
+        f"reached half of the best, {100 * float(frame['level'].iloc[0]):.0f} %",
+        "episodes to get there",
+        "final against no resets, points",
+        "p at the end",
+        "p over all of training",
+        "minutes a run",
+    ]
+    picture = f"![{TITLES[task]}](study/{task}.svg)\n"
+    return [f"### {TITLES[task]} (`{task}`)", picture, writing.table(heads, rows)]
