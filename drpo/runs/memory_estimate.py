@@ -1,6 +1,6 @@
 """How much memory each stage of a run takes, by calculation: without torch, in milliseconds.
 
-Bytes a number, times numbers. The constants were measured with the allocator as a worker sets it
+Bytes a number, times numbers. The constants were measured with the allocator as a large run sets it
 (`drpo.system.memory.give_back_freed`); docs/memory.md holds the figures beside what runs held.
 """
 

@@ -24,6 +24,8 @@ from drpo.system import memory, processes
 
 WORTH_TRYING = 0.25
 """Share of the memory there is from which on a run is tried first."""
+GIVES_BACK = 2**29
+"""Bytes beyond the libraries from which on a run gives freed blocks back to the system at once."""
 POLL_SECONDS = 0.1
 SPARE = 0.9
 """Share of the memory that a choice by calculation may fill."""
@@ -99,6 +101,20 @@ def worth_trying(config: RunConfig, room: int) -> bool:
         return _calculated(config) - LIBRARIES > WORTH_TRYING * room
     except DrpoError:
         return False  # what is wrong with data or models is told by whoever reads them
+
+
+def settle_allocator(config: RunConfig) -> None:
+    """Let this process keep memory as a run of these settings does: the try like the run itself.
+
+    What a large run holds is what it uses only if freed blocks go back; toys use less than would
+    matter and are faster without.
+    """
+    try:
+        large = _calculated(config) - LIBRARIES > GIVES_BACK
+    except DrpoError:
+        return  # what is wrong with data or models is told by whoever reads them
+    if large:
+        memory.give_back_freed()
 
 
 def fitted(

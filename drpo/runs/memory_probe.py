@@ -20,11 +20,11 @@ from drpo.data.run_data import RunData, load_run_data
 from drpo.errors import first_line
 from drpo.modeling.model_files import find_folder, read_card
 from drpo.modeling.tokenization import Vocabulary
+from drpo.runs import memory_fit
 from drpo.runs.memory_estimate import answer_of
 from drpo.runs.peaks import PeakWatch, keep
 from drpo.runs.run_observer import RunObserver
 from drpo.store import Store
-from drpo.system import memory
 from drpo.system.limits import is_out_of_memory, limit_this_process
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ class _Watched(RunObserver):
 def main(asked: Path, told: Path) -> None:
     """Carry the stages out and write what they held, or where memory ran out."""
     wanted = json.loads(asked.read_text(encoding="utf-8"))
-    memory.give_back_freed()
-    limit_this_process(memory=int(wanted["room"]))
     config = RunConfig.from_nested(wanted["config"])
+    memory_fit.settle_allocator(config)
+    limit_this_process(memory=int(wanted["room"]))
     observer = _Watched()
     with tempfile.TemporaryDirectory(prefix="drpo-probe-") as folder:
         # In the answer from the start: a process that the system kills says no last word.

@@ -176,10 +176,10 @@ def _outcome(
 
 def _within(room: int, config: RunConfig, folder: Path, observer: StoreObserver) -> RunConfig:
     """Choose and try what fits, and see that this process never takes more than there is."""
-    memory.give_back_freed()
     peaks.keep(folder / peaks.FILE, room=room)
     observer.progress("trying what fits", 0, 0)
     config = memory_fit.fitted(config, folder, room, stopped=observer.should_stop)
+    memory_fit.settle_allocator(config)
     limit_this_process(memory=room)
     return config
 

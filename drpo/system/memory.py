@@ -24,8 +24,8 @@ def give_back_freed() -> None:
 
     glibc learns to keep blocks of up to 32 MiB for later, in a heap that then falls to pieces:
     a training step of a 135M model held 2.3 GB where 1.2 were in use, and with activations
-    computed anew 2.3 where .3 were. Asking the system each time costs 15 to 40 % of processor time
-    in tensors of just above a MiB, and nothing in smaller ones.
+    computed anew 2.3 where .3 were. Asking the system each time costs 15 to 45 % of processor time
+    in tensors of just above a MiB, and nothing in smaller ones; who is small should not ask.
     """
     if sys.platform.startswith("linux"):
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
