@@ -78,9 +78,7 @@ def security_headers(host: str) -> dict[str, str]:
     sockets = f"ws://{host} wss://{host}" if _name_of(host) else ""
     policy = {
         "default-src": "'self'",
-        # Plotly's parallel coordinates (the sweep's) compile what they draw with; without eval
-        # they say that there is no WebGL.
-        "script-src": f"'self' {_inline_scripts()} 'unsafe-eval' blob:",
+        "script-src": f"'self' {_inline_scripts()} blob:",
         "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data: blob:",
         "font-src": "'self' data:",

@@ -106,10 +106,24 @@ def test_importance_is_drawn_with_the_largest_on_top():
 
 
 def test_parallel_coordinates_have_one_line_a_cell_and_end_at_its_mean():
-    figure = sweep_axes.parallel(FULL.cells, FULL.plan.names, title="Gold")
-    (trace,) = figure["data"]
-    assert [axis["label"] for axis in trace["dimensions"]] == ["reset_prob", "kl_coef", "Gold"]
-    assert trace["dimensions"][-1]["values"] == pytest.approx([4.1, 5.1, 4.5, 6.1])
+    figure = sweep_axes.parallel(FULL.cells, FULL.plan.names, title="Gold", meaning="gold")
+    heads = [note for note in figure["layout"]["annotations"] if note["text"].startswith("<b>")]
+    assert [head["text"] for head in heads] == [
+        "<b>reset_prob</b>",
+        "<b>kl_coef</b>",
+        "<b>Gold</b>",
+    ]
+    assert [head["x"] for head in heads] == [0, 1, 2]
+    # Means 4.1, 5.1, 4.5, 6.1 of (reset_prob, kl_coef) = (0, .05), (0, .2), (.5, .05), (.5, .2)
+    drawn = {trace["uid"]: trace["y"] for trace in figure["data"]}
+    assert drawn["0"] == pytest.approx([0, 0, 0])
+    assert drawn["1"] == pytest.approx([0, 1, 0.5])
+    assert drawn["2"] == pytest.approx([1, 0, 0.2])
+    assert drawn["3"] == pytest.approx([1, 1, 1])
+    # The best one last, over the others, and in the full colour.
+    assert [trace["uid"] for trace in figure["data"]] == ["0", "2", "1", "3"]
+    assert figure["data"][-1]["line"]["color"] == "@gold/1.0"
+    assert figure["data"][0]["line"]["color"] == "@gold/0.3"
     valid(figure)
 
 
@@ -117,14 +131,20 @@ def test_parallel_coordinates_need_a_result():
     assert sweep_axes.parallel(board([(), (), (), ()]).cells, ("kl_coef",), title="")["data"] == []
 
 
+def ticks(figure):
+    """What is written beside the first axis, and how high."""
+    first = [note for note in figure["layout"]["annotations"] if note["x"] == 0]
+    return [(pytest.approx(note["y"]), note["text"]) for note in first[1:]]
+
+
 def test_a_wide_range_lies_on_a_logarithm():
     cells = [
         Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),), 1)
         for v in (0.01, 0.1, 1.0)
     ]
-    axis = sweep_axes.parallel(cells, ("kl_coef",), title="")["data"][0]["dimensions"][0]
-    assert axis["values"] == pytest.approx([-2, -1, 0])
-    assert axis["ticktext"] == ["0.01", "0.1", "1"]
+    figure = sweep_axes.parallel(cells, ("kl_coef",), title="")
+    assert [trace["y"][0] for trace in figure["data"]] == pytest.approx([0, 0.5, 1])
+    assert ticks(figure) == [(0.0, "0.01"), (0.5, "0.1"), (1.0, "1")]
 
 
 def test_an_axis_of_many_values_is_labelled_with_a_few_round_ones():
@@ -133,8 +153,7 @@ def test_an_axis_of_many_values_is_labelled_with_a_few_round_ones():
             Cell(str(v), {"kl_coef": v}, False, (SweepRun("r", 0, "finished", {1: (v, 0.1)}),), 1)
             for v in values
         ]
-        figure = sweep_axes.parallel(cells, ("kl_coef",), title="")
-        return figure["data"][0]["dimensions"][0]["ticktext"]
+        return [text for _, text in ticks(sweep_axes.parallel(cells, ("kl_coef",), title=""))]
 
     assert axis([0.012, 0.05, 0.07, 0.11, 0.2, 0.4, 0.9]) == ["0.03", "0.1", "0.3"]
     assert axis([0.1, 0.12, 0.3, 0.4, 0.5, 0.7, 0.88]) == ["0.2", "0.4", "0.6", "0.8"]

@@ -138,11 +138,21 @@ def _shares(
     return client.sweep.importance(_board)
 
 
-def parallel(board: Board, title: str) -> None:
-    """Show cells as lines through their settings."""
+def parallel(board: Board, title: str, changed: Collection[str]) -> None:
+    """Show cells as lines through their settings.
+
+    Args:
+        board: The sweep.
+        title: What its metric is called.
+        changed: Runs in which a setting was changed in mid-run.
+    """
     st.subheader(t("sweep.parallel"))
     figure = sweep_axes.parallel(
-        board.cells, board.plan.names, title=title, meaning=colour(board.metric)
+        board.cells,
+        board.plan.names,
+        title=title,
+        meaning=colour(board.metric),
+        changed=changed,
     )
     if not figure["data"]:
         st.caption(t("sweep.nothing_yet"))

@@ -56,7 +56,7 @@ def _show(sweep_id: str, live: bool) -> None:
     with left:
         panels.importance(board)
     with right:
-        panels.parallel(board, title)
+        panels.parallel(board, title, changed)
     _table(board, changed)
 
 
