@@ -5,6 +5,10 @@ message is a sentence, or a few, that says what was expected, what came, where, 
 command line prints it and exits, a screen shows it as text. Any other exception is a bug of ours.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class DrpoError(Exception):
     """Base of every error whose message is meant for the person who caused it."""
@@ -39,7 +43,16 @@ class RunError(DrpoError):
 
 
 class TrainingDivergedError(DrpoError):
-    """A loss or gradient became NaN or infinite; the last good checkpoint is kept."""
+    """A loss or gradient became NaN or infinite; the last good checkpoint is kept.
+
+    Args:
+        sentence: What a person reads.
+        facts: What it says, for other languages.
+    """
+
+    def __init__(self, sentence: str, facts: Mapping[str, str]) -> None:
+        super().__init__(sentence)
+        self.facts = dict(facts)
 
 
 class LimitError(DrpoError):

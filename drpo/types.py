@@ -57,7 +57,7 @@ class Control:
     stop: bool = False
     pause: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """New values of `kl_coef` and `reset_prob`."""
+    """New values of `kl_coef` and `reset_prob`, after a resume of `learning_rate` too."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -109,16 +110,25 @@ def change_settings(
     as_json: Json = False,
 ) -> None:
     """Give a live run a new kl_coef or reset_prob; it counts from the next update."""
-    settings = {}
-    for text in values:
+    store = Store()
+    found = store.runs.find(run)
+    control.change_settings(store, found.id, named_values(values), WHO)
+    _say(store, found.id, as_json)
+
+
+def named_values(texts: Sequence[str]) -> dict[str, str]:
+    """Read settings written as NAME=VALUE.
+
+    Raises:
+        ConfigError: One is written otherwise.
+    """
+    found = {}
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"Expected NAME=VALUE such as kl_coef=0.2, got {text!r}.")
-        settings[name.strip().replace("-", "_")] = value.strip()
-    store = Store()
-    found = store.runs.find(run)
-    control.change_settings(store, found.id, settings, WHO)
-    _say(store, found.id, as_json)
+        found[name.strip().replace("-", "_")] = value.strip()
+    return found
 
 
 def _say(store: Store, run_id: str, as_json: bool) -> None:

@@ -14,9 +14,11 @@ from drpo import metrics
 from drpo.cli.documents import run_document
 from drpo.cli.options import FOLLOW_SECONDS, INTERRUPTED, WHO, Detach, Json
 from drpo.cli.output import ProgressLine, figure, padded, print_json, say
+from drpo.cli.runs import named_values
 from drpo.cli.setting_flags import given, with_settings, written
 from drpo.config import presets, reset_methods
 from drpo.config.command_line import command_line
+from drpo.config.methods import RESUME_SETTINGS
 from drpo.config.run_config import RunConfig
 from drpo.i18n import has, t
 from drpo.i18n.format import size
@@ -100,11 +102,22 @@ def _notes(method: str | None) -> tuple[Message, ...]:
     return (reset_methods.about(method), reset_methods.differs(method))
 
 
-def resume(run: str, detach: Detach = False, as_json: Json = False) -> None:
+def resume(
+    run: str,
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=VALUE...]",
+            help=f"Go on with other values of {', '.join(RESUME_SETTINGS)}.",
+        ),
+    ] = None,
+    detach: Detach = False,
+    as_json: Json = False,
+) -> None:
     """Go on with a paused run, or with an ended one from its last checkpoint."""
     store = Store()
     found = store.runs.find(run)
-    control.resume(store, found.id, WHO)
+    control.resume(store, found.id, WHO, named_values(values or ()))
     _carry_out(store, found.id, detach=detach or found.status == "paused", as_json=as_json)
 
 

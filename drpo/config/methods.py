@@ -9,6 +9,8 @@ UPDATING: tuple[Method, ...] = ("drpo", "ppo")
 """Methods that learn in updates of freshly drawn episodes."""
 LIVE_SETTINGS = ("kl_coef", "reset_prob")
 """Settings that may change while a run goes on."""
+RESUME_SETTINGS = (*LIVE_SETTINGS, "learning_rate")
+"""Settings that may change when an ended run goes on: what helps a run that diverged."""
 NO_RESETS: dict[str, Any] = {"reset_prob": 0.0, "reset_schedule": "constant"}
 """What makes a run a control: no resets at its start, and none later."""
 
@@ -22,6 +24,11 @@ def live_settings(method: str) -> tuple[str, ...]:
     if method == "ppo":
         return ("kl_coef",)
     return LIVE_SETTINGS if method in UPDATING else ()
+
+
+def resume_settings(method: str) -> tuple[str, ...]:
+    """Return the settings that an ended run of this method may go on with other values of."""
+    return (*live_settings(method), "learning_rate") if method in UPDATING else ()
 
 
 def resets(method: str) -> bool:

@@ -49,7 +49,13 @@ from drpo.rl.checkpoint_folders import (
 )
 from drpo.rl.curriculum import Curriculum
 from drpo.rl.optimizer import load_moments, make_optimizer, optimizer_tensors
-from drpo.rl.schedules import KLCoefficient, ResetProbability, kl_coefficient, reset_probability
+from drpo.rl.schedules import (
+    KLCoefficient,
+    ResetProbability,
+    ScheduledValue,
+    kl_coefficient,
+    reset_probability,
+)
 
 SNAPSHOT_LIMIT = 64 * 2**20
 """Bytes up to which a policy is kept at every evaluation; larger ones only in checkpoints."""
@@ -64,6 +70,8 @@ class TrainState:
     kl: KLCoefficient
     reset: ResetProbability
     curriculum: Curriculum
+    learning_rate: float
+    """The setting, or what it was changed to when the run was resumed."""
     step: int = 0
     """Updates done."""
     episodes: int = 0
@@ -80,7 +88,32 @@ class TrainState:
             kl_coefficient(config),
             reset_probability(config),
             Curriculum(config),
+            config.ppo.learning_rate,
         )
+
+    def change(self, name: str, value: float, updates: int) -> float:
+        """Give a setting another value from the next update on; returns the one before.
+
+        Args:
+            name: One of `methods.RESUME_SETTINGS`.
+            value: The new one.
+            updates: How many the run makes, which its schedules go by.
+        """
+        if name == "learning_rate":
+            old, self.learning_rate = self.learning_rate, value
+            return old
+        scheduled: ScheduledValue = {"kl_coef": self.kl, "reset_prob": self.reset}[name]
+        old = scheduled.at(self.step, updates)
+        scheduled.change(self.step, value)
+        return old
+
+    def settings(self, updates: int) -> dict[str, float]:
+        """The present values of what may be changed, by name."""
+        return {
+            "kl_coef": self.kl.at(self.step, updates),
+            "reset_prob": self.reset.at(self.step, updates),
+            "learning_rate": self.learning_rate,
+        }
 
 
 def save(models: Models, state: TrainState, directory: Path, remembered: Mapping[str, Any]) -> Path:
@@ -111,6 +144,7 @@ def save(models: Models, state: TrainState, directory: Path, remembered: Mapping
             "kl": state.kl.state(),
             "reset": state.reset.state(),
             "curriculum": state.curriculum.state(),
+            "learning_rate": state.learning_rate,
             "owes_evaluation": state.owes_evaluation,
         }
         (beside / STATE).write_text(json.dumps(record, indent=2), encoding="utf-8")
@@ -201,6 +235,7 @@ def load(
     state.kl = KLCoefficient.from_state(record["kl"])
     state.reset = ResetProbability.from_state(record["reset"])
     state.curriculum = Curriculum.from_state(config, record.get("curriculum", {}))
+    state.learning_rate = float(record.get("learning_rate", config.ppo.learning_rate))
     state.score = read_json(folder / SCORE).get("score")
     state.owes_evaluation = bool(record.get("owes_evaluation", False))
     return state

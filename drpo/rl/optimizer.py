@@ -31,7 +31,12 @@ def make_optimizer(models: Models, config: RunConfig) -> torch.optim.AdamW:
 
 
 def set_step_size(
-    optimizer: torch.optim.Optimizer, config: RunConfig, step: int, *, critic_share: float = 1.0
+    optimizer: torch.optim.Optimizer,
+    config: RunConfig,
+    step: int,
+    *,
+    base: float | None = None,
+    critic_share: float = 1.0,
 ) -> float:
     """Set the step sizes of update `step`: both fall alike. Returns the policy's.
 
@@ -39,9 +44,10 @@ def set_step_size(
         optimizer: From `make_optimizer`.
         config: The run.
         step: The update.
+        base: The policy's `learning_rate` where it was changed since; the critic's changes alike.
         critic_share: What is left of the critic's, where it learns alone.
     """
-    policy = learning_rate(config, step)
+    policy = learning_rate(config, step, base)
     critic = config.critic.critic_learning_rate or CRITIC_PACE * config.ppo.learning_rate
     sizes = (policy, critic_share * policy * critic / config.ppo.learning_rate)
     # Without a critic there is one group.

@@ -158,7 +158,13 @@ def reset_share(config: RunConfig, step: int) -> float:
     return value.at(step, config.ppo.updates)
 
 
-def learning_rate(config: RunConfig, step: int) -> float:
-    """Return the step size of update `step`; linear decay reaches zero after the last one."""
+def learning_rate(config: RunConfig, step: int, base: float | None = None) -> float:
+    """Return the step size of update `step`; linear decay reaches zero after the last one.
+
+    Args:
+        config: The run.
+        step: The update.
+        base: What it falls from; the setting, unless it was changed since.
+    """
     share = 1 - step / config.ppo.updates if config.ppo.lr_schedule == "linear" else 1.0
-    return config.ppo.learning_rate * share
+    return (config.ppo.learning_rate if base is None else base) * share

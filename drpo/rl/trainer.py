@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drpo import metrics
-from drpo.config.methods import live_settings
+from drpo.config.methods import resume_settings
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.modeling.interrupt import StopAskedError, stops_between_passes
@@ -33,7 +33,6 @@ from drpo.rl.minibatches import split_minibatches
 from drpo.rl.optimizer import set_step_size
 from drpo.rl.own_draws import draw_successes, keep_from_update
 from drpo.rl.ppo import learn, old_policy_stats
-from drpo.rl.schedules import ScheduledValue
 from drpo.rl.undo import Undo
 from drpo.types import Control, Observer, known
 
@@ -144,7 +143,7 @@ def _one_update(
     clock = Clock()
     kl_coef = state.kl.at(step, config.ppo.updates)
     reset_prob = state.reset.at(step, config.ppo.updates)
-    lr = set_step_size(state.optimizer, config, step)
+    lr = set_step_size(state.optimizer, config, step, base=state.learning_rate)
     weights = models.weights_hash()
 
     # 1. Start at the prompt or part-way through an offline answer, act, and score whole answers.
@@ -247,15 +246,13 @@ def _apply_control(
 def _change_settings(
     state: TrainState, config: RunConfig, observer: Observer, control: Control
 ) -> None:
-    live: dict[str, ScheduledValue] = {"kl_coef": state.kl, "reset_prob": state.reset}
-    names = live_settings(config.run.method)
+    names = resume_settings(config.run.method)
     asked = {name: control.settings[name] for name in names if name in control.settings}
     # Checked as at launch: out of range is the same sentence here and there.
     config.replace(**asked)
     for name, value in asked.items():
-        scheduled = live[name]
-        old, new = scheduled.at(state.step, config.ppo.updates), float(value)
-        scheduled.change(state.step, new)
+        new = float(value)
+        old = state.change(name, new, config.ppo.updates)
         observer.event(
             state.step,
             "setting",

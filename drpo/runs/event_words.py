@@ -50,6 +50,8 @@ def _sentence(event: EventRow, events: Iterable[EventRow]) -> str:
     how = payload.get("how", "")
     if "room" in payload:
         return of_memory(payload)
+    if "tensor" in payload:
+        return _of_divergence(payload)
     name = f"{event.kind}_{how}" if how else event.kind
     if not has(f"events.{name}"):
         return event.message
@@ -80,6 +82,19 @@ def of_memory(payload: Mapping[str, Any], lang: Language | None = None) -> str:
         peak=size(payload["peak"]),
         room=size(payload["room"]),
         settings=payload["settings"],
+    )
+
+
+def _of_divergence(payload: Mapping[str, Any]) -> str:
+    """What became no number and where, and what to do about it; see `drpo.rl.finite`."""
+    tensor, part = str(payload["tensor"]), str(payload["part"])
+    name = f"events.tensor_{tensor.replace(chr(39), '').replace(' ', '_').replace('-', '_')}"
+    places = str(payload["places"])
+    return t(
+        f"events.error_{payload['how']}",
+        what=t(name) if has(name) else tensor,
+        where=t(f"events.diverged_{part}", places=places) if part and places else "",
+        setting=str(payload["setting"]),
     )
 
 

@@ -262,14 +262,7 @@ def _train_policy(
         state = checkpoint.load(found.folder, models, config, critic_weight=stage.critic_weight)
     step = -1 if state is None else state.step
     checkpoint_folders.forget_after(directory, step)
-    live_settings = {}
-    if state is not None:
-        total = config.ppo.updates
-        live_settings = {
-            "kl_coef": state.kl.at(step, total),
-            "reset_prob": state.reset.at(step, total),
-        }
-    observer.rewind(step, live_settings)
+    observer.rewind(step, {} if state is None else state.settings(config.ppo.updates))
     for name, wrong in found.damaged.items():
         told = f"{name} is damaged ({wrong}); going on from the checkpoint before it."
         damage = {"how": "damaged_checkpoint", "folder": name, "wrong": wrong}

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
-from drpo.errors import DrpoError, RunError, first_line
+from drpo.errors import DrpoError, RunError, TrainingDivergedError, first_line
 from drpo.files import disk_is_full, write_whole
 from drpo.runs import event_words, memory_fit, peaks
 from drpo.runs.outbox import BUSY_SECONDS, insist
@@ -167,6 +167,8 @@ def _outcome(
             stage, peak = observer.stage[0], watch.peak or memory.peak()
             facts = memory_fit.facts_of("out_of_memory", config, stage, peak, room)
             return told_of_memory(facts)
+        if isinstance(error, TrainingDivergedError):
+            return End("failed", str(error), error.facts)
         if isinstance(error, DrpoError):
             return End("failed", str(error))
         log.exception("the run failed")

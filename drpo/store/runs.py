@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
@@ -180,11 +180,24 @@ class Runs:
             )
             return bool(done.rowcount == 1)  # type: ignore[attr-defined]
 
-    def requeue(self, run_id: str, *, from_statuses: Iterable[str]) -> bool:
+    def requeue(
+        self,
+        run_id: str,
+        *,
+        from_statuses: Iterable[str],
+        settings: Mapping[str, Any] | None = None,
+        who: str = "",
+    ) -> bool:
         """Queue an ended run again; say whether this call did it.
 
         What was asked of its ended worker must not stop the new one. All of it in one transaction:
         of several that ask at once one does it, and what a person asks of the new worker stands.
+
+        Args:
+            run_id: The run.
+            from_statuses: What it may stand at.
+            settings: Values that it goes on with, before its next update.
+            who: Who asks.
         """
         with self._session.begin() as session:
             done = session.execute(
@@ -199,6 +212,9 @@ class Runs:
                 .where(Command.run_id == run_id, Command.done_at.is_(None))
                 .values(done_at=time.time())
             )
+            if settings:
+                asked = Command(run_id=run_id, kind="set", payload=dict(settings), who=who)
+                session.add(asked)
             return True
 
     def heartbeat(self, run_id: str) -> None:

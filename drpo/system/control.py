@@ -32,6 +32,11 @@ def live_settings(run: Run) -> tuple[str, ...]:
     return methods.live_settings(run.config["run"]["method"])
 
 
+def resume_settings(run: Run) -> tuple[str, ...]:
+    """The settings that this run may be resumed with other values of; none for most methods."""
+    return methods.resume_settings(run.config["run"]["method"])
+
+
 def stop(store: Store, run_id: str, who: str = "") -> str:
     """Ask a run to save and stop; a queued one leaves the queue at once. Returns its status.
 
@@ -70,10 +75,20 @@ def pause(store: Store, run_id: str, who: str = "") -> None:
     store.commands.add(run_id, "pause", who=who)
 
 
-def resume(store: Store, run_id: str, who: str = "") -> None:
-    """Let a paused run go on, or queue an ended one to go on from its last checkpoint.
+def resume(
+    store: Store, run_id: str, who: str = "", settings: Mapping[str, Any] | None = None
+) -> None:
+    """Let a paused run go on, or queue an ended one to go on from its last good checkpoint.
+
+    Args:
+        store: Where the run is kept.
+        run_id: The run.
+        who: Who asks.
+        settings: Values to go on with, as a run that diverged needs them. They are written among
+            the run's events and marked in its charts, as every change in mid-run.
 
     Raises:
+        ConfigError: A setting cannot change in this run, or a value is out of its range.
         RunError: The run is unknown, deleted, finished, or going on already.
     """
     run = store.runs.get(run_id)
@@ -83,7 +98,10 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
             f"{run_id} was deleted, and only a run that is in the lists can go on; bring it back "
             "first, then resume it."
         )
+    checked = _for_resume(run, settings) if settings else {}
     if run.status == "paused":
+        if checked:
+            store.commands.add(run_id, "set", checked, who)
         store.commands.add(run_id, "resume", who=who)
         return
     if run.status not in RESUMABLE:
@@ -91,7 +109,9 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
             f"{run_id} is {run.status}; "
             "only a paused, stopped, interrupted or failed run can go on."
         )
-    if not store.runs.requeue(run_id, from_statuses=RESUMABLE):
+    if not store.runs.requeue(run_id, from_statuses=RESUMABLE, settings=checked, who=who):
+        if checked:
+            raise RunError(f"Somebody else resumed {run_id} at the same moment, as it was.")
         return  # somebody else asked at the same moment
     store.events.add(
         run_id,
@@ -101,6 +121,21 @@ def resume(store: Store, run_id: str, who: str = "") -> None:
         {"how": "queued"},
         who,
     )
+
+
+def _for_resume(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings to go on with, as the run's own settings would be."""
+    names = methods.resume_settings(run.config["run"]["method"])
+    wrong = sorted(set(settings) - set(names))
+    if wrong:
+        which = f"only {', '.join(names)}" if names else "nothing"
+        raise ConfigError(
+            f"{', '.join(wrong)} cannot change in {run.id}: when a "
+            f"{run.config['run']['method']} run goes on, {which} can. Start a new run for other "
+            "settings."
+        )
+    checked = RunConfig.from_nested(run.config).replace(**settings).flat()
+    return {name: checked[name] for name in settings}
 
 
 def change_settings(store: Store, run_id: str, values: Mapping[str, Any], who: str = "") -> None:

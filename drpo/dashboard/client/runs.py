@@ -18,7 +18,7 @@ from drpo.runs.housekeeping import LONGEST_NAME, bytes_of
 from drpo.runs.supervisor import Supervisor
 from drpo.store.schema import Run
 from drpo.system import control
-from drpo.system.control import RESUMABLE, can_pause, live_settings
+from drpo.system.control import RESUMABLE, can_pause, live_settings, resume_settings
 from drpo.system.processes import Gpu, gpu_use, seconds_silent
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "rename",
     "restore",
     "resume",
+    "resume_settings",
     "seconds_silent",
     "stop",
     "supervisor",
@@ -108,9 +109,9 @@ def pause(run_id: str, who: str) -> None:
     control.pause(store(), run_id, who)
 
 
-def resume(run_id: str, who: str) -> None:
+def resume(run_id: str, who: str, settings: Mapping[str, Any] | None = None) -> None:
     """Let a run go on; see `control.resume`."""
-    control.resume(store(), run_id, who)
+    control.resume(store(), run_id, who, settings)
 
 
 def stop(run_id: str, who: str) -> None:

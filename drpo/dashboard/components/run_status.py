@@ -15,7 +15,7 @@ from drpo.dashboard.client.analysis import updates_of
 from drpo.dashboard.client.config import leaves
 from drpo.dashboard.client.runs import event_words, live_settings
 from drpo.dashboard.client.store import Run
-from drpo.dashboard.components.run_controls import METRICS
+from drpo.dashboard.components.live_settings import METRICS
 from drpo.dashboard.state.metric_series import config_of, is_live
 from drpo.i18n import t
 from drpo.i18n.format import count, duration, number
