@@ -5,6 +5,7 @@ import streamlit as st
 from drpo.dashboard import client, navigation
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.run_choice import asked_for, offered
+from drpo.dashboard.components.trash import offer_delete
 from drpo.dashboard.screens.review import choice
 from drpo.dashboard.screens.review.new_review import new_review_form, sources_of
 from drpo.dashboard.screens.review.result_view import show_result
@@ -31,6 +32,7 @@ if view == "new":
     st.stop()
 if not known:
     st.write(t("review.none"))
+    choice.show_deleted()
     st.stop()
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -38,6 +40,8 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     reviewer = choice.ask_reviewer() if view == "judge" else ""
 if view == "result":
     show_result(review)
+    offer_delete("review", review.id, client.review.delete)
+    choice.show_deleted()
 elif reviewer:
     vote(review.id, reviewer)
 else:

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from drpo.dashboard.client.store import store
+from drpo.dashboard import client
+from drpo.dashboard.components.trash import offer_delete, offer_restore
 from drpo.dashboard.screens.sweep import form, view
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
-sweeps = [(sweep.id, f"{sweep.name} · {sweep.id[-4:]}") for sweep in store().sweeps.all()]
+sweeps = list(client.sweep.every().items())
 st.title(t("sweep.title"))
 st.write(t("sweep.lead"))
 
@@ -16,7 +17,10 @@ with st.expander(t("sweep.new"), expanded=not sweeps, icon=":material/add:", key
 if started:
     url_state.ask("sweep", started)
     st.rerun()
-if not sweeps:
+if sweeps:
+    chosen = view.choose_sweep(sweeps)
+    view.show_sweep(chosen)
+    offer_delete("sweep", chosen, client.sweep.delete)
+else:
     st.caption(t("sweep.empty"))
-    st.stop()
-view.show_sweep(view.choose_sweep(sweeps))
+offer_restore("sweep", client.sweep.every(deleted=True), client.sweep.restore)

@@ -18,7 +18,7 @@ from drpo.runs import background_supervisor, demo, preflight
 from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 from drpo.store.schema import Sweep
-from drpo.sweep import Axis, Board, SweepPlan, create, engine
+from drpo.sweep import Axis, Board, SweepPlan, create, deleting, engine
 from drpo.sweep.plan import AUTO, parse_seeds
 from drpo.sweep.search import importance
 
@@ -82,7 +82,7 @@ def new(
 def list_sweeps(as_json: Json = False) -> None:
     """List the sweeps, newest first."""
     store = Store()
-    listed = [_listed(store, sweep) for sweep in store.sweeps.all()]
+    listed = [_listed(store, sweep) for sweep in deleting.listed(store)]
     if as_json:
         print_json(listed)
         return
@@ -135,6 +135,24 @@ def queue(sweep: str, cell: str, as_json: Json = False) -> None:
     engine.queue_cell(store, found, cell, WHO)
     background_supervisor.start_detached()
     _print(store, Board.read(store, found), as_json)
+
+
+@app.command()
+def delete(sweep: str) -> None:
+    """Take a sweep that does not go on out of the lists; `drpo sweep restore` brings it back."""
+    store = Store()
+    found = _find(store, sweep)
+    deleting.delete(store, found)
+    say(t("cli.sweep_deleted", sweep=found))
+
+
+@app.command()
+def restore(sweep: str) -> None:
+    """Bring a deleted sweep back."""
+    store = Store()
+    found = _find(store, sweep, deleted=True)
+    deleting.restore(store, found)
+    say(t("cli.sweep_restored", sweep=found))
 
 
 def _carry_out(store: Store, sweep_id: str, *, detach: bool, as_json: bool) -> None:
@@ -226,8 +244,9 @@ def _state(row: Mapping[str, Any]) -> str:
     return t("cli.changed", state=state) if row["turned"] else state
 
 
-def _find(store: Store, text: str) -> str:
-    fits = [s.id for s in store.sweeps.all() if s.id.startswith(text) or s.name == text]
+def _find(store: Store, text: str, *, deleted: bool = False) -> str:
+    sweeps = deleting.listed(store, deleted=deleted)
+    fits = [s.id for s in sweeps if s.id.startswith(text) or s.name == text]
     if text in fits:
         return text
     if len(fits) != 1:

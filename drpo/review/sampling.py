@@ -158,10 +158,22 @@ def load_review(store: Store, review_id: str) -> Review:
     return _from_body(body)
 
 
-def reviews(store: Store) -> list[Review]:
-    """Return all reviews, newest first."""
+def reviews(store: Store, *, deleted: bool = False) -> list[Review]:
+    """Return the reviews, newest first: those that are here, or those that were deleted."""
+    gone = set(store.trash.all(KIND))
     found = [_from_body(document.body) for document in store.documents.all(KIND)]
-    return sorted(found, key=lambda review: -review.created_at)
+    kept = [review for review in found if (review.id in gone) == deleted]
+    return sorted(kept, key=lambda review: -review.created_at)
+
+
+def delete_review(store: Store, review_id: str) -> None:
+    """Take a review out of the list, votes and all; `restore_review` brings it back."""
+    store.trash.put(KIND, load_review(store, review_id).id)
+
+
+def restore_review(store: Store, review_id: str) -> None:
+    """Bring a deleted review back as it was."""
+    store.trash.take_back(KIND, review_id)
 
 
 def answers_of(store: Store, source: ReviewSource, place: int) -> dict[str, SourceAnswer]:

@@ -19,6 +19,7 @@ from drpo.store.migrate import bring_up_to_date, refuse_newer
 from drpo.store.runs import Runs
 from drpo.store.schema import Base
 from drpo.store.series import Metrics, Samples
+from drpo.store.trash import Trash
 
 
 def workspace() -> Path:
@@ -69,6 +70,7 @@ class Store:
         self.sweeps = Sweeps(session)
         self.votes = Votes(session)
         self.documents = Documents(session)
+        self.trash = Trash(self.documents)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -195,6 +195,11 @@ class Documents:
         with self._session() as session:
             return list(session.scalars(query))
 
+    def remove(self, kind: str, key: str) -> None:
+        """Erase one document, if it is there."""
+        with self._session.begin() as session:
+            session.execute(delete(Document).where(Document.kind == kind, Document.key == key))
+
     def remove_of(self, kind: str, run_id: str, *, after_step: int | None = None) -> None:
         """Erase the documents of a kind that are kept for a run, under `id` or `id@step`.
 

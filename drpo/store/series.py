@@ -160,6 +160,12 @@ class Samples:
         with self._session() as session:
             return list(session.scalars(query))
 
+    def newest(self, run_id: str) -> int:
+        """Return the id of the row written last, 0 where there is none; cheap."""
+        query = select(func.max(SampleRow.id)).where(SampleRow.run_id == run_id)
+        with self._session() as session:
+            return session.scalar(query) or 0
+
     def get(self, sample_id: int) -> SampleRow | None:
         """Return one sample."""
         with self._session() as session:

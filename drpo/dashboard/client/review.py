@@ -26,10 +26,12 @@ __all__ = [
     "ReviewSource",
     "Slice",
     "create",
+    "delete",
     "every",
     "preference_file",
     "preference_rows",
     "prompts_of",
+    "restore",
     "results",
     "save_preferences",
     "session",
@@ -38,9 +40,19 @@ __all__ = [
 ]
 
 
-def every() -> list[Review]:
-    """All reviews, newest first."""
-    return sampling.reviews(store())
+def every(*, deleted: bool = False) -> list[Review]:
+    """All reviews, newest first: those that are here, or those that were deleted."""
+    return sampling.reviews(store(), deleted=deleted)
+
+
+def delete(review_id: str) -> None:
+    """Take a review out of the list."""
+    sampling.delete_review(store(), review_id)
+
+
+def restore(review_id: str) -> None:
+    """Bring a deleted review back."""
+    sampling.restore_review(store(), review_id)
 
 
 def create(name: str, sources: Sequence[ReviewSource], *, items: int, repeats: int) -> Review:

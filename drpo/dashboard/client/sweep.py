@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.runs import preflight
-from drpo.sweep import Axis, Board, Cell, SweepPlan, create, engine
+from drpo.sweep import Axis, Board, Cell, SweepPlan, create, deleting, engine
 from drpo.sweep.plan import NOT_AXES, parse_seeds
 from drpo.sweep.results import ENDED, SweepRun
 from drpo.sweep.search import importance
@@ -18,13 +18,32 @@ __all__ = [
     "SweepPlan",
     "SweepRun",
     "board_of",
+    "delete",
+    "every",
     "importance",
     "parse_seeds",
     "queue_cell",
+    "restore",
     "resume",
     "start",
     "stop",
 ]
+
+
+def every(*, deleted: bool = False) -> dict[str, str]:
+    """What sweeps are called, by id, newest first: those that are here, or those deleted."""
+    found = deleting.listed(store(), deleted=deleted)
+    return {sweep.id: f"{sweep.name} · {sweep.id[-4:]}" for sweep in found}
+
+
+def delete(sweep_id: str) -> None:
+    """Take a sweep out of the list; see `deleting.delete`."""
+    deleting.delete(store(), sweep_id)
+
+
+def restore(sweep_id: str) -> None:
+    """Bring a deleted sweep back."""
+    deleting.restore(store(), sweep_id)
 
 
 def board_of(sweep_id: str) -> Board:

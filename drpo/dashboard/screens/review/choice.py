@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from drpo.dashboard import client
 from drpo.dashboard.client.review import Review
+from drpo.dashboard.components.trash import offer_restore
 from drpo.dashboard.state import url_state
 from drpo.i18n import t
 
@@ -71,6 +73,12 @@ def choose_review(known: Mapping[str, Review], asked: Sequence[str]) -> Review:
     )
     url_state.record("review", chosen)
     return known[chosen]
+
+
+def show_deleted() -> None:
+    """Show the deleted reviews, with the way back."""
+    gone = {one.id: f"{one.name} · {one.id[-6:]}" for one in client.review.every(deleted=True)}
+    offer_restore("review", gone, client.review.restore)
 
 
 def ask_reviewer() -> str:
