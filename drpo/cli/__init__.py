@@ -32,6 +32,11 @@ app = typer.Typer(
 )
 
 
+LIMITED = ("data", "eval")
+"""Commands that read files and models of any size in this very process."""
+OUT_OF_MEMORY = (
+    "This machine has not enough free memory for it; free some, or bring a smaller file or model."
+)
 FULL_DISK = "The disk is full; free space and call the command again."
 
 
@@ -63,6 +68,11 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in words
     _print_whatever_comes()
+    if arguments is None and words and words[0] in LIMITED:
+        from drpo.system.limits import limit_this_process  # psutil, which a list does without
+
+        # A process of a terminal's own; a caller's would be limited for its whole life.
+        limit_this_process()
     try:
         code = get_command(app).main(words, standalone_mode=False)
     except DrpoError as error:
@@ -74,12 +84,22 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
-        if not disk_is_full(error):
+        sentence = _known(error)
+        if not sentence:
             raise
-        _complain(FULL_DISK, as_json, 1)
+        _complain(sentence, as_json, 1)
     if code == INTERRUPTED:  # Typer's word for Ctrl-C
         _complain("Interrupted.", as_json, INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _known(error: Exception) -> str:
+    """What to say of an error of the machine's; empty for a bug of ours."""
+    from drpo.system.limits import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return OUT_OF_MEMORY
+    return FULL_DISK if disk_is_full(error) else ""
 
 
 def _print_whatever_comes() -> None:

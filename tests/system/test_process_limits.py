@@ -35,6 +35,26 @@ except MemoryError as error:
 
 
 @linux
+def test_a_file_too_large_for_the_memory_is_a_sentence_at_a_terminal_too(tmp_path):
+    file = tmp_path / "pairs.csv"
+    row = f"{'p' * 400},{'a' * 400},{'b' * 400}\n"
+    file.write_text("prompt,chosen,rejected\n" + row * 40_000, encoding="utf-8")
+    found = ended(
+        f"""
+import os, sys
+os.environ["DRPO_HOME"] = {str(tmp_path / "home")!r}
+os.environ.pop("DRPO_DATABASE_URL", None)
+sys.argv = ["drpo", "data", "import", {str(file)!r}, "much"]
+from drpo.cli import main
+main()
+"""
+    )
+    assert found.returncode == 1, found.stderr
+    assert "not enough free memory" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@linux
 @pytest.mark.slow
 def test_what_torch_says_of_a_limit_is_known_as_such():
     found = ended(
