@@ -1,5 +1,6 @@
 """Screens as a visitor without a browser sees them."""
 
+import json
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -19,6 +20,13 @@ def visit(name, /, **query):
             app.query_params[key] = value
         app.run()
     return app
+
+
+def handed(app):
+    """What the screen's own components were handed, as their scripts read it."""
+    return [
+        json.loads(one.proto.bytes or one.proto.json or "null") for one in app.get("bidi_component")
+    ]
 
 
 def shown(app):

@@ -5,6 +5,7 @@ A run's metrics are kept in memory and grow by cursor: a refresh reads only the 
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ FRESH_SECONDS = 0.3
 
 LONG = 200_000
 """Rows of a run that take seconds to read one by one."""
+_versions = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,9 @@ class Feed:
     events: list[EventRow] = field(default_factory=list)
     metric_cursor: int = 0
     event_cursor: int = 0
+    sample_cursor: int = 0
+    version: int = field(default_factory=lambda: next(_versions))
+    """Another one with everything new, and no other feed's: names what is made of what there is."""
     read_at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -67,6 +72,7 @@ class Feed:
         with self.lock:
             if time.monotonic() - self.read_at < FRESH_SECONDS:
                 return self
+            before = self.events
             rows = self.store.metrics.since(self.run_id, self.metric_cursor)
             if not self.metric_cursor and len(rows) >= LONG:
                 # A run of an earlier version, whose worker made no blocks; the next one waits less.
@@ -84,6 +90,10 @@ class Feed:
                 self.events = [*self.events, *events]
                 self.event_cursor = events[-1].id
             self._amend()
+            newest = self.store.samples.newest(self.run_id)
+            if len(rows) or self.events is not before or newest != self.sample_cursor:
+                self.version = next(_versions)
+            self.sample_cursor = newest
             self.read_at = time.monotonic()
         return self
 
@@ -94,7 +104,8 @@ class Feed:
         if first is not None:
             known = self.store.events.since(self.run_id, first - 1, kinds=("alarm",))
             now = {event.id: event for event in known}
-            self.events = [now.get(event.id, event) for event in self.events]
+            if any(event.id in now and _differ(event, now[event.id]) for event in self.events):
+                self.events = [now.get(event.id, event) for event in self.events]
 
     def get(self, name: str) -> Series:
         """One metric; empty while it has no values."""
@@ -117,6 +128,10 @@ class Feed:
     def measured(self) -> bool:
         """Whether the policy itself has been measured; a reward model's curves come before that."""
         return bool(len(self.get(metrics.EVAL_SCORES)) or len(self.get(metrics.OBJECTIVE_SCORES)))
+
+
+def _differ(one: EventRow, other: EventRow) -> bool:
+    return (one.message, one.payload) != (other.message, other.payload)
 
 
 def goes_back(series: dict[str, Series], rows: pd.DataFrame) -> bool:

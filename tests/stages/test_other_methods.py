@@ -1,10 +1,8 @@
 """Runs that make no updates, as DPO or a reward model alone, are not told as training runs."""
 
-import json
-
 import pytest
 import screen_material
-from screens import problems, shown, visit
+from screens import handed, problems, shown, visit
 
 from drpo.config.run_config import RunConfig
 from drpo.report import build
@@ -32,7 +30,7 @@ def scorer(store):
 
 def told(app):
     """What components of ours are told."""
-    return [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    return handed(app)
 
 
 def test_charts_of_a_run_without_updates_end_where_its_points_do(store, tuned):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -108,6 +109,33 @@ def test_a_worker_that_was_halted_goes_on_as_if_nothing_had_been(
     assert wait_for(pid, 120)
     supervisor.stop()
     assert store.runs.get(held.id).status == "finished"
+    assert_told_alike(store, held.id, straight.id)
+
+
+@pytest.mark.skipif(not LONG, reason="make torture")
+@pytest.mark.slow
+def test_a_database_locked_for_a_minute_loses_nothing(
+    store, workers, tmp_path, model_folder, reward_folder
+):
+    # So many updates that the run is in the middle all the while.
+    settings = {"updates": 1500, "eval_every": 500, "checkpoint_every": 50}
+    config = small_config(tmp_path, model_folder(), reward_folder, **settings)
+    straight, held = store.runs.create(config), store.runs.create(config)
+    pid = begin(store, workers, held.id)
+    run = wait_until(store, held.id, lambda run: run.step >= 5)
+    holder = sqlite3.connect(tmp_path / "drpo.sqlite", isolation_level=None, timeout=10)
+    holder.execute("BEGIN IMMEDIATE")
+    time.sleep(60)
+    kept = checkpoint_folders.newest_sound(run_folder(held.id) / "checkpoints")
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert int(kept.folder.name[-6:]) > run.step + 50, "training waited"
+    assert wait_for(pid, 600)
+    assert store.runs.get(held.id).status == "finished"
+    (note,) = store.events.since(held.id, kinds=("note",))
+    assert note.payload["how"] == "store_away"
+    assert note.payload["seconds"] >= 50
+    live(store, workers, straight.id)
     assert_told_alike(store, held.id, straight.id)
 
 

@@ -117,9 +117,10 @@ const updateAnswer = (words, markdown) => (node, item) => {
   }
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data: sent, parentElement }) {
   const host = parentElement.querySelector(".answers")
   if (!host) return
+  const data = read(sent)
   applyColours(host, data.colours)
   host.style.maxHeight = data.maxHeight ? `${data.maxHeight}px` : ""
   host.classList.toggle("scrolls", Boolean(data.maxHeight))

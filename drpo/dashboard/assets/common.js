@@ -32,6 +32,9 @@ const isDark = (host) => {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128
 }
 
+// What the server wrote once for all who look; it comes as bytes.
+const read = (bytes) => JSON.parse(new TextDecoder().decode(bytes))
+
 const applyColours = (host, colours) => {
   for (const [meaning, code] of Object.entries(colours[isDark(host) ? "dark" : "light"])) {
     host.style.setProperty(`--${meaning}`, code)

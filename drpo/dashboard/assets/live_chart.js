@@ -198,9 +198,10 @@ const render = (chart) => {
   })
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: sent, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".drpo-chart")
   if (!host) return
+  const data = read(sent)
   host.style.height = `${data.height}px`
   const chart = charts.get(host) ?? mount(host, data)
   if (chart.data.revision !== data.revision) chart.shared = null

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 import streamlit as st
 
 from drpo.dashboard.client.store import Run, SampleRow, store
-from drpo.dashboard.components.sample_cards import markdown_switch, page, show_cards
+from drpo.dashboard.components.sample_cards import markdown_switch, page, show_told, told_of
 from drpo.dashboard.state import url_state
-from drpo.i18n import t
+from drpo.dashboard.state.shared import shared
+from drpo.i18n import language, t
 from drpo.i18n.format import distinct_names
 from drpo.report.cards import Answer, PromptCard, data_answer, policy_answer
 
+T = TypeVar("T")
 KINDS = ("heldout", "episode")
 PER_PAGE = 8
 FOLLOW = "step@follow"
@@ -20,7 +23,11 @@ FOLLOW = "step@follow"
 
 
 def show_generations(
-    runs: Sequence[Run], names: Sequence[str], *, height: int | None = None
+    runs: Sequence[Run],
+    names: Sequence[str],
+    *,
+    height: int | None = None,
+    version: Hashable = None,
 ) -> int | None:
     """Show answers of one or several runs to the same prompts, with a step slider.
 
@@ -29,33 +36,50 @@ def show_generations(
         names: What to call each run's answers; ignored for one run. Runs that are called the same
             are told apart by their ids.
         height: Pixels after which the list scrolls by itself.
+        version: Another one whenever the runs have written something; viewers of the same version
+            share what is read. Left out, it is read anew.
 
     Returns:
         The step that is shown; None where there is nothing yet.
     """
+
+    def once(key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+        return make() if version is None else shared((*key, version), make)
+
+    ids = tuple(run.id for run in runs)
     st.subheader(t("live.generations"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kind = _kind() if len(runs) == 1 else "heldout"
-        steps = sorted({step for run in runs for step in store().samples.steps(run.id, kind)})
+        of_each = once(("steps", ids, kind), lambda: [_steps(run_id, kind) for run_id in ids])
+        steps = sorted({step for of_one in of_each for step in of_one})
         if not steps:
             st.caption(t("live.no_samples"))
             return None
-        step = step_slider(steps, _belonging([run.id for run in runs], kind))
+        step = step_slider(steps, _belonging(ids, kind))
         url_state.recall_flag("show_data")
         with_data = st.toggle(t("live.show_data"), key="show_data", help=t("live.show_data_help"))
         url_state.record_flag("show_data", with_data)
-        markdown_switch()
+        markdown = markdown_switch()
     st.caption(t(f"live.{kind}_help"))
-    rows = [_at(run, step, kind) for run in runs]
-    if len(runs) > 1:
-        names = distinct_names(names, [run.id for run in runs])
-        names = [_with_step(name, samples) for name, samples in zip(names, rows, strict=True)]
-    if len(runs) == 1:
-        cards = [card(index, [(sample, "")], with_data) for index, sample in enumerate(rows[0])]
-    else:
-        cards = side_by_side(rows, names, with_data)
+    what = ("cards", ids, tuple(names), kind, step, with_data, language())
+
+    def cards_of() -> list[PromptCard]:
+        rows = [_at(run_id, known, step, kind) for run_id, known in zip(ids, of_each, strict=True)]
+        if len(rows) == 1:
+            return [card(index, [(one, "")], with_data) for index, one in enumerate(rows[0])]
+        told = [
+            _with_step(name, samples)
+            for name, samples in zip(distinct_names(names, ids), rows, strict=True)
+        ]
+        return side_by_side(rows, told, with_data)
+
+    cards = once(what, cards_of)
     places = page("answers_page", len(cards), PER_PAGE)
-    show_cards([cards[place] for place in places], key="answers", max_height=height)
+
+    def told() -> bytes:
+        return told_of([cards[at] for at in places], height, markdown=markdown)
+
+    show_told(once((*what, places, height, markdown), told), key="answers")
     return step
 
 
@@ -137,11 +161,14 @@ def _kind() -> str:
     return str(kind)
 
 
-def _at(run: Run, step: int, kind: str) -> list[SampleRow]:
+def _steps(run_id: str, kind: str) -> list[int]:
+    return store().samples.steps(run_id, kind)
+
+
+def _at(run_id: str, known: Sequence[int], step: int, kind: str) -> list[SampleRow]:
     """A run's samples at a step, or at its last one before: runs may be at different steps."""
-    samples = store().samples
-    earlier = [known for known in samples.steps(run.id, kind) if known <= step]
-    return samples.at(run.id, earlier[-1], kind) if earlier else []
+    earlier = [one for one in known if one <= step]
+    return store().samples.at(run_id, earlier[-1], kind) if earlier else []
 
 
 def _with_step(name: str, samples: Sequence[SampleRow]) -> str:

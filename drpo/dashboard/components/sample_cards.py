@@ -8,6 +8,7 @@ stays the signs that it is written with.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -47,11 +48,12 @@ def page(key: str, count: int, per_page: int) -> range:
     return range((shown - 1) * per_page, min(count, shown * per_page))
 
 
-def markdown_switch() -> None:
-    """Let the visitor choose whether Markdown in texts is drawn; the choice stands in the URL."""
+def markdown_switch() -> bool:
+    """Ask whether Markdown in texts is drawn, and return the answer; it stands in the URL."""
     url_state.recall_flag(MARKDOWN)
     drawn = st.toggle(t("answers.markdown"), key=MARKDOWN, help=t("answers.markdown_help"))
     url_state.record_flag(MARKDOWN, drawn)
+    return drawn
 
 
 def show_cards(cards: Sequence[PromptCard], *, key: str, max_height: int | None = None) -> None:
@@ -62,11 +64,24 @@ def show_cards(cards: Sequence[PromptCard], *, key: str, max_height: int | None 
         key: The component's identity on this screen.
         max_height: Pixels after which the list scrolls by itself.
     """
+    drawn = bool(st.session_state.get(MARKDOWN))
+    show_told(told_of(cards, max_height, markdown=drawn), key=key)
+
+
+def show_told(told: bytes, *, key: str) -> None:
+    """Draw what `told_of` made of cards, maybe for somebody else."""
+    _ANSWERS(data=told, key=key)
+
+
+def told_of(
+    cards: Sequence[PromptCard], max_height: int | None = None, *, markdown: bool = False
+) -> bytes:
+    """Cards as the browser gets them, with Markdown drawn or not; see `show_cards`."""
     data: dict[str, Any] = {
         "cards": [asdict(card) for card in cards],
         "colours": COLOURS,
         "maxHeight": max_height,
-        "markdown": bool(st.session_state.get(MARKDOWN)),
+        "markdown": markdown,
         "words": {name: t(f"answers.{name}") for name in WORDS},
     }
-    _ANSWERS(data=data, key=key)
+    return json.dumps(data).encode("ascii")

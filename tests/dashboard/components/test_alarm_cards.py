@@ -4,7 +4,7 @@ import json
 
 import pytest
 import screen_material
-from screens import problems, visit
+from screens import handed, problems, visit
 
 from drpo.alarms.alarms import Alarm, Choice, Evidence
 from drpo.alarms.handler import alarms_of, decide, write_down
@@ -89,7 +89,7 @@ def test_two_runs_side_by_side_show_the_alarms_of_each(store):
 
 
 def shown_answers(app):
-    told = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    told = handed(app)
     return [card["id"] for one in told for card in one.get("cards", ())]
 
 
@@ -150,8 +150,4 @@ def test_an_alarm_shows_the_answers_behind_it_when_asked(store):
 
 def drawn(app):
     """The data of every component of ours that shows answers."""
-    found = set()
-    for element in app.get("bidi_component"):
-        if '"cards"' in element.proto.json:
-            found.add(json.dumps(json.loads(element.proto.json), sort_keys=True))
-    return found
+    return {json.dumps(one, sort_keys=True) for one in handed(app) if "cards" in one}

@@ -1,10 +1,8 @@
 """What Compare says of several runs: of which one, and only where more is better."""
 
-import json
-
 import pytest
 import screen_material
-from screens import problems, visit
+from screens import handed, problems, visit
 
 from drpo.evaluation.storage import COMPARISON_KIND, KIND, comparison_key
 
@@ -25,7 +23,7 @@ def twins(store):
 
 def over_optimisation(app):
     """The figure of the true against the learned score."""
-    told = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    told = handed(app)
     [found] = [
         one["figure"] for one in told if "turns down" in one.get("alt", "") and "figure" in one
     ]

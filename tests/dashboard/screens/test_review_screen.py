@@ -56,7 +56,7 @@ def test_a_vote_is_taken_and_undone(store, review):
 
 def cards(app):
     """What the answers' component shows."""
-    held = (json.loads(one.proto.json) for one in app.get("bidi_component"))
+    held = screens.handed(app)
     return [card for one in held if "cards" in one for card in one["cards"]]
 
 

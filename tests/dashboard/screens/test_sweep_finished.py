@@ -1,9 +1,7 @@
 """The workbench's screens with what they are for: a finished sweep, an alarm with its answers."""
 
-import json
-
 import pytest
-from screens import problems, shown, visit
+from screens import handed, problems, shown, visit
 from sweep_material import run_through
 
 from drpo.config.run_config import RunConfig
@@ -53,7 +51,7 @@ def test_a_cell_that_was_not_run_of_a_one_setting_sweep_is_queued_with_one_click
 
 def heat_maps(app):
     """The heat maps on the screen, as the browser gets them."""
-    told = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    told = handed(app)
     traces = [trace for one in told if "figure" in one for trace in one["figure"]["data"]]
     return [trace for trace in traces if trace["type"] == "heatmap"]
 

@@ -4,7 +4,7 @@ import json
 
 import plotly.graph_objects as go
 import pytest
-from screens import notices, problems, shown, visit
+from screens import handed, notices, problems, shown, visit
 from series import coloured
 from sweep_material import GRID, finish, run_through, started
 from typer.testing import CliRunner
@@ -19,7 +19,7 @@ DRAWN = tuple(Axis.parse(text) for text in ("reset_prob=0.05:1", "kl_coef=0.01:1
 
 def figures(app, kind):
     """The traces of one kind on the screen, as the browser gets them."""
-    told = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    told = handed(app)
     traces = [trace for one in told if "figure" in one for trace in one["figure"]["data"]]
     return [trace for trace in traces if trace["type"] == kind]
 
@@ -85,10 +85,11 @@ def test_the_pictures_have_the_colour_of_what_is_measured(store, metric, meaning
         store.runs.change(run.id, status="finished", step=30)
     app = visit("sweep", sweep=sweep_id)
     assert problems(app) == []
-    for kind in ("heatmap", "parcoords"):
-        [trace] = figures(app, kind)
-        scale = (trace if kind == "heatmap" else trace["line"])["colorscale"]
-        assert {colour.split("/")[0] for _, colour in scale} == {f"@{meaning}"}
+    [trace] = figures(app, "heatmap")
+    assert {colour.split("/")[0] for _, colour in trace["colorscale"]} == {f"@{meaning}"}
+    lines = figures(app, "scatter")
+    assert len(lines) == 4
+    assert {line["line"]["color"].split("/")[0] for line in lines} == {f"@{meaning}"}
 
 
 def test_what_has_no_meaning_of_its_own_has_no_meaning_s_colour():
@@ -101,7 +102,7 @@ def test_drawn_cells_are_points_at_their_settings_with_their_results(store):
     board = run_through(store, sweep_id, result)
     app = visit("sweep", sweep=sweep_id)
     assert problems(app) == []
-    [trace] = figures(app, "scatter")
+    [trace] = [one for one in figures(app, "scatter") if one["mode"] == "markers"]
     places = [(cell.values["reset_prob"], cell.values["kl_coef"]) for cell in board.cells]
     assert list(zip(trace["x"], trace["y"], strict=True)) == places
     assert trace["marker"]["color"] == pytest.approx([cell.mean for cell in board.cells])
@@ -175,7 +176,7 @@ def test_a_cell_says_that_a_setting_was_changed_in_one_of_its_runs(store):
     assert problems(app) == []
     [table] = [frame.value for frame in app.dataframe if "state" in frame.value]
     assert list(table["turned"]) == ["", "", "", "seed 1: kl_coef 0.20 → 0.40 at update 12"]
-    drawn = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    drawn = handed(app)
     notes = [
         note
         for one in drawn

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from drpo.dashboard.client.store import Run, run_folder, store
 from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.screens.live import metrics_view
 from drpo.dashboard.state import url_state
-from drpo.i18n import t
+from drpo.dashboard.state.shared import shared
+from drpo.i18n import language, t
 from drpo.i18n.format import share, size
 from drpo.metrics import words
 
@@ -63,8 +65,12 @@ def show_details(run: Run, feed: Feed) -> None:
     views[str(chosen)](run, feed)
 
 
-def _chart(figure: Figure, name: str, run: Run, *, help_key: str, linked: bool = True) -> None:
+def _chart(
+    make: Callable[[], Figure], name: str, run: Run, feed: Feed, *, linked: bool = True
+) -> None:
+    help_key = f"live.{name}_help"
     st.caption(t(help_key))
+    figure = shared((name, run.id, feed.version, language()), make)
     if not figure["data"]:
         st.caption(t("live.not_yet"))
         return
@@ -75,33 +81,34 @@ def _chart(figure: Figure, name: str, run: Run, *, help_key: str, linked: bool =
         alt=t(help_key),
         height=HEIGHT,
         group=run.id if linked else "",
+        version=feed.version,
     )
 
 
 def _path(run: Run, feed: Feed) -> None:
-    _chart(run_charts.path(feed), "path", run, help_key="live.path_help", linked=False)
+    _chart(lambda: run_charts.path(feed), "path", run, feed, linked=False)
 
 
 def _resets(run: Run, feed: Feed) -> None:
-    annotations = annotations_of(feed.events)
-    _chart(
-        run_charts.by_start(feed, annotations=annotations),
-        "resets",
-        run,
-        help_key="live.resets_help",
-    )
+    def make() -> Figure:
+        return run_charts.by_start(feed, annotations=annotations_of(feed.events))
+
+    _chart(make, "resets", run, feed)
 
 
 def _lengths(run: Run, feed: Feed) -> None:
-    figure = run_charts.lengths(feed, until=axis_end(run), annotations=annotations_of(feed.events))
-    _chart(figure, "lengths", run, help_key="live.lengths_help")
+    def make() -> Figure:
+        events = annotations_of(feed.events)
+        return run_charts.lengths(feed, until=axis_end(run), annotations=events)
+
+    _chart(make, "lengths", run, feed)
 
 
 def _losses(run: Run, feed: Feed) -> None:
-    annotations = annotations_of(feed.events)
-    _chart(
-        run_charts.losses(feed, annotations=annotations), "losses", run, help_key="live.losses_help"
-    )
+    def make() -> Figure:
+        return run_charts.losses(feed, annotations=annotations_of(feed.events))
+
+    _chart(make, "losses", run, feed)
 
 
 def _all(run: Run, feed: Feed) -> None:
@@ -120,9 +127,15 @@ def _all(run: Run, feed: Feed) -> None:
         for panel in members:
             with grid.cell():
                 live_chart(
-                    metric_charts.metric_chart(
-                        feed, panel, weight=weight, log=log, annotations=annotations
+                    partial(
+                        metric_charts.metric_chart,
+                        feed,
+                        panel,
+                        weight=weight,
+                        log=log,
+                        annotations=annotations,
                     ),
+                    version=(feed.version, weight, log),
                     # Only charts of the same steps zoom together.
                     key=f"metric_{panel.name}",
                     revision=run.id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -58,25 +59,21 @@ def show_pair(left: str, right: str) -> None:
     _while_live([left, right], lambda: _two(left, right))
 
 
-def _while_live(run_ids: Sequence[str], draw: Callable[[], None]) -> None:
-    live = _any_live(run_ids)
+def _while_live(run_ids: Sequence[str], draw: Callable[[], bool]) -> None:
+    """Draw now, and each second while one of the runs is live, as `draw` returns."""
+    live = any(metric_series.is_live(store().runs.get(run_id)) for run_id in run_ids)
 
     @st.fragment(run_every=TICK if live else None, key="live")
     @guarded
     def tick() -> None:
-        draw()
         # A click in a fragment runs only the fragment, and its timer is set by the whole page.
-        if live != _any_live(run_ids):
+        if live != draw():
             st.rerun()
 
     tick()
 
 
-def _any_live(run_ids: Sequence[str]) -> bool:
-    return any(metric_series.is_live(store().runs.get(run_id)) for run_id in run_ids)
-
-
-def _one(run_id: str) -> None:
+def _one(run_id: str) -> bool:
     run = store().runs.get(run_id)
     feed = metric_series.feed(run_id)
     sticky("status_bar")
@@ -89,36 +86,39 @@ def _one(run_id: str) -> None:
     if not feed.measured:
         say_what_is_awaited(run, feed)
         show_details(run, feed)
-        return
-    annotations = annotations_of(feed.events)
+        return metric_series.is_live(run)
     until = axis_end(run)
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(
-            run_charts.reward(feed, until=until, annotations=annotations),
+            lambda: run_charts.reward(feed, until=until, annotations=annotations_of(feed.events)),
             key="reward",
             revision=run_id,
+            version=feed.version,
             alt=t("live.alt_reward", last=number(feed.last(metrics.EVAL_SCORES))),
             group=run_id,
             height=HEIGHT,
         )
     with right:
         live_chart(
-            run_charts.kl(feed, until=until, annotations=annotations),
+            lambda: run_charts.kl(feed, until=until, annotations=annotations_of(feed.events)),
             key="kl",
             revision=run_id,
+            version=feed.version,
             alt=t("live.alt_kl", last=number(feed.last(metrics.EVAL_KL))),
             group=run_id,
             height=HEIGHT,
         )
     _say_groups_without_spread(run, feed)
-    show_generations([run], [run.name])
+    show_generations([run], [run.name], version=feed.version)
     show_details(run, feed)
+    return metric_series.is_live(run)
 
 
-def _two(left: str, right: str) -> None:
+def _two(left: str, right: str) -> bool:
     runs = [store().runs.get(run_id) for run_id in (left, right)]
     feeds = [metric_series.feed(run.id) for run in runs]
+    version = tuple(feed.version for feed in feeds)
     differing = settings_that_differ(runs, feeds)
     ranges = {name: run_charts.common_range(feeds, name) for name in metrics.on_chart("reward")}
     top = run_charts.common_range(feeds, metrics.EVAL_KL)
@@ -141,10 +141,10 @@ def _two(left: str, right: str) -> None:
             if not feed.measured:
                 say_what_is_awaited(run, feed)
                 continue
-            annotations = annotations_of(feed.events)
-            until = axis_end(run)
+            until, marks = axis_end(run), annotations_of(feed.events)
             live_chart(
-                run_charts.reward(feed, until=until, annotations=annotations, ranges=ranges),
+                partial(run_charts.reward, feed, ranges=ranges, until=until, annotations=marks),
+                version=version,
                 key=f"reward_{run.id}",
                 revision=run.id,
                 group="pair",
@@ -152,14 +152,16 @@ def _two(left: str, right: str) -> None:
                 alt=t("live.alt_reward", last=number(feed.last(metrics.EVAL_SCORES))),
             )
             live_chart(
-                run_charts.kl(feed, until=until, annotations=annotations, top=top),
+                partial(run_charts.kl, feed, top=top, until=until, annotations=marks),
+                version=version,
                 key=f"kl_{run.id}",
                 revision=run.id,
                 group="pair",
                 height=HEIGHT,
                 alt=t("live.alt_kl", last=number(feed.last(metrics.EVAL_KL))),
             )
-    show_generations(runs, [run.name for run in runs])
+    show_generations(runs, [run.name for run in runs], version=version)
+    return any(map(metric_series.is_live, runs))
 
 
 def heading(name: str, differing: dict[str, str]) -> None:
