@@ -55,6 +55,8 @@ class Viewer:
     url: str
     query: str
     ticks: list[float] = field(default_factory=list)
+    charts: int = 0
+    """Drawn in ticks; none would be a page that shows nothing."""
     received: int = 0
     """Bytes."""
     problems: list[str] = field(default_factory=list)
@@ -102,6 +104,8 @@ class Viewer:
                 timer = told.auto_rerun.fragment_id
             elif kind == "delta" and told.delta.new_element.HasField("exception"):
                 self.problems.append(told.delta.new_element.exception.message)
+            elif kind == "delta" and told.delta.new_element.HasField("bidi_component"):
+                self.charts += b'"figure"' in told.delta.new_element.bidi_component.bytes
             elif kind == "script_finished" and told.script_finished != (
                 ForwardMsg.FINISHED_EARLY_FOR_RERUN
             ):
@@ -169,11 +173,14 @@ def measured(
     problems: list[str] = []
     memory: list[float] = []
     busy: list[float] = []
+    charts = received = 0
     for _ in range(PARTS):
         alone = pace(store, run, min(60.0, stretch))
         with watched(url, f"run={run}", asked.viewers) as viewers:
             time.sleep(min(60.0, stretch / 4))  # they are warm then
             first = [len(one.ticks) for one in viewers]
+            for one in viewers:
+                one.charts = one.received = 0
             before, began = sum(server.cpu_times()[:2]), time.monotonic()
             memory.append(server.memory_info().rss)
             slowed.append(pace(store, run, stretch) / alone - 1)
@@ -184,6 +191,8 @@ def measured(
                 for one, start in zip(viewers, first, strict=True)
                 for tick in one.ticks[start:]
             ]
+            charts += sum(one.charts for one in viewers)
+            received += sum(one.received for one in viewers)
             problems += [problem for one in viewers for problem in one.problems]
     return {
         "viewers": asked.viewers,
@@ -199,6 +208,8 @@ def measured(
         "memory_mib": [round(one / 2**20) for one in memory],
         "server_cores": statistics.fmean(busy),
         "load": os.getloadavg()[1],
+        "charts_a_tick": charts / max(1, len(ticks)),
+        "kib_a_tick": received / 1024 / max(1, len(ticks)),
         "problems": sorted(set(problems)),
     }
 

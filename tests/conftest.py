@@ -86,6 +86,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("DRPO_HOME", str(tmp_path))
     monkeypatch.delenv("DRPO_DATABASE_URL", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # What a test wrote a moment ago is meant to be on its screen.
+    monkeypatch.setattr("drpo.analysis.metric_series.FRESH_SECONDS", 0.0)
     threads = torch.get_num_threads()
     opened = Store(f"sqlite:///{tmp_path / 'drpo.sqlite'}")
     yield opened
