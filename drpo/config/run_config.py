@@ -39,6 +39,24 @@ from drpo.config.stored import EARLIER, RETIRED, current_form, without_secrets
 from drpo.errors import ConfigError
 
 
+def _see_that_quantized_base_can_be(models: ModelSettings) -> None:
+    wanted = models.quantize_base
+    if wanted == "none":
+        return
+    if not models.lora_rank:
+        message = (
+            f"quantize_base is {wanted!r}, whose weights cannot be trained, and lora_rank is 0, "
+            "which trains all weights; set lora_rank (16 is usual), or quantize_base to 'none'"
+        )
+        raise ValueError(message)
+    if models.device == "cpu":
+        message = (
+            f"quantize_base is {wanted!r}, which computes on a GPU, and device is 'cpu'; choose a "
+            "GPU, or set quantize_base to 'none'"
+        )
+        raise ValueError(message)
+
+
 class RunConfig(Group):
     """A run, whole and frozen. Build one with `RunConfig.of(data=..., policy=..., kl_coef=...)`."""
 
@@ -80,6 +98,7 @@ class RunConfig(Group):
                 "kl_placement to 'reward', or advantage to 'grpo'"
             )
             raise ValueError(message)
+        _see_that_quantized_base_can_be(self.models)
         from_file = self.resets_possible and self.reset.reset_source == "demonstrations"
         if from_file and self.data.demonstrations is None:
             message = (

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 from peft import PeftConfig, PeftModel
@@ -65,8 +66,18 @@ def one_at_a_time(load: Callable[P, R]) -> Callable[P, R]:
 
 
 @one_at_a_time
-def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+def load_causal(
+    folder: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    options: Mapping[str, Any] | None = None,
+) -> PreTrainedModel:
     """Load a causal language model; an adapter is merged into its base.
+
+    Args:
+        folder: Its folder or name.
+        dtype: Number format of its weights.
+        options: Of `quantized.loading_options`; whole weights alone can be quantised.
 
     Raises:
         ModelError: There are no weights, some are missing, or they cannot be read.
@@ -78,7 +89,13 @@ def load_causal(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Pr
         except UNREADABLE as error:
             raise _unreadable(folder, expected, error) from error
         see_that_it_writes(described.to_dict(), folder, what="model")
-        return _loaded(AutoModelForCausalLM, folder, dtype, expected, "save the model again.")
+        again = "save the model again."
+        return _loaded(AutoModelForCausalLM, folder, dtype, expected, again, options or {})
+    if options:
+        raise ModelError(
+            f"{folder} is an adapter, which is merged into its base, and quantised weights cannot "
+            "be; expected whole weights. Merge it first, or set quantize_base to 'none'."
+        )
     try:
         merged: PreTrainedModel = load_adapted(folder, dtype=dtype).merge_and_unload()
     except UNREADABLE as error:
@@ -117,6 +134,7 @@ def _loaded(
     dtype: torch.dtype,
     expected: str,
     hint: str,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> PreTrainedModel:
     try:
         model, report = kind.from_pretrained(
@@ -125,6 +143,7 @@ def _loaded(
             use_safetensors=True,
             output_loading_info=True,
             trust_remote_code=False,
+            **options,
         )
     except UNREADABLE as error:
         raise _unreadable(folder, expected, error) from error

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel
@@ -23,6 +22,7 @@ from drpo.data.gold_reward import Gold
 from drpo.errors import ConfigError, ModelError
 from drpo.modeling.adapter_files import adapter_of, reward_adapter
 from drpo.modeling.adapters import with_adapters
+from drpo.modeling.base_loading import load_base, on_device, weights_format
 from drpo.modeling.chat_template import PromptFormat, chat_template
 from drpo.modeling.critic import Critic
 from drpo.modeling.dropout import settle
@@ -194,7 +194,7 @@ def load_models(
     learned_from = reward_model or config.models.reward_model
     precision = precision_of(config.models.device, config.models.dtype)
     trained_dtype = weights_format(config, precision)
-    base = load_causal(start, dtype=trained_dtype)
+    base = load_base(start, config, precision)
     vocabulary = load_vocabulary(start, base, config.data.prompt_format, config.data.chat_template)
 
     judged_as = reward_format or config.data.prompt_format
@@ -257,7 +257,7 @@ def load_to_evaluate(
         ConfigError: The reward asked for is not there, or the device is not.
     """
     precision = precision_of(config.models.device, config.models.dtype)
-    policy = load_causal(start, dtype=weights_format(config, precision))
+    policy = load_base(start, config, precision)
     read = config.data
     vocabulary = load_vocabulary(start, policy, read.prompt_format, read.chat_template)
     judged_as = reward_format or read.prompt_format
@@ -266,7 +266,7 @@ def load_to_evaluate(
     learned = load_scorer(config, reward_model, vocabulary, precision, judged_as, shared)
     gold_scores = None if gold is None else GoldScores(gold)
     return Models(
-        policy=policy.to(precision.device).eval(),
+        policy=on_device(policy, precision.device).eval(),
         frozen=None,
         critic=None,
         reward=_reward(config, reward, learned, gold_scores),
@@ -278,11 +278,6 @@ def load_to_evaluate(
         start=str(start),
         shared=shared,
     )
-
-
-def weights_format(config: RunConfig, precision: Precision) -> torch.dtype:
-    """Weights that a run trains are float32; below adapters they stay in the run's format."""
-    return precision.dtype if config.models.lora_rank else torch.float32
 
 
 def _reward(

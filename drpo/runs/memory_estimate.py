@@ -24,6 +24,8 @@ LIBRARIES = 0.65 * 2**30
 """A worker with all that it imports, before any model."""
 TRAINED_BYTES = 16
 """A float32 weight that is trained: itself, its gradient and Adam's two averages."""
+QUANTIZED_BYTES = {"8bit": 1.01, "4bit": 0.52}
+"""A frozen weight in 8 or 4 bits, with its share of the constants that scale it."""
 ACTIVATION_BYTES = 70
 """Bytes of a network's graph per layer, position and hidden unit: 76 for a Qwen, 64 to 72 for a
 Llama, 38 for a Pythia."""
@@ -115,7 +117,11 @@ def _on_base(config: RunConfig) -> bool:
 
 def _base(config: RunConfig, policy: Size) -> float:
     """The weights that all networks have in common."""
-    return policy.parameters * _frozen_bytes(config)
+    size = _frozen_bytes(config)
+    if config.models.quantize_base == "none":
+        return float(policy.parameters * size)
+    kept = policy.vocabulary * policy.hidden  # embeddings stay as they are
+    return kept * size + (policy.parameters - kept) * QUANTIZED_BYTES[config.models.quantize_base]
 
 
 def _adapters(config: RunConfig, policy: Size) -> float:

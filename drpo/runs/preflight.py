@@ -77,7 +77,12 @@ def _check_thread(config: RunConfig, store: Store | None) -> None:
 
 
 def _check_device(config: RunConfig) -> None:
-    wanted = config.models.device
+    wanted, bits = config.models.device, config.models.quantize_base
+    if bits != "none" and not processes.gpus():
+        raise ConfigError(
+            f"quantize_base is {bits!r}, which computes on a GPU, but no NVIDIA GPU is seen here; "
+            "set quantize_base to 'none'."
+        )
     if wanted in ("auto", "cpu"):
         return
     name, _, index = wanted.partition(":")

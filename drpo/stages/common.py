@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from drpo.errors import ModelError
 from drpo.files import whole_folder, write_checksums
 from drpo.modeling.adapter_files import BESIDE
 from drpo.modeling.adapters import with_adapters
+from drpo.modeling.base_loading import load_base, weights_format
 from drpo.modeling.chat_template import ChatTemplate, chat_template
 from drpo.modeling.dropout import settle
 from drpo.modeling.forward_pass import Precision, precision_of
 from drpo.modeling.model_loading import context_length, end_tokens, load_causal, load_tokenizer
-from drpo.modeling.models import weights_format
 from drpo.modeling.tokenization import Vocabulary
 from drpo.stages.examples import Room
 
@@ -57,7 +58,7 @@ class Learner:
         """
         tokenizer = load_padding_tokenizer(folder)
         precision = precision_of(config.models.device, config.models.dtype)
-        base = load_causal(folder, dtype=weights_format(config, precision))
+        base = load_base(folder, config, precision)
         network: nn.Module = base
         if config.models.lora_rank:
             network = with_adapters(base, config, purpose=f"{stage} adapter", start=folder)
@@ -83,6 +84,12 @@ def ready(network: nn.Module, config: RunConfig, precision: Precision) -> nn.Mod
     return network.to(precision.device).train(mode=checkpointing)
 
 
+def whole_start(config: RunConfig, folder: str | Path) -> Callable[[], PreTrainedModel]:
+    """Return what loads a start model in whole numbers again, where a run quantises it."""
+    precision = precision_of(config.models.device, config.models.dtype)
+    return lambda: load_causal(folder, dtype=weights_format(config, precision))
+
+
 def load_padding_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load a tokenizer and see that it can pad and end an answer.
 
@@ -106,11 +113,23 @@ def load_padding_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def save(model: nn.Module, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
+def save(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    out: Path,
+    start: Callable[[], PreTrainedModel],
+) -> None:
     """Save a whole Hugging Face folder or nothing.
 
     Low-rank adapters are merged into the weights; they stand beside them as well, for whoever has
     the start model in memory already.
+
+    Args:
+        model: What was trained.
+        tokenizer: Its tokenizer.
+        out: The folder; replaced if it exists.
+        start: Loads the start model in whole numbers: adapters on quantised weights are merged
+            into those, because rounding would take most of them back.
     """
     with whole_folder(out, durable=True) as beside:
         whole = model
@@ -118,7 +137,10 @@ def save(model: nn.Module, tokenizer: PreTrainedTokenizerBase, out: Path) -> Non
             model.save_pretrained(beside / BESIDE, save_embedding_layers=False)
             # PEFT's template of a model card: it says nothing about this run.
             (beside / BESIDE / "README.md").unlink(missing_ok=True)
-            whole = model.merge_and_unload()
+            adapted = model
+            if getattr(model.get_base_model(), "is_quantized", False):
+                adapted = PeftModel.from_pretrained(start(), str(beside / BESIDE))
+            whole = adapted.merge_and_unload()
         assert isinstance(whole, PreTrainedModel), "a network here has a Hugging Face class"
         whole.save_pretrained(beside)
         tokenizer.save_pretrained(beside)

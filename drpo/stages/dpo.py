@@ -16,7 +16,7 @@ from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.rl.micro_batches import micro_batch_of
 from drpo.rl.scoring import action_log_probs
-from drpo.stages.common import Learner, StageResult, save
+from drpo.stages.common import Learner, StageResult, save, whole_start
 from drpo.stages.examples import Example, fitting, two_rows
 from drpo.stages.fit import Hooks, Plan, Progress, fit, measure, parts
 
@@ -63,7 +63,8 @@ def train_dpo(
         DataError: No pair fits the model's context.
         ModelError: The start model or its tokenizer cannot be used.
     """
-    learner = Learner.load(config, model or config.models.policy, stage="dpo")
+    start = model or config.models.policy
+    learner = Learner.load(config, start, stage="dpo")
     trained = fitting(two_rows(learner.vocabulary, pairs), learner.room)
     held = fitting(two_rows(learner.vocabulary, heldout), learner.room) if heldout else None
     stages, hooks = config.stages, Hooks("dpo", progress, should_stop)
@@ -77,7 +78,7 @@ def train_dpo(
         stopped, figures = fitted.stopped, fitted.last
         if held and not stopped:
             figures = measure(held.examples, objective, config, hooks)
-    save(learner.network, learner.tokenizer, out)
+    save(learner.network, learner.tokenizer, out, whole_start(config, start))
     measured = trained.figures | {
         name: figures[name] for name in (_CHOSEN, _REJECTED, _ACCURACY, _MARGIN) if name in figures
     }

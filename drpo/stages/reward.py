@@ -25,17 +25,16 @@ from drpo.config.settings import StageSettings
 from drpo.data.pairs import Pair
 from drpo.errors import ModelError
 from drpo.modeling.adapters import with_adapters
+from drpo.modeling.base_loading import load_base, weights_format
 from drpo.modeling.forward_pass import Precision, precision_of
 from drpo.modeling.interrupt import StopAskedError, stops_between_passes
 from drpo.modeling.model_loading import (
     UNREADABLE,
     context_length,
     end_tokens,
-    load_causal,
     load_classifier,
     one_at_a_time,
 )
-from drpo.modeling.models import weights_format
 from drpo.modeling.reward_model import RewardModel
 from drpo.modeling.seeding import generator_for
 from drpo.modeling.token_rows import pad_rows
@@ -92,7 +91,7 @@ def train_reward_model(
     tokenizer = load_padding_tokenizer(start)
     precision = precision_of(config.models.device, config.models.dtype)
     stages, hooks = config.stages, Hooks("reward_model", progress, should_stop)
-    classifier, lm_head = _load_classifier(start, config, weights_format(config, precision))
+    classifier, lm_head = _load_classifier(start, config, precision)
     classifier.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     classifier.config.drpo_pooling = stages.rm_pooling
     classifier.config.drpo_reads_end = True
@@ -116,7 +115,14 @@ def train_reward_model(
     if not fitted.stopped:
         with suppress(StopAskedError), stops_between_passes([classifier], hooks.stop_asked):
             figures = _measure(judge, heldout, config, precision)
-    save(network, tokenizer, out)
+
+    def whole() -> PreTrainedModel:
+        unquantised = config.replace(quantize_base="none")
+        again = _load_classifier(start, unquantised, precision)[0]
+        again.config = classifier.config
+        return again
+
+    save(network, tokenizer, out, whole)
     measured = chosen.figures
     for name in (_ACCURACY, _MARGIN, _MEAN_REWARD):
         if name in figures or name in fitted.last:
@@ -232,7 +238,7 @@ def _measure(
 
 @one_at_a_time
 def _load_classifier(
-    start: str | Path, config: RunConfig, dtype: torch.dtype
+    start: str | Path, config: RunConfig, precision: Precision
 ) -> tuple[PreTrainedModel, nn.Module | None]:
     """Make a classifier of a language model: its body, and a head drawn from the run's seed.
 
@@ -244,10 +250,10 @@ def _load_classifier(
         described = AutoConfig.from_pretrained(start, trust_remote_code=False)
         names = described.architectures or []
         if any("SequenceClassification" in name for name in names):
-            return load_classifier(start, dtype), None
+            return load_classifier(start, weights_format(config, precision)), None
     except UNREADABLE:
         pass  # an adapter has no config of its own, and what cannot be read is told below
-    causal = load_causal(start, dtype=dtype)
+    causal = load_base(start, config, precision)
     causal.config.num_labels = 1
     try:
         with torch.device("meta"):
@@ -280,4 +286,6 @@ def _load_classifier(
     lm_head = causal.get_output_embeddings()
     if not causal.config.get_text_config().tie_word_embeddings:
         lm_head.requires_grad_(requires_grad=False)
+    for said in ("is_quantized", "is_loaded_in_8bit", "is_loaded_in_4bit"):
+        setattr(classifier, said, getattr(causal, said, False))  # PEFT's layers depend on it
     return cast(PreTrainedModel, classifier), lm_head

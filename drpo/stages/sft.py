@@ -13,7 +13,7 @@ from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
 from drpo.rl.micro_batches import micro_batch_of
 from drpo.rl.scoring import action_log_probs
-from drpo.stages.common import Learner, StageResult, save
+from drpo.stages.common import Learner, StageResult, save, whole_start
 from drpo.stages.examples import Example, fitting, one_row
 from drpo.stages.fit import Hooks, Plan, Progress, fit, measure
 
@@ -48,7 +48,8 @@ def train_sft(
         DataError: No pair fits the model's context.
         ModelError: The start model or its tokenizer cannot be used.
     """
-    learner = Learner.load(config, model or config.models.policy, stage="sft")
+    start = model or config.models.policy
+    learner = Learner.load(config, start, stage="sft")
     chosen = fitting(one_row(learner.vocabulary, pairs), learner.room)
     stages, hooks = config.stages, Hooks("sft", progress, should_stop)
 
@@ -67,5 +68,5 @@ def train_sft(
         held = fitting(one_row(learner.vocabulary, heldout), learner.room)
         found = measure(held.examples, unlikeliness, config, hooks)
         measured |= {metrics.short(metrics.SFT_LOSS): found["loss"]} if found else {}
-    save(learner.network, learner.tokenizer, out)
+    save(learner.network, learner.tokenizer, out, whole_start(config, start))
     return StageResult(out, measured, fitted.stopped)
