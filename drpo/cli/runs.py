@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 
 from drpo import metrics
+from drpo.analysis.progress import counts_updates, updates_of
 from drpo.cli.documents import full_document, run_document
 from drpo.cli.options import WHO, Json
 from drpo.cli.output import figure, print_json, print_table, say
 from drpo.errors import ConfigError
 from drpo.i18n import t
+from drpo.i18n.format import count
 from drpo.runs import event_words
 from drpo.store import Store
-from drpo.store.schema import LIVE_STATUSES
+from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.system import control
 
 
@@ -36,13 +38,26 @@ def list_runs(
             [
                 run.id,
                 t(f"live.status_{run.status}"),
-                f"{run.step}/{run.config['ppo']['updates']}",
+                _progress(run),
                 *(figure(metrics.read(last, name)) for name in metrics.OUTCOME),
                 f"{run.summary.get('wall_seconds', 0):.0f}",
             ]
         )
-    heads = ("run", "status", "updates", *map(metrics.short, metrics.OUTCOME), "seconds")
+    heads = ("run", "status", "progress_head", *map(metrics.short, metrics.OUTCOME), "seconds")
     print_table(rows, [t(f"cli.{head}") for head in heads])
+
+
+def _progress(run: Run) -> str:
+    """How far a run is: in updates, or in steps of the stage that it is in, or in no steps."""
+    if counts_updates(run):
+        return t("live.update_of", done=count(run.step), total=count(updates_of(run) or 0))
+    if run.status not in LIVE_STATUSES:
+        return str(run.config["run"]["method"])
+    stage = event_words.stage_name(run.stage)
+    if not run.stage_total:
+        return stage
+    of = t("live.step_of", done=count(run.stage_done), total=count(run.stage_total))
+    return f"{stage}, {of}"
 
 
 def show(run: str, as_json: Json = False) -> None:
@@ -53,8 +68,8 @@ def show(run: str, as_json: Json = False) -> None:
         print_json(full_document(store, found))
         return
     events = store.events.since(found.id)
-    status, updates = t(f"live.status_{found.status}"), found.config["ppo"]["updates"]
-    say(t("cli.stands", run=found.id, status=status, step=found.step, updates=updates))
+    status, progress = t(f"live.status_{found.status}"), _progress(found)
+    say(t("cli.stands", run=found.id, status=status, progress=progress))
     if found.error:
         say(event_words.trouble(found, events))
     points = [("start", found.summary.get("first")), ("now", found.summary.get("last"))]

@@ -112,3 +112,20 @@ def test_columns_stand_below_each_other_although_signs_are_wide(capsys, monkeypa
         for text in (before_head, before_row)
     ]
     assert wide[0] == wide[1]
+
+
+@pytest.mark.parametrize(
+    ("stage", "method", "status", "expected"),
+    [
+        ("training", "drpo", "running", "update 5 of 10"),
+        ("reward model", "drpo", "running", "training the reward model, 3 of 16"),
+        ("evaluation", "dpo", "running", "measuring on held-out prompts, 3 of 16"),
+        ("finished", "dpo", "finished", "dpo"),
+    ],
+)
+def test_a_stage_counts_its_own_steps(store, run, capsys, stage, method, status, expected):
+    config = {**run.config, "run": {**run.config["run"], "method": method}}
+    of = {"stage": stage, "stage_done": 3, "stage_total": 16, "status": status}
+    store.runs.change(run.id, config=config, **of)
+    assert f"  {expected}  " in said(capsys, "runs")
+    assert said(capsys, "show", run.id).splitlines()[0].endswith(f", {expected}")

@@ -9,7 +9,7 @@ from drpo.analysis.head_to_head import METRIC, Comparison
 from drpo.analysis.key_figures import KeyFigure, key_figures, risk_lines
 from drpo.analysis.lock_demo import Lock, learn_lock
 from drpo.analysis.metric_series import Feed, Series
-from drpo.analysis.progress import axis_end, updates_of
+from drpo.analysis.progress import axis_end, counts_updates, updates_of
 from drpo.analysis.verdict import Verdict
 from drpo.dashboard.client.store import store
 from drpo.stats.intervals import Interval, PairedDifference, mean_over_seeds, paired_difference
@@ -27,6 +27,7 @@ __all__ = [
     "Verdict",
     "axis_end",
     "changes_in_words",
+    "counts_updates",
     "key_figures",
     "learn_lock",
     "mean_over_seeds",

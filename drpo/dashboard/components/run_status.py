@@ -11,7 +11,7 @@ import streamlit as st
 
 from drpo import metrics
 from drpo.charts.figures import RunSeries
-from drpo.dashboard.client.analysis import updates_of
+from drpo.dashboard.client.analysis import counts_updates, updates_of
 from drpo.dashboard.client.config import leaves
 from drpo.dashboard.client.runs import event_words, live_settings
 from drpo.dashboard.client.store import Run
@@ -29,8 +29,6 @@ _ICONS = {
     "failed": "error",
     "interrupted": "warning",
 }
-TRAINING = ("training", "evaluation", "paused")
-"""Stages in which the run's own updates are what counts."""
 _RECENT = 5
 """Updates whose mean duration foretells the rest; earlier ones may have had other lengths."""
 
@@ -64,11 +62,6 @@ def status_of(run: Run, source: RunSeries, *, now: float | None = None) -> Statu
     return Status(run.status, stage_name(run), done, total, left)
 
 
-def counts_updates(run: Run) -> bool:
-    """Whether progress is counted in policy updates, or in steps of a stage before them."""
-    return updates_of(run) is not None and (run.stage in TRAINING or not is_live(run))
-
-
 def share_done(run: Run) -> float | None:
     """How much of a whole run is done, in [0, 1]; None where only its end can be told."""
     planned = updates_of(run)
@@ -84,7 +77,7 @@ def stage_name(run: Run) -> str:
 
 def seconds_left(run: Run, source: RunSeries, *, now: float | None = None) -> float | None:
     """Foretell how long the stage still takes; None while there is nothing to go by."""
-    if run.stage in TRAINING:
+    if counts_updates(run):
         updates = source.get(metrics.TIMING_S_UPDATE).values[-_RECENT:]
         if len(updates):
             config = config_of(run)
