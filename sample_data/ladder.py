@@ -123,7 +123,8 @@ RUNGS: dict[str, Rung] = {
         {"kind": "chain", "classes": CLASSES},
         ChainScorer(CLASSES),
         0.5,
-        300,
+        # So few that whoever imitates them learns the letters by heart and not the classes.
+        64,
         200,
         200,
     ),

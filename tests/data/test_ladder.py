@@ -42,7 +42,7 @@ def test_noisy_demonstrations_are_right_half_of_the_time_and_others_lose_the_thr
         shown = load_demonstrations(str(FILES / "demonstrations" / f"{name}_{kind}.jsonl.gz"))
         found[kind] = sum(gold(one.chosen, one.facts) for one in shown) / len(shown)
         assert all(one.facts for one in shown)
-    assert 0.45 < found["noisy"] < 0.7
+    assert 0.4 < found["noisy"] < 0.75
     assert 0 < found["other"] < 0.35
 
 
