@@ -25,11 +25,22 @@ def latest_stage(names: Iterable[str]) -> str:
     return next((stage for stage in reversed(OWN_STEPS) if stage in begun), "")
 
 
-def stage_chart(run: RunSeries, stage: str) -> Figure:
-    """Draw a stage's curves over its own steps."""
+def stage_chart(run: RunSeries, stage: str, *, until: int = 0) -> Figure:
+    """Draw a stage's curves over its own steps.
+
+    Args:
+        run: Where the series come from.
+        stage: Its group of metrics.
+        until: Its last step, where it is known.
+    """
     titles = (t("charts.stage_loss"), t("charts.stage_accuracy"))
     parts = [
-        Panel(title, words.unit(name), [figures.line(run.get(name), title, "ink", axis=axis)])
+        Panel(
+            title,
+            words.unit(name),
+            # Marked, so that the first step is seen before there is a second.
+            [figures.line(run.get(name), title, "ink", axis=axis, markers=True)],
+        )
         for axis, name, title in zip(("", "2"), SHOWN[stage], titles, strict=True)
     ]
-    return figures.panels(parts, x_title=t("charts.stage_steps"), legend=False)
+    return figures.panels(parts, x_title=t("charts.stage_steps"), legend=False, until=until)

@@ -210,7 +210,7 @@ def say_what_is_awaited(run: Run, feed: Feed) -> None:
     if live and not alone:
         st.caption(t("live.waiting_stage"))
     live_chart(
-        stage_charts.stage_chart(feed, stage),
+        stage_charts.stage_chart(feed, stage, until=run.stage_total if live else 0),
         key=f"stage_{run.id}",
         revision=run.id,
         alt=t("live.alt_stage"),
