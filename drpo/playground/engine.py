@@ -27,6 +27,8 @@ from typing import Any, Generic, TypeVar, get_args
 
 import torch
 
+from drpo.data.gold_reward import Gold, load_gold
+from drpo.data.io.source import file_of
 from drpo.errors import ConfigError, DrpoError
 from drpo.modeling.chat_template import PromptFormat
 from drpo.modeling.model_loading import load_adapted, load_causal
@@ -142,6 +144,7 @@ class Engine:
             else self._rewards[source.prompt_format].get(source.reward),
             weights=weights,
             device=self.device,
+            gold=_gold_of(source.data),
         )
         yield from write(voice, prompt, prefix, sampling)
 
@@ -179,6 +182,16 @@ class Engine:
 
     def _reward(self, reads: PromptFormat, folder: str) -> RewardModel:
         return load_reward_model(folder, device=self.device, prompt_format=reads)
+
+
+def _gold_of(data: str) -> Gold | None:
+    """The gold score of a data file, where it scores any text; None where there is none to use."""
+    path = file_of(data)
+    try:
+        found = None if path is None else load_gold(path)
+    except DrpoError:  # the score is an extra here; what is wrong with it is told at a launch
+        return None
+    return None if found is None or found.fields else found
 
 
 class _Handler(socketserver.StreamRequestHandler):

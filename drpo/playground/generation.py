@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import DynamicCache
 
+from drpo.data.gold_reward import Gold
 from drpo.errors import DataError
 from drpo.modeling.forward_pass import Precision, call_causal
 from drpo.modeling.model_loading import context_length
@@ -34,6 +35,8 @@ class Voice:
     weights: str
     """Hash of the policy's weights."""
     device: torch.device
+    gold: Gold | None = None
+    """The true score, where it scores any text: nobody knows the facts of a typed question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterato
         "kind": "end",
         "finished": finished,
         **_judged(voice, prompt, context, [*given, *written], finished),
+        "gold": voice.gold and voice.gold(_text_of(voice, context, [*given, *written]), {}),
     }
 
 

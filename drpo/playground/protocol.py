@@ -6,7 +6,7 @@ A request and each answer to it is one line of JSON. Answers come as they are ma
     {"kind": "given", "at": 0, "tokens": [token, ...]}      the prefix, read but not written
     {"kind": "token", "at": 0, "token": token}              one more token from checkpoint 0
     {"kind": "end",   "at": 0, "finished": true, "score": 1.2, "token_scores": [...] or null,
-                      "pooling": "sum"}
+                      "pooling": "sum", "gold": 0.4 or null}
     {"kind": "error", "at": 0, "message": "..."}            this checkpoint cannot answer
     {"kind": "done"}                                        nothing more will come
 
@@ -46,6 +46,8 @@ class PlaygroundSource:
     prompt_format: Literal["auto", "chat", "text"] = "text"
     """How its run reads prompts."""
     chat_template: str | None = None
+    data: str = ""
+    """The data of its run, whose gold score scores answers where it asks for no facts."""
 
     def to_json(self) -> dict[str, Any]:
         """The source as a request holds it."""
@@ -100,7 +102,7 @@ def sources_of(run: Run) -> list[PlaygroundSource]:
     if method in ("sft", "dpo") and (folder / "models" / method).is_dir():
         kept[run.step] = folder / "models" / method
     data = run.config["data"]
-    reads = (data.get("prompt_format", "text"), data.get("chat_template"))
+    reads = (data.get("prompt_format", "text"), data.get("chat_template"), data["data"])
     return [
         PlaygroundSource(run.id, step, policy, start, reward, *reads)
         for step, policy in [(START, start), *((step, str(kept[step])) for step in sorted(kept))]

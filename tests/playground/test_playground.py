@@ -20,6 +20,7 @@ from toy import RecordingObserver, toy_config, toy_pairs
 
 from drpo.dashboard.screens.playground import session
 from drpo.data.pairs import Pair
+from drpo.data.sentiment import SentimentScorer
 from drpo.errors import ConfigError, DataError, RunError
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import load_models, load_vocabulary
@@ -126,6 +127,17 @@ def test_a_checkpoint_without_a_reward_model_has_no_score(voice):
     end = lines(Voice(**{**vars(voice), "reward": None}))[-1]
     assert end["score"] is None
     assert end["token_scores"] is None
+
+
+def test_a_gold_score_of_the_text_alone_is_told(voice):
+    assert lines(voice)[-1]["gold"] is None
+    end = lines(Voice(**{**vars(voice), "gold": SentimentScorer()}), prefix="wonderful ")[-1]
+    said = "".join(
+        token["text"]
+        for line in lines(voice, prefix="wonderful ")
+        for token in (line.get("tokens") or [line[k] for k in ("token",) if k in line])
+    )
+    assert end["gold"] == pytest.approx(SentimentScorer()(said, {}))
 
 
 def test_the_same_seed_writes_the_same_and_another_does_not(voice):

@@ -33,7 +33,7 @@ class GeneratedAnswer:
     given: list[dict[str, Any]] = field(default_factory=list)
     tokens: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] | None = None
-    """`finished`, `score`, `token_scores`, `pooling`; None while it writes and where it stopped."""
+    """The line that ends an answer, see the protocol; None while it writes and where it stopped."""
     error: str = ""
 
     @property

@@ -181,6 +181,10 @@ def _answer(one: GeneratedAnswer, shade: str, names: dict[str, str], live: bool)
         figures.insert(
             0, {"label": t("playground.score"), "ink": "learned-ink", "value": number(end["score"])}
         )
+    if end.get("gold") is not None:
+        figures.insert(
+            -1, {"label": t("answers.gold"), "ink": "gold-ink", "value": number(end["gold"])}
+        )
     ended = bool(end) or not live
     stopped = t("playground.stopped") if one.tokens and ended and not end else ""
     return {
