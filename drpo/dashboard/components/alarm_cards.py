@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -17,7 +17,8 @@ from drpo.dashboard.components.notices import notice, show_problem
 from drpo.dashboard.components.run_controls import visitor
 from drpo.dashboard.components.sample_cards import show_cards
 from drpo.dashboard.state import url_state
-from drpo.dashboard.state.metric_series import is_live
+from drpo.dashboard.state.metric_series import is_live, look_again
+from drpo.dashboard.state.shared import shared
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.report.cards import PromptCard
@@ -47,14 +48,20 @@ def link_to_alarms(run: Run) -> None:
         )
 
 
-def show_alarms(run: Run, name: str = "") -> None:
+def show_alarms(run: Run, name: str = "", *, version: Hashable = None) -> None:
     """Show the alarms nobody has decided about yet; decided ones fold away.
 
     Args:
         run: Whose.
         name: What to call the run where alarms of another one stand beside; may hold anything.
+        version: Of the run's feed; viewers of the same share what is read. Left out, it is read
+            anew.
     """
-    raised = client.alarms.alarms_of(run.id)
+    raised = (
+        client.alarms.alarms_of(run.id)
+        if version is None
+        else shared(("alarms", run.id, version), lambda: client.alarms.alarms_of(run.id))
+    )
     for one in raised:
         if one.decision is None:
             _card(run, one, _title(one, name))
@@ -150,3 +157,4 @@ def _decide(run_id: str, event_id: int, choice: Choice, problem_key: str) -> Non
     except DrpoError as error:
         # The run may have ended between the drawing of the button and the click.
         st.session_state[problem_key] = error
+    look_again(run_id)

@@ -23,6 +23,11 @@ def feed(run_id: str) -> Feed:
     return _feed(run_id).refresh()
 
 
+def look_again(run_id: str) -> None:
+    """Read a run's events anew at the next asking: somebody here has just done something."""
+    _feed(run_id).read_at = 0.0
+
+
 def is_live(run: Run) -> bool:
     """Say whether a worker has, or will have, something to do."""
     return run.status in LIVE_STATUSES

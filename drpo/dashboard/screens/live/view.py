@@ -82,7 +82,7 @@ def _one(run_id: str) -> bool:
         # The run's id: another run chosen on the same screen must not get this one's values.
         run_controls(run, feed, key=run.id)
     say_what_is_wrong(run, feed)
-    alarm_cards.show_alarms(run)
+    alarm_cards.show_alarms(run, version=feed.version)
     if not feed.measured:
         say_what_is_awaited(run, feed)
         show_details(run, feed)
