@@ -31,6 +31,8 @@ class Sample:
     prefix: str = ""
     offline: str = ""
     """The offline answer of the same row: reset into, or (held-out) the chosen one."""
+    prefix_pieces: Sequence[str] | None = None
+    """The same token by token, a character of several tokens in one; None where not kept."""
     prefix_tokens: int = 0
     offline_tokens: int = 0
     response_tokens: int = 0

@@ -181,6 +181,7 @@ def samples_of(update: Update, step: int, episodes: Episodes) -> list[Sample]:
                 prefix=prefix,
                 response=response,
                 offline=vocabulary.continuation(pair.prompt, pair.answer),
+                prefix_pieces=[text for _, text in vocabulary.breaks.pieces(start.given)],
                 prefix_tokens=start.prefix,
                 offline_tokens=len(pair.answer),
                 response_tokens=chosen[i],

@@ -179,6 +179,7 @@ class SampleRow(Base):
     prefix: Mapped[str] = mapped_column(Text, default="")
     response: Mapped[str] = mapped_column(Text)
     offline: Mapped[str] = mapped_column(Text, default="")
+    prefix_pieces: Mapped[list[str] | None] = mapped_column(default=None)
     prefix_tokens: Mapped[int] = mapped_column(default=0)
     offline_tokens: Mapped[int] = mapped_column(default=0)
     response_tokens: Mapped[int] = mapped_column(default=0)

@@ -112,3 +112,28 @@ def test_depth_by_prompt_draws_the_middle_and_the_prompts_reset_most_often():
     assert {"prompt 0", "prompt 1", "prompt 2"} <= set(by_name)
     assert "prompt 7" not in by_name, "reset once: no line to draw"
     assert valid(figure)
+
+
+def test_depth_by_prompt_is_read_from_the_store(store):
+    run = store.runs.create(RunConfig.of(data="d", policy="p"))
+    rows = [(1, 0, 5), (1, 0, 15), (1, 3, 19), (2, 0, 0)]
+    store.samples.append(
+        run.id,
+        [
+            Sample(
+                step=step,
+                kind="episode",
+                item=item,
+                start="reset",
+                prompt="p",
+                response="r",
+                prefix_tokens=given,
+                prefix_pieces=["a"] * given,
+                offline_tokens=20,
+            )
+            for step, item, given in rows
+        ],
+    )
+    assert store.samples.depth_by_prompt(run.id) == [(1, 0, 0.5), (1, 3, 0.95), (2, 0, 0.0)]
+    assert store.samples.at(run.id, 2, "episode")[0].prefix_pieces == []
+    assert store.samples.at(run.id, 1, "episode")[2].prefix_pieces == ["a"] * 19

@@ -110,6 +110,7 @@ def test_every_episode_says_where_it_began(begin):
     for sample in episodes:
         assert sample.offline.startswith(sample.prefix)
         assert len(sample.prefix.encode()) == sample.prefix_tokens
+        assert "".join(sample.prefix_pieces) == sample.prefix
         assert sample.prefix_tokens < max(sample.offline_tokens, 1)
         assert sample.prefix_tokens + sample.response_tokens <= 8
         assert len(sample.weights) == 12

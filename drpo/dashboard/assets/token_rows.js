@@ -15,7 +15,7 @@ const fillParts = (body, parts, words) => {
       }
       const classes = ["part", ...KINDS.filter((kind) => part[kind])]
       const node = make("span", classes.join(" "), null, shownText(part.text))
-      node.title = fill(words.hover, { ids: part.ids.join(" ") })
+      if (part.ids.length) node.title = fill(words.hover, { ids: part.ids.join(" ") })
       if (part.given && !part.place) node.classList.add("inside")
       return node
     })
@@ -42,7 +42,7 @@ export default function ({ data, parentElement }) {
   host.dataset.shown = wanted
   host.replaceChildren()
   const legend = make("p", "legend", host)
-  for (const kind of KINDS) {
+  for (const kind of data.kinds) {
     make("span", `part ${kind}`, legend, data.words[`legend_${kind}`])
   }
   for (const row of data.rows) fillRow(make("section", "row", host), row, data.words)

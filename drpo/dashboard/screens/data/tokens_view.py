@@ -7,22 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from drpo.charts.palette import COLOURS
 from drpo.dashboard import client
-from drpo.dashboard.assets import read_assets
 from drpo.dashboard.client.config import leaves
 from drpo.dashboard.components import forms, run_inputs
+from drpo.dashboard.components.token_rows import show_token_rows
 from drpo.dashboard.screens.data import upload_view
 from drpo.i18n import format, t
 
 ANSWERS = ("chosen", "rejected")
-WORDS = ("left_out", "hover", "legend_special", "legend_given", "legend_cut", "legend_end")
-_ROWS = st.components.v2.component(
-    "drpo_token_rows",
-    html='<div class="token-rows"></div>',
-    js=read_assets("common.js", "token_rows.js"),
-    css=read_assets("token_rows.css"),
-)
 
 
 def show_tokens(upload: str, report: Mapping[str, Any]) -> None:
@@ -86,8 +78,7 @@ def _show(found: Mapping[str, Any]) -> None:
         }
         for row in found["rows"]
     ]
-    words = {name: t(f"tokens.{name}") for name in WORDS}
-    _ROWS(data={"rows": rows, "colours": COLOURS, "words": words}, key="token_rows")
+    show_token_rows(rows, key="token_rows")
 
 
 def _answer(name: str, answer: Mapping[str, Any]) -> dict[str, Any]:
