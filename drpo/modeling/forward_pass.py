@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -36,13 +37,30 @@ class Precision:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
+    def loss_scales(self, tokens: int) -> list[float]:
+        """Return what a mean loss is multiplied by for its backward pass, the first choice first.
+
+        float16 has nothing below 6e-8, and a token's share of a mean over thousands is soon there;
+        so the mean's division waits until the gradient is float32. Where that is too much for
+        float16, which ends at 65,504, there are smaller factors. All are powers of two, which
+        change no digit, and none depends on what came before, so that a resumed run repeats a
+        straight one.
+
+        Args:
+            tokens: How many tokens the loss is a mean over.
+        """
+        if self.dtype != torch.float16:
+            return [1.0]
+        whole = 2.0 ** math.ceil(math.log2(max(tokens, 1)))
+        return [whole / 16**step for step in range(4)]
+
 
 def precision_of(device: str, dtype: str) -> Precision:
     """Return where a run computes, and in which format.
 
     Args:
         device: auto, cpu, cuda or cuda:N.
-        dtype: auto, float32 or bfloat16.
+        dtype: auto, float32, bfloat16 or float16.
 
     Raises:
         ConfigError: The device is not there.
@@ -66,13 +84,13 @@ def positions_of(real: Bool[Tensor, "batch length"]) -> Int[Tensor, "batch lengt
 
 def accepts(model: nn.Module, name: str) -> bool:
     """Return whether a model's forward pass takes an argument of this name."""
-    return name in inspect.signature(_inner(model).forward).parameters
+    return name in inspect.signature(base_of(model).forward).parameters
 
 
 def call_causal(
     model: nn.Module,
     tokens: Int[Tensor, "batch length"],
-    mask: Int[Tensor, "batch full"],
+    mask: Int[Tensor, "batch full"] | Bool[Tensor, "batch 1 length full"],
     positions: Int[Tensor, "batch length"],
     *,
     keep: int,
@@ -81,6 +99,15 @@ def call_causal(
     """Return the logits of the last `keep` columns.
 
     The vocabulary is the widest thing in the pass; `logits_to_keep` spares the prompt's columns.
+
+    Args:
+        model: A causal language model, adapters or not.
+        tokens: What it reads now.
+        mask: 1 on every real token so far, these included; or, by row and column, what each of them
+            sees.
+        positions: Of these tokens.
+        keep: How many columns.
+        extra: Handed on to the model: its cache.
     """
     if accepts(model, "logits_to_keep"):
         extra["logits_to_keep"] = keep
@@ -111,7 +138,7 @@ def hidden_at(
     model: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
 ) -> Float[Tensor, "places hidden"]:
     """Return what a causal model's head reads at some places; see `call_at`."""
-    return call_backbone_at(_inner(model).base_model, tokens, at)  # type: ignore[arg-type]
+    return call_backbone_at(base_of(model).base_model, tokens, at)  # type: ignore[arg-type]
 
 
 def head_of(
@@ -122,7 +149,7 @@ def head_of(
     The model's own forward pass makes them, with its body held still, because some architectures
     cap or scale what their head returns.
     """
-    inner = _inner(model)
+    inner = base_of(model)
     read = _Held(last_hidden_state=hidden[None])
     unread = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
     with standing_in(inner.base_model, lambda *_args, **_kwargs: read), float32_head(model):  # type: ignore[arg-type]
@@ -148,7 +175,7 @@ def float32_head(model: nn.Module) -> Iterator[None]:
     bfloat16, by .42 with this head, and by .97 where the body runs in float16. What the model does
     to logits after its head stays its own.
     """
-    head = _inner(model).get_output_embeddings()  # type: ignore[operator]
+    head = base_of(model).get_output_embeddings()  # type: ignore[operator]
     if type(head) not in (nn.Linear, WideLinear) or not torch.is_autocast_enabled(
         head.weight.device.type
     ):
@@ -168,13 +195,13 @@ def call_backbone_at(
     backbone: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
 ) -> Float[Tensor, "places hidden"]:
     """Return the last hidden states of a model without its head; see `call_at`."""
-    inner = _inner(backbone)
+    inner = base_of(backbone)
     with read_only_at(inner, tokens.numel(), at) as chosen:
         hidden: Tensor = backbone(input_ids=tokens, use_cache=False).last_hidden_state
     return hidden[0] if chosen else places_of(hidden, at)
 
 
-def _inner(model: nn.Module) -> nn.Module:
+def base_of(model: nn.Module) -> nn.Module:
     """Look through adapters at the model that they wrap."""
     get_base_model = getattr(model, "get_base_model", None)
     return get_base_model() if callable(get_base_model) else model

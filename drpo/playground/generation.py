@@ -20,7 +20,7 @@ from drpo.modeling.scorers import Completion, LearnedScorer
 from drpo.modeling.tokenization import Vocabulary
 from drpo.playground.protocol import Sampling
 from drpo.rl.kl import exact_kl
-from drpo.rl.rollout import choose
+from drpo.rl.sampling import choose
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ from drpo.rl.resets import (
     reset_depths,
     wants_reset,
 )
-from drpo.rl.rollout import Rollout, Sampling, finish
+from drpo.rl.rollout import Rollout, finish
+from drpo.rl.sampling import Sampling
 from drpo.rl.schedules import reset_share
 from drpo.types import Observer
 

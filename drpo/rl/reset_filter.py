@@ -14,7 +14,8 @@ from drpo.modeling.models import Models
 from drpo.modeling.tokenization import AnswerOrigin, TokenizedPair, tokenize_answers
 from drpo.rl.micro_batches import by_length, micro_batch
 from drpo.rl.resets import keep_best
-from drpo.rl.rollout import Sampling, pack
+from drpo.rl.rollout import pack
+from drpo.rl.sampling import Sampling
 from drpo.rl.scoring import action_log_probs
 from drpo.types import Observer
 

@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from drpo.modeling.forward_pass import Precision, call_causal, positions_of
+from drpo.rl.graph_decoding import InPlaceDecoder, decodes_in_place
+from drpo.rl.sampling import Decoder, Sampling, choose
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,6 @@ class Rollout:
         )
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How answers are drawn."""
-
-    length: int
-    """Most tokens of an answer, reset prefix included."""
-    temperature: float
-    """0 always takes the likeliest token."""
-    stops: tuple[int, ...]
-    pad: int
-    batch_size: int
-    """Rows decoded at once."""
-
-
 def finish(
     model: nn.Module,
     contexts: Sequence[Sequence[int]],
@@ -103,10 +91,12 @@ def finish(
     rooms = [sampling.length - g for g in given]
     order = sorted(range(len(contexts)), key=lambda i: (-rooms[i], -len(contexts[i]), i))
     written: list[list[int]] = [[] for _ in contexts]
+    kind = InPlaceDecoder if decodes_in_place(model, precision.device) else _Decoder
     for begin in range(0, len(order), sampling.batch_size):
         rows = order[begin : begin + sampling.batch_size]
         with torch.no_grad(), precision.autocast():
-            decoder = _Decoder(model, [contexts[i] for i in rows], sampling, precision.device)
+            batch = [contexts[i] for i in rows]
+            decoder: Decoder = kind(model, batch, sampling, precision.device)
             decoder.run([rooms[i] for i in rows], noise[rows].to(precision.device))
         for row, answer in zip(rows, decoder.written, strict=True):
             written[row] = answer
@@ -177,24 +167,6 @@ class _Decoder:
         index = torch.tensor(places, device=self.device)
         self.cache.batch_select_indices(index)
         self.mask = self.mask[index]
-
-
-def choose(
-    logits: Float[Tensor, "batch vocab"], uniform: Float[Tensor, " batch"], temperature: float
-) -> Int[Tensor, " batch"]:
-    """Draw one token a row by inverting the cumulative distribution at `uniform`.
-
-    One number decides one token, so equal noise makes the answers of two policies comparable.
-    """
-    if temperature == 0:
-        return logits.argmax(-1)
-    # float64: in float32 the running sum over a large vocabulary loses the rarest tokens.
-    cumulative = (logits.double() / temperature).softmax(-1).cumsum(-1)
-    target = uniform.double()[:, None] * cumulative[:, -1:]
-    # right=True finds the first token whose sum exceeds the target, so one with probability 0
-    # is never drawn.
-    token = torch.searchsorted(cumulative, target, right=True)[:, 0]
-    return token.clamp(max=logits.shape[1] - 1)
 
 
 def pack(

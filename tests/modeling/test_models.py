@@ -21,7 +21,8 @@ from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import load_models, load_to_evaluate
 from drpo.rl import checkpoint, checkpoint_folders
 from drpo.rl.micro_batches import micro_batch
-from drpo.rl.rollout import Sampling, pack
+from drpo.rl.rollout import pack
+from drpo.rl.sampling import Sampling
 from drpo.rl.scoring import action_logits
 from drpo.rl.trainer import train
 from drpo.stages import train_sft

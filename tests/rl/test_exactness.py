@@ -20,7 +20,8 @@ from drpo.rl.critic_updates import critic_gradients, learn_critic
 from drpo.rl.minibatches import split_minibatches
 from drpo.rl.ppo import learn, old_policy_stats, policy_gradients
 from drpo.rl.resets import batch_rows
-from drpo.rl.rollout import Rollout, Sampling, pack
+from drpo.rl.rollout import Rollout, pack
+from drpo.rl.sampling import Sampling
 from drpo.rl.trainer import train
 
 KINDS = ["gpt2", "llama", "gpt_neox"]

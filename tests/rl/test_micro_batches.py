@@ -3,7 +3,8 @@
 import torch
 
 from drpo.rl.micro_batches import by_length, micro_batch, padding_share
-from drpo.rl.rollout import Sampling, pack
+from drpo.rl.rollout import pack
+from drpo.rl.sampling import Sampling
 
 SAMPLING = Sampling(length=4, temperature=1.0, stops=(1,), pad=0, batch_size=2)
 

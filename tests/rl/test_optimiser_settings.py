@@ -10,7 +10,8 @@ from drpo.rl.critic_updates import learn_critic
 from drpo.rl.minibatches import split_minibatches
 from drpo.rl.optimizer import make_optimizer, set_step_size
 from drpo.rl.ppo import learn, old_policy_stats
-from drpo.rl.rollout import Sampling, pack
+from drpo.rl.rollout import pack
+from drpo.rl.sampling import Sampling
 
 SAMPLING = Sampling(length=4, temperature=1.0, stops=(1,), pad=0, batch_size=4)
 

@@ -7,7 +7,8 @@ from scipy.stats import chisquare
 
 from drpo.modeling.forward_pass import Precision
 from drpo.rl.micro_batches import micro_batch
-from drpo.rl.rollout import Sampling, choose, finish, pack
+from drpo.rl.rollout import finish, pack
+from drpo.rl.sampling import Sampling, choose
 from drpo.rl.scoring import action_logits, entropy_of, picked, tempered
 
 KINDS = ["gpt2", "llama", "gpt_neox"]
