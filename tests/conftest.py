@@ -12,7 +12,7 @@ from jaxtyping import install_import_hook
 # Test processes run side by side, one a core; set before torch counts the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests of several threads would spin away the time of those beside them.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 _RL = Path(__file__).parents[1] / "drpo" / "rl"
 # Of the learner all but the schedules, which hold no tensors and return Self, unknown to beartype.

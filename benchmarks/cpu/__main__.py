@@ -56,7 +56,7 @@ class Runner:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TRL_EXPERIMENTAL_SILENCE": "1"}
         environment |= {"OMP_NUM_THREADS": str(self.asked.threads)}
         if code != "peer":  # as a run's worker sets it
-            environment |= {"OMP_WAIT_POLICY": "passive"}
+            environment |= {"GOMP_SPINCOUNT": "2000"}
         python = self.python if code == "peer" else sys.executable
         command = [str(python), "-m", f"benchmarks.cpu.{module}", json.dumps(words)]
         began = time.perf_counter()
