@@ -1,6 +1,6 @@
 """Does everything work on a GPU, how fast is it, and how much memory does it take?
 
-    python -m benchmarks.gpu [--part all|smoke|speed] [--quick] [--seconds 460] [--out build/gpu]
+    python -m benchmarks.gpu [--part all|smoke|formats|speed] [--quick] [--seconds 460]
 
 From the repository's top. Models have random weights and are made on the spot, so nothing is
 downloaded. What fails is a line or a row of the result and does not end the rest; the exit status
@@ -23,6 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.gpu import report
 from benchmarks.gpu.ceilings import Ceilings, measure_ceilings
+from benchmarks.gpu.formats import CASES, compare_formats
 from benchmarks.gpu.material import SHAPES, Shape, scratch
 from benchmarks.gpu.smoke import Outcome, run_smoke
 from benchmarks.gpu.steps import Material
@@ -33,7 +34,7 @@ BYTES_A_WEIGHT = 2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--part", choices=("all", "smoke", "speed"), default="all")
+    parser.add_argument("--part", choices=("all", "smoke", "formats", "speed"), default="all")
     parser.add_argument("--quick", action="store_true", help="Tiny models, to see that it works.")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--shapes", default="", help="Only shapes whose name matches.")
@@ -51,11 +52,14 @@ def main() -> None:
     ceilings: Ceilings | None = None
     known = report.facts(device)
     print(known, flush=True)
-    if asked.part != "speed":
+    if asked.part in ("all", "smoke"):
         with scratch(2**30) as folder:
             steps = run_smoke(Material(folder, asked.device, asked.quick), until, asked.steps)
         report.write(asked.out, known, ceilings, rows, steps)
-    if asked.part != "smoke":
+    if asked.part in ("all", "formats"):
+        rows += compare_formats(device, CASES[:1] if asked.quick else CASES)
+        report.write(asked.out, known, ceilings, rows, steps)
+    if asked.part in ("all", "speed"):
         ceilings = measure_ceilings(device, quick=asked.quick)
         wanted = [one for one in SHAPES if re.search(asked.shapes, one.name)]
         for at, shape in enumerate(wanted):

@@ -55,6 +55,7 @@ def document(
             f"product in bfloat16: {ceilings.multiplied / 1e12:.0f} TFLOP/s.",
             "",
         ]
+    parts += _formats([row for row in rows if row["kind"] == "format"])
     parts += _profiles([row for row in rows if row["kind"] == "profile"])
     parts += _loads([row for row in rows if row["kind"] == "load"])
     parts += _rollouts([row for row in rows if row["kind"] == "rollout"])
@@ -146,6 +147,22 @@ def _updates(rows: Sequence[Row]) -> list[str]:
         for row in rows
     ]
     return _table(heads, lines)
+
+
+def _formats(rows: Sequence[Row]) -> list[str]:
+    heads = ["trained", "step size", "format", "correlation", "true log-ratio, rms", "seen, rms"]
+    lines = [
+        [
+            str(row["trained"]),
+            f"{row['step_size']:g}",
+            str(row["format"]),
+            _number(row, "correlation", 1, 3),
+            _number(row, "true_rms", 1, 5),
+            _number(row, "rms", 1, 5),
+        ]
+        for row in rows
+    ]
+    return _table(heads, lines) if lines else []
 
 
 def _profiles(rows: Sequence[Row]) -> list[str]:

@@ -27,6 +27,7 @@ KEPT = 128 * MIB
 """What a process may go on holding: cuBLAS keeps 32 MiB of workspace for each thread on Hopper."""
 FIGURES = {"sft": "sft", "rm": "reward_model", "dpo": "dpo"}
 """Under which name in `models/` the methods without updates leave what they measured."""
+FLOAT16 = {"dtype": "float16", "lora_rank": 16, "reward_model": None, "sft_epochs": 1.0}
 METHODS: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("DR-PO, all weights", 0, {}),
     ("DR-PO, LoRA", 2, {"lora_rank": 16}),
@@ -50,6 +51,8 @@ METHODS: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ),
     ("roll-in resets, adaptive KL", 0, {"reset_source": "rollin", "kl_schedule": "adaptive"}),
     ("DR-PO, float32", 1, {"dtype": "float32"}),
+    ("DR-PO, float16", 0, {"dtype": "float16"}),
+    ("DR-PO after a reward model, LoRA, float16", 2, FLOAT16),
 )
 """Name, which of the small shapes, settings."""
 

@@ -61,8 +61,10 @@ class ModelSettings(Group):
         "model", "What the policy is trained to raise: the reward model, or the data's gold score."
     )
     device: str = setting("auto", "auto, cpu, cuda or cuda:N.")
-    dtype: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", "Number format of the weights; auto is bfloat16 on a GPU that has it."
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = setting(
+        "auto",
+        "Number format of the weights; auto is bfloat16 on a GPU that has it. float16 tells eight "
+        "times smaller changes apart, where the model's activations stay below 65,504.",
     )
     lora_rank: int = setting(
         0, "Rank of the low-rank adapters; 0 trains all weights.", ge=0, le=4096

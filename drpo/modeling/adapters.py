@@ -16,6 +16,7 @@ from drpo.config.run_config import RunConfig
 from drpo.modeling.adapter_files import full_name
 from drpo.modeling.model_loading import one_at_a_time
 from drpo.modeling.seeding import generator_for
+from drpo.modeling.shared_base import act_in_half_precision
 
 
 @one_at_a_time
@@ -48,6 +49,7 @@ def with_adapters(
     )
     with torch.random.fork_rng(devices=[]):  # PEFT draws from global state ...
         adapted: PeftModel = get_peft_model(model, settings)
+    act_in_half_precision(adapted)
     if start is not None:
         adapted.peft_config["default"].base_model_name_or_path = full_name(start)
     draw(adapted, config, purpose)  # ... so its draw is put back and replaced by ours.

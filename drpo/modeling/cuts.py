@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-CALL = 64
-"""What one more rectangle costs beside its positions, in positions: a model's call is not free."""
+CALL = {"cpu": 64, "cuda": 2048}
+"""What one more rectangle costs beside its positions, in positions: a model's call is not free.
+
+A GPU is done with two thousand positions of a small model before the processor has started the next
+rectangle's kernels.
+"""
 
 
 def cut_by_length(
@@ -14,6 +18,7 @@ def cut_by_length(
     rows: Iterable[int] | None = None,
     *,
     tokens: int | None = None,
+    device: str = "cpu",
 ) -> list[list[int]]:
     """Cut rows, the shortest first, into rectangles at the least cost.
 
@@ -23,11 +28,13 @@ def cut_by_length(
         lengths: Tokens of every row.
         size: Most rows of a rectangle.
         rows: Which rows to cut; None means all.
+        device: Kind of device that computes them.
         tokens: Largest area of a rectangle; a row that is longer stands alone. None means any.
 
     Returns:
         The rows of each rectangle; each row stands in one.
     """
+    call = CALL.get(device, CALL["cpu"])
     order = sorted(range(len(lengths)) if rows is None else rows, key=lambda r: (lengths[r], r))
     # least[n] is the least cost of the first n rows, cuts[n] where their last rectangle begins.
     least, cuts = [0], [0]
@@ -35,7 +42,7 @@ def cut_by_length(
         longest = lengths[order[end - 1]]
         most = size if tokens is None else max(1, min(size, tokens // max(1, longest)))
         cost, begin = min(
-            (least[begin] + (end - begin) * longest + CALL, begin)
+            (least[begin] + (end - begin) * longest + call, begin)
             for begin in range(max(0, end - most), end)
         )
         least.append(cost)

@@ -228,9 +228,9 @@ class RewardModel(nn.Module):
         # An answer of no token at all is scored where it would have begun.
         rows = [(ids, min(start, len(ids) - 1)) for ids, start in rows]
         scores = [0.0] * len(rows)
-        for batch in cut_by_length([len(ids) for ids, _ in rows], batch_size, tokens=tokens):
+        device, lengths = self.classifier.device, [len(ids) for ids, _ in rows]
+        for batch in cut_by_length(lengths, batch_size, tokens=tokens, device=device.type):
             ids, attended, response = pad_rows([rows[at] for at in batch], reader.pad)
-            device = self.classifier.device
             values = self.score(ids.to(device), attended.to(device), response.to(device))
             for at, value in zip(batch, values.tolist(), strict=True):
                 scores[at] = value

@@ -88,7 +88,9 @@ class LearnedScorer:
         scores = torch.zeros(len(rows))
         device = self.precision.device
         lengths = [len(ids) for ids, _ in rows]
-        for block in cut_by_length(lengths, self.batch_size, tokens=self.tokens):
+        for block in cut_by_length(
+            lengths, self.batch_size, tokens=self.tokens, device=device.type
+        ):
             ids, attended, response = pad_rows([rows[i] for i in block], reader.pad)
             with torch.no_grad(), self.precision.autocast():
                 found = model.score(ids.to(device), attended.to(device), response.to(device))

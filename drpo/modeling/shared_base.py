@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from drpo.modeling.model_loading import one_at_a_time
@@ -37,6 +37,7 @@ class SharedBase:
 
     def __init__(self, network: PeftModel, *acting: str) -> None:
         self.network = network
+        act_in_half_precision(network)
         self.rest(*acting)
 
     @classmethod
@@ -55,6 +56,7 @@ class SharedBase:
         """Put a further adapter on the base; it does not act yet."""
         with torch.random.fork_rng(devices=[]):
             self.network.add_adapter(name, settings)
+        act_in_half_precision(self.network)
         self.rest(*self._acting)
 
     def rest(self, *names: str) -> None:
@@ -102,6 +104,29 @@ class SharedBase:
     def _act(self, names: tuple[str, ...]) -> None:
         _act(self._layers, names)
         self._acting = names
+
+
+def act_in_half_precision(network: PeftModel) -> None:
+    """Let adapters do what they should where their base is in half precision, as often as asked.
+
+    What an adapter adds is at first far smaller than what half precision tells apart beside the
+    output that it is added to, and would be rounded away layer by layer. Once embeddings are
+    float32 the sum over the layers is; each layer still multiplies in half precision.
+
+    PEFT turns what an adapter reads into float32, and autocast, in which all passes run, turns it
+    back: two kernels a layer, and in learning a copy of every layer's input. So it is told not to.
+    """
+    for layer in network.modules():
+        if isinstance(layer, BaseTunerLayer):
+            layer.cast_input_dtype_enabled = False
+    embeddings = network.get_base_model().get_input_embeddings()
+    half = embeddings.weight.dtype in (torch.bfloat16, torch.float16)
+    if half and _widen not in embeddings._forward_hooks.values():
+        embeddings.register_forward_hook(_widen)
+
+
+def _widen(_embeddings: nn.Module, _read: object, found: Tensor) -> Tensor:
+    return found.float()
 
 
 def recalling(network: nn.Module) -> Callable[[], tuple[AbstractContextManager[None], ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,7 +19,7 @@ from drpo.rl.credit import Credit, OldPolicyStats
 from drpo.rl.finite import check_finite
 from drpo.rl.losses import value_loss
 from drpo.rl.micro_batches import by_length, micro_batch
-from drpo.rl.minibatches import add_up, clip_gradients, split_minibatches, tokens_of
+from drpo.rl.minibatches import add_gradients, add_up, clip_gradients, split_minibatches, tokens_of
 from drpo.rl.rollout import Rollout
 from drpo.rl.scoring import action_values
 
@@ -54,6 +55,7 @@ def critic_gradients(
     credit: Credit,
     minibatch: Sequence[list[int]],
     config: RunConfig,
+    scale: float = 1.0,
 ) -> dict[str, float]:
     """Add up the critic's gradient of one minibatch, as `policy_gradients` does the policy's.
 
@@ -74,7 +76,7 @@ def critic_gradients(
             spread=float(critic.spread),
         )
         check_finite("critic's loss", loss, episodes=rows)
-        (loss / tokens).backward()  # type: ignore[no-untyped-call]
+        (loss / tokens * scale).backward()  # type: ignore[no-untyped-call]
         add_up(sums, {"loss": float(loss.detach()), "clipped": float(parts["clipped"])})
     return sums
 
@@ -170,11 +172,14 @@ def learn_critic(
     totals: dict[str, float] = {}
     with models.learning():
         for minibatch in minibatches:
-            optimizer.zero_grad(set_to_none=True)
-            sums = critic_gradients(critic, models, rollout, old, credit, minibatch, config)
+            tokens = tokens_of(rollout, minibatch)
+            gradients = partial(
+                critic_gradients, critic, models, rollout, old, credit, minibatch, config
+            )
+            sums = add_gradients(weights, models.precision, tokens, gradients)
             clip_gradients("critic", weights, config.ppo.max_grad_norm)
             optimizer.step()
-            add_up(totals, {**sums, "tokens": float(tokens_of(rollout, minibatch))})
+            add_up(totals, {**sums, "tokens": float(tokens)})
     optimizer.zero_grad(set_to_none=True)
     return (
         {

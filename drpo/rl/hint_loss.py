@@ -22,13 +22,16 @@ from drpo.rl.resets import Start
 from drpo.rl.scoring import action_log_probs
 
 
-def hint_gradients(models: Models, starts: Sequence[Start], config: RunConfig) -> dict[str, float]:
+def hint_gradients(
+    models: Models, starts: Sequence[Start], config: RunConfig, scale: float = 1.0
+) -> dict[str, float]:
     """Add the gradient of the given tokens' likelihood to the policy's.
 
     Args:
         models: The policy learns.
         starts: Where the episodes of one optimiser step began.
         config: Its `hint_weight` multiplies the mean negative log-likelihood per token.
+        scale: Multiplies the gradient besides, see `add_gradients`.
 
     Returns:
         `hint_loss`, the sum in nats without its weight, and `hint_tokens`; nothing where no token
@@ -40,13 +43,15 @@ def hint_gradients(models: Models, starts: Sequence[Start], config: RunConfig) -
     tokens = sum(start.prefix for start in given)
     lengths = [len(start.context) for start in given]
     total = 0.0
-    for rows in cut_by_length(lengths, config.ppo.rows_at_once):
+    for rows in cut_by_length(
+        lengths, config.ppo.rows_at_once, device=models.precision.device.type
+    ):
         part = micro_batch_of(
             [(given[row].context, len(given[row].pair.prompt)) for row in rows],
             models.precision.device,
         )
         loss = -action_log_probs(models.policy, part, models.precision, 1.0).sum()
         check_finite("loss of the given tokens", loss, episodes=rows)
-        (config.reset.hint_weight * loss / tokens).backward()  # type: ignore[no-untyped-call]
+        (config.reset.hint_weight * loss / tokens * scale).backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     return {"hint_loss": total, "hint_tokens": float(tokens)}

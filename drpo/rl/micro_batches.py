@@ -87,7 +87,8 @@ def micro_batch_of(rows: Sequence[tuple[Sequence[int], int]], device: torch.devi
 
 def by_length(rollout: Rollout, size: int, rows: Iterable[int] | None = None) -> list[list[int]]:
     """Cut rows of a rollout, all where None, into micro-batches that hold little padding."""
-    return cut_by_length(rollout.real.sum(dim=1).tolist(), size, rows)
+    lengths = rollout.real.sum(dim=1).tolist()
+    return cut_by_length(lengths, size, rows, device=rollout.tokens.device.type)
 
 
 def padding_share(rollout: Rollout, chunks: Iterable[Sequence[int]]) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
 
 from drpo.config.run_config import RunConfig
+from drpo.modeling.forward_pass import Precision
 from drpo.modeling.seeding import generator_for
 from drpo.rl.finite import check_gradient
 from drpo.rl.micro_batches import by_length
@@ -61,6 +62,37 @@ def add_up(sums: dict[str, float], parts: Mapping[str, float]) -> None:
     """Add some sums to those that stand under the same names."""
     for name, value in parts.items():
         sums[name] = sums.get(name, 0.0) + value
+
+
+def add_gradients(
+    weights: Mapping[str, nn.Parameter],
+    precision: Precision,
+    tokens: int,
+    add: Callable[[float], dict[str, float]],
+) -> dict[str, float]:
+    """Fill the gradients of some weights, through numbers that the format has room for.
+
+    Args:
+        weights: Theirs are cleared before.
+        precision: The pass's.
+        tokens: How many tokens the loss is a mean over.
+        add: Adds up the gradients of the loss times a factor, and returns sums for the metrics.
+
+    Returns:
+        What `add` returned. Gradients that no factor keeps finite are left as they are, for
+        `check_gradient` to name.
+    """
+    sums: dict[str, float] = {}
+    for scale in precision.loss_scales(tokens):
+        for weight in weights.values():
+            weight.grad = None
+        sums = add(scale)
+        found = [weight.grad for weight in weights.values() if weight.grad is not None]
+        if scale == 1.0 or bool(torch.isfinite(torch.nn.utils.get_total_norm(found))):
+            for gradient in found if scale != 1.0 else ():
+                gradient.div_(scale)
+            break
+    return sums
 
 
 def clip_gradients(name: str, weights: Mapping[str, nn.Parameter], limit: float) -> None:

@@ -90,6 +90,7 @@ def load_moments(
         moments = {kind: saved[f"{name}.{kind}"] for kind in _POWERS if f"{name}.{kind}" in saved}
         if moments:
             optimizer.state[weight] = {
-                kind: value if kind == "step" else value.to(weight.device) / scale ** _POWERS[kind]
+                # The fused optimiser counts its steps on the weights' device.
+                kind: value.to(weight.device) / scale ** _POWERS[kind]
                 for kind, value in moments.items()
             }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from drpo import metrics
 from drpo.config.run_config import RunConfig
+from drpo.errors import ConfigError
 from drpo.modeling.models import Models
 from drpo.rl.credit import Credit, OldPolicyStats
 from drpo.rl.critic_updates import critic_values
@@ -16,7 +20,7 @@ from drpo.rl.hint_loss import hint_gradients
 from drpo.rl.kl import k1_per_token, k3_per_token
 from drpo.rl.losses import policy_loss
 from drpo.rl.micro_batches import by_length, micro_batch, padding_share
-from drpo.rl.minibatches import Epochs, add_up, clip_gradients, tokens_of
+from drpo.rl.minibatches import Epochs, add_gradients, add_up, clip_gradients, tokens_of
 from drpo.rl.resets import Start
 from drpo.rl.rollout import Rollout
 from drpo.rl.scoring import ActionScores, action_log_probs, action_scores, compared_scores
@@ -60,10 +64,26 @@ def old_policy_stats(
                 place = (rows, slice(0, part.acted.shape[1]))
                 theirs = action_log_probs(start, part, models.precision, temperature)
                 reference[place] = part.by_row(theirs)
+    _see_that_it_fits(log_probs, models)
     check_finite("log-probabilities", log_probs)
     kl = exact if wants_exact else k1_per_token(log_probs, reference, rollout.acted)
     values = critic_values(models, rollout, chunks)
     return OldPolicyStats(log_probs, reference, kl, entropy, values)
+
+
+def _see_that_it_fits(log_probs: Float[Tensor, "batch time"], models: Models) -> None:
+    """See that float16 has room for what the policy computes.
+
+    Raises:
+        ConfigError: It has not; weights that are numbers, as they are here, would not do this.
+    """
+    half = models.precision.dtype == torch.float16
+    if half and not bool(torch.isfinite(log_probs).all()):
+        raise ConfigError(
+            f"float16 has no room for what {models.start} computes: expected activations below "
+            "65,504, got larger ones. Set dtype to bfloat16, which has; it tells eight times "
+            "fewer numbers apart."
+        )
 
 
 def learn(
@@ -101,10 +121,12 @@ def learn(
     weights, totals = models.policy_weights(), dict[str, float]()
     with models.learning():
         for minibatch in [part for epoch in epochs for part in epoch]:
-            optimizer.zero_grad(set_to_none=True)
-            sums = policy_gradients(models, rollout, old, credit, minibatch, config, kl_coef)
             begun = [starts[row] for rows in minibatch for row in rows] if starts else []
-            sums |= hint_gradients(models, begun, config)
+            gradients = partial(
+                _gradients, models, rollout, old, credit, minibatch, begun, config, kl_coef
+            )
+            tokens = tokens_of(rollout, minibatch)
+            sums = add_gradients(weights, models.precision, tokens, gradients)
             clip_gradients("policy", weights, config.ppo.max_grad_norm)
             optimizer.step()
             add_up(totals, sums)
@@ -125,6 +147,22 @@ def learn(
     }
 
 
+def _gradients(
+    models: Models,
+    rollout: Rollout,
+    old: OldPolicyStats,
+    credit: Credit,
+    minibatch: Sequence[list[int]],
+    starts: Sequence[Start],
+    config: RunConfig,
+    kl_coef: float,
+    scale: float,
+) -> dict[str, float]:
+    """Add up all that the policy learns from in one step: what it chose, and what it was given."""
+    sums = policy_gradients(models, rollout, old, credit, minibatch, config, kl_coef, scale)
+    return sums | hint_gradients(models, starts, config, scale)
+
+
 def policy_gradients(
     models: Models,
     rollout: Rollout,
@@ -133,11 +171,12 @@ def policy_gradients(
     minibatch: Sequence[list[int]],
     config: RunConfig,
     kl_coef: float,
+    scale: float = 1.0,
 ) -> dict[str, float]:
     """Add up the policy's gradient of one minibatch, one micro-batch at a time.
 
     Every token counts the same whatever chunk it is in: the denominator is the token count of the
-    whole minibatch.
+    whole minibatch. The gradient is `scale` times that of the mean, see `add_gradients`.
 
     Returns:
         Sums over the chosen tokens, for the metrics.
@@ -162,7 +201,7 @@ def policy_gradients(
             kl = k3_per_token(log_probs, old.reference_log_probs[place], part.acted).sum()
             loss = loss + kl_coef * kl
         check_finite("policy's loss", loss, episodes=rows)
-        (loss / tokens).backward()  # type: ignore[no-untyped-call]
+        (loss / tokens * scale).backward()  # type: ignore[no-untyped-call]
         add_up(
             sums,
             {name: float(value.detach()) for name, value in {"policy_loss": loss, **parts}.items()},

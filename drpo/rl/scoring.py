@@ -23,6 +23,8 @@ from drpo.rl.micro_batches import MicroBatch
 
 LOGITS = 2**24
 """Most logits at once: 64 MiB of them; a gradient or a KL keeps a few such blocks for a moment."""
+ON_GPU = 4
+"""How many times as many on a GPU: it waits at every block for the processor to start it."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def log_probs_of(
     ) -> Float[Tensor, " block"]:
         return picked(tempered(head(read).float(), temperature), chosen)
 
-    blocks = _blocks(vocabulary, len(hidden))
+    blocks = _blocks(vocabulary, hidden)
     if len(blocks) == 1:
         return of_block(hidden, actions)
     found = [
@@ -106,7 +108,7 @@ def action_scores(
     with precision.autocast():
         hidden = hidden_at(model, part.tokens, part.at)
         found = []
-        for block in _blocks(_words(model), len(hidden)):
+        for block in _blocks(_words(model), hidden):
             logs = tempered(head_of(model, hidden[block]).float(), temperature)
             found.append((picked(logs, part.actions[block]), entropy_of(logs)))
     return ActionScores(*map(torch.cat, zip(*found, strict=True)))
@@ -123,7 +125,7 @@ def compared_scores(
         # Adapters are switched off once: no head carries one, so both can be asked from here on.
         with models.start_policy() as start:
             before = hidden_at(start, part.tokens, part.at)
-            for block in _blocks(_words(policy), len(read)):
+            for block in _blocks(_words(policy), read):
                 ours = tempered(head_of(policy, read[block]).float(), temperature)
                 theirs = tempered(head_of(start, before[block]).float(), temperature)
                 actions = part.actions[block]
@@ -143,10 +145,11 @@ def _words(model: nn.Module) -> int:
     return int(model.get_output_embeddings().weight.shape[0])  # type: ignore[operator]
 
 
-def _blocks(vocabulary: int, places: int) -> list[slice]:
+def _blocks(vocabulary: int, hidden: Float[Tensor, "places hidden"]) -> list[slice]:
     """Cut places into blocks of at most `LOGITS` logits; one where there is none."""
-    size = max(1, LOGITS // vocabulary)
-    return [slice(begin, begin + size) for begin in range(0, max(places, 1), size)]
+    most = LOGITS * (ON_GPU if hidden.device.type == "cuda" else 1)
+    size = max(1, most // vocabulary)
+    return [slice(begin, begin + size) for begin in range(0, max(len(hidden), 1), size)]
 
 
 def action_logits(

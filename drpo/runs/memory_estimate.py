@@ -33,6 +33,8 @@ KEPT_BYTES = 4
 """The same where a layer's activations are computed anew for its gradient: what it was given."""
 LOGITS = 2**24
 """Logits made at once (`drpo.rl.scoring.LOGITS`), or fewer where there are not so many places."""
+LOGITS_ON_GPU = 4
+"""How many times as many on a GPU."""
 LEARNED_LOGIT_BYTES = 20
 """A logit that is learned from: itself, its log-softmax, their gradients."""
 COMPARED_LOGIT_BYTES = 29
@@ -79,14 +81,14 @@ def _of_stage(name: str, config: RunConfig, policy: Size, scorer: Size, lengths:
         rows = together * max(1, min(config.ppo.rows_at_once // together, batch))
         tokens = max(min(config.tokens_at_once, rows * lengths.row), together * lengths.row)
         places = 0.0 if name == "reward model" and not stages.rm_lm_weight else tokens
-        work = _graph(config, policy, tokens) + _logits(policy, places, LEARNED_LOGIT_BYTES)
+        work = _graph(config, policy, tokens) + _logits(config, policy, places, LEARNED_LOGIT_BYTES)
         return LIBRARIES + trained + work
     answer = config.sampling.response_length
     learning = 0.0
     if name in UPDATING:
         rows = min(config.ppo.rows_at_once, config.ppo.episodes_per_update)
         learning = _graph(config, policy, rows * (lengths.prompt + answer))
-        learning += _logits(policy, rows * answer, LEARNED_LOGIT_BYTES)
+        learning += _logits(config, policy, rows * answer, LEARNED_LOGIT_BYTES)
         if config.models.lora_rank:  # all networks on one base
             copies = _base(config, policy) + _networks(config) * _adapters(config, policy)
         else:
@@ -99,7 +101,7 @@ def _of_stage(name: str, config: RunConfig, policy: Size, scorer: Size, lengths:
     drawn = config.ppo.rollout_batch_size or 4 * config.ppo.rows_at_once
     at_once = min(drawn, max(config.ppo.episodes_per_update, config.evaluation.eval_prompts))
     drawing = _drawing(config, policy, at_once, lengths.prompt)
-    compared = _logits(policy, config.ppo.rows_at_once * answer, COMPARED_LOGIT_BYTES)
+    compared = _logits(config, policy, config.ppo.rows_at_once * answer, COMPARED_LOGIT_BYTES)
     return LIBRARIES + copies + scoring + max(learning, drawing, compared)
 
 
@@ -133,9 +135,12 @@ def _adapters(config: RunConfig, policy: Size) -> float:
 
 def _frozen_bytes(config: RunConfig) -> int:
     """Bytes of a weight that is not trained."""
-    half = config.models.dtype == "bfloat16"
-    on_gpu = config.models.dtype == "auto" and config.models.device.startswith("cuda")
-    return 2 if half or on_gpu else 4
+    half = config.models.dtype in ("bfloat16", "float16")
+    return 2 if half or (config.models.dtype == "auto" and _on_gpu(config)) else 4
+
+
+def _on_gpu(config: RunConfig) -> bool:
+    return config.models.device.startswith("cuda")
 
 
 def _trained(config: RunConfig, policy: Size) -> float:
@@ -152,8 +157,9 @@ def _graph(config: RunConfig, policy: Size, tokens: float) -> float:
     return tokens * policy.hidden * per_unit
 
 
-def _logits(policy: Size, places: float, size: int) -> float:
-    return min(places * policy.vocabulary, LOGITS) * size
+def _logits(config: RunConfig, policy: Size, places: float, size: int) -> float:
+    most = LOGITS * (LOGITS_ON_GPU if _on_gpu(config) else 1)
+    return min(places * policy.vocabulary, most) * size
 
 
 def _drawing(config: RunConfig, policy: Size, rows: int, prompt: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -17,9 +18,11 @@ from torch import Tensor, nn
 
 from drpo.config.run_config import RunConfig
 from drpo.modeling.cuts import cut_by_length
+from drpo.modeling.forward_pass import precision_of
+from drpo.modeling.interrupt import StopAskedError
 from drpo.modeling.seeding import generator_for
 from drpo.rl.finite import check_finite, check_gradient
-from drpo.rl.minibatches import add_up
+from drpo.rl.minibatches import add_gradients, add_up
 from drpo.stages.examples import Example
 
 WARMUP = 0.05
@@ -101,21 +104,18 @@ def fit(
     """
     weights = {name: one for name, one in network.named_parameters() if one.requires_grad}
     trained = list(weights.values())
+    precision = precision_of(config.models.device, config.models.dtype)
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.0)
     per_epoch = math.ceil(len(examples) / plan.batch_size)
     steps = max(1, math.ceil(plan.epochs * per_epoch))
     figures: dict[str, float] = {}
     for step in range(steps):
         batch = [examples[at] for at in _batch(len(examples), plan.batch_size, step, config, hooks)]
-        optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, float] = {}
-        for part in parts(batch, config):
-            if hooks.stop_asked():
-                return Fitted(stopped=True, last=figures)
-            loss, shares = objective(part, batch)
-            check_finite(f"{hooks.stage}'s loss", loss)
-            loss.backward()  # type: ignore[no-untyped-call]
-            add_up(sums, {"loss": float(loss.detach()), **shares})
+        gradients = partial(_gradients, batch, objective, config, hooks)
+        try:
+            sums = add_gradients(weights, precision, len(batch), gradients)
+        except StopAskedError:
+            return Fitted(stopped=True, last=figures)
         norm = torch.nn.utils.clip_grad_norm_(trained, config.ppo.max_grad_norm)
         check_gradient(hooks.stage, norm, weights)
         pace = plan.learning_rate * _pace(step, steps)
@@ -128,6 +128,21 @@ def fit(
     return Fitted(stopped=False, last=figures)
 
 
+def _gradients(
+    batch: Sequence[Example], objective: Objective, config: RunConfig, hooks: Hooks, scale: float
+) -> dict[str, float]:
+    """Add up the gradient of a batch's loss times a factor, one part at a time."""
+    sums: dict[str, float] = {}
+    for part in parts(batch, config):
+        if hooks.stop_asked():
+            raise StopAskedError
+        loss, shares = objective(part, batch)
+        check_finite(f"{hooks.stage}'s loss", loss)
+        (loss * scale).backward()  # type: ignore[no-untyped-call]
+        add_up(sums, {"loss": float(loss.detach()), **shares})
+    return sums
+
+
 def parts(batch: Sequence[Example], config: RunConfig) -> Iterator[list[Example]]:
     """Cut a batch into what is in memory at once: so many rows, so many tokens, as configured."""
     together = len(batch[0].rows)
@@ -135,6 +150,7 @@ def parts(batch: Sequence[Example], config: RunConfig) -> Iterator[list[Example]
         [example.longest for example in batch],
         max(1, config.ppo.rows_at_once // together),
         tokens=max(1, config.tokens_at_once // together),
+        device=precision_of(config.models.device, config.models.dtype).device.type,
     )
     # The longest first: a batch that does not fit is known at once.
     for rows in reversed(cuts):

@@ -40,6 +40,12 @@ def test_every_measurement_works(tmp_path):
     assert {row["advantage"] for row in found["rows"] if row["kind"] == "update"} == {"gae", "rloo"}
 
 
+def test_formats_are_held_against_float32(tmp_path):
+    rows = benchmark(tmp_path, "--part", "formats")["rows"]
+    seen = {row["format"]: row["correlation"] for row in rows}
+    assert seen["float16"] > 0.9 > seen["bfloat16"]
+
+
 def test_steps_of_the_smoke_test_work(tmp_path):
     wanted = "float32 as|resumed, LoRA|DPO, LoRA|playground|memory"
     found = benchmark(tmp_path, "--part", "smoke", "--steps", wanted)
