@@ -89,7 +89,7 @@ def test_only_what_may_change_does(store, make):
     assert (asked.kind, asked.payload) == ("set", {"learning_rate": 1e-4})
 
 
-@pytest.mark.parametrize(("lang", "said"), [("en", "critic's loss"), ("ja", "critic の損失")])
+@pytest.mark.parametrize(("lang", "said"), [("en", "critic's loss"), ("ja", "価値関数の損失")])
 def test_divergence_is_told_in_the_visitors_language(store, make, lang, said):
     run_id = make()
     payload = {

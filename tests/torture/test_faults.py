@@ -117,8 +117,8 @@ def test_a_worker_that_was_halted_goes_on_as_if_nothing_had_been(
 def test_a_database_locked_for_a_minute_loses_nothing(
     store, workers, tmp_path, model_folder, reward_folder
 ):
-    # So many updates that the run is in the middle all the while.
-    settings = {"updates": 1500, "eval_every": 500, "checkpoint_every": 50}
+    # Whether it is in the middle then or at its end, where it waits, hangs on the machine.
+    settings = {"updates": 200, "eval_every": 50, "checkpoint_every": 5}
     config = small_config(tmp_path, model_folder(), reward_folder, **settings)
     straight, held = store.runs.create(config), store.runs.create(config)
     pid = begin(store, workers, held.id)
@@ -129,7 +129,7 @@ def test_a_database_locked_for_a_minute_loses_nothing(
     kept = checkpoint_folders.newest_sound(run_folder(held.id) / "checkpoints")
     holder.execute("ROLLBACK")
     holder.close()
-    assert int(kept.folder.name[-6:]) > run.step + 50, "training waited"
+    assert int(kept.folder.name[-6:]) > run.step + 20, "training waited"
     assert wait_for(pid, 600)
     assert store.runs.get(held.id).status == "finished"
     (note,) = store.events.since(held.id, kinds=("note",))
