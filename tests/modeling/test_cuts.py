@@ -8,7 +8,8 @@ from drpo.modeling.cuts import CALL, cut_by_length
 
 
 def cost(lengths, rectangles):
-    return sum(len(rows) * max(lengths[row] for row in rows) + CALL for rows in rectangles)
+    call = CALL["cpu"]
+    return sum(len(rows) * max(lengths[row] for row in rows) + call for rows in rectangles)
 
 
 def cheapest(lengths, size):
@@ -37,8 +38,15 @@ def test_rows_of_one_length_fill_whole_rectangles():
 
 
 def test_a_rectangle_is_split_where_padding_costs_more_than_another_call():
-    assert cut_by_length([1, 1, 2 * CALL], 8) == [[0, 1], [2]]
-    assert cut_by_length([1, 1, CALL // 3], 8) == [[0, 1, 2]]
+    for device, call in CALL.items():
+        assert cut_by_length([1, 1, 2 * call], 8, device=device) == [[0, 1], [2]]
+        assert cut_by_length([1, 1, call // 3], 8, device=device) == [[0, 1, 2]]
+
+
+def test_a_gpu_is_given_few_full_rectangles(generator):
+    lengths = torch.randint(245, 374, (64,), generator=generator).tolist()
+    assert [len(rows) for rows in cut_by_length(lengths, 32, device="cuda")] == [32, 32]
+    assert len(cut_by_length(lengths, 32)) > 2
 
 
 def test_only_the_rows_asked_for_are_cut():
