@@ -10,8 +10,6 @@ good to about a factor of two; it says so.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -19,12 +17,9 @@ import psutil
 from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.data.io.source import file_of
-from drpo.errors import DrpoError
 from drpo.i18n.message import Message
-from drpo.modeling.chat_template import PromptFormat
-from drpo.modeling.light_tokenizer import prompt_tokens
-from drpo.modeling.model_files import find_folder, read_card
 from drpo.modeling.model_size import Size, size_of
+from drpo.runs.data_rows import counted, rows_of
 from drpo.runs.memory_estimate import memory_of
 from drpo.store import Store
 from drpo.system import processes
@@ -143,28 +138,8 @@ def stages(config: RunConfig) -> list[str]:
 def _prompt_tokens(config: RunConfig, policy: Size) -> float:
     """Mean prompt length: counted on the first rows where the file is here, else the limit."""
     longest = min(config.data.max_prompt_length, policy.context or 10**9)
-    path = file_of(config.data.data)
-    if path is None:
-        return 0.7 * longest
-    read = (config.models.policy, config.data.prompt_format, config.data.chat_template)
-    return _counted_prompt(path, path.stat().st_mtime, *read) or 0.7 * longest
-
-
-@lru_cache(maxsize=64)
-def _counted_prompt(
-    path: Path, _changed: float, policy: str, prompt_format: PromptFormat, template: str | None
-) -> float | None:
-    from drpo.data import load_pairs
-
-    try:
-        asked = [pair.asked for pair in load_pairs(str(path)).pairs[:200]]
-        folder = find_folder(policy, what="start policy")
-        if folder is None:
-            return None
-        counts = prompt_tokens(read_card(folder), asked, prompt_format, template)
-    except DrpoError:
-        return None  # the check before launch says what is wrong with the file
-    return sum(counts) / len(counts) if counts else None
+    found = counted(config.data.data, config.models.policy)
+    return 0.7 * longest if found is None else found.mean_prompt
 
 
 def _update_seconds(
@@ -232,10 +207,9 @@ def _stage_seconds(config: RunConfig, policy: Size, prompt: float, *, on_gpu: bo
 
 
 def _pair_count(config: RunConfig) -> int:
-    path = file_of(config.data.data)
-    if path is not None:
-        # Rows are unknown without reading; a kilobyte a pair, a third of it when packed.
-        return max(1, int(path.stat().st_size / (350 if path.suffix in (".gz", ".zip") else 1000)))
+    rows = rows_of(config.data.data)
+    if rows is not None:
+        return max(1, rows.count)
     return 90_000  # the paper's data sets, by Hub name
 
 

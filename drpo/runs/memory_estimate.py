@@ -6,19 +6,13 @@ Bytes a number, times numbers. The constants were measured with the allocator as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
-from drpo.data.io.source import file_of
-from drpo.data.pairs import Pair
-from drpo.errors import DrpoError
 from drpo.modeling.adapter_files import reward_adapter
-from drpo.modeling.model_files import count_tokens, find_folder, read_card
 from drpo.modeling.model_size import Size
+from drpo.runs.data_rows import counted
 
 LIBRARIES = 0.65 * 2**30
 """A worker with all that it imports, before any model."""
@@ -43,8 +37,6 @@ DRAWN_LOGIT_BYTES = 32
 """A logit that is drawn from, in float64."""
 PREFILL_BYTES = 24
 """Bytes per position and hidden unit while prompts are read to be answered."""
-COUNTED = 50
-"""Texts whose tokens are counted, the longest."""
 
 
 @dataclass(frozen=True)
@@ -171,56 +163,19 @@ def _drawing(config: RunConfig, policy: Size, rows: int, prompt: float) -> float
 
 
 def lengths_of(config: RunConfig, policy: Size) -> Lengths:
-    """Return the longest rows: counted where the data are a file here, else what settings allow."""
+    """Return the longest rows: counted where the data are here, else what settings allow."""
     most = float(min(config.data.max_prompt_length, policy.context or 10**9))
-    path, counted = file_of(config.data.data), None
-    if path is not None:
-        counted = _counted(path, path.stat().st_mtime, config.models.policy)
-    if counted is None:
-        counted = [(most, most + config.sampling.response_length)]
+    found = counted(config.data.data, config.models.policy)
+    rows_here = [(most, most + config.sampling.response_length)]
+    if found is not None:
+        rows_here = list(found.longest)
     if config.data.long_prompts == "drop":
-        counted = [one for one in counted if one[0] <= most] or [(most, most)]
-    prompt = min(most, max(prompt for prompt, _ in counted))
+        rows_here = [one for one in rows_here if one[0] <= most] or [(most, most)]
+    prompt = min(most, max(prompt for prompt, _ in rows_here))
     longest = config.stages.max_response_length
-    rows = [whole if longest is None else min(whole, prompt + longest) for prompt, whole in counted]
+    rows = [
+        whole if longest is None else min(whole, prompt + longest) for prompt, whole in rows_here
+    ]
     context = policy.context or 10**9
     kept = [row for row in rows if row <= context] or [context]
     return Lengths(prompt, float(max(kept)))
-
-
-@lru_cache(maxsize=64)
-def _counted(path: Path, _changed: float, policy: str) -> list[tuple[float, float]] | None:
-    """Tokens of prompt and whole row, of the rows with the longest texts and longest prompts."""
-    from drpo.data import load_pairs
-
-    try:
-        pairs = load_pairs(str(path)).pairs
-        folder = find_folder(policy, what="start policy")
-        if folder is None:
-            return None
-        card = read_card(folder)
-        chosen = {id(pair): pair for key in (_whole, _prompt) for pair in _longest(pairs, key)}
-        prompts = count_tokens(card, [pair.prompt for pair in chosen.values()])
-        rows = count_tokens(card, [pair.prompt + answer_of(pair) for pair in chosen.values()])
-    except DrpoError:
-        return None  # the check before launch says what is wrong with the file
-    if not prompts or not rows:
-        return None
-    return [(float(few), float(all_ + 1)) for few, all_ in zip(prompts, rows, strict=True)]
-
-
-def answer_of(pair: Pair) -> str:
-    """Return the longer answer of a pair."""
-    return max(pair.chosen, pair.rejected, key=len)
-
-
-def _whole(pair: Pair) -> int:
-    return len(pair.prompt) + len(answer_of(pair))
-
-
-def _prompt(pair: Pair) -> int:
-    return len(pair.prompt)
-
-
-def _longest(pairs: Sequence[Pair], key: Callable[[Pair], int]) -> list[Pair]:
-    return sorted(pairs, key=key, reverse=True)[:COUNTED]

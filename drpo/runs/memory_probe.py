@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from drpo.errors import first_line
 from drpo.modeling.model_files import find_folder, read_card
 from drpo.modeling.tokenization import Vocabulary
 from drpo.runs import memory_fit
-from drpo.runs.memory_estimate import answer_of
+from drpo.runs.data_rows import KEYS
 from drpo.runs.peaks import PeakWatch, keep
 from drpo.runs.run_observer import RunObserver
 from drpo.store import Store
@@ -119,16 +119,27 @@ def _longest(config: RunConfig, pairs: Sequence[Pair], rows: int) -> tuple[list[
     fitting = [(one, pair) for one, pair in read if room.holds(one) and one.prompt <= most] or read
     by_prompt = sorted(answered, key=lambda one: one[0].prompt, reverse=True)[:rows]
     by_row = sorted(fitting, key=lambda one: one[0].longest, reverse=True)
-    # As many as the step's first micro-batch holds: its longest pairs.
-    longest = max(1, by_row[0][0].longest)
-    several = max(1, min(rows // 2, config.tokens_at_once // (2 * longest)))
-    return [pair for _, pair in by_prompt], [pair for _, pair in by_row[:several]]
+    most = max(1, min(rows // 2, config.stages.rm_batch_size, config.stages.dpo_batch_size))
+    fullest = fullest_micro_batch([one.longest for one, _ in by_row], most, config.tokens_at_once)
+    return [pair for _, pair in by_prompt], [by_row[at][1] for at in fullest]
 
 
-KEYS: tuple[Callable[[Pair], int], ...] = (
-    lambda pair: len(pair.prompt),
-    lambda pair: len(pair.prompt) + len(answer_of(pair)),
-)
+def fullest_micro_batch(lengths: Sequence[int], most: int, tokens: int) -> list[int]:
+    """Find the pairs that fill a micro-batch most: several of middle length may take more than one.
+
+    Args:
+        lengths: Tokens of each pair's longer row, the longest first.
+        most: Most pairs of a micro-batch.
+        tokens: Largest area of one, padding included; a pair that is longer stands alone.
+
+    Returns:
+        Their places, and as many behind them: SFT reads one row of each pair.
+    """
+    fits = [max(1, min(most, tokens // (2 * max(1, length)))) for length in lengths]
+    counts = [min(count, len(lengths) - at) for at, count in enumerate(fits)]
+    areas = [length * count for length, count in zip(lengths, counts, strict=True)]
+    begin = areas.index(max(areas))
+    return list(range(begin, min(len(lengths), begin + 2 * counts[begin])))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,11 @@ The pipeline knows no store: whoever carries a run out hands its data in and lis
 
 from __future__ import annotations
 
-import gc
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import torch
 
 from drpo import metrics
 from drpo.config.methods import UPDATING
@@ -27,6 +24,7 @@ from drpo.files import CHECKSUMS, damaged_files, read_json, whole_folder, write_
 from drpo.modeling.exporting import export_policy
 from drpo.modeling.interrupt import StopAskedError, stops_between_passes
 from drpo.modeling.models import Models, load_models, load_to_evaluate
+from drpo.modeling.release import release
 from drpo.rl import checkpoint, checkpoint_folders, trainer
 from drpo.runs import provenance
 from drpo.runs.run_observer import RunObserver
@@ -76,10 +74,7 @@ class Stage:
             self.observer.stage_metrics(curves, done, values)
 
         result = train(out=out, progress=progress, should_stop=self.observer.should_stop)
-        # Models refer to themselves in circles, so the stage's would stay where they are until
-        # Python looks for circles; a GPU that is full does not make it look.
-        gc.collect()
-        torch.cuda.empty_cache()
+        release()
         if result.stopped:
             shutil.rmtree(out, ignore_errors=True)
             raise StopAskedError

@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from drpo.config.run_config import RunConfig
 from drpo.i18n.format import size as written
-from drpo.runs import estimate, event_words, memory_fit, peaks, worker_death
+from drpo.runs import estimate, event_words, memory_fit, memory_probe, peaks, worker_death
 from drpo.runs.supervisor import Supervisor
 from drpo.store import run_folder
 from drpo.system import memory
@@ -194,3 +194,13 @@ def test_freed_blocks_go_back_to_the_system():
         for word in ("on", "off")
     }
     assert held["on"] <= held["off"]
+
+
+def test_the_fullest_micro_batch_is_not_always_that_of_the_longest_row():
+    lengths = [1000, 608, 600, 590, 500, 300, 300, 300, 300]
+    # Two pairs of 608 take 2,432 tokens, one of 1,000 takes 2,000; as many again for SFT.
+    assert memory_probe.fullest_micro_batch(lengths, 4, 2432) == [1, 2, 3, 4]
+    assert memory_probe.fullest_micro_batch(lengths, 1, 2432) == [0, 1]
+    # A pair beyond what is in memory at once stands alone, and takes most.
+    assert memory_probe.fullest_micro_batch([4000, *lengths], 4, 2432) == [0, 1]
+    assert memory_probe.fullest_micro_batch([7], 4, 2432) == [0]

@@ -10,6 +10,8 @@ from transformers import AutoTokenizer
 
 from drpo.config import presets
 from drpo.config.run_config import RunConfig
+from drpo.data import load_pairs
+from drpo.data.library.versions import save_version
 from drpo.errors import ConfigError, DataError, DrpoError, ModelError
 from drpo.modeling.model_files import count_tokens, read_card
 from drpo.modeling.model_size import Size
@@ -410,3 +412,16 @@ def test_a_run_that_would_fill_its_dashboards_memory_is_refused_as_a_thread(conf
     with pytest.raises(ConfigError, match="executor is 'thread', and the run would take about"):
         preflight.check(config)
     preflight.check(configure())
+
+
+def test_a_saved_set_is_estimated_as_the_file_that_it_came_from(configure, store):
+    config = configure(reward_model=None, rm_epochs=3.0)
+    save_version(store, load_pairs(config.data.data).pairs, "words")
+    of_file = estimate.estimate_run(config)
+    for name in ("words", "words:1"):
+        saved = estimate.estimate_run(config.replace(data=name))
+        assert saved.seconds == of_file.seconds
+        assert saved.memory_by_stage == of_file.memory_by_stage
+    # What is not here is taken for a data set of the papers' size.
+    elsewhere = estimate.estimate_run(config.replace(data="somebody/pairs"))
+    assert elsewhere.seconds > 3 * of_file.seconds
