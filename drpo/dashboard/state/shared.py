@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 T = TypeVar("T")
 
-MOST = 128
+MOST = 64
 """Things kept at once; the one that was asked for longest ago goes first."""
 
 _kept: OrderedDict[Hashable, object] = OrderedDict()
