@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scipy.stats import binom
-
 from drpo.modeling.tokenization import TokenizedPair
 from drpo.rl.own_answers import OwnAnswers, finder_of
 
@@ -73,6 +71,8 @@ class Curriculum:
             return self.own.place(answer, lengths)
         if rule == "binomial":
             # Of a draw of exactly 0 scipy says -1.
+            from scipy.stats import binom  # half a second that most runs need not
+
             return max(0, int(binom.ppf(draw, depths - 1, share)))
         if rule == "fixed":
             draw = share

@@ -71,20 +71,22 @@ def train(
         DataError: A prompt does not fit, or there is nothing to reset into.
         TrainingDivergedError: Something became NaN or infinite; the last checkpoint is good.
     """
+    heldout_set = HeldOut(models, heldout, config)
+    begun = state is None
+    state = state or TrainState.begin(models, config)
+    # Before the data are read: whoever waits for a first figure sees it seconds sooner.
+    owes = begun or state.owes_evaluation
+    evaluated = not owes or _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
+    if begun and not evaluated:
+        return state
     episodes = prepare_episodes(
         models, pairs, config, demonstrations=demonstrations, observer=observer
     )
-    heldout_set = HeldOut(models, heldout, config)
-    if state is None:
-        state = TrainState.begin(models, config)
-        if not (
-            _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
-            and pretrain_critic(models, episodes, state.optimizer, config, observer)
-            and draw_successes(state.curriculum.own, episodes, observer)
-        ):
-            return state
-    elif state.owes_evaluation:
-        _evaluate(models, heldout_set, state, config, observer, checkpoint_dir)
+    if begun and not (
+        pretrain_critic(models, episodes, state.optimizer, config, observer)
+        and draw_successes(state.curriculum.own, episodes, observer)
+    ):
+        return state
 
     for step in range(state.step, config.ppo.updates):
         if not _apply_control(models, state, config, observer, checkpoint_dir):

@@ -9,6 +9,7 @@ good to about a factor of two; it says so.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from drpo.data.io.source import file_of
 from drpo.i18n.message import Message
 from drpo.modeling.model_size import Size, size_of
 from drpo.runs.data_rows import counted, rows_of
-from drpo.runs.memory_estimate import memory_of
+from drpo.runs.memory_estimate import memory_of, most_lengths
 from drpo.store import Store
 from drpo.system import processes
 
@@ -83,10 +84,7 @@ def estimate_run(config: RunConfig, store: Store | None = None) -> Estimate:
     Raises:
         ModelError: The model is not here and its name does not tell its size.
     """
-    policy = size_of(config.models.policy, what="start policy")
-    scorer = policy
-    if config.models.reward_model is not None:
-        scorer = size_of(config.models.reward_model, what="reward model")
+    policy, scorer = _sizes(config)
     on_gpu = config.models.device != "cpu" and bool(processes.gpus())
     on_gpu = on_gpu or config.models.device.startswith("cuda")
     prompt = _prompt_tokens(config, policy)
@@ -115,10 +113,28 @@ def calculated_memory(config: RunConfig) -> float:
     Raises:
         ModelError: A model is not here and its name does not tell its size.
     """
+    policy, scorer = _sizes(config)
+    return max(memory_of(config, policy, scorer, stages(config)).values())
+
+
+def most_memory(config: RunConfig) -> float:
+    """Return the most bytes that a run may take, whatever its rows are: without reading any.
+
+    Raises:
+        ModelError: As `calculated_memory`.
+    """
+    policy, scorer = _sizes(config)
+    lengths = most_lengths(config, policy)
+    if lengths is None:
+        return math.inf
+    return max(memory_of(config, policy, scorer, stages(config), lengths).values())
+
+
+def _sizes(config: RunConfig) -> tuple[Size, Size]:
+    """Of the start policy, and of the reward model, which is made from it where none is named."""
     policy = size_of(config.models.policy, what="start policy")
     named = config.models.reward_model
-    scorer = policy if named is None else size_of(named, what="reward model")
-    return max(memory_of(config, policy, scorer, stages(config)).values())
+    return policy, policy if named is None else size_of(named, what="reward model")
 
 
 def stages(config: RunConfig) -> list[str]:

@@ -49,7 +49,13 @@ class Lengths:
     """Of the longest prompt and answer together, as a stage reads them."""
 
 
-def memory_of(config: RunConfig, policy: Size, scorer: Size, names: list[str]) -> dict[str, float]:
+def memory_of(
+    config: RunConfig,
+    policy: Size,
+    scorer: Size,
+    names: list[str],
+    lengths: Lengths | None = None,
+) -> dict[str, float]:
     """Return the bytes that each stage takes.
 
     Args:
@@ -57,8 +63,9 @@ def memory_of(config: RunConfig, policy: Size, scorer: Size, names: list[str]) -
         policy: Size of its start policy.
         scorer: Size of its reward model.
         names: Its stages.
+        lengths: Of its rows; None for what they are.
     """
-    lengths = lengths_of(config, policy)
+    lengths = lengths or lengths_of(config, policy)
     return {name: _of_stage(name, config, policy, scorer, lengths) for name in names}
 
 
@@ -179,3 +186,11 @@ def lengths_of(config: RunConfig, policy: Size) -> Lengths:
     context = policy.context or 10**9
     kept = [row for row in rows if row <= context] or [context]
     return Lengths(prompt, float(max(kept)))
+
+
+def most_lengths(config: RunConfig, policy: Size) -> Lengths | None:
+    """Return the longest rows that there may be, without a look at any; None where any may be."""
+    if policy.context is None:
+        return None
+    prompt = float(min(config.data.max_prompt_length, policy.context))
+    return Lengths(prompt, float(policy.context))

@@ -7,6 +7,7 @@ of what there is, as toys do, nothing is tried.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 import time
@@ -76,7 +77,7 @@ def chosen(config: RunConfig, room: int) -> RunConfig:
     sizes = list(_halved(config.ppo.rows_at_once))
     for size in sizes:
         wanted = config.replace(micro_batch_size=size)
-        if _calculated(wanted) <= SPARE * room:
+        if _calculated(wanted, room) <= SPARE * room:
             return wanted
     return config.replace(micro_batch_size=sizes[-1])
 
@@ -92,7 +93,7 @@ def fitting(config: RunConfig, room: int) -> dict[str, Any] | None:
     least = {**saving, "micro_batch_size": 1, **adapters}
     shorter = [{**least, "max_response_length": length} for length in (1024, 512, 256, 128)]
     for changes in [*asked, least, *shorter]:
-        if _calculated(config.replace(**changes)) <= SPARE * room:
+        if _calculated(config.replace(**changes), room) <= SPARE * room:
             return changes
     return None
 
@@ -100,7 +101,7 @@ def fitting(config: RunConfig, room: int) -> dict[str, Any] | None:
 def worth_trying(config: RunConfig, room: int) -> bool:
     """Whether a run is large, or may come near to what there is, apart from any worker's part."""
     try:
-        return _calculated(config) - LIBRARIES > min(WORTH_TRYING * room, TRIED_ANYWAY)
+        return _calculated(config, room) - LIBRARIES > min(WORTH_TRYING * room, TRIED_ANYWAY)
     except DrpoError:
         return False  # what is wrong with data or models is told by whoever reads them
 
@@ -112,7 +113,7 @@ def settle_allocator(config: RunConfig) -> None:
     matter and are faster without.
     """
     try:
-        large = _calculated(config) - LIBRARIES > GIVES_BACK
+        large = _calculated(config, math.inf) - LIBRARIES > GIVES_BACK
     except DrpoError:
         return  # what is wrong with data or models is told by whoever reads them
     if large:
@@ -228,7 +229,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _calculated(config: RunConfig) -> float:
+def _calculated(config: RunConfig, room: float) -> float:
+    """Bytes in a run's largest stage; its rows are read only where their lengths matter."""
+    most = estimate.most_memory(config)
+    if most - LIBRARIES <= min(GIVES_BACK, WORTH_TRYING * room) and most <= SPARE * room:
+        return most
     return estimate.calculated_memory(config)
 
 

@@ -149,7 +149,7 @@ def test_a_reward_that_can_be_raised_rises(begin, monkeypatch):
         def score(self, answers):
             return torch.tensor([sum(i < 130 for i in a.ids) / len(a.ids) for a in answers])
 
-    monkeypatch.setattr("drpo.modeling.models._learned", lambda *_: LowBytes())
+    monkeypatch.setattr("drpo.modeling.models.load_scorer", lambda *_: LowBytes())
     _, listener, _ = begin(
         updates=20,
         learning_rate=2e-2,
@@ -225,7 +225,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_checkpoint_kept(
             bad = math.nan if self.calls > 6 else 0.5
             return torch.full((len(answers),), bad)
 
-    monkeypatch.setattr("drpo.modeling.models._learned", lambda *_: Broken())
+    monkeypatch.setattr("drpo.modeling.models.load_scorer", lambda *_: Broken())
     with pytest.raises(TrainingDivergedError, match="scores became NaN"):
         begin(updates=10, checkpoint_every=1, missing_eos_penalty=None)
     kept = checkpoint_folders.latest(tmp_path / "checkpoints")

@@ -15,7 +15,16 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from drpo.config.run_config import RunConfig
 from drpo.i18n.format import size as written
-from drpo.runs import estimate, event_words, memory_fit, memory_probe, peaks, worker_death
+from drpo.runs import (
+    data_rows,
+    estimate,
+    event_words,
+    memory_fit,
+    memory_probe,
+    peaks,
+    worker_death,
+)
+from drpo.runs.demo import demo_config
 from drpo.runs.supervisor import Supervisor
 from drpo.store import run_folder
 from drpo.system import memory
@@ -204,3 +213,10 @@ def test_the_fullest_micro_batch_is_not_always_that_of_the_longest_row():
     # A pair beyond what is in memory at once stands alone, and takes most.
     assert memory_probe.fullest_micro_batch([4000, *lengths], 4, 2432) == [0, 1]
     assert memory_probe.fullest_micro_batch([7], 4, 2432) == [0]
+
+
+def test_a_toy_is_fitted_without_a_look_at_its_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(data_rows, "_counted", lambda *_: pytest.fail("rows were read"))
+    asked = demo_config(device="cpu")
+    fitted = memory_fit.fitted(asked, tmp_path, 8 * GIB)
+    assert fitted.ppo.micro_batch_size == asked.ppo.rows_at_once
