@@ -211,7 +211,7 @@ class Run:
         return self
 
     def stop(self) -> None:
-        """Ask a launched run to save and stop after the update it is in.
+        """Ask a launched run to stop within seconds, saved as after its last whole update.
 
         Raises:
             RunError: It has ended.

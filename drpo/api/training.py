@@ -57,7 +57,7 @@ def train(
 
     Every stage that the config asks for is carried out: SFT, a reward model where none is named and
     no `reward` given, then the method, evaluated on held-out prompts on the way. Interrupting it
-    (Ctrl-C, or a notebook's stop button) saves and returns after the update it is in; a second
+    (Ctrl-C, or a notebook's stop button) saves and returns, without the update it is in; a second
     interrupt ends it at once.
 
     Args:

@@ -59,7 +59,9 @@ COMMANDS = {
         "show",
         "Show one run: where it stands, its figures, its settings, what happened to it.",
     ),
-    "stop": Entry("runs", "stop", "Ask a run to save and stop after the update it is in."),
+    "stop": Entry(
+        "runs", "stop", "Ask a run to stop within seconds, saved as after its last whole update."
+    ),
     "pause": Entry(
         "runs",
         "pause",

@@ -97,7 +97,7 @@ def stop(
         ),
     ] = None,
 ) -> None:
-    """Ask a run to save and stop after the update it is in."""
+    """Ask a run to stop within seconds, saved as after its last whole update."""
     store = Store()
     found = store.runs.find(run)
     control.stop(store, found.id, WHO)
@@ -108,7 +108,7 @@ def stop(
                 control.kill(store, found.id, WHO)
                 break
             time.sleep(0.2)
-    _say(store, found.id, as_json)
+    _say(store, found.id, as_json, "cli.obeys_stop")
 
 
 def pause(run: str, as_json: Json = False) -> None:
@@ -146,9 +146,9 @@ def named_values(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _say(store: Store, run_id: str, as_json: bool) -> None:
+def _say(store: Store, run_id: str, as_json: bool, words: str = "cli.obeys") -> None:
     run = store.runs.get(run_id)
     if as_json:
         print_json(run_document(run))
     else:
-        say(t("cli.obeys", run=run.id, status=t(f"live.status_{run.status}")))
+        say(t(words, run=run.id, status=t(f"live.status_{run.status}")))
