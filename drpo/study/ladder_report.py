@@ -30,9 +30,9 @@ def sections(found: Sequence[tables.Course], beside: Path) -> list[str]:
     papers = ", ".join(f"[{name}]({one.paper})" for name, one in METHODS.items())
     return [
         "## 5. The ladder: every way to reset, on one footing",
-        f"All or nothing by the true score; {SEEDS} seeds planned, {FOOTING['updates']} updates, "
-        f"groups of {FOOTING['group_size']} for every arm ({papers}; what differs from each paper "
-        "is in resets.md). p-values are paired by seed against no resets and corrected by Holm "
+        f"All or nothing by the true score; {SEEDS} seeds planned, the same updates and groups of "
+        f"{FOOTING['group_size']} for every arm ({papers}; what differs from each paper is in "
+        "resets.md). p-values are paired by seed against no resets and corrected by Holm "
         "for all arms of a task together; over all of training means the mean of all "
         "evaluations.\n",
         *parts,
