@@ -26,7 +26,7 @@ from drpo.store import Store
 from drpo.system import processes
 
 ON_GPU, ON_CPU = "a GPU", "the processor"
-GPU_SPEED = 1.2e14
+GPU_SPEED = 2e14
 """Operations a second that training sustains on a current data-centre GPU in bfloat16."""
 GPU_BANDWIDTH = 1.5e12
 """Bytes a second: each decoded token reads all weights once."""
