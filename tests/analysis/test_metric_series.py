@@ -6,6 +6,7 @@ import screen_material
 
 from drpo.alarms import Alarm
 from drpo.alarms.handler import write_down
+from drpo.analysis import metric_series
 from drpo.analysis.metric_series import Feed, Series, merge
 
 
@@ -26,11 +27,30 @@ def test_a_feed_reads_only_rows_above_its_cursor(store):
     assert feed.last("objective/kl") == 0.5
 
 
-def test_a_second_look_within_the_same_tick_does_not_read_again(store):
+def test_a_second_look_within_the_same_tick_does_not_read_again(store, monkeypatch):
+    monkeypatch.setattr(metric_series, "FRESH_SECONDS", 60.0)
     run = screen_material.add_run(store, "one", updates=2)
     feed = Feed(store, run.id).refresh()
     store.metrics.append(run.id, 3, {"objective/kl": 9.0})
     assert feed.refresh().get("objective/kl").steps.tolist() == [1, 2]
+
+
+def test_what_is_made_of_a_feed_is_named_by_what_it_holds(store):
+    run = screen_material.add_run(store, "one", updates=4)
+    feed, other = fresh(Feed(store, run.id)), fresh(Feed(store, run.id))
+    assert feed.version != other.version
+    seen = [feed.version]
+    fresh(feed)
+    assert feed.version == seen[-1], "nothing is new"
+    for write in (
+        lambda: store.metrics.append(run.id, 5, {"objective/kl": 0.5}),
+        lambda: store.samples.append(run.id, [screen_material.heldout(5, 0, 0.5)]),
+        lambda: store.events.add(run.id, 5, "note", "new"),
+        lambda: store.samples.truncate(run.id, after_step=4),
+    ):
+        write()
+        seen.append(fresh(feed).version)
+    assert len(set(seen)) == 5
 
 
 def test_after_a_resume_the_values_written_again_replace_the_old_ones(store):
