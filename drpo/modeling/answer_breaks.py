@@ -38,6 +38,8 @@ class AnswerBreaks:
             named = {mark.replace("/", "") for mark in _MARK.findall(str(chat.source))}
             self._marks = tuple(named | {f"{mark[0]}/{mark[1:]}" for mark in named})
         self._texts: dict[int, str] = {}
+        self._plain: set[int] = set()
+        """Tokens known to be ASCII, and so whole characters."""
 
     def inside(self, ids: Sequence[int]) -> tuple[int, ...]:
         """Return the numbers of first tokens after which an answer must not be broken off.
@@ -48,6 +50,8 @@ class AnswerBreaks:
         Returns:
             Numbers above 0 and below the answer's length, ascending.
         """
+        if not (self._marks or self._lead or self._closing) and self._plain.issuperset(ids):
+            return ()
         broken = set(range(1, len(ids)))
         ends: list[tuple[int, int]] = []
         text, begin = "", 0
@@ -90,6 +94,8 @@ class AnswerBreaks:
         )
         if len(ids) == 1:
             self._texts[ids[0]] = text
+            if text.isascii():
+                self._plain.add(ids[0])
         return text
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:

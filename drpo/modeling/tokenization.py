@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from typing import Any, Literal
@@ -19,6 +19,7 @@ AnswerOrigin = Literal["chosen", "rejected", "demonstration", "rollin", "own", "
 _ANCHORS = ("\n", ".", "x")
 _BLOCK = 1000
 """Texts handed to the tokenizer at once: fast, and bounded in memory."""
+_KEPT = 2**21  # tokens of prompts, at most, from one reading to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Vocabulary:
     """Fills the rectangle; its value never matters, because masks say what counts."""
     chat: ChatTemplate | None = None
     """What renders conversations; None where prompts are read as the text that they are."""
+    _last_heads: list[Any] = field(default_factory=lambda: [None, []], init=False, compare=False)
 
     @classmethod
     def of(
@@ -96,7 +98,7 @@ class Vocabulary:
             prompts: Texts, or prompts that may be conversations.
         """
         asked = [_prompt(prompt) for prompt in prompts]
-        ids = self._ids([self._head(prompt) for prompt in asked])
+        _, ids = self._heads(asked)
         return ids if self.chat and not self.chat.begins else [self._begun(row) for row in ids]
 
     def answers(
@@ -123,9 +125,8 @@ class Vocabulary:
                 all did.
         """
         asked = [_prompt(prompt) for prompt in prompts]
-        before = [self._head(prompt) for prompt in asked]
+        before, heads = self._heads(asked)
         texts = [self._tail(*row) for row in zip(asked, before, answers, strict=True)]
-        heads = self._ids(before)
         wholes = self._ids([head + text for head, text in zip(before, texts, strict=True)])
         ended = [True] * len(wholes) if finished is None else finished
         tails = []
@@ -181,6 +182,16 @@ class Vocabulary:
         one, two = (None if reader.chat is None else reader.chat.source for reader in (self, other))
         return one == two and same_tokenizer(self.tokenizer, other.tokenizer)
 
+    def _heads(self, asked: Sequence[Prompt]) -> tuple[list[str], list[tuple[int, ...]]]:
+        """Texts and tokens of prompts; the last are kept, for each kind of answer asks again."""
+        texts = [self._head(prompt) for prompt in asked]
+        if self._last_heads[0] != texts:
+            ids = self._ids(texts)
+            if sum(map(len, ids)) > _KEPT:
+                return texts, ids
+            self._last_heads[:] = [texts, ids]
+        return texts, self._last_heads[1]
+
     def _head(self, prompt: Prompt) -> str:
         """The text of a prompt."""
         if self.chat is None or self.chat.rendered(prompt):
@@ -217,7 +228,9 @@ class Vocabulary:
         for begin in range(0, len(texts), _BLOCK):
             block = list(texts[begin : begin + _BLOCK])
             # No truncation: a text that is too long must be refused by name, not cut in silence.
-            read = self.tokenizer(block, truncation=False, add_special_tokens=False)
+            read = self.tokenizer(
+                block, truncation=False, add_special_tokens=False, return_attention_mask=False
+            )
             ids += [tuple(row) for row in read["input_ids"]]
         return ids
 

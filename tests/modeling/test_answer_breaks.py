@@ -40,6 +40,15 @@ def test_whatever_is_given_is_a_beginning_of_the_text(name, text):
         assert len(flags) % 2 == 0
 
 
+def test_a_second_reading_is_the_first(byte_tokenizer):
+    breaks = Vocabulary.of(byte_tokenizer).breaks
+    texts = ["plain", "caf\u00e9", "plain \U0001f600", "e\u0301 plain"]
+    first = [breaks.inside(byte_tokenizer(text)["input_ids"]) for text in texts]
+    assert first == [breaks.inside(byte_tokenizer(text)["input_ids"]) for text in texts]
+    assert first[0] == ()
+    assert all(first[1:])
+
+
 def test_between_characters_every_place_is_open():
     reader = Vocabulary.of(make_byte_tokenizer())
     assert kept(reader, "日a🙂é") == ["", "日", "日a", "日a🙂", "日a🙂é"]

@@ -1,5 +1,7 @@
 """Between text and tokens."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import make_byte_tokenizer
 from tokenizers import Tokenizer, decoders, models, normalizers
@@ -64,6 +66,18 @@ def test_an_answer_whose_first_token_spans_the_border_stands_by_itself():
     assert tuple(whole[: len(head)]) != head  # "c" and "d" have become one token
     assert tail[-1] == vocabulary.end
     assert vocabulary.tokenizer.convert_ids_to_tokens(list(tail[:1])) == ["d"]
+
+
+def test_prompts_read_before_do_not_get_into_answers_to_others(vocabulary):
+    one, other = ["red:", "a blue:"], ["green:", "blue:"]
+    reader, fresh = vocabulary, replace(vocabulary)
+    read = [
+        reader.prompts(one),
+        reader.answers(one, [" x", " y"]),
+        reader.answers(other, ["z"] * 2),
+    ]
+    assert read[2] == fresh.answers(other, ["z"] * 2)
+    assert read[:2] == [fresh.prompts(one), fresh.answers(one, [" x", " y"])]
 
 
 def test_a_long_answer_is_cut_without_an_end_token(vocabulary):
