@@ -7,6 +7,7 @@ from drpo.dashboard.components import launch_actions
 from drpo.dashboard.components.notices import show_problem
 from drpo.dashboard.components.run_choice import asked_for
 from drpo.dashboard.components.run_inputs import (
+    DEMONSTRATIONS,
     INPUTS,
     choose_input,
     known_inputs,
@@ -33,7 +34,7 @@ st.subheader(t("launch.inputs"))
 known = known_inputs()
 chosen: dict[str, object] = {}
 with st.grid(2, min_column_width=280):
-    for leaf in INPUTS:
+    for leaf in (*INPUTS, DEMONSTRATIONS):
         chosen[leaf] = choose_input(leaf, values[leaf], known[leaf], key=f"{point}_{leaf}")
 
 st.subheader(t("launch.settings"))

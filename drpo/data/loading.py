@@ -34,12 +34,11 @@ def load_pairs(source: str, *, store: Store | None = None, limits: Limits = UPLO
     Raises:
         DataError: There is no such thing, it cannot be read, or no row of it can be used.
     """
-    if store is not None:
-        from drpo.data.library.versions import find_version, load_version
-
-        found = find_version(store, source)
-        if found is not None:
-            return load_version(found)
+    saved = _saved(source, store)
+    if saved is not None:
+        if not any(pair.rejected for pair in saved.pairs):
+            raise DataError(_holds_no_pairs(saved.name))
+        return saved
     path = file_of(source)
     if path is not None:
         loaded = read_pairs(Source.from_path(path, limits=limits))
@@ -62,10 +61,7 @@ def load_pairs(source: str, *, store: Store | None = None, limits: Limits = UPLO
 def nothing_usable(loaded: PairSet) -> str:
     """Say why none of the rows can be used."""
     if loaded.layout is not None and loaded.layout.shape == "demonstrations":
-        return (
-            f"{loaded.name} holds one answer a prompt and no pairs; give it as demonstrations, "
-            "and pairs with a chosen and a rejected answer as data."
-        )
+        return _holds_no_pairs(loaded.name)
     counts = loaded.problems.counts()
     said = ", ".join(f"{count} x {KINDS[code].title('en')}" for code, count in counts.items())
     return (
@@ -134,20 +130,30 @@ def load_demonstrations(
     Raises:
         DataError: The source cannot be read or holds nothing usable.
     """
-    if not _is_saved(source, store):
-        path = file_of(source)
-        if path is not None:
-            return _demonstrations(Source.from_path(path, limits=limits))
-        if is_hub_name(source):
-            with hub_rows(source, limits=limits) as file:
-                return _demonstrations(file)
-    return load_pairs(source, store=store, limits=limits).pairs
+    saved = _saved(source, store)
+    if saved is not None:
+        return saved.pairs
+    path = file_of(source)
+    if path is not None:
+        return _demonstrations(Source.from_path(path, limits=limits))
+    if is_hub_name(source):
+        with hub_rows(source, limits=limits) as file:
+            return _demonstrations(file)
+    return load_pairs(source, limits=limits).pairs
 
 
-def _is_saved(source: str, store: Store | None) -> bool:
-    from drpo.data.library.versions import find_version
+def _saved(source: str, store: Store | None) -> PairSet | None:
+    from drpo.data.library.versions import find_version, load_version
 
-    return store is not None and find_version(store, source) is not None
+    found = None if store is None else find_version(store, source)
+    return None if found is None else load_version(found)
+
+
+def _holds_no_pairs(name: str) -> str:
+    return (
+        f"{name} holds one answer a prompt and no pairs; give it as demonstrations, and pairs with "
+        "a chosen and a rejected answer as data."
+    )
 
 
 def _demonstrations(file: Source) -> list[Pair]:

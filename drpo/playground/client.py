@@ -11,10 +11,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from drpo.errors import RunError
+from drpo.errors import ConfigError, RunError
+from drpo.playground.counterfactuals import FEWEST_CONTINUATIONS, MOST_CONTINUATIONS
 from drpo.playground.protocol import PlaygroundSource, Sampling, socket_note
 from drpo.store import workspace
 from drpo.system import processes
@@ -70,12 +72,52 @@ class Playground:
             "sources": [source.to_json() for source in sources],
             "prompt": prompt,
             "prefix": prefix,
-            "sampling": {
-                "temperature": sampling.checked().temperature,
-                "top_p": sampling.top_p,
-                "max_tokens": sampling.max_tokens,
-                "seed": sampling.seed,
-            },
+            "sampling": asdict(sampling.checked()),
+        }
+        self.start()
+        yield from self._lines(request)
+
+    def branch(
+        self,
+        source: PlaygroundSource,
+        prompt: str,
+        answer: str,
+        sampling: Sampling,
+        *,
+        positions: Sequence[int] = (),
+        count: int = FEWEST_CONTINUATIONS,
+    ) -> Iterator[dict[str, Any]]:
+        """Let a checkpoint continue an answer from some of its tokens, several times each.
+
+        Args:
+            source: The checkpoint.
+            prompt: The prompt, exactly as the policy should read it.
+            answer: The answer, by this checkpoint or anybody else.
+            sampling: How to draw; `max_tokens` counts what is given, as in training.
+            positions: How many of the answer's tokens are given, each time; none to be told its
+                tokens only.
+            count: Continuations of each position.
+
+        Yields:
+            Lines as `drpo.playground.protocol` lists them. Closing the iterator ends the writing.
+
+        Raises:
+            ConfigError: A sampling setting, or the number of continuations, is out of range.
+            RunError: The engine cannot be started, or broke off.
+        """
+        if not FEWEST_CONTINUATIONS <= count <= MOST_CONTINUATIONS:
+            raise ConfigError(
+                f"continuations: expected {FEWEST_CONTINUATIONS} to {MOST_CONTINUATIONS}, got "
+                f"{count}."
+            )
+        request = {
+            "op": "branch",
+            "sources": [source.to_json()],
+            "prompt": prompt,
+            "answer": answer,
+            "positions": list(positions),
+            "count": count,
+            "sampling": asdict(sampling.checked()),
         }
         self.start()
         yield from self._lines(request)

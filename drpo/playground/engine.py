@@ -27,15 +27,16 @@ from typing import Any, Generic, TypeVar, get_args
 
 import torch
 
-from drpo.data.gold_reward import Gold, load_gold
-from drpo.data.io.source import file_of
+from drpo.data.gold_reward import Gold
 from drpo.errors import ConfigError, DrpoError
 from drpo.modeling.chat_template import PromptFormat
 from drpo.modeling.model_loading import load_adapted, load_causal
 from drpo.modeling.models import load_vocabulary
 from drpo.modeling.reward_model import RewardModel, load_reward_model
 from drpo.modeling.weights_hash import weights_hash
+from drpo.playground.branching import branch
 from drpo.playground.generation import Voice, write
+from drpo.playground.gold import any_text, gold_for
 from drpo.playground.protocol import MOST, PlaygroundSource, Sampling, socket_note
 from drpo.store import workspace
 from drpo.system import processes
@@ -115,10 +116,7 @@ class Engine:
         sources = [PlaygroundSource(**source) for source in request["sources"]]
         if not 1 <= len(sources) <= MOST:
             raise ConfigError(f"Ask one to {MOST} checkpoints at once, got {len(sources)}.")
-        streams = {
-            at: self._stream(source, request["prompt"], request["prefix"], sampling)
-            for at, source in enumerate(sources)
-        }
+        streams = {at: self._stream(source, request, sampling) for at, source in enumerate(sources)}
         while streams:
             for at in list(streams):
                 line = self._next(streams[at])
@@ -129,11 +127,28 @@ class Engine:
         yield {"kind": "done"}
 
     def _stream(
-        self, source: PlaygroundSource, prompt: str, prefix: str, sampling: Sampling
+        self, source: PlaygroundSource, request: dict[str, Any], sampling: Sampling
     ) -> Iterator[dict[str, Any]]:
+        prompt = request["prompt"]
+        if request["op"] == "write":
+            voice = self._voice(source, any_text(source.data))
+            yield from write(voice, prompt, request["prefix"], sampling)
+            return
+        gold, facts = gold_for(source.data, prompt)
+        yield from branch(
+            self._voice(source, gold),
+            prompt,
+            request["answer"],
+            facts,
+            positions=request["positions"],
+            count=request["count"],
+            sampling=sampling,
+        )
+
+    def _voice(self, source: PlaygroundSource, gold: Gold | None) -> Voice:
         policy, weights = self._policies.get(source.policy)
         start, _ = self._starts.get(source.start)
-        voice = Voice(
+        return Voice(
             policy=policy,
             start=start,
             vocabulary=load_vocabulary(
@@ -144,9 +159,8 @@ class Engine:
             else self._rewards[source.prompt_format].get(source.reward),
             weights=weights,
             device=self.device,
-            gold=_gold_of(source.data),
+            gold=gold,
         )
-        yield from write(voice, prompt, prefix, sampling)
 
     def _next(self, stream: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
         """Take one line of a stream; what goes wrong ends this stream in a sentence."""
@@ -182,16 +196,6 @@ class Engine:
 
     def _reward(self, reads: PromptFormat, folder: str) -> RewardModel:
         return load_reward_model(folder, device=self.device, prompt_format=reads)
-
-
-def _gold_of(data: str) -> Gold | None:
-    """The gold score of a data file, where it scores any text; None where there is none to use."""
-    path = file_of(data)
-    try:
-        found = None if path is None else load_gold(path)
-    except DrpoError:  # the score is an extra here; what is wrong with it is told at a launch
-        return None
-    return None if found is None or found.fields else found
 
 
 class _Handler(socketserver.StreamRequestHandler):

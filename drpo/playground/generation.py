@@ -83,8 +83,8 @@ def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterato
     """
     # Before the first token: an answer that is broken off must have its hash as well.
     yield {"kind": "weights", "weights": voice.weights}
-    context, given = _contexts(voice, prompt, prefix)
-    room = _room(voice, len(context) + len(given), sampling.max_tokens)
+    context, given = contexts(voice, prompt, prefix)
+    room = room_for(voice, len(context) + len(given), sampling.max_tokens)
     policy, start = _Reader(voice.policy, voice.device), _Reader(voice.start, voice.device)
     generator = torch.Generator().manual_seed(sampling.seed)
     keep = len(given) + 1
@@ -96,12 +96,12 @@ def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterato
         ]
         yield {"kind": "given", "tokens": [asdict(token) for token in shown]}
     written: list[int] = []
-    said = _text_of(voice, context, given)
+    said = text_of(voice, context, given)
     for _ in range(room):
         uniform = torch.rand(1, generator=generator, dtype=torch.float64)
         token = draw(now[-1], uniform, sampling)
         written.append(token)
-        fresh = news(said, _text_of(voice, context, [*given, *written]))
+        fresh = news(said, text_of(voice, context, [*given, *written]))
         said += fresh
         yield {"kind": "token", "token": asdict(_token(fresh, now[-1], before[-1], token))}
         if token in voice.vocabulary.stops:
@@ -112,7 +112,7 @@ def write(voice: Voice, prompt: str, prefix: str, sampling: Sampling) -> Iterato
         "kind": "end",
         "finished": finished,
         **_judged(voice, prompt, context, [*given, *written], finished),
-        "gold": voice.gold and voice.gold(_text_of(voice, context, [*given, *written]), {}),
+        "gold": voice.gold and voice.gold(text_of(voice, context, [*given, *written]), {}),
     }
 
 
@@ -134,8 +134,12 @@ def draw(
     return int(choose(logits[None], uniform.to(logits.device), sampling.temperature)[0])
 
 
-def _contexts(voice: Voice, prompt: str, prefix: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Tokens of the prompt, and of the prefix as they follow it."""
+def contexts(voice: Voice, prompt: str, prefix: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tokens of the prompt, and of the prefix as they follow it.
+
+    Raises:
+        DataError: The prompt is empty.
+    """
     context = voice.vocabulary.prompts([prompt])[0]
     if not context:
         raise DataError("The prompt is empty; write something for the policy to answer.")
@@ -144,7 +148,12 @@ def _contexts(voice: Voice, prompt: str, prefix: str) -> tuple[tuple[int, ...], 
     return context, voice.vocabulary.answers([prompt], [prefix], finished=[False])[0]
 
 
-def _room(voice: Voice, used: int, wanted: int) -> int:
+def room_for(voice: Voice, used: int, wanted: int) -> int:
+    """How many of the wanted tokens fit into the models' contexts after `used` ones.
+
+    Raises:
+        DataError: None does.
+    """
     limits = [context_length(model) for model in (voice.policy, voice.start)]
     limit = min((limit for limit in limits if limit is not None), default=None)
     room = wanted if limit is None else min(wanted, limit - used)
@@ -167,14 +176,24 @@ def _token(
     )
 
 
-def _text_of(voice: Voice, context: Sequence[int], ids: Sequence[int]) -> str:
+def token_texts(voice: Voice, context: Sequence[int], ids: Sequence[int]) -> list[str]:
+    """What each token of an answer adds to its text; a character of several comes with its last."""
+    said, texts = "", []
+    for end in range(1, len(ids) + 1):
+        texts.append(news(said, text_of(voice, context, ids[:end])))
+        said += texts[-1]
+    return texts
+
+
+def text_of(voice: Voice, context: Sequence[int], ids: Sequence[int]) -> str:
+    """The text of an answer's tokens after their prompt's."""
     return voice.vocabulary.continuation(context, ids)
 
 
 def _text(voice: Voice, context: Sequence[int], earlier: Sequence[int], token: int) -> str:
     """What one token adds to the text before it."""
-    before = _text_of(voice, context, earlier)
-    return _text_of(voice, context, [*earlier, token])[len(before) :]
+    before = text_of(voice, context, earlier)
+    return text_of(voice, context, [*earlier, token])[len(before) :]
 
 
 def _judged(
@@ -195,7 +214,7 @@ def _judged(
         tuple(context),
         tuple(answer),
         prompt,
-        _text_of(voice, context, answer),
+        text_of(voice, context, answer),
         finished,
         bare=voice.vocabulary.chat is not None,
     )

@@ -10,6 +10,13 @@ A request and each answer to it is one line of JSON. Answers come as they are ma
     {"kind": "error", "at": 0, "message": "..."}            this checkpoint cannot answer
     {"kind": "done"}                                        nothing more will come
 
+An answer's continuations come as follows instead, after the hash:
+
+    {"kind": "tokens", "at": 0, "tokens": ["text", ...], "facts": {...} or null}
+    {"kind": "beat",   "at": 0, "position": 5}              one more token there, in every row
+    {"kind": "continuations", "at": 0, "position": 5,
+                      "continuations": [{"text", "finished", "score", "gold"}, ...]}
+
 where a token is {"text", "log_prob", "start_log_prob", "kl"}: its log-probability under the
 checkpoint and under the start policy, and the KL between their whole next-token distributions at
 this place, all in nats at temperature 1.
@@ -29,6 +36,8 @@ MOST = 4
 """Checkpoints asked at once, and kept in memory."""
 LONGEST = 2048
 """Tokens that one answer may have."""
+BRANCHES = "branches"
+"""Under which kind of document an answer's continuations are kept."""
 START = -1
 """Stands for the start policy where a step is asked for."""
 

@@ -27,7 +27,7 @@ from drpo.modeling.models import load_models, load_vocabulary
 from drpo.modeling.reward_model import load_reward_model
 from drpo.modeling.weights_hash import weights_hash
 from drpo.playground import Playground, PlaygroundSource, Sampling, sources_of
-from drpo.playground.generation import Voice, _contexts, draw, news, write
+from drpo.playground.generation import Voice, contexts, draw, news, write
 from drpo.playground.protocol import START, socket_note, source_of
 from drpo.rl.trainer import train
 from drpo.stages.examples import one_row
@@ -82,7 +82,7 @@ def test_a_typed_question_is_read_as_training_reads_it(tmp_path, reward_folder):
     (trained,) = one_row(reader, [pair])
     ids, start = trained.rows[0]
     for typed in ("What is bread?", pair.prompt):
-        context, given = _contexts(voice, typed, "Food 日.")
+        context, given = contexts(voice, typed, "Food 日.")
         assert [*context, *given] == ids[:-1]
         assert len(context) == start
     end = list(write(voice, "What is bread?", "Food", Sampling(max_tokens=4)))[-1]
@@ -266,6 +266,22 @@ def test_at_most_four_checkpoints_are_asked_and_kept(trained, playground):
         list(playground.ask([*sources, sources[0]], PROMPT, SHORT))
     list(playground.ask(sources, PROMPT, SHORT))
     assert playground.hello()["cached"] <= 4
+
+
+def test_an_answer_is_continued_from_its_tokens_and_leaving_ends_it(trained, playground):
+    run, _ = trained
+    source = source_of(run, 4)
+    long = Sampling(max_tokens=100)
+    answer = playground.branch(source, PROMPT, " ab", long, positions=range(3), count=16)
+    kinds = [next(answer)["kind"] for _ in range(3)]
+    assert kinds == ["weights", "tokens", "beat"]
+    answer.close()
+    told = list(playground.branch(source, PROMPT, " ab", SHORT, positions=[1, 3], count=4))
+    found = {x["position"]: x["continuations"] for x in told if x["kind"] == "continuations"}
+    assert {place: len(several) for place, several in found.items()} == {1: 4, 3: 4}
+    assert all(isinstance(one["score"], float) for several in found.values() for one in several)
+    with pytest.raises(ConfigError, match="expected 4 to 16"):
+        next(playground.branch(source, PROMPT, " ab", SHORT, positions=[1], count=17))
 
 
 def test_a_visitor_who_leaves_ends_the_writing(trained, playground):

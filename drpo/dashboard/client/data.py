@@ -12,7 +12,7 @@ from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.data.io import source
 from drpo.data.io.source import Source
 from drpo.data.labels import label_text
-from drpo.data.library import versions
+from drpo.data.library import demonstrations, versions
 from drpo.data.library.cleaning import BY_ROW, Contradictions, Repeats
 from drpo.data.library.export import FORMATS, export_version, table_csv
 from drpo.data.library.label_decisions import Decision, LabelDecisions
@@ -37,10 +37,12 @@ __all__ = [
     "Repeats",
     "Task",
     "Uploads",
+    "add_demonstration",
     "check_file",
     "check_name",
     "compare_versions",
     "delete_version",
+    "demonstration_sets",
     "export_version",
     "file_of",
     "find_version",
@@ -106,3 +108,21 @@ def find_version(name: str) -> Dataset | None:
 def delete_version(dataset_id: str) -> Dataset:
     """Delete a saved version; see `versions.delete_version`."""
     return versions.delete_version(store(), dataset_id)
+
+
+def demonstration_sets() -> list[str]:
+    """Names of the saved sets of answers to reset into, the newest first."""
+    return demonstrations.demonstration_sets(store())
+
+
+def add_demonstration(
+    name: str, prompt: str, answer: str, *, facts: Mapping[str, str] | None, source: str
+) -> Dataset:
+    """Add an answer to a saved set of answers to reset into, as its next version.
+
+    Raises:
+        DataError: It is blank, or the name belongs to a set of pairs.
+    """
+    return demonstrations.add_demonstration(
+        store(), name, prompt, answer, facts=facts, source=source
+    )

@@ -18,6 +18,8 @@ from drpo.i18n import t
 
 INPUTS = ("data", "heldout", "policy", "reward_model")
 """Settings that name a data set or a model."""
+DEMONSTRATIONS = "demonstrations"
+"""The setting that names answers to reset into."""
 
 
 def starting_points(asked: Sequence[str] = ()) -> dict[str, str]:
@@ -50,12 +52,15 @@ def known_inputs() -> dict[str, list[str]]:
     """Data sets and models that are known here, by setting."""
     files = sorted((client.runs.SAMPLES / "files").glob("*.json*"))
     saved = list(dict.fromkeys(dataset.name for dataset in store().datasets.all()))
+    single = client.data.demonstration_sets()
+    pairs = [name for name in saved if name not in single]
     samples = [str(path) for path in files if not path.name.endswith(".gold.json")]
     models = sorted(path for path in (client.runs.SAMPLES / "models").glob("*") if path.is_dir())
     scorers = [str(path) for path in models if _is_scorer(path)]
     return {
-        "data": saved + samples,
-        "heldout": saved + samples,
+        "data": pairs + samples,
+        "heldout": pairs + samples,
+        DEMONSTRATIONS: single + pairs + samples,
         "policy": [str(path) for path in models if str(path) not in scorers],
         "reward_model": scorers,
     }
