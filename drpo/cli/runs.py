@@ -125,9 +125,10 @@ def change_settings(
     as_json: Json = False,
 ) -> None:
     """Give a live run a new kl_coef or reset_prob; it counts from the next update."""
+    settings = named_values(values)
     store = Store()
     found = store.runs.find(run)
-    control.change_settings(store, found.id, named_values(values), WHO)
+    control.change_settings(store, found.id, settings, WHO)
     _say(store, found.id, as_json)
 
 

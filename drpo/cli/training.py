@@ -115,9 +115,10 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a paused run, or with an ended one from its last checkpoint."""
+    settings = named_values(values or ())
     store = Store()
     found = store.runs.find(run)
-    control.resume(store, found.id, WHO, named_values(values or ()))
+    control.resume(store, found.id, WHO, settings)
     _carry_out(store, found.id, detach=detach or found.status == "paused", as_json=as_json)
 
 
