@@ -5,7 +5,7 @@ import streamlit as st
 from drpo.dashboard import navigation
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.run_choice import asked_for, offered
-from drpo.dashboard.screens.playground import fields, view
+from drpo.dashboard.screens.playground import branches, fields, view
 from drpo.i18n import t
 
 st.title(t("playground.title"))
@@ -27,4 +27,5 @@ prompt, prefix = fields.texts(sources, asked, shown)
 how = fields.sampling(shown)
 view.write_buttons(sources, prompt, prefix, how, go_on=go_on)
 view.show_generation()
+branches.show()
 view.show_earlier()

@@ -6,7 +6,7 @@ from drpo.dashboard import navigation
 from drpo.dashboard.client.store import store
 from drpo.dashboard.components.generations import step_slider
 from drpo.dashboard.components.run_choice import asked_for, choose_run, offered
-from drpo.dashboard.screens.resets import groups, tokens, view
+from drpo.dashboard.screens.resets import branches, groups, tokens, view
 from drpo.i18n import t
 
 st.title(t("resets.title"))
@@ -43,6 +43,7 @@ if size > 1:
     st.subheader(t("resets.all_episodes"))
 chosen = view.chosen_episodes(episodes)
 view.cards(chosen)
+branches.show(run, step, chosen)
 with st.expander(t("resets.tokens")):
     tokens.show(chosen)
 with st.expander(t("resets.table")):

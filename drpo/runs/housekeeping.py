@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from drpo.errors import ConfigError, RunError
+from drpo.playground.protocol import BRANCHES
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
 from drpo.system import processes
@@ -19,7 +20,7 @@ from drpo.system import processes
 LONGEST_NAME = 100
 LONGEST_TAG = 30
 MOST_TAGS = 10
-OF_RUNS = ("monitor", "evaluation", "comparison")
+OF_RUNS = ("monitor", "evaluation", "comparison", BRANCHES)
 """Kinds of documents that are kept by run, as `id` or `id@step`, or of two runs."""
 
 

@@ -18,6 +18,7 @@ from alarm_runs import teach
 from chat_models import chat_folder
 from toy import RecordingObserver, toy_config, toy_pairs
 
+from drpo.dashboard.components.branches import job
 from drpo.dashboard.screens.playground import session
 from drpo.data.pairs import Pair
 from drpo.data.sentiment import SentimentScorer
@@ -352,6 +353,28 @@ def test_an_answer_that_was_stopped_is_kept_with_the_weights_that_wrote_it(train
     assert answer["weights"] == kept[4]
     assert answer["text"] == one.answers[0].text
     assert 0 < len(answer["tokens"]) < 100
+    store.close()
+
+
+@pytest.mark.usefixtures("playground")
+def test_continuations_are_kept_and_a_stop_keeps_the_positions_that_are_through(trained, home):
+    run, _ = trained
+    store = Store(f"sqlite:///{home / 'drpo.sqlite'}")
+    one = job.Branchable("1", "", source_of(run, 4), "", PROMPT, " ab", 100, 1.0)
+    whole = ended(job.start(store, one, [1, 2], 4))
+    assert whole.error == ""
+    assert "".join(whole.tokens) == " ab"
+    kept = job.find(store, one.key)
+    assert (kept.tokens, kept.weights, kept.drawn) == (whole.tokens, whole.weights, whole.drawn)
+    assert {place: len(several) for place, several in kept.drawn.items()} == {1: 4, 2: 4}
+    more = job.start(store, one, [0, 3, 3, 3, 3, 3, 3], 16)
+    assert job.start(store, one, [3], 4) is more, "one at a time"
+    while not more.done:
+        time.sleep(0.001)
+    more.stop()
+    assert ended(more).stopped
+    assert more.done < 7
+    assert {0, 1, 2} <= set(job.find(store, one.key).drawn)
     store.close()
 
 

@@ -28,6 +28,14 @@ const fillFigures = (list, figures) => {
   )
 }
 
+// Where one token can be chosen: which it is, and which ones decided how the answer came out.
+const mark = (node, index, { chosen, decided }) => {
+  node.classList.toggle("decided", Boolean(decided) && decided[0] <= index && index < decided[1])
+  if (chosen === undefined) return
+  node.classList.toggle("chosen", index === chosen)
+  node.setAttribute("aria-pressed", String(index === chosen))
+}
+
 const fillTokens = (body, item, at, words, ask) => {
   while (body.children.length > item.tokens.length) body.lastChild.remove()
   item.tokens.forEach((token, index) => {
@@ -44,6 +52,7 @@ const fillTokens = (body, item, at, words, ask) => {
     const shade = strength ? `color-mix(in srgb, var(--${meaning}) ${60 * strength}%, transparent)` : ""
     if (node.style.background !== shade) node.style.background = shade
     node.classList.toggle("given", index < item.given)
+    mark(node, index, item)
   })
 }
 
