@@ -151,3 +151,12 @@ def test_how_the_last_request_ended_is_told(episode, ending):
         assert "Stopped: 1 of 3 positions" in shown(app)
     else:
         assert "It broke &lt;b&gt;off&lt;/b&gt;." in problems(app)[0]
+
+
+def test_launch_offers_the_set_as_demonstrations_and_not_as_pairs(store):
+    add_demonstration(store, "my own", "Q:", " a")
+    app = visit("launch", start="blank", demonstrations="my own")
+    assert problems(app) == []
+    field = app.selectbox(key="blank_demonstrations")
+    assert field.value == "my own"
+    assert "my own" not in app.selectbox(key="blank_data").options
