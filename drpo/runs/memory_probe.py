@@ -119,27 +119,38 @@ def _longest(config: RunConfig, pairs: Sequence[Pair], rows: int) -> tuple[list[
     fitting = [(one, pair) for one, pair in read if room.holds(one) and one.prompt <= most] or read
     by_prompt = sorted(answered, key=lambda one: one[0].prompt, reverse=True)[:rows]
     by_row = sorted(fitting, key=lambda one: one[0].longest, reverse=True)
-    most = max(1, min(rows // 2, config.stages.rm_batch_size, config.stages.dpo_batch_size))
-    fullest = fullest_micro_batch([one.longest for one, _ in by_row], most, config.tokens_at_once)
-    return [pair for _, pair in by_prompt], [by_row[at][1] for at in fullest]
+    stages, tokens = config.stages, config.tokens_at_once
+    most = max(1, min(rows // 2, stages.rm_batch_size, stages.dpo_batch_size))
+    compared = [one.longest for one, _ in by_row]
+    shown = [by_row[at][1] for at in fullest_micro_batch(compared, most, tokens, together=2)]
+    if stages.sft_epochs or config.run.method == "sft":
+        chosen = [(len(one.rows[0][0]), pair) for one, pair in fitting]
+        written = sorted(chosen, key=lambda one: one[0], reverse=True)
+        most = max(1, min(rows, stages.sft_batch_size))
+        imitated = [length for length, _ in written]
+        shown += [written[at][1] for at in fullest_micro_batch(imitated, most, tokens, together=1)]
+    return [pair for _, pair in by_prompt], list({id(pair): pair for pair in shown}.values())
 
 
-def fullest_micro_batch(lengths: Sequence[int], most: int, tokens: int) -> list[int]:
-    """Find the pairs that fill a micro-batch most: several of middle length may take more than one.
+def fullest_micro_batch(
+    lengths: Sequence[int], most: int, tokens: int, *, together: int
+) -> list[int]:
+    """Find what fills a micro-batch most: several of middle length may take more than the longest.
 
     Args:
-        lengths: Tokens of each pair's longer row, the longest first.
-        most: Most pairs of a micro-batch.
-        tokens: Largest area of one, padding included; a pair that is longer stands alone.
+        lengths: Tokens of each example's longest row, the longest first.
+        most: Most examples of a micro-batch.
+        tokens: Largest area of one, padding included; an example that is longer stands alone.
+        together: Rows of an example.
 
     Returns:
-        Their places, and as many behind them: SFT reads one row of each pair.
+        The examples' places.
     """
-    fits = [max(1, min(most, tokens // (2 * max(1, length)))) for length in lengths]
+    fits = [max(1, min(most, tokens // (together * max(1, length)))) for length in lengths]
     counts = [min(count, len(lengths) - at) for at, count in enumerate(fits)]
     areas = [length * count for length, count in zip(lengths, counts, strict=True)]
     begin = areas.index(max(areas))
-    return list(range(begin, min(len(lengths), begin + 2 * counts[begin])))
+    return list(range(begin, begin + counts[begin]))
 
 
 if __name__ == "__main__":

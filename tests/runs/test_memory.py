@@ -207,12 +207,15 @@ def test_freed_blocks_go_back_to_the_system():
 
 def test_the_fullest_micro_batch_is_not_always_that_of_the_longest_row():
     lengths = [1000, 608, 600, 590, 500, 300, 300, 300, 300]
-    # Two pairs of 608 take 2,432 tokens, one of 1,000 takes 2,000; as many again for SFT.
-    assert memory_probe.fullest_micro_batch(lengths, 4, 2432) == [1, 2, 3, 4]
-    assert memory_probe.fullest_micro_batch(lengths, 1, 2432) == [0, 1]
+    fullest = memory_probe.fullest_micro_batch
+    # Two pairs of 608 take 2,432 tokens, one of 1,000 takes 2,000.
+    assert fullest(lengths, 4, 2432, together=2) == [1, 2]
+    assert fullest(lengths, 1, 2432, together=2) == [0]
+    # Four rows of 608, or eight of 300.
+    assert fullest(lengths, 8, 2432, together=1) == [1, 2, 3, 4]
     # A pair beyond what is in memory at once stands alone, and takes most.
-    assert memory_probe.fullest_micro_batch([4000, *lengths], 4, 2432) == [0, 1]
-    assert memory_probe.fullest_micro_batch([7], 4, 2432) == [0]
+    assert fullest([4000, *lengths], 4, 2432, together=2) == [0]
+    assert fullest([7], 4, 2432, together=2) == [0]
 
 
 def test_a_toy_is_fitted_without_a_look_at_its_rows(tmp_path, monkeypatch):
