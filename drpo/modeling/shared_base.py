@@ -119,10 +119,15 @@ def act_in_half_precision(network: PeftModel) -> None:
     for layer in network.modules():
         if isinstance(layer, BaseTunerLayer):
             layer.cast_input_dtype_enabled = False
-    embeddings = network.get_base_model().get_input_embeddings()
+    base = network.get_base_model()
+    embeddings = base.get_input_embeddings()
     half = embeddings.weight.dtype in (torch.bfloat16, torch.float16)
     if half and _widen not in embeddings._forward_hooks.values():
         embeddings.register_forward_hook(_widen)
+        for part in base.modules():
+            if isinstance(part, nn.LayerNorm):
+                # On a processor it takes no sums that are finer than its few weights.
+                part.float()
 
 
 def _widen(_embeddings: nn.Module, _read: object, found: Tensor) -> Tensor:

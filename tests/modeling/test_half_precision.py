@@ -96,8 +96,9 @@ def test_float16_sees_a_step_of_3e_6_and_bfloat16_does_not():
     assert torch.corrcoef(torch.stack([true, brief]))[0, 1] < 0.9
 
 
-def test_what_adapters_add_is_not_rounded_away(model_folder, reward_folder):
-    config = toy_config(model_folder(), reward_folder, lora_rank=4)
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "gpt_neox"])
+def test_what_adapters_add_is_not_rounded_away(kind, model_folder, reward_folder):
+    config = toy_config(model_folder(kind), reward_folder, lora_rank=4)
     true, half = (
         log_ratios(load_models(config.replace(dtype=dtype)).policy, torch.float16, one_step(1e-4))
         for dtype in ("float32", "float16")
