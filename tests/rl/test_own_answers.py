@@ -13,6 +13,7 @@ from drpo.rl.own_answers import (
     PER_PROMPT,
     OwnAnswer,
     OwnAnswers,
+    finder_of,
     right_by_critic,
     right_by_gold,
 )
@@ -98,6 +99,21 @@ def test_a_failure_is_right_up_to_where_its_text_first_goes_wrong(byte_tokenizer
     assert right("92345", "12345") == 0
     assert right("123", "12345") == 3, "its end came too soon"
     assert right("12あ45", "12い45") == 2, "a character of several tokens begins wrong"
+
+
+@pytest.mark.parametrize(
+    ("changed", "finder"),
+    [
+        ({"reset_fault": "account", "reward_source": "gold"}, "account"),
+        ({"reset_fault": "account", "reward_source": "model"}, "groups"),
+        ({"reset_fault": "values", "reward_source": "gold"}, "groups"),
+        ({"reset_fault": "values", "advantage": "gae"}, "critic"),
+    ],
+)
+def test_the_gold_scores_account_counts_only_where_it_is_the_reward(
+    changed, finder, model_folder, reward_folder
+):
+    assert finder_of(config_of("srpo", model_folder, reward_folder, **changed)) == finder
 
 
 def test_the_critic_finds_the_token_that_cost_the_most():
