@@ -80,6 +80,7 @@ OTHER = [
     json.dumps({"__proto__": {"pwned": 1}}),
 ]
 PAYLOADS = [*HTML, *MARKDOWN, *OTHER]
+HEADING = next(at for at, text in enumerate(PAYLOADS) if text.startswith("# "))
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,9 @@ def test_no_payload_fetches_runs_or_becomes_part_of_the_page(screen, hostile, se
     asked = f"runs={','.join([run, *others[:4]])}" if screen == "compare" else f"run={run}"
     # Drawn as Markdown where a screen has the switch: even then nothing gets an address.
     asked += "&markdown=1"
+    if screen == "live":
+        # Cards come eight a page; this page has the heading.
+        asked += f"&answers_page={1 + HEADING // 8}"
     page = open_page(f"/{screen}?{asked}")
     dialogs = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
