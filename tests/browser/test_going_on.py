@@ -15,7 +15,7 @@ def test_a_resumed_run_is_followed_to_its_end(open_page, server):
     page = open_page(f"/live?run={run.id}")
     # A click into a page that is still being drawn would run all of it, not the fragment alone.
     wait_until_drawn(page)
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     # The server's own supervisor takes it off the queue; its data set is not here, so it fails.
     page.get_by_role("alert").filter(has_text="sample-tldr").wait_for()
 

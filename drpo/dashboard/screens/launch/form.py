@@ -109,7 +109,9 @@ def show_way(config: RunConfig) -> None:
     name = name_of(config)
     if name in METHODS:
         st.caption(t(f"methods.{name}"))
-        st.caption(f"{t(f'methods.{name}_differs')} [{t('launch.paper')}]({METHODS[name].paper})")
+        st.caption(t(f"methods.{name}_differs"))
+        # Not in the caption: a link in its grey is too faint to read.
+        st.markdown(f"[{t('launch.paper')}]({METHODS[name].paper})")
 
 
 def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
