@@ -24,6 +24,7 @@ from browser.test_hostile import HTML, MARKDOWN, PAYLOADS
 from drpo.review import ReviewSession, create_review
 from drpo.store import run_folder
 from drpo.store.schema import Dataset
+from drpo.sweep import stop
 from tests.runs import write_pairs
 
 pytestmark = pytest.mark.browser
@@ -193,10 +194,9 @@ def named(server):
         )
         store.datasets.add(set_of)
     sweeps = [sweep_material.create(store, sweep_material.plan(), text[:100]) for text in NAMES[:9]]
-    for run in store.runs.all():
-        if run.status == "queued":
-            # Their names are what is looked at: nobody waits for what they would train.
-            store.runs.change(run.id, status="stopped")
+    for sweep in sweeps:
+        # Their names are what is looked at: nobody waits for what they would train.
+        stop(store, sweep)
     sources = review_material.two_sources(store, prompts=30)
     review = create_review(store, HTML[1][:60], sources, items=20)
     for text in NAMES:
