@@ -12,7 +12,8 @@ from drpo.runs import worker
 from drpo.store import Store
 
 NOT_LOGGED = {
-    # Of curricula, which the runs below have none of.
+    # Of the loss on given tokens and of curricula, which the runs below have none of.
+    metrics.LOSS_HINT_AVG,
     metrics.RESET_NEEDED_SHARE,
     metrics.RESET_FAILED_PROMPTS,
     # Needs the chosen answers' text beside the policy's, which only `drpo eval` lays side by side.
