@@ -14,7 +14,6 @@ from drpo.modeling.forward_pass import call_backbone_at
 from drpo.modeling.linear import widen
 from drpo.modeling.model_loading import hidden_width, load_causal, one_at_a_time
 from drpo.modeling.reward_model import load_reward_model
-from drpo.modeling.rotation import rotate_lightly
 
 NO_REWARD_MODEL = (
     "critic_init is 'reward_model' but there is no reward model; name one, or set critic_init to "
@@ -104,7 +103,6 @@ def critic_from_reward(folder: str | Path | None, dtype: torch.dtype) -> Critic:
     )
     head = score_head(classifier)
     widen(classifier)
-    rotate_lightly(classifier)
     return critic_of(classifier.base_model, head)
 
 

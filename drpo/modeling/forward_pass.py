@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from drpo.errors import ConfigError
-from drpo.modeling.last_layer import places_of, read_only_at, standing_in
 from drpo.modeling.linear import WideLinear
 
 
@@ -152,7 +151,7 @@ def head_of(
     inner = base_of(model)
     read = _Held(last_hidden_state=hidden[None])
     unread = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
-    with standing_in(inner.base_model, lambda *_args, **_kwargs: read), float32_head(model):  # type: ignore[arg-type]
+    with _standing_in(inner.base_model, lambda *_args, **_kwargs: read), float32_head(model):  # type: ignore[arg-type]
         logits: Tensor = inner(input_ids=unread, use_cache=False).logits
     return logits[0]
 
@@ -163,6 +162,16 @@ class _Held(BaseModelOutputWithPast):  # type: ignore[misc]
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):
             raise AttributeError(name)
+
+
+@contextlib.contextmanager
+def _standing_in(module: nn.Module, forward: Callable[..., object]) -> Iterator[None]:
+    """Let a function stand in for a module's forward pass."""
+    vars(module)["forward"] = forward
+    try:
+        yield
+    finally:
+        del vars(module)["forward"]
 
 
 @contextlib.contextmanager
@@ -187,7 +196,7 @@ def float32_head(model: nn.Module) -> Iterator[None]:
             bias = None if head.bias is None else head.bias.float()
             return nn.functional.linear(hidden.float(), head.weight.float(), bias)
 
-    with standing_in(head, multiply):
+    with _standing_in(head, multiply):
         yield
 
 
@@ -195,10 +204,13 @@ def call_backbone_at(
     backbone: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
 ) -> Float[Tensor, "places hidden"]:
     """Return the last hidden states of a model without its head; see `call_at`."""
-    inner = base_of(backbone)
-    with read_only_at(inner, tokens.numel(), at) as chosen:
-        hidden: Tensor = backbone(input_ids=tokens, use_cache=False).last_hidden_state
-    return hidden[0] if chosen else places_of(hidden, at)
+    return _places(backbone(input_ids=tokens, use_cache=False).last_hidden_state, at)
+
+
+def _places(
+    hidden: Float[Tensor, "batch length hidden"], at: Int[Tensor, " places"]
+) -> Float[Tensor, "places hidden"]:
+    return hidden.flatten(0, 1).index_select(0, at)
 
 
 def base_of(model: nn.Module) -> nn.Module:

@@ -36,7 +36,6 @@ from drpo.errors import ModelError, first_line
 from drpo.modeling.linear import widen
 from drpo.modeling.model_facts import context_of, see_that_it_writes
 from drpo.modeling.model_files import base_of
-from drpo.modeling.rotation import rotate_lightly
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -154,7 +153,6 @@ def _loaded(
             f"missing ({missing[0]} first); {hint}"
         )
     widen(model)
-    rotate_lightly(model)
     return cast(PreTrainedModel, model)
 
 
