@@ -83,7 +83,7 @@ def positions_of(real: Bool[Tensor, "batch length"]) -> Int[Tensor, "batch lengt
 
 def accepts(model: nn.Module, name: str) -> bool:
     """Return whether a model's forward pass takes an argument of this name."""
-    return name in inspect.signature(base_of(model).forward).parameters
+    return name in inspect.signature(without_adapters(model).forward).parameters
 
 
 def call_causal(
@@ -137,7 +137,7 @@ def hidden_at(
     model: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
 ) -> Float[Tensor, "places hidden"]:
     """Return what a causal model's head reads at some places; see `call_at`."""
-    return call_backbone_at(base_of(model).base_model, tokens, at)  # type: ignore[arg-type]
+    return call_backbone_at(without_adapters(model).base_model, tokens, at)  # type: ignore[arg-type]
 
 
 def head_of(
@@ -148,7 +148,7 @@ def head_of(
     The model's own forward pass makes them, with its body held still, because some architectures
     cap or scale what their head returns.
     """
-    inner = base_of(model)
+    inner = without_adapters(model)
     read = _Held(last_hidden_state=hidden[None])
     unread = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
     with _standing_in(inner.base_model, lambda *_args, **_kwargs: read), float32_head(model):  # type: ignore[arg-type]
@@ -184,7 +184,7 @@ def float32_head(model: nn.Module) -> Iterator[None]:
     bfloat16, by .42 with this head, and by .97 where the body runs in float16. What the model does
     to logits after its head stays its own.
     """
-    head = base_of(model).get_output_embeddings()  # type: ignore[operator]
+    head = without_adapters(model).get_output_embeddings()  # type: ignore[operator]
     if type(head) not in (nn.Linear, WideLinear) or not torch.is_autocast_enabled(
         head.weight.device.type
     ):
@@ -213,7 +213,7 @@ def _places(
     return hidden.flatten(0, 1).index_select(0, at)
 
 
-def base_of(model: nn.Module) -> nn.Module:
+def without_adapters(model: nn.Module) -> nn.Module:
     """Look through adapters at the model that they wrap."""
     get_base_model = getattr(model, "get_base_model", None)
     return get_base_model() if callable(get_base_model) else model

@@ -126,7 +126,7 @@ def act_in_half_precision(network: PeftModel) -> None:
         embeddings.register_forward_hook(_widen)
         for part in base.modules():
             if isinstance(part, nn.LayerNorm):
-                # On a processor it takes no sums that are finer than its few weights.
+                # On a processor it refuses float32 sums beside weights in half precision.
                 part.float()
 
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, StaticCache
 from transformers.cache_utils import Cache, StaticLayer
 
-from drpo.modeling.forward_pass import accepts, base_of, call_causal, positions_of
-from drpo.rl.sampling import Sampling, choose
+from drpo.modeling.forward_pass import accepts, call_causal, positions_of, without_adapters
+from drpo.rl.sampling import Contexts, Sampling, choose
 
 ASKED_EVERY = 16
 """Tokens after which the device is asked whether every row has ended: each time it must wait."""
@@ -35,7 +35,7 @@ def decodes_in_place(model: nn.Module, device: torch.device) -> bool:
     Positions must be given, not counted by the model, every layer must see every token, and
     the rotation must not be chosen by the length seen.
     """
-    inner = base_of(model)
+    inner = without_adapters(model)
     if device.type != "cuda" or not isinstance(inner, PreTrainedModel):
         return False
     return fits_one_cache(inner)
@@ -80,7 +80,7 @@ class InPlaceDecoder:
         device: torch.device,
     ) -> None:
         self.model, self.sampling, self.device = model, sampling, device
-        self.contexts = contexts
+        self.contexts = Contexts.of(contexts, sampling.pad, device)
         self.written: list[list[int]] = []
 
     def run(self, rooms: Sequence[int], noise: Float[Tensor, "batch time"]) -> None:
@@ -99,16 +99,9 @@ class InPlaceDecoder:
 
     def _read(self, steps: int) -> Float[Tensor, "batch vocab"]:
         """Read the contexts, each distinct one once, and lay the cache out by rows."""
-        places = {context: n for n, context in enumerate(dict.fromkeys(map(tuple, self.contexts)))}
-        of_row = torch.tensor([places[tuple(c)] for c in self.contexts], device=self.device)
-        width = max(map(len, places))
-        tokens = torch.full((len(places), width), self.sampling.pad)
-        real = torch.zeros(len(places), width, dtype=torch.bool)
-        for row, context in enumerate(places):
-            tokens[row, width - len(context) :] = torch.tensor(context)
-            real[row, width - len(context) :] = True
-        tokens, real = tokens.to(self.device), real.to(self.device)
-        self.cache = _cache(base_of(self.model), width + steps)
+        tokens, real, of_row = self.contexts.tokens, self.contexts.real, self.contexts.of_row
+        width = tokens.shape[1]
+        self.cache = _cache(without_adapters(self.model), width + steps)
         positions = positions_of(real)
         logits = call_causal(
             self.model,
@@ -119,13 +112,12 @@ class InPlaceDecoder:
             past_key_values=self.cache,
             use_cache=True,
         )[:, -1]
-        if len(places) < len(of_row):
+        if self.contexts.shared:
             for layer in self.cache.layers:
                 layer.keys, layer.values = layer.keys[of_row], layer.values[of_row]
-        rows = real[of_row]
-        self.seen = torch.zeros(len(of_row), 1, 1, width + steps, dtype=torch.bool)
-        self.seen = self.seen.to(self.device)
-        self.seen[:, 0, 0, :width] = rows
+        shape = (len(of_row), 1, 1, width + steps)
+        self.seen = torch.zeros(shape, dtype=torch.bool, device=self.device)
+        self.seen[:, 0, 0, :width] = real[of_row]
         self.column = torch.tensor([width], device=self.device)
         self.positions = positions[of_row, -1:]
         self.tokens = torch.empty(len(of_row), 1, dtype=torch.long, device=self.device)

@@ -24,7 +24,7 @@ from transformers import DynamicCache
 
 from drpo.modeling.forward_pass import Precision, call_causal, positions_of
 from drpo.rl.graph_decoding import InPlaceDecoder, decodes_in_place
-from drpo.rl.sampling import Decoder, Sampling, choose
+from drpo.rl.sampling import Contexts, Decoder, Sampling, choose
 
 
 @dataclass(frozen=True)
@@ -116,26 +116,21 @@ class _Decoder:
     ) -> None:
         self.model, self.sampling, self.device = model, sampling, device
         self.written: list[list[int]] = [[] for _ in contexts]
-        places = {context: n for n, context in enumerate(dict.fromkeys(map(tuple, contexts)))}
-        self.of_row = [places[tuple(context)] for context in contexts]
-        """Which of the distinct contexts each row has."""
-        width = max(len(c) for c in places)
-        tokens = [[sampling.pad] * (width - len(c)) + list(c) for c in places]
-        mask = [[0] * (width - len(c)) + [1] * len(c) for c in places]
-        self.tokens = torch.tensor(tokens, device=device)
-        self.mask = torch.tensor(mask, device=device)
+        self.contexts = Contexts.of(contexts, sampling.pad, device)
+        self.mask = self.contexts.real.long()
         self.cache = DynamicCache()
 
     def run(self, rooms: Sequence[int], noise: Float[Tensor, "batch time"]) -> None:
         """Decode until every row has ended or has no room left."""
         alive = list(range(len(rooms)))
-        positions = positions_of(self.mask.bool())
+        positions = positions_of(self.contexts.real)
         stops = torch.tensor(self.sampling.stops, device=self.device)
-        logits = self._step(self.tokens, positions)
+        logits = self._step(self.contexts.tokens, positions)
         positions = positions[:, -1:]
-        if len(logits) < len(alive):
-            logits, positions = logits[self.of_row], positions[self.of_row]
-            self._keep(self.of_row)
+        if self.contexts.shared:
+            of_row = self.contexts.of_row
+            logits, positions = logits[of_row], positions[of_row]
+            self._keep(of_row)
         for t in range(max(rooms)):
             chosen = choose(logits, noise[alive, t], self.sampling.temperature)
             ended = torch.isin(chosen, stops).tolist()
@@ -150,7 +145,7 @@ class _Decoder:
                 return
             if len(stays) < len(alive):
                 chosen, positions = chosen[stays], positions[stays]
-                self._keep(stays)
+                self._keep(torch.tensor(stays, device=self.device))
                 alive = [alive[place] for place in stays]
             positions = positions + 1
             grown = torch.ones_like(self.mask[:, :1])
@@ -163,8 +158,7 @@ class _Decoder:
         extra: dict[str, Any] = {"past_key_values": self.cache, "use_cache": True}
         return call_causal(self.model, tokens, self.mask, positions, keep=1, **extra)[:, -1]
 
-    def _keep(self, places: list[int]) -> None:
-        index = torch.tensor(places, device=self.device)
+    def _keep(self, index: Int[Tensor, " places"]) -> None:
         self.cache.batch_select_indices(index)
         self.mask = self.mask[index]
 

@@ -1,4 +1,4 @@
-"""How answers are drawn, and one token of one."""
+"""How answers are drawn: from which contexts, one token of one, what an engine has to offer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -23,6 +23,34 @@ class Sampling:
     pad: int
     batch_size: int
     """Rows decoded at once."""
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """What the rows of a batch begin with: each distinct context once, padded on the left."""
+
+    tokens: Int[Tensor, "distinct width"]
+    real: Bool[Tensor, "distinct width"]
+    of_row: Int[Tensor, " batch"]
+    """Which of the distinct contexts each row has."""
+
+    @classmethod
+    def of(cls, contexts: Sequence[Sequence[int]], pad: int, device: torch.device) -> Contexts:
+        """Lay contexts out, one list of tokens a row."""
+        places = {context: n for n, context in enumerate(dict.fromkeys(map(tuple, contexts)))}
+        width = max(map(len, places))
+        tokens = [[pad] * (width - len(one)) + list(one) for one in places]
+        real = [[False] * (width - len(one)) + [True] * len(one) for one in places]
+        return cls(
+            torch.tensor(tokens, device=device),
+            torch.tensor(real, device=device),
+            torch.tensor([places[tuple(one)] for one in contexts], device=device),
+        )
+
+    @property
+    def shared(self) -> bool:
+        """Whether some rows have the same."""
+        return len(self.tokens) < len(self.of_row)
 
 
 class Decoder(Protocol):

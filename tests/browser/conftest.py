@@ -1,6 +1,7 @@
 """A real server on a free port, a real Chromium, a workspace of its own."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -91,6 +92,22 @@ def wait_until(holds, what, seconds=PATIENCE / 1000):
             return found
         time.sleep(0.1)
     pytest.fail(f"waited {seconds:.0f} s for {what}")
+
+
+def launch(page, server, *, seconds):
+    """Press Launch, and return the run once it has finished."""
+    page.get_by_text("Time, about").wait_for()
+    page.get_by_role("button", name="Launch", exact=True).click()
+    page.get_by_role("heading", name="Live", level=1).wait_for()
+    page.wait_for_url(re.compile("run="))
+    run_id = re.search(r"run=([^&]+)", page.url)[1]
+    run = wait_until(
+        lambda: (found := server.store.runs.get(run_id)).status in ("finished", "failed") and found,
+        "the run to end",
+        seconds=seconds,
+    )
+    assert run.status == "finished", run.error
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from browser.conftest import wait_until
+from browser.conftest import launch
 from browser.looking import keep_picture
 from drpo import metrics
 from drpo.runs import demo
@@ -32,22 +32,6 @@ def picture(page, name):
         keep_picture(page, Path(os.environ["DRPO_SCREENS"]) / f"{name}.webp")
 
 
-def launch(page, server, seconds):
-    """Press the button, and wait until the run has ended."""
-    page.get_by_text("Time, about").wait_for()
-    page.get_by_role("button", name="Launch", exact=True).click()
-    page.get_by_role("heading", name="Live", level=1).wait_for()
-    page.wait_for_url(re.compile("run="))
-    run_id = re.search(r"run=([^&]+)", page.url)[1]
-    run = wait_until(
-        lambda: (found := server.store.runs.get(run_id)).status in ("finished", "failed") and found,
-        "the run to end",
-        seconds=seconds,
-    )
-    assert run.status == "finished", run.error
-    return run
-
-
 def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
     page = open_page(f"/launch?start=sample-parity&updates={UPDATES}&eval_prompts=16", height=1600)
     way = page.get_by_role("combobox", name="Way to reset")
@@ -55,7 +39,7 @@ def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
     page.get_by_role("option", name=re.compile("AdaBack")).click()
     page.get_by_text(re.compile("AdaBack")).first.wait_for()
     page.wait_for_url(re.compile("reset_depth=per_prompt"))
-    run = launch(page, server, 1500 if WHOLE else 300)
+    run = launch(page, server, seconds=1500 if WHOLE else 300)
     assert run.config["reset"]["reset_depth"] == "per_prompt"
     needed = server.store.metrics.since(run.id, names=[metrics.RESET_NEEDED_SHARE])[
         "value"
@@ -87,7 +71,7 @@ def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
 
     asked = "demonstrations=my+branches:1&reset_source=demonstrations&updates=1&eval_prompts=8"
     page.goto(f"{server.url}/launch?start=sample-parity&{asked}")
-    again = launch(page, server, 300)
+    again = launch(page, server, seconds=300)
     assert again.config["data"]["demonstrations"] == "my branches:1"
     resets = [one for one in server.store.samples.at(again.id, 1, "episode") if one.prefix]
     assert resets

@@ -7,7 +7,7 @@ import pytest
 from conftest import make_byte_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from browser.conftest import wait_until
+from browser.conftest import launch
 from drpo.runs import demo
 
 pytestmark = [
@@ -91,17 +91,7 @@ def upload_and_launch(open_page, server, name, content, model, settings, *, seco
     policy.click()
     policy.fill(str(model))
     policy.press("Enter")
-    page.get_by_text("Time, about").wait_for()
-    page.get_by_role("button", name="Launch", exact=True).click()
-    page.get_by_role("heading", name="Live", level=1).wait_for()
-    page.wait_for_url(re.compile("run="))
-    run_id = re.search(r"run=([^&]+)", page.url)[1]
-    run = wait_until(
-        lambda: (found := server.store.runs.get(run_id)).status in ("finished", "failed") and found,
-        "the run to end",
-        seconds=seconds,
-    )
-    assert run.status == "finished", run.error
+    run = launch(page, server, seconds=seconds)
     page.get_by_text("Finished").first.wait_for()
     page.get_by_text("Held-out prompt 1").wait_for()
     time.sleep(1)
