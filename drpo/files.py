@@ -127,6 +127,15 @@ def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> N
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def last_lines(path: Path, limit: int = 16_000) -> str:
+    """The last lines of a file, whole ones, of at most so many bytes, without reading the rest."""
+    with path.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(max(0, length - limit))
+        text = file.read().decode("utf-8", errors="replace")
+    return text if length <= limit else text.partition("\n")[2]
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a small document that other processes read meanwhile; see `whole_file`.
 

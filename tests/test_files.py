@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 
 from drpo.files import (
     disk_is_full,
+    last_lines,
     read_json,
     restore_replaced,
     whole_file,
@@ -137,3 +138,13 @@ def test_a_full_disk_is_known_whoever_says_so(tmp_path):
         assert disk_is_full(error), error
     for error in (FileNotFoundError("x"), sqlite3.OperationalError("database is locked")):
         assert not disk_is_full(error), error
+
+
+def test_the_log_ends_with_whole_lines(tmp_path):
+    log = tmp_path / "worker.log"
+    log.write_text("".join(f"line {number}\n" for number in range(1000)))
+    shown = last_lines(log, 100)
+    assert shown.endswith("line 999\n")
+    assert shown.startswith("line 9")
+    assert len(shown) <= 100
+    assert last_lines(log, 10**6).startswith("line 0\n")

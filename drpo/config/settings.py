@@ -10,6 +10,9 @@ from typing import Literal
 from drpo.config.declare import Group, setting
 from drpo.config.methods import Method
 
+ExecutorName = Literal["process", "thread"]
+"""What carries a run out; see `drpo.executors`."""
+
 
 class DataSettings(Group):
     """Which preference pairs, and how they are split."""
@@ -159,7 +162,7 @@ class RunSettings(Group):
     )
     seed: int = setting(0, "Seed of every random draw in the run.", ge=0, main=True)
     checkpoint_every: int = setting(10, "Updates between checkpoints.", unit="updates", ge=1, le=10)
-    executor: Literal["process", "thread"] = setting(
+    executor: ExecutorName = setting(
         "process", "A worker process of its own, or a thread of the calling process."
     )
 

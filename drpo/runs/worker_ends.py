@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from dataclasses import dataclass
@@ -81,11 +80,11 @@ class StopEscalation:
         self._since.pop(run_id, None)
         self._told.discard(run_id)
 
-    def tell(self, run: Run, *, unheard: bool) -> bool:
-        """Send a signal to a worker that has not heard a stop for a while; say whether one went.
+    def is_due(self, run: Run, *, unheard: bool) -> bool:
+        """Whether a worker has not heard a stop for long and was not sent a signal yet.
 
         Args:
-            run: A live run of this machine.
+            run: A live run.
             unheard: Whether a stop waits in its commands.
         """
         if unheard:
@@ -93,15 +92,11 @@ class StopEscalation:
         elif run.id in self._since and run.id not in self._told:
             del self._since[run.id]  # heard; its update may take as long as it takes
         late = time.monotonic() - self._since.get(run.id, time.monotonic()) > TERM_AFTER
-        in_thread = run.pid == os.getpid() or run.config["run"]["executor"] == "thread"
-        if not late or run.id in self._told or in_thread or run.pid is None:
-            return False
-        self._told.add(run.id)
-        try:
-            os.kill(run.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return False
-        return True
+        return late and run.id not in self._told
+
+    def told(self, run_id: str) -> None:
+        """A worker was sent a signal."""
+        self._told.add(run_id)
 
     def must_end(self, run: Run, silent: float) -> bool:
         """Whether a worker that was asked to stop gives no sign of life any more."""

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drpo.errors import RunError
+from drpo.executors.process import cpu_slots
 from drpo.i18n import Language, t
 from drpo.runs.background_supervisor import hand_over
 from drpo.runs.demo import SAMPLES
 from drpo.runs.estimate import estimate_run
-from drpo.runs.supervisor import Supervisor, cpu_slots
+from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
 from drpo.store.schema import LIVE_STATUSES, Run
 from drpo.study.plan import Planned, start_name

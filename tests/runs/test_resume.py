@@ -3,8 +3,9 @@
 import pytest
 from runs import small_config, wait_until
 
+from drpo.executors.process import start_worker
 from drpo.runs import worker
-from drpo.runs.supervisor import Supervisor, start_worker
+from drpo.runs.supervisor import Supervisor
 from drpo.system import control
 
 

@@ -11,10 +11,10 @@ from runs import small_config, wait_until
 from sqlalchemy.exc import OperationalError
 from told import assert_told_alike, told
 
+from drpo.executors.process import start_worker
 from drpo.runs import outbox, store_observer, worker
 from drpo.runs.outbox import Outbox
 from drpo.runs.store_writes import makers
-from drpo.runs.supervisor import start_worker
 from drpo.store import Store, run_folder
 from drpo.system import control
 from drpo.types import Sample

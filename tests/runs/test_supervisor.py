@@ -12,8 +12,9 @@ from runs import small_config, wait_until
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
+from drpo.executors.process import free_device
 from drpo.runs import housekeeping
-from drpo.runs.supervisor import POLL_SECONDS, Supervisor, free_device
+from drpo.runs.supervisor import POLL_SECONDS, Supervisor
 from drpo.store import run_folder, workspace
 from drpo.store.schema import Sweep
 from drpo.system import control, processes

@@ -9,8 +9,8 @@ from runs import small_config, wait_until
 
 from drpo.cli import main
 from drpo.errors import RunError
+from drpo.executors.process import start_worker
 from drpo.runs import worker
-from drpo.runs.supervisor import start_worker
 from drpo.store import Store, run_folder
 from drpo.system import backup, control
 

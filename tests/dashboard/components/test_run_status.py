@@ -7,7 +7,6 @@ import screen_material
 from drpo.analysis.metric_series import EMPTY, Feed, Series
 from drpo.analysis.progress import axis_end
 from drpo.dashboard.components import run_status
-from drpo.dashboard.screens.live import details_view
 
 
 class Quiet:
@@ -98,13 +97,3 @@ def test_a_stopped_run_is_done_as_far_as_its_updates_go(store):
     run = screen_material.add_run(store, "stopped", updates=30, upto=6, status="stopped")
     assert run_status.status_of(run, Quiet()).share == pytest.approx(0.2)
     assert run_status.share_done(run) == pytest.approx(0.2)
-
-
-def test_the_log_ends_with_whole_lines(tmp_path):
-    log = tmp_path / "worker.log"
-    log.write_text("".join(f"line {number}\n" for number in range(1000)))
-    shown = details_view.tail(log, 100)
-    assert shown.endswith("line 999\n")
-    assert shown.startswith("line 9")
-    assert len(shown) <= 100
-    assert details_view.tail(log, 10**6).startswith("line 0\n")

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -27,11 +26,11 @@ from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.screens.live import metrics_view
 from drpo.dashboard.state import url_state
 from drpo.dashboard.state.shared import shared
+from drpo.files import last_lines
 from drpo.i18n import language, t
 from drpo.i18n.format import share, size
 from drpo.metrics import words
 
-LOG_BYTES = 16_000
 FRESH_SECONDS = 3.0
 """Ticks and tabs share one look at the machine; nvidia-smi takes a tenth of a second or more."""
 HEIGHT = 420
@@ -187,16 +186,7 @@ def _log(run: Run, _feed: Feed) -> None:
     if not path.exists():
         st.caption(t("live.no_log"))
         return
-    st.code(tail(path), language=None, height=360)
-
-
-def tail(path: Path, limit: int = LOG_BYTES) -> str:
-    """The last lines of a file, whole ones, without reading the rest of it."""
-    with path.open("rb") as file:
-        length = file.seek(0, 2)
-        file.seek(max(0, length - limit))
-        text = file.read().decode("utf-8", errors="replace")
-    return text if length <= limit else text.partition("\n")[2]
+    st.code(last_lines(path), language=None, height=360)
 
 
 def _machine(run: Run, feed: Feed) -> None:
