@@ -59,6 +59,10 @@ class LimitError(DrpoError):
     """Something asks for more of this machine than one person's task may have."""
 
 
+class AccessError(DrpoError):
+    """Somebody asks for what their role may not do."""
+
+
 class JudgeError(DrpoError):
     """A judging service cannot be reached, refuses, or answers nothing usable."""
 

@@ -11,13 +11,16 @@ from drpo.dashboard.screens.home.reset_diagram import show_reset_diagram
 from drpo.i18n import t
 
 st.title(t("home.title"))
+idle = not client.access.may("launch")
 for run in store().runs.all(statuses=("running", "paused")):
     alarm_cards.link_to_alarms(run)
 text, picture = st.columns([6, 5], gap="large")
 with text:
     st.markdown("\n".join(f"1. {t(f'home.what_{number}')}" for number in (1, 2, 3, 4)))
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        if st.button(t("home.demo"), type="primary", key="demo", icon=":material/play_arrow:"):
+        if st.button(
+            t("home.demo"), type="primary", key="demo", icon=":material/play_arrow:", disabled=idle
+        ):
             launch_actions.run_demo()
         if navigation.exists("data"):
             st.page_link(navigation.path("data"), label=t("home.own"), icon=":material/upload:")
@@ -31,7 +34,7 @@ for place, story in zip(st.columns(2, gap="medium"), client.runs.STORIES.values(
         st.markdown(f"**{t(f'home.story_{story.name}')}**")
         st.write(t(f"home.story_{story.name}_text"))
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button(t("home.story_start"), key=f"start_{story.name}"):
+            if st.button(t("home.story_start"), key=f"start_{story.name}", disabled=idle):
                 launch_actions.run_story(story)
             earlier = launch_actions.last_story(story)
             if earlier:

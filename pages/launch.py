@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from drpo.dashboard import client
 from drpo.dashboard.client.config import RunConfig
 from drpo.dashboard.components import launch_actions
 from drpo.dashboard.components.notices import show_problem
@@ -55,7 +56,15 @@ except DrpoError as error:
 form.show_way(config)
 form.show_cut_answers(config, key=point)
 form.show_estimate(config)
-if st.button(t("launch.launch"), type="primary", key="launch", icon=":material/rocket_launch:"):
+idle = not client.access.may("launch")
+if st.button(
+    t("launch.launch"),
+    type="primary",
+    key="launch",
+    icon=":material/rocket_launch:",
+    disabled=idle,
+    help=t("access.no_launch") if idle else None,
+):
     try:
         run = launch_actions.launch(config)
     except DrpoError as error:

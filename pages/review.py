@@ -16,10 +16,12 @@ known = {review.id: review for review in client.review.every()}
 st.title(t("review.title"))
 st.write(t("review.lead"))
 asked = asked_for("run")
+may_draw = client.access.may("draw")
 runs = sorted(
-    offered(store().runs.all(limit=100), asked).values(), key=lambda run: run.id not in asked
+    offered(store().runs.all(limit=100), asked).values() if may_draw else (),
+    key=lambda run: run.id not in asked,
 )
-if not known and not any(sources_of(run) for run in runs):
+if may_draw and not known and not any(sources_of(run) for run in runs):
     st.write(t("review.no_answers"))
     st.page_link(navigation.path("home"), label=t("review.to_home"), icon=":material/home:")
     st.stop()

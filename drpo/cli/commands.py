@@ -85,6 +85,11 @@ COMMANDS = {
         "dashboard",
         "Start the dashboard on http://127.0.0.1:8501; open that address in a browser.",
     ),
+    "supervise": Entry(
+        "supervise",
+        "supervise",
+        "Carry out the queue until stopped, for a dashboard with DRPO_SUPERVISE=0.",
+    ),
     "report": Entry(
         "report",
         "report",
@@ -97,6 +102,11 @@ COMMANDS = {
         "backup",
         "restore",
         "Make the workspace from a backup; DRPO_HOME names an empty folder, or none yet.",
+    ),
+    "audit": Entry(
+        "audit",
+        "audit",
+        "List who did what on the dashboard and through programs, newest first.",
     ),
     "data": Entry("data", "app", "Bring preference data, see what is in it, and keep it."),
     "eval": Entry(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import re
 from functools import cache
 from http import HTTPStatus
@@ -20,13 +21,21 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.auth_util import get_cookie_with_chunks
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from drpo.dashboard import reach
+from drpo.access import see_that_may
+from drpo.dashboard import client, reach
+from drpo.errors import DrpoError, LimitError
 
 CLOSED = ("/_stcore/metrics", "/_stcore/agent")
 """Figures of the server, and an interface for programs that is not ours."""
 OPEN = "/_stcore/health"
 """Says `ok`; for whoever watches that the server is up."""
+UPLOADS, MADE, STATIC = "/_stcore/upload_file/", "/media/", "/static/"
+"""Where Streamlit takes files, gives those made for a session, and keeps its own page's."""
 COOKIE_SECONDS = 30 * 24 * 3600
 
 DOOR = """<!doctype html><html lang="en"><meta charset="utf-8"><title>DR-PO</title>
@@ -124,7 +133,7 @@ def _refusal(asked: HTTPConnection) -> Response | None:
         return PlainTextResponse("Not found", HTTPStatus.NOT_FOUND)
     if not _comes_from_here(asked, host):
         return PlainTextResponse("This comes from another site's page.", HTTPStatus.FORBIDDEN)
-    return None if path == OPEN else _door(asked)
+    return None if path == OPEN else _door(asked) or _beyond_role(asked)
 
 
 def _comes_from_here(asked: HTTPConnection, host: str) -> bool:
@@ -163,6 +172,45 @@ def _door(asked: HTTPConnection) -> Response | None:
         secure=asked.url.scheme in ("https", "wss"),
     )
     return answer
+
+
+def _beyond_role(asked: HTTPConnection) -> Response | None:
+    """Where people sign in: take files from those who may upload, give them to who may look.
+
+    Streamlit itself asks neither: it keeps what comes in memory for a session, and serves what was
+    made for one to whoever knows its address.
+    """
+    path = asked.url.path
+    takes, gives = UPLOADS in path, MADE in path and STATIC not in path
+    if not (takes or gives) or not reach.signing_in():
+        return None
+    try:
+        mail = _signed_in(asked)
+        if gives:
+            see_that_may(client.access.named_by(mail), "look")
+        elif asked.scope["method"] == "PUT":
+            client.access.see_that_may_upload(mail, int(asked.headers.get("content-length", "")))
+    except ValueError:
+        return PlainTextResponse("Say how long the file is.", HTTPStatus.LENGTH_REQUIRED)
+    except LimitError as error:
+        return PlainTextResponse(str(error), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    except DrpoError as error:
+        return PlainTextResponse(str(error), HTTPStatus.FORBIDDEN)
+    return None
+
+
+def _signed_in(asked: HTTPConnection) -> str:
+    """The address in the cookie that Streamlit signed; empty where there is none."""
+    secret = get_cookie_secret()
+
+    def part(name: str) -> bytes | None:
+        value = asked.cookies.get(name, "")
+        return decode_signed_value(secret, name, value.encode("latin-1"))
+
+    kept = get_cookie_with_chunks(part, USER_COOKIE_NAME)
+    user = json.loads(kept) if kept else {}
+    known = user.get("is_logged_in") and user.get("email_verified", True)
+    return str(user.get("email") or "") if known else ""
 
 
 def _name_of(host: str) -> str:

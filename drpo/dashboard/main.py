@@ -50,6 +50,10 @@ try:
     # Found once: a screen asks for a thousand words, and each would look for the language again.
     with spoken(language()):
         if sign_in.let_in():
+            with st.sidebar:
+                sign_in.show_who()
+            if not navigation.opens(screen.url_path or "home"):
+                st.switch_page(navigation.path("review"))
             screen.run()
 except Exception as error:
     show_problem(error)

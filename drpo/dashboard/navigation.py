@@ -7,7 +7,10 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from drpo.dashboard import client
+from drpo.dashboard.client.access import Action
 from drpo.dashboard.client.store import bundled
+from drpo.errors import ConfigError
 from drpo.i18n import t
 
 PAGES = bundled("pages")
@@ -16,7 +19,10 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ("home", "data", "launch", "live"),
     ("resets", "sweep", "compare", "playground"),
     ("review", "overview", "pilot", "report"),
+    ("access",),
 )
+_ASKED: dict[str, tuple[Action, ...]] = {"review": ("review", "look"), "access": ("audit",)}
+"""What opens a screen, where that is not `look`."""
 FULL_OF_CHARTS = ("live", "resets", "compare")
 """Screens that draw charts as soon as they are opened."""
 _ICONS = {
@@ -32,6 +38,7 @@ _ICONS = {
     "overview": "summarize",
     "pilot": "explore",
     "report": "description",
+    "access": "manage_accounts",
 }
 
 
@@ -41,14 +48,33 @@ def path(name: str) -> Path:
 
 
 def exists(name: str) -> bool:
-    """Say whether a screen is there; a link to one that is not would be a dead end."""
-    return path(name).exists()
+    """Say whether a screen is there for the visitor; a link to one that is not is a dead end."""
+    return path(name).exists() and opens(name)
+
+
+def opens(name: str) -> bool:
+    """Whether the visitor may see a screen; nobody may while the file of roles cannot be used."""
+    if not client.access.signing_in():
+        return name != "access"
+    try:
+        return client.access.may(*_ASKED.get(name, ("look",)))
+    except ConfigError:
+        return False
 
 
 def screens() -> dict[str, list[Page]]:
-    """All screens that exist, grouped, titled in the visitor's language."""
+    """The screens that the visitor may see, grouped, titled in their language.
+
+    Home is always there, unlisted for whoever may not see it: an address without a name leads to
+    it. For whoever has not signed in all are there, unlisted, so that a link waits for them.
+    """
+    nobody = not any(opens(name) for names in _GROUPS for name in names)
     grouped = {
-        t(f"frame.group_{number}"): [_screen(name) for name in names if exists(name)]
+        t(f"frame.group_{number}"): [
+            _screen(name)
+            for name in names
+            if path(name).exists() and (nobody or name == "home" or opens(name))
+        ]
         for number, names in enumerate(_GROUPS)
     }
     return {title: pages for title, pages in grouped.items() if pages}
@@ -66,4 +92,5 @@ def _screen(name: str) -> Page:
         icon=f":material/{_ICONS[name]}:",
         default=name == "home",
         url_path=name,
+        visibility="visible" if opens(name) else "hidden",
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit import config
 
+from drpo.access.people import rules_path
 from drpo.data.io.hub import is_hub_name
 from drpo.errors import ConfigError
 from drpo.store import workspace
@@ -73,7 +74,7 @@ def token() -> str:
     """What opens the dashboard for a browser; empty where it is open to whoever reaches it."""
     if chosen := os.environ.get(TOKEN, "").strip():
         return chosen
-    return _drawn() if exposed() and not users() else ""
+    return _drawn() if exposed() and not signing_in() else ""
 
 
 def cookie_of(chosen: str) -> str:
@@ -81,27 +82,29 @@ def cookie_of(chosen: str) -> str:
     return hmac.new(chosen.encode(), b"drpo", hashlib.sha256).hexdigest()
 
 
-def users() -> tuple[str, ...]:
-    """Who may sign in: addresses, or `*@domain`; empty where sign-in is not configured.
+def signing_in() -> bool:
+    """Whether people sign in: an identity provider is configured, and who of its people may come.
 
-    It is when `.streamlit/secrets.toml` holds Streamlit's `[auth]` and `users` under `[drpo]`: an
-    identity provider alone lets in whoever has an account there.
+    A provider alone lets in whoever has an account there, so it takes `users` under `[drpo]` in
+    `.streamlit/secrets.toml` beside Streamlit's `[auth]`, or a file of roles.
     """
+    return _has_provider() and (bool(users()) or rules_path() is not None)
+
+
+def users() -> tuple[str, ...]:
+    """Who may sign in: addresses, or `*@domain`; empty where the secrets list nobody."""
     try:
-        if "auth" not in st.secrets:
-            return ()
-        listed = st.secrets.get("drpo", {}).get("users", ())
+        listed = st.secrets.get("drpo", {}).get("users", ()) if _has_provider() else ()
     except FileNotFoundError:
         return ()
     return tuple(str(one).strip().lower() for one in listed)
 
 
-def may_enter(mail: str, allowed: tuple[str, ...]) -> bool:
-    """Whether somebody with this address is among those who may sign in."""
-    lowered = mail.lower()
-    return any(
-        lowered == one or (one.startswith("*@") and lowered.endswith(one[1:])) for one in allowed
-    )
+def _has_provider() -> bool:
+    try:
+        return "auth" in st.secrets
+    except FileNotFoundError:
+        return False
 
 
 def roots() -> list[Path] | None:

@@ -20,6 +20,7 @@ from streamlit import config
 from drpo.dashboard import reach
 from drpo.dashboard.assets import PLOTLY_URL
 from drpo.dashboard.gate import Gate
+from drpo.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +43,30 @@ def say_who_can_come_in() -> None:
         where = reach.address() or "every address of this machine"
         lines.append(
             f"Warning: others can reach this dashboard; it listens on {where}. Whoever comes in "
-            "can start, stop and delete runs. Traffic is not encrypted unless a proxy does it."
+            f"can {_what_they_can()}. Traffic is not encrypted unless a proxy does it."
         )
     if token:
         lines.append(f"Only this link lets somebody in: {_link(token)}")
-    elif reach.users():
-        lines.append(f"Those who may sign in: {', '.join(reach.users())}")
+    if reach.signing_in():
+        lines.append(_who_may_sign_in())
     sys.stdout.write("".join(f"  {line}\n" for line in lines))
     sys.stdout.flush()
+
+
+def _what_they_can() -> str:
+    return "do what their role may" if reach.signing_in() else "start, stop and delete runs"
+
+
+def _who_may_sign_in() -> str:
+    from drpo.dashboard import client
+
+    try:
+        file = client.access.rules_file()
+    except ConfigError as error:
+        return f"Warning: {error}"
+    if file is None:
+        return f"Those who may sign in, as admins: {', '.join(reach.users())}"
+    return f"Who may sign in, and do what, stands in {file}."
 
 
 def _link(token: str) -> str:

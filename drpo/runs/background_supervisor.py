@@ -1,7 +1,8 @@
-"""Supervise the queue without a screen, until nothing is queued or live.
+"""Supervise the queue without a screen: until nothing is queued or live, or for good.
 
 Started by commands that do not wait for the runs they queue, as
-`python -m drpo.runs.background_supervisor`.
+`python -m drpo.runs.background_supervisor`; and by `drpo supervise`, beside a dashboard that starts
+no runs itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -58,6 +60,21 @@ def main() -> None:
         while not _idle(supervisor):
             time.sleep(POLL_SECONDS)
         supervisor.stop()
+
+
+def serve(store: Store) -> None:
+    """Supervise until SIGTERM or SIGINT; workers go on, and the next supervisor finds them.
+
+    Args:
+        store: Where runs are queued.
+    """
+    ended = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: ended.set())
+    supervisor = Supervisor(store)
+    supervisor.start()
+    ended.wait()
+    supervisor.stop()
 
 
 def _idle(supervisor: Supervisor) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import sessionmaker
 
 from drpo.errors import RunError
+from drpo.store.audit import Audit
 from drpo.store.documents import Datasets, Documents, Sweeps, Votes
 from drpo.store.events import Commands, Events
 from drpo.store.migrate import bring_up_to_date, refuse_newer
@@ -71,6 +72,7 @@ class Store:
         self.votes = Votes(session)
         self.documents = Documents(session)
         self.trash = Trash(self.documents)
+        self.audit = Audit(session)
 
     def close(self) -> None:
         """Give the connections back."""

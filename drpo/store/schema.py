@@ -25,8 +25,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from drpo.store import earlier
 
-VERSION = 2
-"""Of the tables: 1 is drpo 0.1.0's, which wrote no number."""
+VERSION = 3
+"""Of the tables: 1 is drpo 0.1.0's, which wrote no number; 3 has the audit list."""
 
 LIVE_STATUSES = ("queued", "running", "paused")
 """A worker has, or will have, something to do."""

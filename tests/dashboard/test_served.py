@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def served(home, *options):
+def served(home, *options, port=0):
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     log = home / "server.log"
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]

@@ -9,6 +9,7 @@ import threading
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import DataError, RunError
@@ -345,3 +346,12 @@ def test_a_workspace_on_a_read_only_disk_can_be_looked_at(tmp_path, monkeypatch)
             Store()
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=False)
+
+
+def test_rows_of_the_audit_list_are_never_changed(store):
+    store.audit.add("ann@lab.example", "admin", "stop", "run-1", "done")
+    for verb in ("update audit set who = ''", "delete from audit"):
+        with pytest.raises(DBAPIError, match="never changed"), store.engine.begin() as connection:
+            connection.exec_driver_sql(verb)
+    assert [(row.who, row.what) for row in store.audit.all()] == [("ann@lab.example", "run-1")]
+    assert store.audit.things("ann@lab.example", ("stop",)) == {"run-1"}

@@ -7,10 +7,12 @@ A module holds the functions that screens call and passes on the records they sh
 worked out here: what a function does, it does by a call or two below.
 
 Functions ask the store that all visitors share. Only a thread is handed it: it may not ask
-Streamlit.
+Streamlit. What changes something says what it `asks` for (`client/access.py`), and reading goes
+through `store()`, which asks for `look`: here, below the screens, roles are enforced.
 """
 
 from drpo.dashboard.client import (
+    access,
     alarms,
     analysis,
     config,
@@ -26,6 +28,7 @@ from drpo.dashboard.client import (
 )
 
 __all__ = [
+    "access",
     "alarms",
     "analysis",
     "config",

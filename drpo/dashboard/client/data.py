@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
+from drpo.access import check_upload, see_that_may
+from drpo.dashboard.client.access import asks, person
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.data.io import source
 from drpo.data.io.source import Source
@@ -41,6 +41,7 @@ __all__ = [
     "check_file",
     "check_name",
     "compare_versions",
+    "decide_label",
     "delete_version",
     "demonstration_sets",
     "export_version",
@@ -50,17 +51,60 @@ __all__ = [
     "question_text",
     "reason_text",
     "start_task",
+    "stop_task",
     "table_csv",
+    "take_file",
     "token_text",
+    "undo_label",
+    "upload",
     "uploads",
     "wording",
 ]
 
 
-@st.cache_resource(show_spinner=False)
 def uploads() -> Uploads:
-    """The uploads of this workspace."""
+    """The uploads of this workspace, to look at; what changes one is a function of its own here.
+
+    Raises:
+        AccessError: The visitor may not look.
+    """
+    see_that_may(person(), "look")
     return Uploads()
+
+
+@asks("upload")
+def upload(name: str, content: bytes) -> str:
+    """Take an upload and return its id; see `Uploads.add`.
+
+    Raises:
+        LimitError: It is larger than the visitor may bring, or there is no room.
+    """
+    check_upload(person(), len(content))
+    return uploads().add(name, content)
+
+
+@asks("upload", what=lambda path: path.name)
+def take_file(path: Path) -> str:
+    """Take a file that lies on this machine; see `Uploads.add_file`."""
+    return uploads().add_file(path)
+
+
+@asks("stop")
+def stop_task(upload: str, task: Task) -> None:
+    """Stop a task on an upload; what it had not finished is gone."""
+    uploads().stop(upload, task)
+
+
+@asks("upload")
+def decide_label(upload: str, pair: int, choice: Decision) -> None:
+    """Decide on a doubtful label; see `LabelDecisions.decide`."""
+    uploads().decisions(upload).decide(pair, choice)
+
+
+@asks("upload")
+def undo_label(upload: str) -> None:
+    """Take the last decision on a label back."""
+    uploads().decisions(upload).undo()
 
 
 def check_file(path: Path, *, model: Path | None, response_length: int) -> dict[str, Any]:
@@ -90,6 +134,7 @@ def file_of(text: str) -> Path | None:
     return source.file_of(text)
 
 
+@asks("upload")
 def start_task(upload: str, task: Task, options: Mapping[str, Any]) -> None:
     """Start a task on an upload; see `Uploads.start`.
 
@@ -105,6 +150,7 @@ def find_version(name: str) -> Dataset | None:
     return versions.find_version(store(), name)
 
 
+@asks("delete")
 def delete_version(dataset_id: str) -> Dataset:
     """Delete a saved version; see `versions.delete_version`."""
     return versions.delete_version(store(), dataset_id)
@@ -115,6 +161,7 @@ def demonstration_sets() -> list[str]:
     return demonstrations.demonstration_sets(store())
 
 
+@asks("upload")
 def add_demonstration(
     name: str, prompt: str, answer: str, *, facts: Mapping[str, str] | None, source: str
 ) -> Dataset:

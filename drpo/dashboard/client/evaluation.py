@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from drpo.dashboard.client.access import asks
 from drpo.dashboard.client.store import store
 from drpo.evaluation import storage, wording
 from drpo.evaluation.frontier import overoptimization
@@ -41,12 +42,14 @@ def job_status(folder: Path) -> Status:
     return jobs.status(folder)
 
 
+@asks("launch", what=lambda _folder, policies: ", ".join(policies))
 def start_job(folder: Path, policies: Sequence[str]) -> None:
     """Evaluate policies, each given as `run@step`, in a process of its own."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     jobs.start(folder, "drpo.evaluation.job", {"runs": list(policies)})
 
 
+@asks("stop", what=lambda folder: folder.name)
 def stop_job(folder: Path) -> None:
     """Stop an evaluation; what it had not finished is gone."""
     jobs.stop(folder)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from drpo.dashboard.client.access import asks
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.files import read_json
 from drpo.pilot import design, result
@@ -24,6 +25,7 @@ from drpo.pilot.design import (
 from drpo.pilot.result import ArmResult, PilotResult, ScaleCost, scale_cost
 from drpo.store import workspace
 from drpo.system import jobs
+from drpo.system.control import RESUMABLE
 from drpo.system.jobs import Status
 
 __all__ = [
@@ -58,17 +60,30 @@ LOOK_SECONDS = 240.0
 """How long to draw before a pilot's first run."""
 
 
+def _story(pilot: Pilot, *_: object, **__: object) -> str:
+    """What a pilot's runs are known by."""
+    return pilot.story
+
+
+def _to_queue(pilot: Pilot) -> int:
+    """How many of its runs are not there yet, or ended early."""
+    planned = (member.run for member in members(pilot))
+    return sum(run is None or run.status in RESUMABLE for run in planned)
+
+
 def every() -> list[Pilot]:
     """All pilots, the one changed last first."""
     return design.every(store())
 
 
+@asks("launch", made=_story)
 def create(name: str, settings: Mapping[str, Any]) -> Pilot:
     """Start a pilot; see `design.create`."""
     see_that_inputs_are_allowed(settings)
     return design.create(store(), name, settings)
 
 
+@asks("launch", what=_story)
 def change(pilot: Pilot, **changes: Any) -> Pilot:  # noqa: ANN401 - fields of Pilot
     """Change what will be run, while nothing has been queued; see `design.plan`."""
     see_that_inputs_are_allowed(changes.get("settings", {}))
@@ -80,12 +95,14 @@ def members(pilot: Pilot) -> list[Member]:
     return design.members(store(), pilot)
 
 
+@asks("launch", what=_story, runs=_to_queue)
 def launch(pilot: Pilot) -> None:
     """Queue what is planned and not there yet; see `design.launch`."""
     see_that_inputs_are_allowed(pilot.settings)
     design.launch(store(), pilot)
 
 
+@asks("stop", what=_story)
 def stop(pilot: Pilot) -> None:
     """Ask all live runs of a pilot to save and stop."""
     design.stop(store(), pilot)
@@ -96,6 +113,7 @@ def result_of(pilot: Pilot) -> PilotResult:
     return result.read(store(), pilot)
 
 
+@asks("decide", what=_story)
 def decide(
     pilot: Pilot, choice: Choice, *, who: str, note: str, scale: Mapping[str, float]
 ) -> None:
@@ -103,6 +121,7 @@ def decide(
     design.decide(store(), pilot, choice, who=who, note=note, scale=scale)
 
 
+@asks("launch", what=_story)
 def look(pilot: Pilot) -> None:
     """Draw from a pilot's start policy in a process of its own, before anything is trained."""
     see_that_inputs_are_allowed(pilot.settings)
@@ -117,6 +136,7 @@ def look_status(pilot: Pilot) -> Status:
     return jobs.status(_looked_at(pilot))
 
 
+@asks("stop", what=_story)
 def stop_looking(pilot: Pilot) -> None:
     """Stop the drawing."""
     jobs.stop(_looked_at(pilot))

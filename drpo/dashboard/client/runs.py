@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from drpo.config.run_config import RunConfig
+from drpo.dashboard.client.access import asks
+from drpo.dashboard.client.opened import opened
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.runs import answer_lengths, event_words, housekeeping, preflight
 from drpo.runs import estimate as estimates
@@ -42,6 +45,7 @@ __all__ = [
     "launch",
     "launch_story",
     "live_settings",
+    "mark",
     "pause",
     "rename",
     "restore",
@@ -56,10 +60,19 @@ __all__ = [
 
 @st.cache_resource(show_spinner=False)
 def supervisor() -> Supervisor:
-    """The background thread that starts queued runs and looks after live ones."""
-    thread = Supervisor(store())
-    thread.start()
+    """The background thread that starts queued runs and looks after live ones.
+
+    With `DRPO_SUPERVISE=0` it stays still: `drpo supervise` does that, on the machine that trains.
+    """
+    thread = Supervisor(opened())
+    if os.environ.get("DRPO_SUPERVISE", "").strip() != "0":
+        thread.start()
     return thread
+
+
+def _if_ended(run_id: str, *_: object, **__: object) -> int:
+    """A paused run is counted already; one that has ended is queued again."""
+    return int(store().runs.get(run_id).status in RESUMABLE)
 
 
 def estimate(config: RunConfig) -> Estimate:
@@ -82,6 +95,7 @@ def cut_answers(config: RunConfig) -> CutAnswers | None:
     return answer_lengths.cut_answers(config, store())
 
 
+@asks("launch", made=lambda run: run.id, runs=lambda _config: 1)
 def launch(config: RunConfig) -> Run:
     """Check a run's settings and inputs, then queue it.
 
@@ -93,6 +107,12 @@ def launch(config: RunConfig) -> Run:
     return store().runs.create(config)
 
 
+@asks(
+    "launch",
+    what=lambda story: story.name,
+    made=lambda runs: runs[0].story,
+    runs=lambda story: len(story.configs()),
+)
 def launch_story(story: Story) -> list[Run]:
     """Check and queue both runs of a story.
 
@@ -104,46 +124,61 @@ def launch_story(story: Story) -> list[Run]:
     return story.launch(store())
 
 
+@asks("pause")
 def pause(run_id: str, who: str) -> None:
     """Ask a run to pause; see `control.pause`."""
     control.pause(store(), run_id, who)
 
 
+@asks("resume", runs=_if_ended)
 def resume(run_id: str, who: str, settings: Mapping[str, Any] | None = None) -> None:
     """Let a run go on; see `control.resume`."""
     control.resume(store(), run_id, who, settings)
 
 
+@asks("stop")
 def stop(run_id: str, who: str) -> None:
     """Ask a run to save and stop; see `control.stop`."""
     control.stop(store(), run_id, who)
 
 
+@asks("settings")
 def change_settings(run_id: str, settings: Mapping[str, Any], who: str) -> None:
     """Give a live run new values; see `control.change_settings`."""
     control.change_settings(store(), run_id, settings, who)
 
 
+@asks("organise")
 def rename(run_id: str, name: str) -> None:
     """Give a run another name; see `housekeeping.rename`."""
     housekeeping.rename(store(), run_id, name)
 
 
+@asks("organise")
 def tag(run_id: str, tags: Sequence[str]) -> None:
     """Replace a run's tags; see `housekeeping.tag`."""
     housekeeping.tag(store(), run_id, tags)
 
 
+@asks("organise")
+def mark(run_id: str, column: Literal["pinned", "archived"], *, on: bool) -> None:
+    """Pin or archive a run, or take that back."""
+    store().runs.change(run_id, **{column: on})
+
+
+@asks("delete")
 def delete(run_id: str) -> None:
     """Take a run out of the lists; see `housekeeping.delete`."""
     housekeeping.delete(store(), run_id)
 
 
+@asks("delete")
 def restore(run_id: str) -> None:
     """Bring a deleted run back; see `housekeeping.restore`."""
     housekeeping.restore(store(), run_id)
 
 
+@asks("erase")
 def erase(run_id: str) -> None:
     """Remove a deleted run for good; see `housekeeping.erase`."""
     housekeeping.erase(store(), run_id)

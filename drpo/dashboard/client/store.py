@@ -1,15 +1,13 @@
-"""The store, one for all visitors, the records it keeps, and where files lie.
-
-Kept small and stable: editing `store` makes Streamlit open another one.
-"""
+"""The store, one for all visitors, the records it keeps, and where files lie."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import streamlit as st
-
+from drpo.access import see_that_may
 from drpo.dashboard import reach
+from drpo.dashboard.client.access import person
+from drpo.dashboard.client.opened import opened
 from drpo.data.library.versions import find_version
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import LIVE_STATUSES, Dataset, EventRow, Run, SampleRow
@@ -30,10 +28,14 @@ __all__ = [
 ]
 
 
-@st.cache_resource(show_spinner=False)
 def store() -> Store:
-    """The store of this workspace."""
-    return Store()
+    """The store of this workspace, for whoever may look at it.
+
+    Raises:
+        AccessError: The visitor may not.
+    """
+    see_that_may(person(), "look")
+    return opened()
 
 
 def see_that_inputs_are_allowed(settings: Mapping[str, object]) -> None:
@@ -42,4 +44,6 @@ def see_that_inputs_are_allowed(settings: Mapping[str, object]) -> None:
     Raises:
         ConfigError: One does; see `reach.see_that_paths_are_allowed`.
     """
-    reach.see_that_paths_are_allowed(settings, lambda name: find_version(store(), name) is not None)
+    reach.see_that_paths_are_allowed(
+        settings, lambda name: find_version(opened(), name) is not None
+    )

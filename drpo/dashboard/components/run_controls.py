@@ -8,6 +8,7 @@ import streamlit as st
 
 from drpo.charts.figures import RunSeries
 from drpo.dashboard import client
+from drpo.dashboard.client.access import Action
 from drpo.dashboard.client.store import Run
 from drpo.dashboard.components.live_settings import live_settings
 from drpo.dashboard.components.notices import show_problem
@@ -15,10 +16,17 @@ from drpo.dashboard.components.resume_with import diverged, resume_with
 from drpo.errors import DrpoError
 from drpo.i18n import t
 
+_ASKED: dict[str, Action] = {
+    "pause": "pause",
+    "go_on": "resume",
+    "stop": "stop",
+    "resume": "resume",
+}
+
 
 def visitor() -> str:
     """Who changes the settings: the signed-in person, else whoever sits at this screen."""
-    return str(st.user.get("email") or t("live.someone", lang="en"))
+    return client.access.visitor(t("live.someone", lang="en"))
 
 
 def run_controls(run: Run, source: RunSeries, *, key: str) -> None:
@@ -36,14 +44,22 @@ def run_controls(run: Run, source: RunSeries, *, key: str) -> None:
             _button("go_on", "play_arrow", key, run, client.runs.resume)
         if run.status in ("queued", "running", "paused"):
             _button("stop", "stop", key, run, client.runs.stop)
-        if run.status in ("running", "paused") and client.runs.live_settings(run):
+        if (
+            run.status in ("running", "paused")
+            and client.runs.live_settings(run)
+            and client.access.may("settings")
+        ):
             with st.popover(
                 t("live.live_settings"), icon=":material/tune:", key=f"live_settings_{key}"
             ):
                 live_settings(run, source, visitor(), key=key)
         if run.status in client.runs.RESUMABLE and has_checkpoint(run):
             _button("resume", "resume", key, run, client.runs.resume)
-        if run.status in client.runs.RESUMABLE and (has_checkpoint(run) or diverged(run)):
+        if (
+            run.status in client.runs.RESUMABLE
+            and (has_checkpoint(run) or diverged(run))
+            and client.access.may("resume")
+        ):
             resume_with(run, source, visitor(), key=key)
     for problem in st.session_state.pop(f"said_{key}", []):
         show_problem(problem)
@@ -55,6 +71,8 @@ def has_checkpoint(run: Run) -> bool:
 
 
 def _button(word: str, icon: str, key: str, run: Run, order: Callable[[str, str], object]) -> None:
+    if not client.access.may(_ASKED[word]):
+        return
     st.button(
         t(f"live.{word}"),
         icon=f":material/{icon}:",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
+from drpo.dashboard import client
 from drpo.dashboard.components.notices import show_problem
 from drpo.errors import DrpoError
 from drpo.i18n import t
@@ -21,6 +22,8 @@ def offer_delete(what: str, item_id: str, delete: Callable[[str], None]) -> None
         item_id: Which.
         delete: Deletes it; its problem is shown.
     """
+    if not client.access.may("delete"):
+        return
     with st.popover(t("trash.delete"), icon=":material/delete:", key=f"trash_{what}"):
         st.caption(t("trash.help"))
         st.button(
@@ -41,7 +44,7 @@ def offer_restore(what: str, gone: Mapping[str, str], restore: Callable[[str], N
         gone: Their names by id.
         restore: Brings one back.
     """
-    if not gone:
+    if not gone or not client.access.may("delete"):
         return
     with (
         st.expander(t("trash.deleted", count=len(gone)), icon=":material/delete:"),

@@ -16,6 +16,7 @@ from drpo.dashboard.client.playground import (
     Playground,
     PlaygroundSource,
     Sampling,
+    see_that_may_ask,
 )
 from drpo.dashboard.client.store import Store
 from drpo.errors import DrpoError
@@ -106,7 +107,11 @@ def start(store: Store, one: Branchable, positions: Sequence[int], count: int) -
     Returns:
         What is known of the answer, which grows until it is no longer `live`; where somebody is at
         it already, that goes on and nothing new begins.
+
+    Raises:
+        AccessError: The visitor may not ask.
     """
+    see_that_may_ask([f"{one.source.run_id}@{one.source.step}"])
     with _STARTING:
         branches = find(store, one.key)
         if branches.live:

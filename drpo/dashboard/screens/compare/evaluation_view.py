@@ -208,6 +208,7 @@ def _watch(runs: Sequence[Run], *, again: bool) -> bool:
         key="evaluate",
         type="secondary" if again else "primary",
         icon=":material/rule:",
+        disabled=not client.access.may("launch"),
     ):
         client.evaluation.start_job(folder, [f"{run.id}@{step_of(run)}" for run in runs])
         st.rerun()

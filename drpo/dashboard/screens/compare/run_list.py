@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -80,7 +81,8 @@ def _list(runs: Sequence[Run]) -> None:
     most = MOST_RUNS if url_state.recall_flag("by_seed") else MOST
     _left_out(picked, most)
     with tools:
-        _tools(picked, sorted({tag for run in runs for tag in run.tags}), most)
+        if client.access.may("organise"):
+            _tools(picked, sorted({tag for run in runs for tag in run.tags}), most)
 
 
 def _table_key(runs: Sequence[Run]) -> str:
@@ -141,7 +143,7 @@ def _tools(picked: Sequence[Run], tags: Sequence[str], most: int) -> None:
     )
 
 
-def _flag(column: str, icon: str, picked: Sequence[Run]) -> None:
+def _flag(column: Literal["pinned", "archived"], icon: str, picked: Sequence[Run]) -> None:
     """A button that sets a flag of all ticked runs, or clears it where all have it."""
     on = bool(picked) and all(getattr(run, column) for run in picked)
     st.button(
@@ -152,7 +154,7 @@ def _flag(column: str, icon: str, picked: Sequence[Run]) -> None:
         on_click=_each,
         args=(
             [run.id for run in picked],
-            lambda run_id: store().runs.change(run_id, **{column: not on}),
+            lambda run_id: client.runs.mark(run_id, column, on=not on),
         ),
     )
 
@@ -200,7 +202,7 @@ def _undo(gone: Mapping[str, Run]) -> None:
 
 def _deleted(gone: Mapping[str, Run]) -> None:
     """All deleted runs: bring one back, or erase it for good."""
-    if not gone:
+    if not gone or not client.access.may("delete"):
         return
     with st.expander(t("run_list.deleted", count=len(gone)), icon=":material/delete:"):
         st.caption(t("run_list.deleted_help"))
@@ -217,6 +219,8 @@ def _deleted(gone: Mapping[str, Run]) -> None:
                 on_click=_each,
                 args=([run_id], client.runs.restore),
             )
+            if not client.access.may("erase"):
+                return
             with st.popover(
                 t("run_list.erase"), icon=":material/delete_forever:", key="shelf_erase"
             ):

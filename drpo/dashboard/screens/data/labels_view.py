@@ -108,11 +108,11 @@ def _read_suspects(upload: str) -> None:
         notice("done", t("labels.all_read"))
     else:
         show_cards([_card(suspect)], key="label_suspect")
-    _buttons(decided, suspect["pair"] if suspect else None)
+    _buttons(upload, decided, suspect["pair"] if suspect else None)
     st.caption(t("labels.keys"))
 
 
-def _buttons(decided: LabelDecisions, pair: int | None) -> None:
+def _buttons(upload: str, decided: LabelDecisions, pair: int | None) -> None:
     """Let a pair's label be kept, turned around or dropped; None where all are read."""
     st.html(THUMBS)  # a constant of this module, no text of anybody
     with st.container(horizontal=True, key="label_choices"):
@@ -121,8 +121,8 @@ def _buttons(decided: LabelDecisions, pair: int | None) -> None:
                 t(f"labels.press_{choice}"),
                 key=f"label_{choice}",
                 shortcut=shortcut,
-                on_click=_decide,
-                args=(decided, pair, choice),
+                on_click=client.data.decide_label,
+                args=(upload, pair, choice),
             )
         st.button(
             t("labels.undo"),
@@ -130,18 +130,10 @@ def _buttons(decided: LabelDecisions, pair: int | None) -> None:
             shortcut="U",
             type="tertiary",
             icon=":material/undo:",
-            on_click=_take_back,
-            args=(decided,),
+            on_click=client.data.undo_label,
+            args=(upload,),
             disabled=not decided.choices,
         )
-
-
-def _decide(decided: LabelDecisions, pair: int, choice: Decision) -> None:
-    decided.decide(pair, choice)
-
-
-def _take_back(decided: LabelDecisions) -> None:
-    decided.undo()
 
 
 def _card(suspect: Mapping[str, Any]) -> PromptCard:

@@ -43,6 +43,10 @@ def current() -> str | None:
 
 def choose_file() -> None:
     """Take an upload or a sample set; either becomes the URL's upload and is checked at once."""
+    if not client.access.may("upload"):
+        st.caption(t("access.no_upload"))
+        return
+    most = client.access.my_limits().upload_mb
     with st.grid(2, min_column_width=300):
         with st.container():
             brought = st.file_uploader(
@@ -50,7 +54,7 @@ def choose_file() -> None:
                 type=ENDINGS,
                 key="data_file",
                 help=t("data.upload_help"),
-                max_upload_size=50,
+                max_upload_size=max(1, int(min(50, most or 50))),
             )
         with st.container():
             files = sample_files()
@@ -62,10 +66,10 @@ def choose_file() -> None:
                 placeholder=t("data.sample_choose"),
             )
             if st.button(t("data.sample_take"), key="data_take", disabled=chosen is None):
-                _take(lambda: client.data.uploads().add_file(files[str(chosen)]))
+                _take(lambda: client.data.take_file(files[str(chosen)]))
     if brought is not None and st.session_state.get("data_taken") != brought.file_id:
         st.session_state["data_taken"] = brought.file_id
-        _take(lambda: client.data.uploads().add(brought.name, brought.getvalue()))
+        _take(lambda: client.data.upload(brought.name, brought.getvalue()))
 
 
 def sample_files() -> dict[str, Path]:
@@ -140,5 +144,5 @@ def _progress(upload: str, task: Task) -> None:
     share = min(1.0, status.done / status.total) if status.total else 0.0
     st.progress(share, text=f"{words} · {t('data.elapsed', time=format.duration(status.seconds))}")
     if st.button(t("data.stop"), key=f"stop_{task}", icon=":material/stop:"):
-        client.data.uploads().stop(upload, task)
+        client.data.stop_task(upload, task)
         st.rerun()

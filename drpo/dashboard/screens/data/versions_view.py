@@ -87,11 +87,12 @@ def _actions(version: Dataset) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        if st.button(t("data.launch"), key="version_launch"):
+        if client.access.may("launch") and st.button(t("data.launch"), key="version_launch"):
             launch_actions.launch_form_with(f"{version.name}:{version.version}")
-        with st.popover(t("data.delete")):
-            if st.button(t("data.delete_sure"), key="data_delete"):
-                _delete(version)
+        if client.access.may("delete"):
+            with st.popover(t("data.delete")):
+                if st.button(t("data.delete_sure"), key="data_delete"):
+                    _delete(version)
     with st.expander(t("data.recipe")):
         st.code(json.dumps(version.recipe, indent=2, ensure_ascii=False), language="json")
 

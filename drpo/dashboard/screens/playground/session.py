@@ -11,7 +11,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from drpo.dashboard.client.playground import Playground, PlaygroundSource, Sampling
+from drpo.dashboard.client.playground import (
+    Playground,
+    PlaygroundSource,
+    Sampling,
+    see_that_may_ask,
+)
 from drpo.dashboard.client.store import Store
 from drpo.errors import DrpoError
 
@@ -98,7 +103,11 @@ def start(
 
     Returns:
         The generation, which grows until it is no longer `live`.
+
+    Raises:
+        AccessError: The visitor may not ask.
     """
+    see_that_may_ask([f"{source.run_id}@{source.step}" for source in sources])
     now = time.time()
     generation = Generation(
         f"{now:.3f}-{secrets.token_hex(2)}",

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from drpo.charts.palette import COLOURS
+from drpo.dashboard import client
 from drpo.dashboard.assets import read_assets
 from drpo.dashboard.client.playground import PlaygroundSource, Sampling
 from drpo.dashboard.client.store import store
@@ -64,7 +65,7 @@ def write_buttons(
             type="primary",
             key="write",
             icon=":material/edit:",
-            disabled=not sources or not prompt,
+            disabled=not sources or not prompt or not client.access.may("ask"),
         )
         if live:
             st.button(t("playground.stop"), key="stop", icon=":material/stop:", on_click=live.stop)

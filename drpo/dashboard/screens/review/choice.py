@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from drpo.dashboard import client
+from drpo.dashboard.client.access import Action
 from drpo.dashboard.client.review import Review
 from drpo.dashboard.components.trash import offer_restore
 from drpo.dashboard.state import url_state
@@ -15,6 +16,12 @@ from drpo.i18n import t
 VIEWS = ("judge", "result", "new")
 _DRAWN = "review@drawn"
 """In the session: a review that was drawn just now, to be opened."""
+
+
+def views() -> tuple[str, ...]:
+    """What of the reviews the visitor may look at."""
+    asked: dict[str, Action] = {"judge": "review", "result": "look", "new": "draw"}
+    return tuple(name for name in VIEWS if client.access.may(asked[name]))
 
 
 def about(known: Mapping[str, Review], asked: Sequence[str]) -> list[str]:
@@ -33,8 +40,10 @@ def choose_view(known: Mapping[str, Review], asked: Sequence[str]) -> str:
         known: All reviews, newest first.
         asked: The runs that a link names; then it is the newest review of theirs, or a new one.
     """
+    offered = views()
     meant = about(known, asked)
     first = "judge" if meant else "new"
+    first = first if first in offered else offered[0]
     if asked and not url_state.names_any("view", "review"):
         # Whatever was looked at here before, this link has just been followed.
         st.session_state["view"] = first
@@ -42,10 +51,12 @@ def choose_view(known: Mapping[str, Review], asked: Sequence[str]) -> str:
     drawn = st.session_state.pop(_DRAWN, None)
     if drawn in known:
         st.session_state["view"], st.session_state["review"] = "judge", drawn
-    url_state.recall("view", VIEWS, first)
+    if len(offered) == 1:
+        return first
+    url_state.recall("view", offered, first)
     view = st.segmented_control(
         t("review.view"),
-        VIEWS,
+        offered,
         key="view",
         required=True,
         label_visibility="collapsed",
@@ -82,7 +93,9 @@ def show_deleted() -> None:
 
 
 def ask_reviewer() -> str:
-    """Ask who is judging; the answer is in the URL."""
+    """Ask who is judging; the answer is in the URL. Whoever signed in is not asked."""
+    if known := client.review.reviewer_here():
+        return known
     name = st.text_input(
         t("review.reviewer"),
         key="reviewer",

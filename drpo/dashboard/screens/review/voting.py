@@ -53,12 +53,12 @@ def vote(review_id: str, name: str) -> None:
         st.caption(t("review.back_to_skipped"))
     if item is None:
         notice("done", t("review.done"))
-        _undo(session)
+        _undo(review_id, session)
         return
     if st.session_state.get(_SINCE, ("", 0.0))[0] != item.item:
         st.session_state[_SINCE] = (item.item, time.monotonic())
     _show(item, session.number(item.item))
-    _buttons(session, item)
+    _buttons(review_id, session, item)
 
 
 def _show(item: BlindItem, number: int) -> None:
@@ -73,7 +73,7 @@ def _show(item: BlindItem, number: int) -> None:
     show_cards([card], key="blind")
 
 
-def _buttons(session: ReviewSession, item: BlindItem) -> None:
+def _buttons(review_id: str, session: ReviewSession, item: BlindItem) -> None:
     st.html(THUMBS)
     with st.container(horizontal=True, key="choices"):
         for pressed, shortcut in SHORTCUTS.items():
@@ -82,10 +82,10 @@ def _buttons(session: ReviewSession, item: BlindItem) -> None:
                 key=f"press_{pressed}",
                 shortcut=shortcut,
                 on_click=_cast,
-                args=(session, item.item, pressed),
+                args=(review_id, session.reviewer, item.item, pressed),
                 type="tertiary" if pressed == "skip" else "secondary",
             )
-        _undo(session)
+        _undo(review_id, session)
     relabel("reasons")
     st.pills(
         t("review.reasons"),
@@ -97,29 +97,25 @@ def _buttons(session: ReviewSession, item: BlindItem) -> None:
     st.caption(t("review.keys"))
 
 
-def _undo(session: ReviewSession) -> None:
+def _undo(review_id: str, session: ReviewSession) -> None:
     st.button(
         t("review.undo"),
         key="undo",
         shortcut="U",
         type="tertiary",
         icon=":material/undo:",
-        on_click=_take_back,
-        args=(session,),
+        on_click=client.review.undo,
+        args=(review_id, session.reviewer),
         disabled=session.progress().left == session.progress().total,
     )
 
 
-def _take_back(session: ReviewSession) -> None:
-    session.undo()
-
-
-def _cast(session: ReviewSession, item_id: str, pressed: Pressed) -> None:
+def _cast(review_id: str, reviewer: str, item_id: str, pressed: Pressed) -> None:
     seen, since = st.session_state.get(_SINCE, ("", 0.0))
     seconds = time.monotonic() - since if seen == item_id else 0.0
     reasons = st.session_state.get("reasons") or []
     try:
-        session.vote(item_id, pressed, reasons=reasons, seconds=seconds)
+        client.review.vote(review_id, reviewer, item_id, pressed, reasons=reasons, seconds=seconds)
     except DrpoError as error:
         st.session_state[_PROBLEM] = error
     st.session_state["reasons"] = []

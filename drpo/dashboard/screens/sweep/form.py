@@ -59,7 +59,11 @@ def plan_form() -> str | None:
         return None
     st.caption(_size(plan, base))
     if not st.button(
-        t("sweep.start"), type="primary", key="sweep_start", icon=":material/grid_view:"
+        t("sweep.start"),
+        type="primary",
+        key="sweep_start",
+        icon=":material/grid_view:",
+        disabled=not client.access.may("launch"),
     ):
         return None
     try:

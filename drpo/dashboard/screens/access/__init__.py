@@ -1,0 +1,1 @@
+"""Access: who has which role, and who did what."""
