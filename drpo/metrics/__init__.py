@@ -108,6 +108,7 @@ RESET_CANDIDATES = declare(Metric("reset/candidates", "answers", "reset"))
 LR = declare(Metric("lr"))
 EPS = declare(Metric("eps", "episodes per second", better="higher"))
 EPISODE = declare(Metric("episode", "episodes"))
+NUM_TOKENS = declare(Metric("num_tokens", "tokens"))
 
 # Held-out prompts.
 

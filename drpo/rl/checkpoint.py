@@ -75,6 +75,8 @@ class TrainState:
     step: int = 0
     """Updates done."""
     episodes: int = 0
+    num_tokens: int = 0
+    """Written by the policy so far, whether learned from or not."""
     score: float | None = None
     """Mean held-out score of the present weights; None where they were not evaluated."""
     owes_evaluation: bool = False
@@ -141,6 +143,7 @@ def save(models: Models, state: TrainState, directory: Path, remembered: Mapping
             "checksums": True,
             "step": state.step,
             "episodes": state.episodes,
+            "num_tokens": state.num_tokens,
             "kl": state.kl.state(),
             "reset": state.reset.state(),
             "curriculum": state.curriculum.state(),
@@ -232,6 +235,7 @@ def load(
             "policy that it was written with."
         ) from error
     state.step, state.episodes = record["step"], record["episodes"]
+    state.num_tokens = int(record.get("num_tokens", 0))
     state.kl = KLCoefficient.from_state(record["kl"])
     state.reset = ResetProbability.from_state(record["reset"])
     state.curriculum = Curriculum.from_state(config, record.get("curriculum", {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ class Experience:
     """As trained on: unfinished answers carry the penalty."""
     drawn_again: int = 0
     """Groups that were replaced because they had no spread."""
+    num_tokens: int = 0
+    """All that was written for it: groups that were replaced and rolled-in answers included."""
 
     def dead_rows(self, group_size: int) -> Bool[Tensor, " batch"]:
         """Return which episodes are in a group that scored all alike."""
@@ -119,7 +122,13 @@ def _collect(
         replace=config.sampling.missing_eos == "replace",
     )
     clock.lap(metrics.TIMING_S_SCORING)
-    return Experience(starts, rollout, completions, scores)
+    num_tokens = int(rollout.acted.sum()) + _rolled_in(starts[:: episodes.group_size])
+    return Experience(starts, rollout, completions, scores, num_tokens=num_tokens)
+
+
+def _rolled_in(starts: Sequence[Start]) -> int:
+    """Tokens that the start policy wrote for groups to be reset into."""
+    return sum(len(start.pair.answer) for start in starts if start.pair.origin == "rollin")
 
 
 def _replace_dead(
@@ -149,4 +158,5 @@ def _replace_dead(
         [one.completions[row] for one, row in sources],
         torch.stack([one.scores[row] for one, row in sources]),
         old.drawn_again + len(replaced),
+        old.num_tokens + fresh.num_tokens,
     )

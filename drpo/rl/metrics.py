@@ -109,6 +109,7 @@ def metrics_of(update: Update, state: TrainState, episodes: Episodes) -> dict[st
         metrics.RESET_CANDIDATES: float(len(episodes.pool) or len(state.curriculum.own)),
         metrics.LR: update.learning_rate,
         metrics.EPISODE: float(state.episodes),
+        metrics.NUM_TOKENS: float(state.num_tokens),
         metrics.EPS: len(update.starts) / seconds,
         metrics.TIMING_S_UPDATE: seconds,
     }

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.modeling.models import Models
 from drpo.modeling.scorers import Completion, GoldScores
 from drpo.modeling.seeding import generator_for
 from drpo.rl.batches import Episodes, sampling_of
+from drpo.rl.checkpoint import TrainState
 from drpo.rl.metrics import Update
 from drpo.rl.own_answers import (
     OWN,
@@ -61,11 +63,11 @@ def _kept(
     return OwnAnswer(answer.ids, answer.finished, low, high)
 
 
-def draw_successes(own: OwnAnswers, episodes: Episodes, observer: Observer) -> bool:
+def draw_successes(state: TrainState, episodes: Episodes, observer: Observer) -> bool:
     """Let the start policy answer before the run, and keep what succeeds: rejection sampling.
 
     Args:
-        own: Takes what is kept.
+        state: The run's; takes what is kept, and counts what was written.
         episodes: The run's data; `reset_draws` of its prompts, in a shuffled order and over again
             where there are fewer.
         observer: Hears how far it is and may stop it.
@@ -75,7 +77,7 @@ def draw_successes(own: OwnAnswers, episodes: Episodes, observer: Observer) -> b
 
     Source: arXiv:2601.18795, where answers of the base model are drawn until some are right.
     """
-    config = episodes.config
+    config, own = episodes.config, state.curriculum.own
     if config.reset.reset_source != "successes" or not config.resets_possible:
         return True
     for done, starts in _blocks(episodes):
@@ -86,10 +88,12 @@ def draw_successes(own: OwnAnswers, episodes: Episodes, observer: Observer) -> b
         for start, answer, score in zip(starts, answers, scores, strict=True):
             if own.wanted(start, score, finished=answer.finished):
                 own.keep(start.pair.item, OwnAnswer(answer.ids, answer.finished))
+        state.num_tokens += sum(len(answer.ids) for answer in answers)
     if config.reset.reset_draws:
         figures = {"drawn": config.reset.reset_draws, "kept": len(own)}
         told = f"{config.reset.reset_draws:,} answers drawn before the run, {len(own):,} kept."
         observer.event(0, "stage", told, {"stage": "own_answers", "figures": figures})
+        observer.metrics(0, {metrics.NUM_TOKENS: float(state.num_tokens)})
     return True
 
 

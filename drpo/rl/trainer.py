@@ -84,7 +84,7 @@ def train(
     )
     if begun and not (
         pretrain_critic(models, episodes, state.optimizer, config, observer)
-        and draw_successes(state.curriculum.own, episodes, observer)
+        and draw_successes(state, episodes, observer)
     ):
         return state
 
@@ -97,6 +97,7 @@ def train(
             break
 
         state.step, state.episodes = step + 1, state.episodes + len(update.starts)
+        state.num_tokens += update.drawn.num_tokens
         state.score = None
         _steer(state, update, models)
         observer.metrics(state.step, metrics_of(update, state, episodes))

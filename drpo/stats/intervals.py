@@ -38,7 +38,7 @@ class Interval:
     """Observations: votes, comparisons, seeds."""
     clusters: int
     """Independent groups among them: prompts for votes; equal to `n` where each stands alone."""
-    method: Literal["bootstrap", "wilson", "t", "model", "none"]
+    method: Literal["bootstrap", "wilson", "t", "crossed", "model", "none"]
     level: float = 0.95
 
     def excludes(self, value: float) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from drpo.config.reset_methods import METHODS
-from drpo.study import tables, writing
+from drpo.study import courses, tables, writing
 from drpo.study.plan import FOOTING, LADDER, SEEDS
 
 CONTROL = "ppo"
@@ -17,7 +19,7 @@ TITLES = {
 }
 
 
-def sections(found: Sequence[tables.Course], beside: Path) -> list[str]:
+def sections(found: Sequence[courses.Course], beside: Path) -> list[str]:
     """One section a task that has runs.
 
     Args:
@@ -32,15 +34,16 @@ def sections(found: Sequence[tables.Course], beside: Path) -> list[str]:
         "## 5. The ladder: every way to reset, on one footing",
         f"All or nothing by the true score; {SEEDS} seeds planned, the same updates and groups of "
         f"{FOOTING['group_size']} for every arm ({papers}; what differs from each paper is in "
-        "resets.md). p-values are paired by seed against no resets and corrected by Holm "
-        "for all arms of a task together; over all of training means the mean of all "
-        "evaluations.\n",
+        "resets.md). p-values are paired by seed and prompt against no resets and corrected by "
+        "Holm for all arms of a task together; over all of training means the mean of all "
+        "evaluations. Tokens are all that the policy wrote, answers drawn before the run and "
+        "groups drawn again included; those columns are over seeds alone.\n",
         *parts,
     ]
 
 
-def _section(task: str, found: Sequence[tables.Course], beside: Path) -> list[str]:
-    arms = tables.by_arm(found, task)
+def _section(task: str, found: Sequence[courses.Course], beside: Path) -> list[str]:
+    arms = courses.by_arm(found, task)
     if not arms:
         return []
     frame = tables.speed(arms, without=CONTROL)
@@ -48,17 +51,33 @@ def _section(task: str, found: Sequence[tables.Course], beside: Path) -> list[st
     for label in ("end", "over"):
         frame[f"p_{label}"] = [p_values[arm].get(label) for arm in frame["arm"]]
     frame.to_csv(beside / f"{task}.csv", index=False)
-    writing.draw(arms, TITLES[task], "share of held-out answers that are right", beside / task)
+    right = "share of held-out answers that are right"
+    writing.draw(arms, TITLES[task], right, beside / task)
+    pictures = [f"![{TITLES[task]}, by episodes](study/{task}.svg)"]
+    if writing.draw_by_tokens(arms, TITLES[task], right, beside / f"{task}-tokens"):
+        pictures.append(f"![{TITLES[task]}, by tokens](study/{task}-tokens.svg)")
+    return [
+        f"### {TITLES[task]} (`{task}`)",
+        *(f"{picture}\n" for picture in pictures),
+        _table(frame, p_values),
+    ]
+
+
+def _table(frame: pd.DataFrame, p_values: Mapping[str, Mapping[str, float | None]]) -> str:
+    budgets = frame.get("budget", pd.Series(dtype=float)).dropna()
+    budget = f"{budgets.iloc[0]:,.0f} tokens" if len(budgets) else "equal tokens"
     rows = [
         [
             str(row["arm"]),
             str(row["seeds"]),
             writing.of(row, "final", 100),
+            writing.of(row, "at_budget", 100),
             f"{row['reached']} of {row['seeds']}",
             writing.of(row, "episodes"),
             writing.of(row, "against_none", 100),
             writing.p_value(p_values[row["arm"]].get("end")),
             writing.p_value(p_values[row["arm"]].get("over")),
+            writing.of(row, "budget_against_none", 100),
             f"{row['minutes']:.1f}",
         ]
         for row in frame.to_dict("records")
@@ -66,13 +85,14 @@ def _section(task: str, found: Sequence[tables.Course], beside: Path) -> list[st
     heads = [
         "arm",
         "seeds",
-        "final success, %",
+        "success after all episodes, %",
+        f"success after {budget}, %",
         f"reached half of the best, {100 * float(frame['level'].iloc[0]):.0f} %",
         "episodes to get there",
-        "final against no resets, points",
+        "at equal episodes against no resets, points",
         "p at the end",
         "p over all of training",
+        "at equal tokens against no resets, points",
         "minutes a run",
     ]
-    picture = f"![{TITLES[task]}](study/{task}.svg)\n"
-    return [f"### {TITLES[task]} (`{task}`)", picture, writing.table(heads, rows)]
+    return writing.table(heads, rows)

@@ -47,6 +47,8 @@ FOOTING: dict[str, Any] = {
     "advantage": "rloo",
     "group_size": 8,
     "reset_draws": 1024,
+    # Every held-out answer is kept: intervals are over prompts as well as seeds.
+    "sample_prompts": 200,
 }
 """What all arms of the ladder share, beside their name: where episodes start is the question, so
 every method is given the same groups, whatever its paper took."""

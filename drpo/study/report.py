@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from drpo.runs.demo import COMMON
 from drpo.store import Store
-from drpo.study import ladder_report, tables, writing
+from drpo.study import courses, ladder_report, tables, writing
 from drpo.study.execute import standing
 from drpo.study.plan import PASSES, SEEDS, START_SEEDS, STARTS, STRICT, Planned
 
@@ -21,15 +20,15 @@ Written by `drpo study` (`make study`) from the runs in the store; nothing here 
 Raw figures of every evaluation are in [raw.csv](study/raw.csv), the tables in files beside it.
 {standing}. {minutes:.0f} minutes of runs in all, up to two at a time.
 
-The tasks are the sample material's: posts that state seven facts, summaries that restate them, a
-model of 0.9 million parameters. Intervals are 95 %, over seeds (Student's t); differences are
-paired by seed. Over five seeds an interval is 5.6 standard errors wide. Each stands for itself: of
-twenty arms that change nothing one leaves out 0 by chance. Every run is measured on the same
-{prompts} held-out prompts with the same sampling noise, so an interval says how seeds differ, not
-how other prompts would turn out: those alone move a share of one half by up to {spread:.0f} points
-either way, and an interval without width means that all seeds got the same number of prompts right.
-Small tasks with a known true reward show what the method does, not how large its effect is on a
-language model in use.
+The tasks are the sample material's, with models of up to 0.9 million parameters. Intervals are
+95 %. Those of success and of the true score are over seeds and prompts at once: a run's answers to
+all of its held-out prompts are kept, so that an interval says how other seeds and other prompts
+would turn out (two-way clustered, Student's t with the smaller number). All others, and those of
+runs that kept fewer answers, are over seeds alone. Differences are paired, by seed and by prompt.
+Over five seeds an interval is 5.6 standard errors wide. Each stands for itself: of twenty arms that
+change nothing one leaves out 0 by chance; where p-values are given they are corrected for that. All
+runs meet the same held-out prompts with the same sampling noise. Small tasks with a known true
+reward show what the method does, not how large its effect is on a language model in use.
 """
 
 
@@ -46,25 +45,19 @@ def write(store: Store, planned: Sequence[Planned], folder: Path) -> Path:
     """
     beside = folder / "study"
     beside.mkdir(parents=True, exist_ok=True)
-    found = tables.courses(store, planned)
-    tables.raw(found).to_csv(beside / "raw.csv", index=False)
+    found = courses.courses(store, planned)
+    courses.raw(found).to_csv(beside / "raw.csv", index=False)
     minutes = sum(course.seconds for course in found) / 60
     said = standing(store, planned).text("en").capitalize()
-    prompts = COMMON["eval_prompts"]
     parts = [
-        INTRODUCTION.format(
-            standing=f"Runs: {said}",
-            minutes=minutes,
-            prompts=prompts,
-            spread=100 * 1.96 * math.sqrt(0.25 / prompts),
-        )
+        INTRODUCTION.format(standing=f"Runs: {said}", minutes=minutes),
     ]
-    strict, graded = tables.by_arm(found, "strict"), tables.by_arm(found, "tldr")
+    strict, graded = courses.by_arm(found, "strict"), courses.by_arm(found, "tldr")
     parts += _strict(strict, beside)
-    parts += _passes(tables.by_arm(found, "passes"), beside)
+    parts += _passes(courses.by_arm(found, "passes"), beside)
     parts += _start(found, beside)
     parts += _graded(graded, beside)
-    parts += _methods(graded, tables.by_arm(found, "methods"), beside)
+    parts += _methods(graded, courses.by_arm(found, "methods"), beside)
     parts += ladder_report.sections(found, beside)
     path = folder / "study.md"
     path.write_text("\n".join(parts), encoding="utf-8")
@@ -138,7 +131,7 @@ def _speed_table(frame: pd.DataFrame) -> str:
     return writing.table(heads, rows)
 
 
-def _start(found: Sequence[tables.Course], beside: Path) -> list[str]:
+def _start(found: Sequence[courses.Course], beside: Path) -> list[str]:
     frame = tables.start_line(found, STARTS)
     if frame.empty:
         return []

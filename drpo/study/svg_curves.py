@@ -60,13 +60,15 @@ def figure(title: str, x_title: str, y_title: str, curves: Sequence[Curve]) -> s
     ends = _apart({c.label: place(float(c.x[-1]), float(c.mean[-1]))[1] for c in curves})
     for index, one in enumerate(curves):
         colour = COLOURS[index % len(COLOURS)]
+        # With more arms than colours the dashes go on by one, so that no two curves look alike.
+        dash = DASHES[(index + index // len(COLOURS)) % len(DASHES)]
         low = [place(x, max(lowest, y)) for x, y in zip(one.x, one.mean - one.error, strict=True)]
         high = [place(x, y) for x, y in zip(one.x, one.mean + one.error, strict=True)]
         line = [place(x, y) for x, y in zip(one.x, one.mean, strict=True)]
         parts += [
             f'<polygon points="{_points([*high, *low[::-1]])}" fill="{colour}" opacity=".15"/>',
             f'<polyline points="{_points(line)}" fill="none" stroke="{colour}" stroke-width="2" '
-            f'stroke-dasharray="{DASHES[index % len(DASHES)]}"/>',
+            f'stroke-dasharray="{dash}"/>',
             f'<text x="{WIDTH - RIGHT + 8}" y="{ends[one.label] + 4:.1f}" fill="{colour}">'
             f"{html.escape(one.label)}</text>",
         ]

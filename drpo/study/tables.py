@@ -2,95 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from drpo import metrics
-from drpo.config.methods import UPDATING
-from drpo.evaluation.storage import evaluation_of
-from drpo.stats.intervals import (
-    Interval,
-    PairedDifference,
-    mean_over_seeds,
-    paired_difference,
-)
+from drpo.stats.crossed import CrossedMean, mean_over_seeds_and_prompts
+from drpo.stats.intervals import Interval, mean_over_seeds, paired_difference
 from drpo.stats.multiple import holm
-from drpo.store import Store
-from drpo.study.execute import run_of
-from drpo.study.plan import Planned
-
-Floats = NDArray[np.float64]
+from drpo.study.courses import Course, Floats, Part, by_arm, final, over_training
 
 
-@dataclass(frozen=True)
-class Course:
-    """One finished run's evaluations."""
+def reaches(course: Course, name: str, level: float, along: Floats) -> float | None:
+    """Where a metric first reaches a level, read between evaluations; None: never.
 
-    planned: Planned
-    run_id: str
-    episodes: Floats
-    """Episodes seen at each evaluation."""
-    values: Mapping[str, Floats]
-    seconds: float
-    win_rates: Mapping[str, float]
-    """Share won against the chosen answers, by judge, as `drpo eval` found it."""
-
-    def final(self, name: str) -> float:
-        """The last value of a metric; NaN where it was never logged."""
-        values = self.values.get(name)
-        return float(values[-1]) if values is not None and len(values) else float("nan")
-
-    def over_training(self, name: str) -> float:
-        """Mean over all evaluations after the start: rewards being early as well as good."""
-        return float(self.values[name][1:].mean())
-
-
-def courses(store: Store, planned: Sequence[Planned]) -> list[Course]:
-    """Read all finished runs of a plan."""
-    found = []
-    for one in planned:
-        run = run_of(store, one)
-        if run is None or run.status != "finished":
-            continue
-        frame = store.metrics.since(run.id, names=metrics.MEASURED)
-        table = frame.pivot_table(index="step", columns="name", values="value", aggfunc="last")
-        steps = table.index.to_numpy(dtype=float)
-        values = {str(name): table[name].to_numpy(dtype=float) for name in table.columns}
-        updated = run.config["run"]["method"] in UPDATING
-        # The others file their trained policy as step 1 and draw no episodes at all.
-        per_update = run.config["ppo"]["episodes_per_update"] if updated else 0
-        seconds = float(run.summary.get("wall_seconds", 0.0))
-        rates = _win_rates(store, run.id, int(steps[-1]) if len(steps) else 0)
-        found.append(Course(one, run.id, steps * per_update, values, seconds, rates))
-    return found
-
-
-def by_arm(found: Sequence[Course], experiment: str) -> dict[str, dict[int, Course]]:
-    """Group runs of an experiment: arm, then seed."""
-    arms: dict[str, dict[int, Course]] = {}
-    for course in found:
-        if course.planned.experiment == experiment:
-            arms.setdefault(course.planned.arm, {})[course.planned.seed] = course
-    return arms
-
-
-def episodes_to(course: Course, name: str, level: float) -> float | None:
-    """Episodes until a metric first reaches a level, read between evaluations; None: never."""
-    values, episodes = course.values[name], course.episodes
+    Args:
+        course: The run.
+        name: The metric.
+        level: What it has to reach.
+        along: What is counted, by evaluation: episodes, or tokens.
+    """
+    values = course.values[name]
     reached = np.flatnonzero(values >= level)
     if not len(reached):
         return None
     first = int(reached[0])
     if first == 0:
-        return float(episodes[0])
+        return float(along[0])
     rise = values[first] - values[first - 1]
     way = (level - values[first - 1]) / rise if rise > 0 else 1.0
-    return float(episodes[first - 1] + way * (episodes[first] - episodes[first - 1]))
+    return float(along[first - 1] + way * (along[first] - along[first - 1]))
 
 
 def speed(
@@ -103,6 +46,9 @@ def speed(
     Half of the best: half of the highest mean final rate of any arm. A run that never gets there
     counts with all its episodes, so the mean is a lower bound for arms with such runs.
 
+    At equal tokens: after as many tokens as the thriftiest arm that learns from episodes wrote in
+    all; an arm that writes more an episode has learned from fewer of them by then.
+
     Args:
         arms: By name, then by seed.
         name: The metric.
@@ -111,29 +57,65 @@ def speed(
     half = max((_finals(seeds, name).mean() for seeds in arms.values()), default=0.0) / 2
     control = arms.get(without, {})
     alone = _counted(control, name, half)
+    written = [
+        tokens[-1] for seeds in arms.values() for tokens, _ in _writing(seeds, name).values()
+    ]
+    budget = min(written, default=None)
     rows = []
     for arm, seeds in arms.items():
         counted = _counted(seeds, name, half)
         both = sorted(set(counted) & set(alone))
+        sooner = paired_difference(
+            [alone[seed] for seed in both], [counted[seed] for seed in both]
+        ).t
         rows.append(
             {
                 "arm": arm,
                 "seeds": len(seeds),
                 "level": half,
-                "reached": sum(episodes_to(c, name, half) is not None for c in seeds.values()),
-                **_cells("episodes", mean_over_seeds(list(counted.values())), least=0.0),
-                **_cells(
-                    "sooner",
-                    paired_difference(
-                        [alone[seed] for seed in both], [counted[seed] for seed in both]
-                    ).t,
+                "reached": sum(
+                    reaches(c, name, half, c.episodes) is not None for c in seeds.values()
                 ),
-                **_cells("final", mean_over_seeds(_finals(seeds, name)), least=0.0, most=1.0),
+                **_cells("episodes", mean_over_seeds(list(counted.values())), least=0.0),
+                **_cells("sooner", sooner),
+                **_cells("final", _mean(seeds, name, final).interval, least=0.0, most=1.0),
                 **_cells("against_none", against(seeds, control, name), least=-1.0, most=1.0),
+                **_thrift(seeds, control, name, budget),
                 "minutes": np.mean([course.seconds for course in seeds.values()]) / 60,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _writing(seeds: Mapping[int, Course], name: str) -> dict[int, tuple[Floats, Floats]]:
+    """Tokens and a metric by evaluation, of the runs that learned from episodes and counted."""
+    return {
+        seed: (course.tokens, course.values[name])
+        for seed, course in seeds.items()
+        if course.tokens is not None and course.tokens[-1] > 0
+    }
+
+
+def _thrift(
+    seeds: Mapping[int, Course], control: Mapping[int, Course], name: str, budget: float | None
+) -> dict[str, float | None]:
+    """Success after as many tokens as every arm wrote, and its difference to no resets."""
+    if budget is None:
+        return {}
+    mine, other = (
+        {
+            seed: float(np.interp(budget, tokens, values))
+            for seed, (tokens, values) in _writing(arm, name).items()
+        }
+        for arm in (seeds, control)
+    )
+    both = sorted(set(mine) & set(other))
+    gap = paired_difference([mine[seed] for seed in both], [other[seed] for seed in both]).t
+    return {
+        "budget": budget,
+        **_cells("at_budget", mean_over_seeds(list(mine.values())), least=0.0, most=1.0),
+        **_cells("budget_against_none", gap, least=-1.0, most=1.0),
+    }
 
 
 def corrected(
@@ -146,7 +128,7 @@ def corrected(
     control = arms.get(without, {})
     others = [arm for arm in arms if arm != without]
     found: dict[str, dict[str, float | None]] = {arm: {} for arm in arms}
-    for label, part in (("end", Course.final), ("over", Course.over_training)):
+    for label, part in (("end", final), ("over", over_training)):
         p_values = [_paired(arms[arm], control, name, part).p_value for arm in others]
         for arm, p_value in zip(others, holm(p_values), strict=True):
             found[arm][label] = p_value
@@ -183,7 +165,7 @@ def start_line(found: Sequence[Course], starts: Sequence[float]) -> pd.DataFrame
             continue
         annealed = arms.get("annealed", {})
         gains: dict[str, float | None] = {}
-        for ending, part in (("", Course.final), ("_over", Course.over_training)):
+        for ending, part in (("", final), ("_over", over_training)):
             better = _better(constant, name, part)
             resets_gain = against(constant[1], constant[0], name, part)
             annealed_gain = against(annealed, better, name, part)
@@ -212,9 +194,9 @@ def against(
     seeds: Mapping[int, Course],
     control: Mapping[int, Course],
     name: str,
-    part: Callable[[Course, str], float] = Course.final,
+    part: Part = final,
 ) -> Interval:
-    """Paired difference to another arm, over the seeds that both have.
+    """Paired difference to another arm, over the seeds that both have and their prompts.
 
     Args:
         seeds: The arm.
@@ -222,44 +204,40 @@ def against(
         name: A metric.
         part: What is compared of a course: its end, or the whole of training.
     """
-    return _paired(seeds, control, name, part).t
+    return _paired(seeds, control, name, part).interval
+
+
+def _mean(seeds: Mapping[int, Course], name: str, part: Part) -> CrossedMean:
+    """An arm's mean: over seeds and prompts where every answer is known, else over seeds."""
+    table = _table(seeds, sorted(seeds), name, part)
+    if table is not None:
+        return mean_over_seeds_and_prompts(table)
+    return CrossedMean(mean_over_seeds([float(part(c.values[name])) for c in seeds.values()]), None)
 
 
 def _paired(
-    seeds: Mapping[int, Course],
-    control: Mapping[int, Course],
-    name: str,
-    part: Callable[[Course, str], float],
-) -> PairedDifference:
+    seeds: Mapping[int, Course], control: Mapping[int, Course], name: str, part: Part
+) -> CrossedMean:
     shared = sorted(set(seeds) & set(control))
-    return paired_difference(
-        [part(seeds[seed], name) for seed in shared],
-        [part(control[seed], name) for seed in shared],
+    tables = [_table(arm, shared, name, part) for arm in (seeds, control)]
+    if tables[0] is not None and tables[1] is not None and tables[0].shape == tables[1].shape:
+        return mean_over_seeds_and_prompts(tables[0] - tables[1])
+    treated, alone = (
+        [float(part(arm[seed].values[name])) for seed in shared] for arm in (seeds, control)
     )
+    found = paired_difference(treated, alone)
+    return CrossedMean(found.t, found.p_value)
 
 
-def raw(found: Sequence[Course]) -> pd.DataFrame:
-    """Every evaluation of every run, one row each."""
-    rows = [
-        {
-            "experiment": course.planned.experiment,
-            "arm": course.planned.arm,
-            "seed": course.planned.seed,
-            "run": course.run_id,
-            "episodes": int(episodes),
-            **{metrics.short(name): values[at] for name, values in course.values.items()},
-            # Of the whole run, so beside its last evaluation only.
-            **(_whole(course) if at == len(course.episodes) - 1 else {}),
-        }
-        for course in found
-        for at, episodes in enumerate(course.episodes)
-    ]
-    return pd.DataFrame(rows)
-
-
-def _whole(course: Course) -> dict[str, float]:
-    wins = {f"win_{judge}": rate for judge, rate in course.win_rates.items()}
-    return {"seconds": course.seconds, **wins}
+def _table(
+    seeds: Mapping[int, Course], shared: Sequence[int], name: str, part: Part
+) -> Floats | None:
+    """What a part of each seed's course comes to, prompt by prompt; None where not all is known."""
+    answers = [seeds[seed].answers for seed in shared]
+    known = [part(one) for one in answers if one is not None]
+    if name != metrics.EVAL_GOLD or not known or len(known) < len(answers):
+        return None
+    return np.stack(known) if len({len(one) for one in known}) == 1 else None
 
 
 def _arms_at(found: Sequence[Course], success: float) -> dict[str, dict[int, Course]]:
@@ -274,14 +252,14 @@ def _arms_at(found: Sequence[Course], success: float) -> dict[str, dict[int, Cou
 
 
 def _better(
-    constant: Sequence[Mapping[int, Course]], name: str, part: Callable[[Course, str], float]
+    constant: Sequence[Mapping[int, Course]], name: str, part: Part
 ) -> Mapping[int, Course]:
     """The arm with the higher mean."""
-    return max(constant, key=lambda arm: np.mean([part(c, name) for c in arm.values()]))
+    return max(constant, key=lambda arm: np.mean([part(c.values[name]) for c in arm.values()]))
 
 
 def _share(name: str, seeds: Mapping[int, Course]) -> dict[str, float | None]:
-    return _cells(name, mean_over_seeds(_finals(seeds, metrics.EVAL_GOLD)), least=0.0, most=1.0)
+    return _cells(name, _mean(seeds, metrics.EVAL_GOLD, final).interval, least=0.0, most=1.0)
 
 
 def _finals(seeds: Mapping[int, Course], name: str) -> Floats:
@@ -296,10 +274,14 @@ def _counted(seeds: Mapping[int, Course], name: str, level: float) -> dict[int, 
     Runs that draw no episodes at all, as SFT, have no place among them.
     """
     return {
-        seed: float(course.episodes[-1] if (at := episodes_to(course, name, level)) is None else at)
+        seed: _all_or(reaches(course, name, level, course.episodes), course.episodes)
         for seed, course in seeds.items()
         if course.episodes[-1] > 0
     }
+
+
+def _all_or(reached: float | None, along: Floats) -> float:
+    return float(along[-1]) if reached is None else reached
 
 
 def _cells(
@@ -311,13 +293,4 @@ def _cells(
         name: interval.value,
         f"{name}_low": low if low is None or least is None else max(low, least),
         f"{name}_high": high if high is None or most is None else min(high, most),
-    }
-
-
-def _win_rates(store: Store, run_id: str, step: int) -> dict[str, float]:
-    body = evaluation_of(store, run_id, step) or {}
-    return {
-        rate["judge"]: rate["value"]
-        for rate in body.get("win_rates", ())
-        if rate["against"] == "chosen" and rate["value"] is not None
     }

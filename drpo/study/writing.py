@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from drpo import metrics
-from drpo.study import tables
+from drpo.study import courses
+from drpo.study.courses import Floats
 from drpo.study.svg_curves import curve, figure
 
 LABELS = {
@@ -21,23 +24,44 @@ LABELS = {
     "sft": "SFT",
     "dpo": "DPO",
 }
-Arms = Mapping[str, Mapping[int, tables.Course]]
+Arms = Mapping[str, Mapping[int, courses.Course]]
 
 
-def draw(
-    arms: Arms, title: str, y_title: str, path: Path, labels: Mapping[str, str] = LABELS
-) -> None:
+def draw(arms: Arms, title: str, y_title: str, path: Path) -> None:
     """Draw the gold score of every arm over episodes."""
+    along = {
+        arm: [course.episodes for course in seeds.values()]
+        for arm, seeds in arms.items()
+        if any(course.episodes[-1] > 0 for course in seeds.values())
+    }
+    _draw(arms, along, (title, "episodes; bands are one standard error", y_title), path)
+
+
+def draw_by_tokens(arms: Arms, title: str, y_title: str, path: Path) -> bool:
+    """Draw it over the tokens that the policy wrote; False where no run counted them."""
+    along = {}
+    for arm, seeds in arms.items():
+        written = [course.tokens for course in seeds.values() if course.tokens is not None]
+        if written and len(written) == len(seeds) and written[0][-1] > 0:
+            # Seeds write a few tokens more or less: each evaluation stands at their mean.
+            along[arm] = [np.mean(written, axis=0)] * len(seeds)
+    if along:
+        _draw(arms, along, (title, "tokens written by the policy", y_title), path)
+    return bool(along)
+
+
+def _draw(
+    arms: Arms, along: Mapping[str, Sequence[Floats]], titles: tuple[str, str, str], path: Path
+) -> None:
     curves = [
         curve(
-            labels.get(arm, arm),
-            [course.episodes for course in seeds.values()],
-            [course.values[metrics.EVAL_GOLD] for course in seeds.values()],
+            LABELS.get(arm, arm),
+            x,
+            [course.values[metrics.EVAL_GOLD] for course in arms[arm].values()],
         )
-        for arm, seeds in arms.items()
+        for arm, x in along.items()
     ]
-    drawn = figure(title, "episodes; bands are one standard error", y_title, curves)
-    path.with_suffix(".svg").write_text(drawn, encoding="utf-8")
+    path.with_suffix(".svg").write_text(figure(*titles, curves), encoding="utf-8")
 
 
 def of(row: Mapping[Any, Any], name: str, scale: float = 1.0) -> str:

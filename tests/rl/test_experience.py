@@ -87,6 +87,8 @@ def test_resampled_groups_have_spread_and_the_others_stay(drawn):
     acted = again.rollout.acted.sum(dim=1).tolist()
     lengths = [len(c.ids) - s.prefix for c, s in zip(again.completions, again.starts, strict=True)]
     assert acted == lengths
+    # What was drawn for nothing was written all the same.
+    assert kept.num_tokens == int(kept.rollout.acted.sum()) < again.num_tokens
 
 
 def test_a_run_without_any_spread_learns_nothing_and_says_so(model_folder, reward_folder, tmp_path):

@@ -58,6 +58,9 @@ def test_draws_before_the_run_keep_what_succeeds(model_folder, reward_folder, tm
     [(_, kind, payload)] = [e for e in observer.events if e[1] == "stage"]
     assert (kind, payload["figures"]["drawn"]) == ("stage", 40)
     assert 0 < payload["figures"]["kept"] <= len(state.curriculum.own) + 8
+    # They were written for this run, so they count among its tokens before it has learned at all.
+    tokens = {step: v["num_tokens"] for step, v in observer.metrics_at.items() if "num_tokens" in v}
+    assert 40 <= tokens[0] < tokens[1] == state.num_tokens
     assert all(one.finished for kept in state.curriculum.own.kept.values() for one in kept)
 
 

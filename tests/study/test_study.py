@@ -3,6 +3,7 @@
 import csv
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from drpo.config.reset_methods import METHODS, name_of
 from drpo.config.run_config import RunConfig
 from drpo.errors import RunError
 from drpo.store import Store
-from drpo.study import execute, report, tables
+from drpo.study import courses, execute, report, tables
 from drpo.study.plan import (
     LADDER,
     Planned,
@@ -25,6 +26,7 @@ from drpo.study.plan import (
 )
 from drpo.study.svg_curves import curve, figure
 from drpo.system.processes import hostname
+from drpo.types import Sample
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def course(planned, gold, *, kl=1.0, every=5, per_update=64, win=None):
     gold = np.array(gold, dtype=float)
     episodes = np.arange(len(gold)) * every * per_update
     values = {"eval/gold": gold, "eval/kl": np.full(len(gold), kl)}
-    return tables.Course(planned, "run", episodes.astype(float), values, 60.0, win or {})
+    return courses.Course(planned, "run", episodes.astype(float), values, 60.0, win or {})
 
 
 def arms(**golds):
@@ -106,7 +108,7 @@ def test_losers_are_listed_and_claims_of_a_task_are_corrected_together(store, tm
     for one in planned:
         noise = 0.01 * one.seed * (1 if one.arm == "ppo" else -1)
         finish(store, one, [0.0, 0.0, finals[one.arm] + noise])
-    found = tables.by_arm(tables.courses(store, planned), "parity")
+    found = courses.by_arm(courses.courses(store, planned), "parity")
     alone = {
         arm: tables.paired_difference(
             [c.final("eval/gold") for c in found[arm].values()],
@@ -138,9 +140,9 @@ def test_the_hours_left_fall_to_nothing_as_runs_finish(store, tmp_path):
 def test_episodes_to_a_level_are_read_between_evaluations():
     one = course(Planned("strict", "p0", 0), [0.0, 0.1, 0.3, 0.2])
     # .2 lies half-way between the evaluations after 320 and 640 episodes.
-    assert tables.episodes_to(one, "eval/gold", 0.2) == pytest.approx(480)
-    assert tables.episodes_to(one, "eval/gold", 0.0) == 0
-    assert tables.episodes_to(one, "eval/gold", 0.31) is None
+    assert tables.reaches(one, "eval/gold", 0.2, one.episodes) == pytest.approx(480)
+    assert tables.reaches(one, "eval/gold", 0.0, one.episodes) == 0
+    assert tables.reaches(one, "eval/gold", 0.31, one.episodes) is None
 
 
 def test_the_speed_table_by_hand():
@@ -168,6 +170,46 @@ def test_differences_are_paired_by_seed_and_use_only_shared_seeds():
     grid = arms(p0=[[0, 0.1], [0, 0.5]], **{"p0.5": [[0, 0.2], [0, 0.6], [0, 9.0]]})
     gain = tables.against(grid["p0.5"], grid["p0"], "eval/gold")
     assert (gain.value, gain.n) == (pytest.approx(0.1), 2)
+
+
+def test_at_equal_tokens_an_arm_that_writes_more_has_learned_less():
+    grid = arms(p0=[[0, 0.2, 0.4], [0, 0.2, 0.4]], **{"p0.5": [[0, 0.3, 0.6], [0, 0.3, 0.6]]})
+    each = {"p0": 100.0, "p0.5": 200.0}
+    grid = {
+        arm: {s: replace(c, tokens=np.arange(3) * each[arm]) for s, c in seeds.items()}
+        for arm, seeds in grid.items()
+    }
+    frame = tables.speed(grid).set_index("arm")
+    # The control wrote 200 in all; by then the other arm is at its first evaluation.
+    assert frame.loc["p0", "budget"] == 200
+    assert frame.loc["p0", "at_budget"] == pytest.approx(0.4)
+    assert frame.loc["p0.5", "at_budget"] == pytest.approx(0.3)
+    assert frame.loc["p0.5", "budget_against_none"] == pytest.approx(-0.1)
+    assert frame.loc["p0.5", "against_none"] == pytest.approx(0.2)
+
+
+def test_other_prompts_are_part_of_the_interval(store):
+    rng = np.random.default_rng(0)
+    hard = rng.random(64) < 0.5
+    planned = [one for one in ladder("lock", seeds=5) if one.arm in ("ppo", "adaback")]
+    for one in planned:
+        run = finish(store, one, [0.0, 0.5])
+        store.metrics.append(run.id, 5, {"eval/prompts": 64.0, "num_tokens": 700.0})
+        for step in (0, 5):
+            right = step * ~hard if one.arm == "adaback" else 0.0 * hard
+            answers = [
+                Sample(step, "heldout", n, "prompt", "p", "r", gold=float(right[n] > 0))
+                for n in range(64)
+            ]
+            store.samples.append(run.id, answers)
+    found = courses.by_arm(courses.courses(store, planned), "lock")
+    assert found["ppo"][0].tokens.tolist() == [0, 700]
+    gap = tables.against(found["adaback"], found["ppo"], "eval/gold")
+    # All seeds did exactly alike, so over seeds alone there would be no width at all.
+    assert gap.method == "crossed"
+    assert gap.high - gap.low > 0.2
+    frame = tables.speed(found, without="ppo").set_index("arm")
+    assert frame.loc["adaback", "final"] == pytest.approx((~hard).mean())
 
 
 def test_annealing_is_held_against_the_better_constant_arm():
@@ -280,7 +322,7 @@ def test_a_stopped_study_goes_on_to_its_end_and_its_report(store, tmp_path, monk
     store.runs.change(lost.id, status="running", pid=2**22 + 1, pid_started=1.0, host=hostname())
     done = execute.carry_out(store, planned, tmp_path, hours=1, progress=said.append)
     assert (done.finished, done.failed) == (2, 0)
-    found = tables.courses(store, planned)
+    found = courses.courses(store, planned)
     assert [len(one.episodes) for one in found] == [3, 3]
     assert found[0].episodes.tolist() == [0, 4, 8]
     text = report.write(store, planned, tmp_path / "docs").read_text()
