@@ -52,7 +52,7 @@ FOOTING: dict[str, Any] = {
 }
 """What all arms of the ladder share, beside their name: where episodes start is the question, so
 every method is given the same groups, whatever its paper took."""
-UPDATES = {"lock": 60, "addition": 60, "parity": 200}
+UPDATES = {"lock": 60, "addition": 60, "parity": 160}
 IMITATION: dict[str, Any] = {"sft_learning_rate": 1e-3, "sft_batch_size": 32}
 SHARES = (0.25, 0.75, 1.0)
 """DR-PO's other reset probabilities on the ladder; its own is .5."""
