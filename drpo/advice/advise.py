@@ -1,8 +1,8 @@
 """From a look to advice: which method, how deep, how often; or that resets will not help.
 
 Every rule is about one question: from where do groups of continuations differ? What all succeed or
-all fail teaches nothing. The bars are the constants below, chosen by reason; how often they lead to
-the best method has not been measured yet.
+all fail teaches nothing. Where the lines are drawn is `Bars`, chosen by reason; the study says how
+often they lead to the best method, and whether lines fitted to other tasks would do better.
 """
 
 from __future__ import annotations
@@ -17,14 +17,23 @@ from drpo.i18n.message import Message
 from drpo.stats.intervals import Interval, wilson
 
 Verdict = Literal["enough", "hopeless", "per_prompt", "uniform", "little"]
-ENOUGH = 0.5
-"""Share of groups from the bare prompt that differ: from there on PPO has what it needs."""
-SOME = 0.1
-"""Share of groups that must differ somewhere for anything to be learned there."""
-RARE = 0.1
-"""Success from the bare prompt below which resets bring the first rewards sooner."""
-DEEP = 0.45
-"""Where success begins only behind this share, most uniform depths are wasted on a prompt."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Where the rules draw their lines."""
+
+    enough: float = 0.5
+    """Share of groups from the bare prompt that differ: from there on PPO has what it needs."""
+    some: float = 0.1
+    """Share of groups that must differ somewhere for anything to be learned there."""
+    rare: float = 0.1
+    """Success from the bare prompt below which resets bring the first rewards sooner."""
+    deep: float = 0.45
+    """Where success begins only behind this share, most uniform depths are wasted on a prompt."""
+
+
+BARS = Bars()
 METHOD: dict[Verdict, tuple[str, dict[str, Any]]] = {
     "enough": ("ppo", {}),
     "hopeless": ("ppo", {}),
@@ -50,12 +59,12 @@ class Advice:
 End = Callable[[Interval], float]
 
 
-def advise(found: Look) -> Advice:
+def advise(found: Look, bars: Bars = BARS) -> Advice:
     """Say what a look means for a run."""
-    verdict = _verdict(found, lambda one: one.value or 0.0)
+    verdict = _verdict(found, bars, lambda one: one.value or 0.0)
     ends = (
-        _verdict(found, lambda one: one.low or 0.0),
-        _verdict(found, lambda one: 0.0 if one.high is None else one.high),
+        _verdict(found, bars, lambda one: one.low or 0.0),
+        _verdict(found, bars, lambda one: 0.0 if one.high is None else one.high),
     )
     method, settings = METHOD[verdict]
     shown: dict[str, Any] = {"method": method, **settings}
@@ -100,19 +109,19 @@ def mixed_at(depth: Depth) -> Interval:
     return wilson(*depth.mixed)
 
 
-def _verdict(found: Look, end: End) -> Verdict:
+def _verdict(found: Look, bars: Bars, end: End) -> Verdict:
     bare, *deeper = found.depths
     mixed = [end(mixed_at(depth)) for depth in deeper]
-    if end(mixed_at(bare)) >= ENOUGH:
+    if end(mixed_at(bare)) >= bars.enough:
         return "enough"
-    if max(mixed) < SOME:
+    if max(mixed) < bars.some:
         return "hopeless"
-    if end(success_at(bare, found.level)) >= RARE:
+    if end(success_at(bare, found.level)) >= bars.rare:
         return "little"
     begins = next(
-        (depth.share for depth, share in zip(deeper, mixed, strict=True) if share >= SOME), 1.0
+        (depth.share for depth, share in zip(deeper, mixed, strict=True) if share >= bars.some), 1.0
     )
-    return "per_prompt" if begins >= DEEP else "uniform"
+    return "per_prompt" if begins >= bars.deep else "uniform"
 
 
 def _reasons(found: Look, verdict: Verdict) -> tuple[Message, ...]:

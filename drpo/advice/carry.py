@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drpo.advice.look import Look, look
+from drpo.advice.draw import look
+from drpo.advice.look import Look
 from drpo.config.run_config import RunConfig
 from drpo.data.run_data import load_run_data
 from drpo.errors import DataError

@@ -20,8 +20,8 @@ RESETS = ("name", "method", "reset_prob", "reset_schedule", "reset_depth", "rese
 """Settings that the advice is about."""
 
 
-class _Shown(Observer):
-    """Shows how far the drawing is."""
+class ShownDrawing(Observer):
+    """Shows how far a drawing is, in a line of its own."""
 
     def __init__(self) -> None:
         self.line = ProgressLine()
@@ -51,7 +51,7 @@ def advise(
 
     asked = given(settings)
     config = demo.demo_config(task, **asked) if task else RunConfig.of(**asked)
-    store, shown = Store(), _Shown()
+    store, shown = Store(), ShownDrawing()
     preflight.check(config, store)
     found = look_at(config, store, shown, seconds=seconds)
     shown.line.end()

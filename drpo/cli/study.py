@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from drpo.cli.advise import ShownDrawing
 from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, print_json, say
 from drpo.errors import ConfigError
@@ -14,8 +15,11 @@ from drpo.evaluation.storage import evaluation_of
 from drpo.i18n import t
 from drpo.store import Store, workspace
 from drpo.study import execute, report
-from drpo.study.plan import EXPERIMENTS, Planned, whole
+from drpo.study.calibration import LOOK
+from drpo.study.plan import EXPERIMENTS, LADDER, Planned, whole
 
+LOOK_SECONDS = 120.0
+"""How long the study draws from a task's start policy for advice: half of what `advise` takes."""
 JUDGED = ("tldr", "methods")
 """Experiments whose answers are held against the chosen ones."""
 
@@ -58,6 +62,7 @@ def study(
     if not report_only:
         execute.carry_out(store, planned, policies, hours=hours, progress=line.show)
         _judge(store, planned, line)
+        _look(store, planned, policies, line)
     line.end()
     _say(planned, store, report.write(store, planned, out), as_json=as_json)
 
@@ -75,6 +80,19 @@ def _judge(store: Store, planned: list[Planned], line: ProgressLine) -> None:
         if evaluation_of(store, found.run_id, found.step) is None:
             line.show(t("study.evaluating", name=one.story))
             evaluate(store, [found])
+
+
+def _look(store: Store, planned: list[Planned], policies: Path, line: ProgressLine) -> None:
+    """Look at each task of the ladder as `drpo advise` does, once."""
+    from drpo.advice.carry import look_at  # loads torch
+    from drpo.advice.look import as_document
+
+    for task in {one.experiment: None for one in planned if one.experiment in LADDER}:
+        if store.documents.get(LOOK, task) is None:
+            line.show(t("study.looking", task=task))
+            one = next(one for one in planned if (one.experiment, one.arm) == (task, "drpo"))
+            found = look_at(one.config(policies), store, ShownDrawing(), seconds=LOOK_SECONDS)
+            store.documents.put(LOOK, task, as_document(found))
 
 
 def _say(planned: list[Planned], store: Store, path: Path | None, *, as_json: bool) -> None:

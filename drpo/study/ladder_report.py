@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from drpo.config.reset_methods import METHODS
-from drpo.study import courses, tables, writing
+from drpo.store import Store
+from drpo.study import calibration, courses, tables, writing
 from drpo.study.plan import FOOTING, LADDER, SEEDS
 
 CONTROL = "ppo"
@@ -39,6 +40,55 @@ def sections(found: Sequence[courses.Course], beside: Path) -> list[str]:
         "evaluations. Tokens are all that the policy wrote, answers drawn before the run and "
         "groups drawn again included; those columns are over seeds alone.\n",
         *parts,
+    ]
+
+
+def advice(store: Store, found: Sequence[courses.Course], beside: Path) -> list[str]:
+    """How often the advice before training named the best arm.
+
+    Args:
+        store: Where the looks are kept.
+        found: All finished runs of the study.
+        beside: Where the table goes.
+    """
+    tried = calibration.cases(store, found)
+    if not tried:
+        return []
+    frame = calibration.table(tried)
+    frame.to_csv(beside / "advice.csv", index=False)
+    rows = [
+        [
+            str(row["task"]),
+            str(row["choice"]),
+            str(row["arm"]),
+            f"{100 * row['success']:.1f}",
+            f"{row['best']}, {100 * row['best_success']:.1f}",
+            "yes" if row["is_best"] else "no",
+            "yes" if row["within"] else "no",
+        ]
+        for row in frame.to_dict("records")
+    ]
+    heads = [
+        "task",
+        "who chooses",
+        "arm",
+        "success over training, %",
+        "best arm, %",
+        "is the best",
+        "within the interval of the best",
+    ]
+    totals = [
+        f"{choice}: the best arm in {part['is_best'].sum()} of {len(part)} tasks, within its "
+        f"interval in {part['within'].sum()}"
+        for choice, part in frame.groupby("choice", sort=False)
+    ]
+    return [
+        "### Should I reset? What the advice before training was worth",
+        "`drpo advise` looked at each task; the arm it names is held against the arm that had the "
+        "highest success over all of training, of those that learn from episodes alone. Fitted to "
+        "the other tasks: its lines were chosen anew without the task in question.\n",
+        writing.table(heads, rows),
+        "; ".join(totals) + ".\n",
     ]
 
 

@@ -59,6 +59,7 @@ def write(store: Store, planned: Sequence[Planned], folder: Path) -> Path:
     parts += _graded(graded, beside)
     parts += _methods(graded, courses.by_arm(found, "methods"), beside)
     parts += ladder_report.sections(found, beside)
+    parts += ladder_report.advice(store, found, beside)
     path = folder / "study.md"
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
