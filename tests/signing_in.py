@@ -1,6 +1,12 @@
-"""A visitor of the client layer who has signed in, and the files that say who may."""
+"""A provider of identities, the files that say who may, and a visitor who has signed in."""
 
+import json
+import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
 from contextlib import contextmanager
 
 import streamlit as st
@@ -34,6 +40,38 @@ client_id = "drpo"
 client_secret = "none"
 server_metadata_url = "{provider}/.well-known/openid-configuration"
 """
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def provider(folder):
+    """An OpenID Connect provider that vouches for whoever asks, with tokens that it signs."""
+    port = free_port()
+    with (folder / "provider.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)],
+            stdout=log,
+            stderr=log,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 90
+        while time.monotonic() < until:
+            try:
+                with urllib.request.urlopen(f"{url}/.well-known/openid-configuration") as answer:
+                    assert json.load(answer)["issuer"]
+                    break
+            except OSError:
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @contextmanager

@@ -47,10 +47,10 @@ def server(tmp_path_factory):
 
 
 @contextmanager
-def serve(home):
-    """Run the dashboard over a workspace."""
+def serve(home, *options, port=0):
+    """Run the dashboard over a workspace, with options of Streamlit's."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     log = home / "server.log"
     environment = os.environ | {"DRPO_HOME": str(home), "OMP_NUM_THREADS": "1"}
@@ -58,7 +58,7 @@ def serve(home):
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            [*command, *options], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     url = f"http://127.0.0.1:{port}"
     try:

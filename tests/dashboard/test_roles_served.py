@@ -1,15 +1,9 @@
 """Real sign-in at a real provider on this machine: every role at every screen, by its address."""
 
 import json
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from contextlib import contextmanager
 
 import pytest
-from signing_in import MAIL, ROLES_FILE, secrets_toml
+from signing_in import MAIL, ROLES_FILE, free_port, provider, secrets_toml
 from streamlit_client import Visitor
 from test_served import served
 
@@ -19,34 +13,6 @@ from drpo.store import Store
 SCREENS = ("", "data", "launch", "live", "resets", "sweep", "compare", "playground")
 SCREENS += ("overview", "pilot", "report", "review", "access")
 TITLES = {"review": "Which answer is better?", "access": "Access"}
-
-
-@contextmanager
-def provider(folder):
-    """An OpenID Connect provider that vouches for whoever asks, with tokens that it signs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder / "provider.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)],
-            stdout=log,
-            stderr=log,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 90
-        while time.monotonic() < until:
-            try:
-                with urllib.request.urlopen(f"{url}/.well-known/openid-configuration") as answer:
-                    assert json.load(answer)["issuer"]
-                    break
-            except OSError:
-                time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +28,7 @@ def place(tmp_path_factory):
         patch.setenv("DRPO_ROLES", str(owner / "roles.toml"))
         patch.setenv("DRPO_SUPERVISE", "0")  # what is queued here is not trained
         patch.delenv("DRPO_DATABASE_URL", raising=False)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         (owner / "secrets.toml").write_text(secrets_toml(port, url), encoding="utf-8")
         options = ("--secrets.files", str(owner / "secrets.toml"))
         with served(home, *options, port=port) as (port, _log):
