@@ -31,7 +31,8 @@ ARMS: dict[Verdict, str] = {
     "uniform": "drpo",
     "little": "drpo-0.25",
 }
-"""The ladder's arm that each advice stands for."""
+"""The ladder's arm that each advice stands for; resets at .5 where a quarter was not planned."""
+NEEDED = {"ppo", "drpo", "adaback"}
 HABITS = {"always resets at .5": "drpo", "never resets": "ppo"}
 GRID = tuple(
     Bars(enough, some, rare, deep)
@@ -49,6 +50,11 @@ class Case:
     task: str
     look: Look
     arms: Mapping[str, Mapping[int, Course]]
+
+    def advised(self, bars: Bars = BARS) -> str:
+        """The arm that the advice names."""
+        arm = ARMS[advise(self.look, bars).verdict]
+        return arm if arm in self.arms else "drpo"
 
     def success(self, arm: str) -> float:
         """Mean success of an arm over all of training."""
@@ -73,12 +79,12 @@ class Case:
 
 
 def cases(store: Store, found: Sequence[Course]) -> list[Case]:
-    """The ladder's tasks that were looked at and have runs of every arm that could be advised."""
+    """The ladder's tasks that were looked at and have runs of the arms that matter."""
     kept = {task: store.documents.get(LOOK, task) for task in LADDER}
     every = [
         Case(task, from_document(body), by_arm(found, task)) for task, body in kept.items() if body
     ]
-    return [case for case in every if set(ARMS.values()) <= set(case.arms)]
+    return [case for case in every if set(case.arms) >= NEEDED]
 
 
 def fitted(others: Sequence[Case]) -> Bars:
@@ -86,8 +92,7 @@ def fitted(others: Sequence[Case]) -> Bars:
 
     def worth(bars: Bars) -> tuple[float, bool]:
         reached = fmean(
-            case.success(ARMS[advise(case.look, bars).verdict]) / (case.success(case.best) or 1.0)
-            for case in others
+            case.success(case.advised(bars)) / (case.success(case.best) or 1.0) for case in others
         )
         return round(reached, 6), bars == BARS
 
@@ -99,10 +104,9 @@ def table(tried: Sequence[Case]) -> pd.DataFrame:
     rows = []
     for case in tried:
         others = [other for other in tried if other is not case]
-        chosen = {"the advice": ARMS[advise(case.look).verdict]}
+        chosen = {"the advice": case.advised()}
         if others:
-            without = advise(case.look, fitted(others)).verdict
-            chosen["the advice, fitted to the other tasks"] = ARMS[without]
+            chosen["the advice, fitted to the other tasks"] = case.advised(fitted(others))
         for way, arm in {**chosen, **HABITS}.items():
             rows.append(
                 {

@@ -52,10 +52,11 @@ FOOTING: dict[str, Any] = {
 }
 """What all arms of the ladder share, beside their name: where episodes start is the question, so
 every method is given the same groups, whatever its paper took."""
-UPDATES = {"lock": 60, "addition": 60, "parity": 160}
+UPDATES = {"lock": 60, "addition": 40, "parity": 160}
 IMITATION: dict[str, Any] = {"sft_learning_rate": 1e-3, "sft_batch_size": 32}
-SHARES = (0.25, 0.75, 1.0)
-"""DR-PO's other reset probabilities on the ladder; its own is .5."""
+SHARES = {"lock": (0.25, 0.75, 1.0), "addition": (0.25, 0.75, 1.0), "parity": (1.0,)}
+"""DR-PO's other reset probabilities; its own is .5. Parity's runs are the longest, so it is asked
+for resets alone, as AdaBack has them."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def methods(seeds: int = SEEDS) -> list[Planned]:
 def ladder(task: str, seeds: int = SEEDS) -> list[Planned]:
     """Every published way to reset on a task of the ladder, and SFT alone and before PPO."""
     arms: dict[str, dict[str, Any]] = {name: {"method": name} for name in METHODS}
-    arms |= {f"drpo-{share:g}": {"reset_prob": share} for share in SHARES}
+    arms |= {f"drpo-{share:g}": {"reset_prob": share} for share in SHARES[task]}
     arms["sft"] = {"method": "sft", "sft_epochs": 20.0, **IMITATION}
     arms["sft-ppo"] = {"method": "ppo", "sft_epochs": 20.0, **IMITATION}
     return [

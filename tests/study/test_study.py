@@ -69,7 +69,9 @@ def test_the_plan_is_the_whole_grid_with_the_same_seeds_in_every_arm():
     assert len(start()) == 3 * 3 * 3
     assert len(methods()) == 2 * 5
     assert len(passes()) == 2 * 3
-    assert {len(ladder(task)) for task in LADDER} == {(len(METHODS) + 3 + 2) * 5}
+    sizes = {task: len(ladder(task)) for task in LADDER}
+    arms = len(METHODS) + 2
+    assert sizes == {"lock": (arms + 3) * 5, "addition": (arms + 3) * 5, "parity": (arms + 1) * 5}
     planned = whole()
     assert len({one.story for one in planned}) == len(planned)
     assert [one.seed for one in planned] == sorted(one.seed for one in planned)
@@ -96,7 +98,7 @@ def test_every_method_stands_on_one_footing_on_the_ladder(tmp_path):
     assert {name_of(arms[name]) for name in METHODS} == set(METHODS)
     shared = {(one.ppo.advantage, one.ppo.group_size, one.ppo.updates) for one in arms.values()}
     assert len(shared) == 1
-    assert arms["drpo-0.25"].reset.reset_prob == 0.25
+    assert arms["drpo-1"].reset.reset_prob == 1
     assert arms["sft-ppo"].stages.sft_epochs > 0
 
 
