@@ -30,6 +30,7 @@ from drpo.runs import (
     event_words,
     memory_fit,
     preflight,
+    prompt_visits,
 )
 from drpo.runs.supervisor import Supervisor
 from drpo.store import Store
@@ -234,14 +235,20 @@ def _print_plan(config: RunConfig, as_json: bool, notes: tuple[Message, ...]) ->
     config, plan = memory_fit.planned(config, estimate.estimate_run(config, store))
     if as_json:
         settings = config.model_dump(mode="json")
-        print_json({**plan.document(), "notes": [str(note) for note in notes], "config": settings})
+        told = [str(note) for note in (*notes, *_warnings(config))]
+        print_json({**plan.document(), "notes": told, "config": settings})
         return
     for text in _plan_lines(plan):
         say(text)
-    for note in notes:
+    for note in (*notes, *_warnings(config)):
         say(f"- {note.text()}")
     changed = {leaf: value for leaf, value in config.flat().items() if value != default_of(leaf)}
     say(command_line(changed))
+
+
+def _warnings(config: RunConfig) -> tuple[Message, ...]:
+    few = prompt_visits.few_visits(config)
+    return () if few is None else (few,)
 
 
 def _plan_lines(plan: estimate.Estimate) -> Iterator[str]:

@@ -12,7 +12,8 @@ from drpo.config.run_config import RunConfig
 from drpo.dashboard.client.access import asks
 from drpo.dashboard.client.opened import opened
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
-from drpo.runs import answer_lengths, event_words, housekeeping, preflight
+from drpo.i18n.message import Message
+from drpo.runs import answer_lengths, event_words, housekeeping, preflight, prompt_visits
 from drpo.runs import estimate as estimates
 from drpo.runs.answer_lengths import CutAnswers
 from drpo.runs.demo import SAMPLES, STORIES, TASKS, Story, demo_config
@@ -93,6 +94,16 @@ def cut_answers(config: RunConfig) -> CutAnswers | None:
     """
     see_that_inputs_are_allowed(config.flat())
     return answer_lengths.cut_answers(config, store())
+
+
+def few_visits(config: RunConfig) -> Message | None:
+    """What speaks against a rule that remembers prompts, where a run hardly meets one twice.
+
+    Raises:
+        DrpoError: A screen may not name these inputs.
+    """
+    see_that_inputs_are_allowed(config.flat())
+    return prompt_visits.few_visits(config)
 
 
 @asks("launch", made=lambda run: run.id, runs=lambda _config: 1)

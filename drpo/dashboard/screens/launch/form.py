@@ -211,6 +211,9 @@ def show_estimate(config: RunConfig) -> None:
     except DrpoError as error:
         st.text(str(error))
         return
+    few = client.runs.few_visits(config)
+    if few is not None:
+        notice("warning", few.text())
     with st.grid(3, min_column_width=160):
         st.metric(t("launch.time"), duration(cost.seconds), border=True)
         st.metric(t("launch.per_update"), duration(cost.seconds_per_update), border=True)
