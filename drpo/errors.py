@@ -8,6 +8,7 @@ command line prints it and exits, a screen shows it as text. Any other exception
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Self
 
 
 class DrpoError(Exception):
@@ -51,6 +52,27 @@ class TrainingDivergedError(DrpoError):
     """
 
     def __init__(self, sentence: str, facts: Mapping[str, str]) -> None:
+        super().__init__(sentence)
+        self.facts = dict(facts)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, dict[str, str]]]:
+        """Keep the facts where one process of a run tells it to another."""
+        return type(self), (str(self), self.facts)
+
+
+class RanksError(DrpoError):
+    """A process of a run on several devices failed or died, so the others cannot go on."""
+
+
+class RankDiedError(RanksError):
+    """One of those processes ended before the run did.
+
+    Args:
+        sentence: What a person reads.
+        facts: What it says, for other languages.
+    """
+
+    def __init__(self, sentence: str, facts: Mapping[str, Any]) -> None:
         super().__init__(sentence)
         self.facts = dict(facts)
 

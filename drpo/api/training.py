@@ -34,7 +34,7 @@ from drpo.types import Observer
 if TYPE_CHECKING:
     from drpo.modeling.scorers import FunctionScorer, RewardFunction
 
-MAY_CHANGE = ("updates", "name", "alarm_webhook")
+MAY_CHANGE = ("updates", "name", "alarm_webhook", "devices")
 """Settings that may differ when a folder's run goes on: it may be trained for longer, and tell
 others. A folder keeps no secret, so that a webhook's address could not be compared."""
 
@@ -90,6 +90,11 @@ def train(
     from drpo.modeling.scorers import FunctionScorer
     from drpo.runs import pipeline
 
+    if config.models.devices > 1:
+        raise ConfigError(
+            f"devices is {config.models.devices}, which takes a process each, and drpo.train "
+            "trains in this one; use drpo.launch, or set devices to 1."
+        )
     data = _data(config, pairs, heldout)
     scorer = None if reward is None else FunctionScorer(reward)
     bar = ProgressBar(shown=progress)

@@ -18,7 +18,7 @@ from drpo.cli.runs import named_values
 from drpo.cli.setting_flags import given, with_settings, written
 from drpo.config import presets, reset_methods
 from drpo.config.command_line import command_line
-from drpo.config.methods import RESUME_SETTINGS
+from drpo.config.methods import PLACE_SETTINGS, RESUME_SETTINGS
 from drpo.config.run_config import RunConfig
 from drpo.i18n import has, t
 from drpo.i18n.format import size
@@ -109,7 +109,7 @@ def resume(
         list[str] | None,
         typer.Argument(
             metavar="[NAME=VALUE...]",
-            help=f"Go on with other values of {', '.join(RESUME_SETTINGS)}.",
+            help=f"Go on with other values of {', '.join((*RESUME_SETTINGS, *PLACE_SETTINGS))}.",
         ),
     ] = None,
     detach: Detach = False,

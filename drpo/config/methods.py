@@ -11,6 +11,8 @@ LIVE_SETTINGS = ("kl_coef", "reset_prob")
 """Settings that may change while a run goes on."""
 RESUME_SETTINGS = (*LIVE_SETTINGS, "learning_rate")
 """Settings that may change when an ended run goes on: what helps a run that diverged."""
+PLACE_SETTINGS = ("devices",)
+"""Settings that say where a run is carried out; an ended one may go on elsewhere."""
 NO_RESETS: dict[str, Any] = {"reset_prob": 0.0, "reset_schedule": "constant"}
 """What makes a run a control: no resets at its start, and none later."""
 

@@ -25,7 +25,7 @@ from drpo.config.learning_settings import (
     ResetSettings,
     SamplingSettings,
 )
-from drpo.config.methods import resets
+from drpo.config.methods import UPDATING, resets
 from drpo.config.reset_methods import in_settings
 from drpo.config.settings import (
     AlarmSettings,
@@ -53,6 +53,33 @@ def _see_that_quantized_base_can_be(models: ModelSettings) -> None:
         message = (
             f"quantize_base is {wanted!r}, which computes on a GPU, and device is 'cpu'; choose a "
             "GPU, or set quantize_base to 'none'"
+        )
+        raise ValueError(message)
+
+
+def _see_that_devices_can_be(config: RunConfig) -> None:
+    devices, device = config.models.devices, config.models.device
+    if devices == 1:
+        return
+    if config.run.executor == "thread":
+        message = (
+            f"devices is {devices}, which takes a process each, and executor is 'thread'; set "
+            "executor to 'process', or devices to 1"
+        )
+        raise ValueError(message)
+    if device.startswith("cuda:"):
+        message = (
+            f"devices is {devices} and device names one GPU, {device!r}; set device to 'cuda' or "
+            "'auto', or devices to 1"
+        )
+        raise ValueError(message)
+    size = 1 if config.ppo.advantage == "gae" else config.ppo.group_size
+    groups = config.ppo.episodes_per_update // size
+    if config.run.method in UPDATING and devices > groups:
+        message = (
+            f"devices ({devices}) must be at most the starts of an update ({groups}: "
+            "episodes_per_update, by group_size with rloo and grpo), or some would be idle; change "
+            "one of them"
         )
         raise ValueError(message)
 
@@ -99,6 +126,7 @@ class RunConfig(Group):
             )
             raise ValueError(message)
         _see_that_quantized_base_can_be(self.models)
+        _see_that_devices_can_be(self)
         from_file = self.resets_possible and self.reset.reset_source == "demonstrations"
         if from_file and self.data.demonstrations is None:
             message = (

@@ -64,6 +64,13 @@ class ModelSettings(Group):
         "model", "What the policy is trained to raise: the reward model, or the data's gold score."
     )
     device: str = setting("auto", "auto, cpu, cuda or cuda:N.")
+    devices: int = setting(
+        1,
+        "How many GPUs of this machine share the run's work; each holds the models whole. On the "
+        "processor so many processes share its cores, which tries it out and is no faster.",
+        ge=1,
+        le=64,
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = setting(
         "auto",
         "Number format of the weights; auto is bfloat16 on a GPU that has it. float16 tells eight "

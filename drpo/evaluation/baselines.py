@@ -36,7 +36,7 @@ def compare(
     for step in (0, 1):
         if step:
             models.answer_as(trained)
-        with stops_between_passes(models.networks(), observer.should_stop):
+        with stops_between_passes(models.networks(), observer.should_stop, models.ranks):
             values, samples = held.evaluate(
                 step,
                 weights=models.weights_hash(),
@@ -55,7 +55,7 @@ def best_of_n(
     """
     n, held = config.stages.best_of_n, HeldOut(models, heldout, config)
     weights = models.weights_hash()
-    with stops_between_passes(models.networks(), observer.should_stop):
+    with stops_between_passes(models.networks(), observer.should_stop, models.ranks):
         first = held.draw(models.policy)
         observer.metrics(0, figures(first))
         observer.samples(held.samples(first, 0, weights))

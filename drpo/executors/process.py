@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 
 from drpo.config.run_config import RunConfig
+from drpo.errors import ConfigError
 from drpo.executors.interface import LIVES, UNKNOWN, WAITS, Life, Node, worker_log
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
@@ -36,7 +37,7 @@ class HereExecutor:
     def nodes(self, live: Sequence[Run]) -> list[Node]:
         """This machine, once for each kind of device."""
         taken, name, slots = taken_here(live), processes.hostname(), cpu_slots()
-        of_gpus = sum(f"cuda:{gpu}" not in taken for gpu in self._gpus)
+        of_gpus = len(set(self._gpus) - _gpu_names(taken))
         found = [Node(name, "cpu", slots, max(0, slots - taken.count("cpu")))]
         return [*found, Node(name, "cuda", len(self._gpus), of_gpus)] if self._gpus else found
 
@@ -95,7 +96,7 @@ def taken_here(live: Sequence[Run]) -> list[str]:
 
 
 def free_device(config: RunConfig, gpus: list[str], taken: list[str]) -> str | None:
-    """Choose a device for a run: one run a GPU, a few on the processor.
+    """Choose a device for a run, or several: one run a GPU, a few on the processor.
 
     Args:
         config: The run's settings; `device` is auto, cpu, cuda or cuda:N.
@@ -103,16 +104,31 @@ def free_device(config: RunConfig, gpus: list[str], taken: list[str]) -> str | N
         taken: Devices of runs that are going on.
 
     Returns:
-        `cpu`, `cuda:NAME`, or None when the run has to wait.
+        `cpu`, `cuda:NAME`, `cuda:NAME,NAME`, or None when the run has to wait.
+
+    Raises:
+        ConfigError: It asks for more GPUs than there are.
     """
-    wanted = config.models.device
+    wanted, devices = config.models.device, config.models.devices
     if wanted == "cpu" or (wanted == "auto" and not gpus):
         return "cpu" if taken.count("cpu") < cpu_slots() else None
-    names = [f"cuda:{name}" for name in gpus]
-    if wanted.startswith("cuda:"):
-        names = [wanted]
-    # Asked for a GPU where none is seen: let the worker say so in a sentence.
-    return next((name for name in names or ["cuda"] if name not in taken), None)
+    names = [wanted.removeprefix("cuda:")] if wanted.startswith("cuda:") else gpus
+    if not names:
+        # Asked for a GPU where none is seen: let the worker say so in a sentence.
+        return None if "cuda" in taken else "cuda"
+    if len(names) < devices:
+        raise ConfigError(
+            f"devices is {devices}, but there are {len(names)} GPUs here; set devices to at most "
+            "that, as in `drpo resume RUN devices=1`."
+        )
+    busy = _gpu_names(taken)
+    free = [name for name in names if name not in busy]
+    return None if len(free) < devices else f"cuda:{','.join(free[:devices])}"
+
+
+def _gpu_names(taken: Sequence[str]) -> set[str]:
+    """The GPUs among some runs' devices: a run may have several."""
+    return {name for device in taken for name in device.removeprefix("cuda:").split(",")}
 
 
 def worker_environment(store: Store) -> dict[str, str]:
@@ -136,7 +152,7 @@ def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[byt
     folder.mkdir(parents=True, exist_ok=True)
     environment = worker_environment(store)
     if device.startswith("cuda:"):
-        # The worker sees this one GPU, as cuda:0: nothing it does can land on another run's.
+        # The worker sees its own GPUs alone, the first as cuda:0: nothing lands on another run's.
         environment["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
     child = processes.start_module(
         "drpo.runs.worker", run_id, log=folder / "worker.log", environment=environment

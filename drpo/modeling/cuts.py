@@ -19,6 +19,7 @@ def cut_by_length(
     *,
     tokens: int | None = None,
     device: str = "cpu",
+    ranks: int = 1,
 ) -> list[list[int]]:
     """Cut rows, the shortest first, into rectangles at the least cost.
 
@@ -29,6 +30,7 @@ def cut_by_length(
         size: Most rows of a rectangle.
         rows: Which rows to cut; None means all.
         device: Kind of device that computes them.
+        ranks: How many devices share each rectangle's rows; sizes are of one device's share.
         tokens: Largest area of a rectangle; a row that is longer stands alone. None means any.
 
     Returns:
@@ -41,6 +43,7 @@ def cut_by_length(
     for end in range(1, len(order) + 1):
         longest = lengths[order[end - 1]]
         most = size if tokens is None else max(1, min(size, tokens // max(1, longest)))
+        most *= ranks
         cost, begin = min(
             (least[begin] + (end - begin) * longest + call, begin)
             for begin in range(max(0, end - most), end)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from torch import nn
 
+from drpo.parallel.ranks import ALONE, Ranks
+
 
 class StopAskedError(Exception):
     """Somebody asked to stop in the middle of something that can be given up."""
@@ -14,13 +16,14 @@ class StopAskedError(Exception):
 
 @contextlib.contextmanager
 def stops_between_passes(
-    networks: Iterable[nn.Module | None], asked: Callable[[], bool]
+    networks: Iterable[nn.Module | None], asked: Callable[[], bool], ranks: Ranks = ALONE
 ) -> Iterator[None]:
     """Ask before every forward pass of some networks whether to stop: before every token too.
 
     Args:
         networks: Models, adapters or not; None is passed over.
         asked: Whether somebody asked to stop; called very often.
+        ranks: Who else does this; where one is asked, all stop.
 
     Raises:
         StopAskedError: Somebody did. What was under way is left as it is.
@@ -33,7 +36,8 @@ def stops_between_passes(
     bodies = {id(body): body for body in map(_body, networks) if body is not None}
     handles = [body.register_forward_pre_hook(look) for body in bodies.values()]
     try:
-        yield
+        with ranks.together():
+            yield
     finally:
         for handle in handles:
             handle.remove()

@@ -38,6 +38,8 @@ from drpo.modeling.scoring_networks import load_critic, load_scorer, settings_of
 from drpo.modeling.shared_base import POLICY, REWARD, SharedBackbone, SharedBase
 from drpo.modeling.tokenization import Vocabulary
 from drpo.modeling.weights_hash import hash_of
+from drpo.parallel.group import here
+from drpo.parallel.ranks import ALONE, Ranks
 
 
 @dataclass
@@ -62,6 +64,8 @@ class Models:
     """Folder or name that the start policy was loaded from."""
     shared: SharedBase | None = None
     """The one copy of the start policy's weights that others act on; None without adapters."""
+    ranks: Ranks = ALONE
+    """Who else holds these models and shares the work."""
 
     @contextmanager
     def start_policy(self) -> Iterator[nn.Module]:
@@ -229,6 +233,7 @@ def load_models(
         context=context_length(base),
         start=start,
         shared=shared,
+        ranks=here(),
     )
 
 
@@ -277,6 +282,7 @@ def load_to_evaluate(
         context=context_length(policy),
         start=str(start),
         shared=shared,
+        ranks=here(),
     )
 
 

@@ -19,6 +19,7 @@ from drpo.modeling.forward_pass import Precision
 from drpo.modeling.model_loading import context_length
 from drpo.modeling.reward_model import RewardModel
 from drpo.modeling.token_rows import pad_rows
+from drpo.parallel.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +65,24 @@ class LearnedScorer:
     batch_size: int
     tokens: int
     """Most positions in memory at once."""
+    ranks: Ranks = ALONE
+    """Who else scores the same answers, each a share of them."""
 
     def score(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
         """Return the reward model's score of each answer."""
-        if self.same_tokens:
-            return self._by_ids(completions)
-        scores = self.model.score_texts(
+        work = self._by_ids if self.same_tokens else self._by_texts
+        return torch.tensor(self.ranks.each(completions, work))
+
+    def _by_texts(self, completions: Sequence[Completion]) -> list[float]:
+        return self.model.score_texts(
             [a.asked or a.prompt for a in completions],
             [a.as_text for a in completions],
             self.batch_size,
             [a.finished for a in completions],
             tokens=self.tokens,
         )
-        return torch.tensor(scores)
 
-    def _by_ids(self, completions: Sequence[Completion]) -> Float[Tensor, " batch"]:
+    def _by_ids(self, completions: Sequence[Completion]) -> list[float]:
         model, reader = self.model, self.model.vocabulary
         assert reader is not None, "two models that share a tokenizer have one"
         limit = context_length(model.classifier)
@@ -95,7 +99,7 @@ class LearnedScorer:
             with torch.no_grad(), self.precision.autocast():
                 found = model.score(ids.to(device), attended.to(device), response.to(device))
             scores[block] = found.float().cpu()
-        return scores
+        return scores.tolist()
 
 
 @dataclass(frozen=True)

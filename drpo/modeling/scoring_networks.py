@@ -31,6 +31,7 @@ from drpo.modeling.reward_model import load_reward_model
 from drpo.modeling.scorers import LearnedScorer
 from drpo.modeling.shared_base import CRITIC, POLICY, REWARD, SharedBackbone, SharedBase
 from drpo.modeling.tokenization import Vocabulary
+from drpo.parallel.group import here
 
 _WITHIN = "base_model.model."
 """What PEFT puts in front of the names of a model's parts."""
@@ -67,7 +68,8 @@ def load_scorer(
         classifier=classifier_on(shared, folder) if shared and shared.has(REWARD) else None,
     )
     same = model.reads_like(vocabulary)
-    return LearnedScorer(model, same, precision, config.ppo.rows_at_once, config.tokens_at_once)
+    rows, tokens = config.ppo.rows_at_once, config.tokens_at_once
+    return LearnedScorer(model, same, precision, rows, tokens, here())
 
 
 def load_critic(

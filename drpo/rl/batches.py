@@ -257,7 +257,13 @@ def roll_in(
     contexts = [prompts[place].prompt for place in places]
     with models.start_policy() as start:
         rollout = finish(
-            start, contexts, [0] * len(places), sampling, noise[places], precision=models.precision
+            start,
+            contexts,
+            [0] * len(places),
+            sampling,
+            noise[places],
+            precision=models.precision,
+            ranks=models.ranks,
         )
     return {
         place: [

@@ -74,7 +74,7 @@ def pretrain_critic(
     losses: list[float] = []
     for done, rows in enumerate(batches):
         observer.progress(STAGE, done, len(batches))
-        if observer.should_stop():
+        if models.ranks.first(observer.should_stop):
             return False
         set_step_size(optimizer, config, 0, critic_share=1 - done / len(batches))
         part = [answers[row] for row in rows]
@@ -94,7 +94,7 @@ def _scores(
     scores: list[float] = []
     for begin in range(0, len(answers), SCORED_AT_ONCE):
         observer.progress("scoring offline answers", begin, len(answers))
-        if observer.should_stop():
+        if models.ranks.first(observer.should_stop):
             return None
         part = answers[begin : begin + SCORED_AT_ONCE]
         scores += [score for score, _ in episodes.offline_scores(part)]
@@ -147,7 +147,7 @@ def _learn(
     old = OldPolicyStats(none, none, none, none, none)
     # There is no older critic to stay near.
     free = config.replace(cliprange_value=1e9)
-    chunks = by_length(rollout, config.ppo.rows_at_once)
+    chunks = by_length(rollout, config.ppo.rows_at_once, ranks=models.ranks.size)
     learned = learn_critic(models, optimizer, rollout, old, credit, [chunks], free)
     return learned[metrics.LOSS_VALUE_AVG]
 

@@ -39,10 +39,11 @@ def critic_values(
     if models.critic is None:
         return None
     values = torch.zeros(rollout.acted.shape, device=rollout.tokens.device)
-    for rows in chunks:
+    for rows in models.ranks.shares(chunks):
         part = micro_batch(rollout, rows)
         foreseen = action_values(models.critic, part, models.precision)
         values[rows, : part.acted.shape[1]] = part.by_row(foreseen)
+    models.ranks.add(values)
     check_finite("values", values)
     return values
 
@@ -64,7 +65,7 @@ def critic_gradients(
     """
     assert old.values is not None, "a critic's old values are measured with the old policy's"
     tokens, sums = tokens_of(rollout, minibatch), dict[str, float]()
-    for rows in minibatch:
+    for rows in models.ranks.shares(minibatch):
         part = micro_batch(rollout, rows)
         place = (rows, slice(0, part.acted.shape[1]))
         loss, parts = value_loss(
@@ -101,8 +102,9 @@ def prepare_critic(
         follow_returns(critic, credit.returns, rollout.acted, first=step == 0)
     if step or not (config.critic.critic_scaling or config.critic.critic_warmup_steps):
         return old
-    minibatches = critic_minibatches(rollout, config, step)
-    chunks = by_length(rollout, config.ppo.rows_at_once)
+    size = models.ranks.size
+    minibatches = critic_minibatches(rollout, config, step, ranks=size)
+    chunks = by_length(rollout, config.ppo.rows_at_once, ranks=size)
     old = replace(old, values=critic_values(models, rollout, chunks))
     # The first guess is no place to stay near, so the warm-up does not clip.
     free = config.replace(cliprange_value=1e9)
@@ -136,13 +138,19 @@ def follow_returns(
 
 
 def critic_minibatches(
-    rollout: Rollout, config: RunConfig, step: int, rows: Sequence[int] | None = None
+    rollout: Rollout,
+    config: RunConfig,
+    step: int,
+    rows: Sequence[int] | None = None,
+    *,
+    ranks: int = 1,
 ) -> list[list[list[int]]]:
     """Return the critic's minibatches of an update: as many passes as the policy's, its own cuts.
 
     A critic has more to learn than one step a pass can teach it, and smaller steps cost the same.
     """
-    epochs = split_minibatches(rollout, config, step, rows, config.critic.critic_mini_batches)
+    parts = config.critic.critic_mini_batches
+    epochs = split_minibatches(rollout, config, step, rows, parts, ranks=ranks)
     return [part for epoch in epochs for part in epoch]
 
 
@@ -176,7 +184,7 @@ def learn_critic(
             gradients = partial(
                 critic_gradients, critic, models, rollout, old, credit, minibatch, config
             )
-            sums = add_gradients(weights, models.precision, tokens, gradients)
+            sums = add_gradients(weights, models.precision, tokens, gradients, models.ranks)
             clip_gradients("critic", weights, config.ppo.max_grad_norm)
             optimizer.step()
             add_up(totals, {**sums, "tokens": float(tokens)})

@@ -110,6 +110,7 @@ def _collect(
         sampling,
         noise,
         precision=models.precision,
+        ranks=models.ranks,
     )
     clock.lap(metrics.TIMING_S_ROLLOUT)
 

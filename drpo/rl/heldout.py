@@ -104,6 +104,7 @@ class HeldOut:
             self.sampling,
             self.noise,
             precision=self.models.precision,
+            ranks=self.models.ranks,
             tick=lambda done: tick(done, total),
         )
         completions = [
@@ -155,12 +156,15 @@ class HeldOut:
     ) -> MeasuredCompletions:
         temperature = self.sampling.temperature
         kl, entropy = torch.zeros(len(completions)), torch.zeros(len(completions))
-        for rows in by_length(rollout, self.config.ppo.rows_at_once):
+        ranks = self.models.ranks
+        chunks = by_length(rollout, self.config.ppo.rows_at_once, ranks=ranks.size)
+        for rows in ranks.shares(chunks):
             part = micro_batch(rollout, rows)
             found = compared_scores(policy, self.models, part, temperature)
             counts = part.acted.sum(dim=1)
             kl[rows] = part.by_row(found.kl).sum(dim=1).cpu()
             entropy[rows] = (part.by_row(found.entropy).sum(dim=1) / counts).cpu()
+        ranks.add(kl, entropy)
         scores = self.models.reward.score(completions)
         gold = gold_of(self.models.gold, completions)
         return MeasuredCompletions(completions, scores, gold, kl, entropy)

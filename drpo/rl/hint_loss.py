@@ -34,18 +34,22 @@ def hint_gradients(
         scale: Multiplies the gradient besides, see `add_gradients`.
 
     Returns:
-        `hint_loss`, the sum in nats without its weight, and `hint_tokens`; nothing where no token
-        was given.
+        `hint_loss`, the sum in nats without its weight, and `hint_tokens`, both of this rank's
+        share; nothing where no token was given.
     """
     given = list(dict.fromkeys(start for start in starts if start.prefix))
     if not given or config.reset.hint_weight == 0:
         return {}
     tokens = sum(start.prefix for start in given)
     lengths = [len(start.context) for start in given]
-    total = 0.0
-    for rows in cut_by_length(
-        lengths, config.ppo.rows_at_once, device=models.precision.device.type
-    ):
+    total, own = 0.0, 0
+    cuts = cut_by_length(
+        lengths,
+        config.ppo.rows_at_once,
+        device=models.precision.device.type,
+        ranks=models.ranks.size,
+    )
+    for rows in models.ranks.shares(cuts):
         part = micro_batch_of(
             [(given[row].context, len(given[row].pair.prompt)) for row in rows],
             models.precision.device,
@@ -54,4 +58,5 @@ def hint_gradients(
         check_finite("loss of the given tokens", loss, episodes=rows)
         (config.reset.hint_weight * loss / tokens * scale).backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
-    return {"hint_loss": total, "hint_tokens": float(tokens)}
+        own += sum(given[row].prefix for row in rows)
+    return {"hint_loss": total, "hint_tokens": float(own)}

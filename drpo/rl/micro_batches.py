@@ -85,10 +85,15 @@ def micro_batch_of(rows: Sequence[tuple[Sequence[int], int]], device: torch.devi
     )
 
 
-def by_length(rollout: Rollout, size: int, rows: Iterable[int] | None = None) -> list[list[int]]:
-    """Cut rows of a rollout, all where None, into micro-batches that hold little padding."""
+def by_length(
+    rollout: Rollout, size: int, rows: Iterable[int] | None = None, *, ranks: int = 1
+) -> list[list[int]]:
+    """Cut rows of a rollout, all where None, into micro-batches that hold little padding.
+
+    Several ranks share each micro-batch, whose `size` is what one of them holds at once.
+    """
     lengths = rollout.real.sum(dim=1).tolist()
-    return cut_by_length(lengths, size, rows, device=rollout.tokens.device.type)
+    return cut_by_length(lengths, size, rows, device=rollout.tokens.device.type, ranks=ranks)
 
 
 def padding_share(rollout: Rollout, chunks: Iterable[Sequence[int]]) -> float:

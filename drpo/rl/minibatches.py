@@ -11,6 +11,7 @@ from torch import nn
 from drpo.config.run_config import RunConfig
 from drpo.modeling.forward_pass import Precision
 from drpo.modeling.seeding import generator_for
+from drpo.parallel.ranks import ALONE, Ranks
 from drpo.rl.finite import check_gradient
 from drpo.rl.micro_batches import by_length
 from drpo.rl.rollout import Rollout
@@ -25,6 +26,8 @@ def split_minibatches(
     step: int,
     rows: Sequence[int] | None = None,
     parts: int | None = None,
+    *,
+    ranks: int = 1,
 ) -> Epochs:
     """Split episodes into minibatches for every PPO epoch, and those into micro-batches.
 
@@ -37,6 +40,7 @@ def split_minibatches(
         step: The update, for the draw of the order.
         rows: Episodes to learn from; None means all.
         parts: Minibatches of a pass; None means the policy's.
+        ranks: How many devices share each micro-batch.
     """
     chosen = torch.arange(len(rollout.tokens)) if rows is None else torch.tensor(rows)
     generator = generator_for(config.run.seed, step, "minibatches")
@@ -46,7 +50,9 @@ def split_minibatches(
         order = chosen[torch.randperm(len(chosen), generator=generator)].tolist()
         epochs.append(
             [
-                by_length(rollout, config.ppo.rows_at_once, order[begin : begin + size])
+                by_length(
+                    rollout, config.ppo.rows_at_once, order[begin : begin + size], ranks=ranks
+                )
                 for begin in range(0, len(order), size)
             ]
         )
@@ -69,6 +75,7 @@ def add_gradients(
     precision: Precision,
     tokens: int,
     add: Callable[[float], dict[str, float]],
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Fill the gradients of some weights, through numbers that the format has room for.
 
@@ -77,16 +84,18 @@ def add_gradients(
         precision: The pass's.
         tokens: How many tokens the loss is a mean over.
         add: Adds up the gradients of the loss times a factor, and returns sums for the metrics.
+        ranks: Who else does so, each for its share of the tokens.
 
     Returns:
-        What `add` returned. Gradients that no factor keeps finite are left as they are, for
-        `check_gradient` to name.
+        What `add` returned, of all ranks together. Gradients that no factor keeps finite are left
+        as they are, for `check_gradient` to name.
     """
     sums: dict[str, float] = {}
     for scale in precision.loss_scales(tokens):
         for weight in weights.values():
             weight.grad = None
-        sums = add(scale)
+        sums = ranks.add_figures(add(scale))
+        ranks.add_gradients(weights.values())
         found = [weight.grad for weight in weights.values() if weight.grad is not None]
         if scale == 1.0 or bool(torch.isfinite(torch.nn.utils.get_total_norm(found))):
             for gradient in found if scale != 1.0 else ():

@@ -82,7 +82,7 @@ def draw_successes(state: TrainState, episodes: Episodes, observer: Observer) ->
         return True
     for done, starts in _blocks(episodes):
         observer.progress(STAGE, done, config.reset.reset_draws)
-        if observer.should_stop():
+        if episodes.models.ranks.first(observer.should_stop):
             return False
         answers, scores = answered_by_start(episodes, starts, STAGE, done)
         for start, answer, score in zip(starts, answers, scores, strict=True):
@@ -120,6 +120,7 @@ def answered_by_start(
             sampling,
             noise,
             precision=models.precision,
+            ranks=models.ranks,
         )
     answers = episodes.completions(starts, rollout)
     scores = penalise_unfinished(

@@ -42,10 +42,11 @@ def old_policy_stats(
     chunks = [rows for minibatch in epochs[0] for rows in minibatch]
     learned_from = {row for rows in chunks for row in rows}
     others = [row for row in range(shape[0]) if row not in learned_from]
-    chunks += by_length(rollout, config.ppo.rows_at_once, others)
+    chunks += by_length(rollout, config.ppo.rows_at_once, others, ranks=models.ranks.size)
+    own = models.ranks.shares(chunks)
     temperature = config.sampling.temperature
     wants_exact = config.kl.kl_estimator == "exact"
-    for rows in chunks:
+    for rows in own:
         part = micro_batch(rollout, rows)
         place = (rows, slice(0, part.acted.shape[1]))
         if wants_exact:
@@ -59,11 +60,12 @@ def old_policy_stats(
     if not wants_exact:
         # All chunks of the start policy together: with adapters, switching between the two costs.
         with models.start_policy() as start:
-            for rows in chunks:
+            for rows in own:
                 part = micro_batch(rollout, rows)
                 place = (rows, slice(0, part.acted.shape[1]))
                 theirs = action_log_probs(start, part, models.precision, temperature)
                 reference[place] = part.by_row(theirs)
+    models.ranks.add(log_probs, reference, exact, entropy)
     _see_that_it_fits(log_probs, models)
     check_finite("log-probabilities", log_probs)
     kl = exact if wants_exact else k1_per_token(log_probs, reference, rollout.acted)
@@ -126,7 +128,7 @@ def learn(
                 _gradients, models, rollout, old, credit, minibatch, begun, config, kl_coef
             )
             tokens = tokens_of(rollout, minibatch)
-            sums = add_gradients(weights, models.precision, tokens, gradients)
+            sums = add_gradients(weights, models.precision, tokens, gradients, models.ranks)
             clip_gradients("policy", weights, config.ppo.max_grad_norm)
             optimizer.step()
             add_up(totals, sums)
@@ -137,7 +139,7 @@ def learn(
     mean = {name: value / totals["tokens"] for name, value in totals.items()}
     chunks = [rows for epoch in epochs for minibatch in epoch for rows in minibatch]
     return {
-        metrics.TIMING_PADDING: padding_share(rollout, chunks),
+        metrics.TIMING_PADDING: padding_share(rollout, models.ranks.shares(chunks)),
         metrics.LOSS_POLICY_AVG: mean["policy_loss"],
         metrics.POLICY_APPROXKL_AVG: mean["approxkl"],
         metrics.POLICY_CLIPFRAC_AVG: mean["clipped"],
@@ -175,16 +177,17 @@ def policy_gradients(
 ) -> dict[str, float]:
     """Add up the policy's gradient of one minibatch, one micro-batch at a time.
 
-    Every token counts the same whatever chunk it is in: the denominator is the token count of the
-    whole minibatch. The gradient is `scale` times that of the mean, see `add_gradients`.
+    Every token counts the same whatever chunk it is in, and on whichever rank: the denominator is
+    the token count of the whole minibatch. The gradient is `scale` times that of the mean, see
+    `add_gradients`.
 
     Returns:
         Sums over the chosen tokens, for the metrics.
     """
     tokens = tokens_of(rollout, minibatch)
     in_loss = config.kl.kl_placement == "loss"
-    sums: dict[str, float] = {"tokens": float(tokens)}
-    for rows in minibatch:
+    sums: dict[str, float] = {}
+    for rows in models.ranks.shares(minibatch):
         part = micro_batch(rollout, rows)
         place = (rows, slice(0, part.acted.shape[1]))
         temperature = config.sampling.temperature
@@ -206,4 +209,5 @@ def policy_gradients(
             sums,
             {name: float(value.detach()) for name, value in {"policy_loss": loss, **parts}.items()},
         )
+        add_up(sums, {"tokens": float(len(part.actions))})
     return sums

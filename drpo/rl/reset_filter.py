@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from drpo.config.run_config import RunConfig
-from drpo.data.pairs import Pair
 from drpo.errors import DataError
 from drpo.modeling.models import Models
 from drpo.modeling.tokenization import AnswerOrigin, TokenizedPair, tokenize_answers
@@ -39,12 +38,12 @@ def filtered(
     """
     keep = episodes.config.reset.reset_filter_keep
     if episodes.config.reset.reset_filter == "label":
-        return _believed(episodes.pairs, answers, keep, observer)
+        return _believed(episodes, answers, keep, observer)
     return keep_best(answers, _values(episodes, answers, sampling, observer), keep)
 
 
 def _believed(
-    pairs: Sequence[Pair], answers: Sequence[TokenizedPair], keep: float, observer: Observer
+    episodes: Episodes, answers: Sequence[TokenizedPair], keep: float, observer: Observer
 ) -> list[TokenizedPair]:
     """Keep answers of the pairs whose label is most probably right, none that is less than likely.
 
@@ -55,7 +54,7 @@ def _believed(
     def tell(_stage: str, done: int, total: int) -> None:
         observer.progress("reset filter", done, max(done, total))
 
-    right = cross_fit(pairs, tell=tell).probability
+    right = episodes.models.ranks.first(lambda: cross_fit(episodes.pairs, tell=tell).probability)
     believed = [answer for answer in answers if right[answer.item] > 0.5]
     if not believed:
         raise DataError(
@@ -118,11 +117,12 @@ def coverage(
     """
     packed = pack([t.prompt for t in answers], [t.answer for t in answers], sampling)
     packed = packed.to(models.precision.device)
-    means = [0.0] * len(answers)
+    means = torch.zeros(len(answers))
+    chunks = by_length(packed, config.ppo.rows_at_once, ranks=models.ranks.size)
     with models.start_policy() as start:
-        for rows in by_length(packed, config.ppo.rows_at_once):
+        for rows in models.ranks.shares(chunks):
             part = micro_batch(packed, rows)
             logs = part.by_row(action_log_probs(start, part, models.precision, 1.0))
-            for row, mean in zip(rows, logs.sum(1) / part.acted.sum(1), strict=True):
-                means[row] = float(mean)
-    return means
+            means[rows] = (logs.sum(1) / part.acted.sum(1)).cpu()
+    models.ranks.add(means)
+    return [float(mean) for mean in means]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from drpo.modeling.forward_pass import Precision, call_causal, positions_of
+from drpo.parallel.ranks import ALONE, Ranks
 from drpo.rl.graph_decoding import InPlaceDecoder, decodes_in_place
 from drpo.rl.sampling import Contexts, Decoder, Sampling, choose
 
@@ -68,6 +70,7 @@ def finish(
     *,
     precision: Precision,
     tick: Callable[[int], None] = lambda _: None,
+    ranks: Ranks = ALONE,
 ) -> Rollout:
     """Let the policy finish each context, until its end token or the length limit.
 
@@ -84,24 +87,33 @@ def finish(
             draws only, not on which rows it is batched with.
         precision: Device and number format to run in.
         tick: Called with the number of finished rows, now and then.
+        ranks: Who shares the rows; those of one context stay together.
 
     Returns:
         The episodes, in the order they came.
     """
     rooms = [sampling.length - g for g in given]
-    order = sorted(range(len(contexts)), key=lambda i: (-rooms[i], -len(contexts[i]), i))
     written: list[list[int]] = [[] for _ in contexts]
     kind = InPlaceDecoder if decodes_in_place(model, precision.device) else _Decoder
-    for begin in range(0, len(order), sampling.batch_size):
-        rows = order[begin : begin + sampling.batch_size]
-        with torch.no_grad(), precision.autocast():
-            batch = [contexts[i] for i in rows]
-            decoder: Decoder = kind(model, batch, sampling, precision.device)
-            decoder.run([rooms[i] for i in rows], noise[rows].to(precision.device))
-        for row, answer in zip(rows, decoder.written, strict=True):
-            written[row] = answer
-        tick(min(begin + len(rows), len(order)))
-    return pack(contexts, written, sampling).to(precision.device)
+
+    def write(groups: Sequence[list[int]]) -> list[list[list[int]]]:
+        own = [row for group in groups for row in group]
+        order = sorted(own, key=lambda i: (-rooms[i], -len(contexts[i]), i))
+        for begin in range(0, len(order), sampling.batch_size):
+            rows = order[begin : begin + sampling.batch_size]
+            with torch.no_grad(), precision.autocast():
+                batch = [contexts[i] for i in rows]
+                decoder: Decoder = kind(model, batch, sampling, precision.device)
+                decoder.run([rooms[i] for i in rows], noise[rows].to(precision.device))
+            for row, answer in zip(rows, decoder.written, strict=True):
+                written[row] = answer
+            tick((begin + len(rows)) * len(contexts) // len(order))
+        return [[written[row] for row in group] for group in groups]
+
+    alike = groupby(range(len(contexts)), key=contexts.__getitem__)
+    answers = ranks.each([list(rows) for _, rows in alike], write)
+    whole = [answer for group in answers for answer in group]
+    return pack(contexts, whole, sampling).to(precision.device)
 
 
 class _Decoder:

@@ -132,7 +132,7 @@ def _update_or_none(
         return not learning and observer.should_stop()
 
     try:
-        with stops_between_passes(models.networks(), asked):
+        with stops_between_passes(models.networks(), asked, models.ranks):
             return _one_update(models, episodes, state, config, step)
     except StopAskedError:
         if undo is not None:
@@ -147,14 +147,15 @@ def _one_update(
     kl_coef = state.kl.at(step, config.ppo.updates)
     reset_prob = state.reset.at(step, config.ppo.updates)
     lr = set_step_size(state.optimizer, config, step, base=state.learning_rate)
-    weights = models.weights_hash()
+    weights = models.ranks.alike("The policy's weights", models.weights_hash())
 
     # 1. Start at the prompt or part-way through an offline answer, act, and score whole answers.
     drawn = collect(models, episodes, config, step, reset_prob, clock, state.curriculum)
     rollout, living = drawn.rollout, drawn.living(config)
 
     # 2. Measure KL, and what the critic foresees, where the policy acted.
-    epochs = split_minibatches(rollout, config, step, living)
+    devices = models.ranks.size
+    epochs = split_minibatches(rollout, config, step, living, ranks=devices)
     old = old_policy_stats(models, rollout, epochs, config)
     credit = assign_credit(drawn.scores, old, rollout.acted, config, kl_coef)
     clock.lap(metrics.TIMING_S_SCORING)
@@ -170,7 +171,7 @@ def _one_update(
         models, state.optimizer, rollout, old, credit, epochs, config, kl_coef, drawn.starts
     )
     if models.critic is not None:
-        cuts = critic_minibatches(rollout, config, step, living)
+        cuts = critic_minibatches(rollout, config, step, living, ranks=devices)
         learned |= learn_critic(models, state.optimizer, rollout, old, credit, cuts, config)
     clock.lap(metrics.TIMING_S_LEARNING)
 
@@ -212,7 +213,7 @@ def _evaluate(
     began = time.perf_counter()
     state.owes_evaluation = True
     try:
-        with stops_between_passes(models.networks(), observer.should_stop):
+        with stops_between_passes(models.networks(), observer.should_stop, models.ranks):
             values, samples = heldout.evaluate(
                 state.step,
                 weights=models.weights_hash(),
@@ -225,7 +226,7 @@ def _evaluate(
     state.score = known(values.get(metrics.EVAL_SCORES, math.nan))
     observer.metrics(state.step, values)
     observer.samples(samples)
-    checkpoint.save_snapshot(models, state.step, checkpoint_dir)
+    models.ranks.first(lambda: checkpoint.save_snapshot(models, state.step, checkpoint_dir))
     observer.progress("training", state.step, config.ppo.updates)
     return True
 
@@ -234,14 +235,14 @@ def _apply_control(
     models: Models, state: TrainState, config: RunConfig, observer: Observer, directory: Path
 ) -> bool:
     """Do what people asked for since the last update; False means to stop."""
-    control = observer.control(state.step)
+    control = models.ranks.first(lambda: observer.control(state.step))
     _change_settings(state, config, observer, control)
     if control.pause and not control.stop:
         _save(models, state, observer, directory)
     while control.pause and not control.stop:
         observer.progress("paused", state.step, config.ppo.updates)
         time.sleep(_POLL_SECONDS)
-        control = observer.control(state.step)
+        control = models.ranks.first(lambda: observer.control(state.step))
         _change_settings(state, config, observer, control)
     return not control.stop
 
@@ -265,7 +266,9 @@ def _change_settings(
 
 
 def _save(models: Models, state: TrainState, observer: Observer, directory: Path) -> None:
-    folder = checkpoint.save(models, state, directory, observer.remembered())
+    folder = models.ranks.first(
+        lambda: checkpoint.save(models, state, directory, observer.remembered())
+    )
     observer.event(
         state.step, "checkpoint", f"Checkpoint after update {state.step}.", {"folder": folder.name}
     )

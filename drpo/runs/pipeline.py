@@ -1,9 +1,9 @@
 """The stages of a run in their order: data, SFT, reward model, the method, evaluation.
 
 A stage that is finished leaves its folder and a file with its figures in `models/`; a resumed run
-finds them and goes on. A stage that was stopped leaves nothing and begins anew.
-
-The pipeline knows no store: whoever carries a run out hands its data in and listens.
+finds them and goes on. A stage that was stopped leaves nothing and begins anew. Of several ranks
+the first one alone decides by what stands there, and writes. The pipeline knows no store: whoever
+carries a run out hands its data in and listens.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from drpo.modeling.exporting import export_policy
 from drpo.modeling.interrupt import StopAskedError, stops_between_passes
 from drpo.modeling.models import Models, load_models, load_to_evaluate
 from drpo.modeling.release import release
+from drpo.parallel.group import here
 from drpo.rl import checkpoint, checkpoint_folders, trainer
 from drpo.runs import provenance
 from drpo.runs.run_observer import RunObserver
@@ -55,15 +56,9 @@ class Stage:
             curves: The stage that its metrics are declared under: `rm` makes `rm/loss`.
             train: A stage function that lacks only folder, progress and stop.
         """
-        out = self.folder / "models" / name
-        figures = out.with_suffix(".json")
-        if figures.is_file() and out.is_dir():
-            damaged = damaged_files(out)
-            if not damaged:
-                return str(out)
-            told = f"The model of {name} is damaged ({', '.join(damaged)}); it is trained anew."
-            wrong = {"how": "damaged_model", "stage": name, "wrong": ", ".join(damaged)}
-            self.observer.event(0, "note", told, wrong)
+        out, ranks = self.folder / "models" / name, here()
+        if ranks.first(lambda: self._is_finished(name, out)):
+            return str(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         label = name.replace("_", " ")
         self.observer.progress(label, 0, 0)
@@ -76,14 +71,26 @@ class Stage:
         result = train(out=out, progress=progress, should_stop=self.observer.should_stop)
         release()
         if result.stopped:
-            shutil.rmtree(out, ignore_errors=True)
+            ranks.first(lambda: shutil.rmtree(out, ignore_errors=True))
             raise StopAskedError
-        write_json(figures, result.metrics)
+        ranks.first(lambda: write_json(out.with_suffix(".json"), result.metrics))
         listed = ", ".join(f"{key} {value:.3g}" for key, value in result.metrics.items())
         payload = {"stage": name, "figures": dict(result.metrics)}
         self.observer.event(0, "stage", f"{label} trained: {listed}", payload)
         self.observer.note(**{name: result.metrics})
         return str(out)
+
+    def _is_finished(self, name: str, out: Path) -> bool:
+        """Whether a stage's model is there and whole; a damaged one is told of."""
+        if not out.with_suffix(".json").is_file() or not out.is_dir():
+            return False
+        damaged = damaged_files(out)
+        if damaged:
+            listed = ", ".join(damaged)
+            told = f"The model of {name} is damaged ({listed}); it is trained anew."
+            wrong = {"how": "damaged_model", "stage": name, "wrong": listed}
+            self.observer.event(0, "note", told, wrong)
+        return not damaged
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ def run_stages(
     observer.note(versions=provenance.versions(), data=provenance.data_of(data))
     stage = Stage(folder, observer, critic_weight)
     try:
-        if observer.should_stop():
+        if here().first(observer.should_stop):
             return True
         start = _start_policy(config, data, stage)
         rewards = Rewards(_reward_model(config, data, stage, start, reward), reward)
@@ -250,13 +257,13 @@ def _train_policy(
         gold=data.gold,
         reward=rewards.given,
     )
-    found = checkpoint_folders.newest_sound(directory)
+    found = models.ranks.first(lambda: checkpoint_folders.newest_sound(directory))
     state, remembered = None, {}
     if found.folder is not None:
         remembered = read_json(found.folder / checkpoint_folders.OBSERVER)
         state = checkpoint.load(found.folder, models, config, critic_weight=stage.critic_weight)
     step = -1 if state is None else state.step
-    checkpoint_folders.forget_after(directory, step)
+    models.ranks.first(lambda: checkpoint_folders.forget_after(directory, step))
     observer.rewind(step, {} if state is None else state.settings(config.ppo.updates))
     for name, wrong in found.damaged.items():
         told = f"{name} is damaged ({wrong}); going on from the checkpoint before it."
@@ -284,7 +291,7 @@ def _measure_reward_model(models: Models, heldout: list[Pair], observer: RunObse
         return
     pairs = heldout[:RM_PAIRS]
     observer.progress("reward model accuracy", 0, len(pairs))
-    with stops_between_passes(models.networks(), observer.should_stop):
+    with stops_between_passes(models.networks(), observer.should_stop, models.ranks):
         accuracy, error = baselines.accuracy_of(models.learned, pairs, models)
     observer.progress("reward model accuracy", len(pairs), len(pairs))
     observer.metrics(

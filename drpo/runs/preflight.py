@@ -83,6 +83,8 @@ def _check_device(config: RunConfig) -> None:
             f"quantize_base is {bits!r}, which computes on a GPU, but no NVIDIA GPU is seen here; "
             "set quantize_base to 'none'."
         )
+    if config.models.devices > 1 and wanted != "cpu":
+        _check_devices(config.models.devices)
     if wanted in ("auto", "cpu"):
         return
     name, _, index = wanted.partition(":")
@@ -93,6 +95,14 @@ def _check_device(config: RunConfig) -> None:
         raise ConfigError(f"device is {wanted!r} but no NVIDIA GPU is seen here; use auto or cpu.")
     if index and index not in gpus:
         raise ConfigError(f"device is {wanted!r} but the GPUs here are {', '.join(gpus)}.")
+
+
+def _check_devices(wanted: int) -> None:
+    found = len(processes.gpus())
+    if 0 < found < wanted:
+        raise ConfigError(
+            f"devices is {wanted}, but there are {found} GPUs here; expected at most that."
+        )
 
 
 def _check_policy(config: RunConfig) -> ModelCard | None:

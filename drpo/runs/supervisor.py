@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drpo.config.run_config import RunConfig
@@ -102,19 +102,28 @@ class Supervisor:
 
             advance_all(self.store)
         queued = self.store.runs.all(statuses=("queued",), archived=True)
-        if not queued:
-            return
+        if queued:
+            self._start(sorted(queued, key=lambda run: run.created_at))
+
+    def _start(self, queued: Sequence[Run]) -> None:
+        """Start those of the queue that there is room for."""
         live = self.store.runs.all(statuses=("running", "paused"), archived=True)
-        for run in sorted(queued, key=lambda run: run.created_at):
+        held: set[str] = set()
+        for run in queued:
+            executor = run.config["run"]["executor"]
+            if executor in held:
+                continue
             try:
-                device = self._executors.of(run).free_device(
-                    RunConfig.from_nested(run.config), live
-                )
+                config = RunConfig.from_nested(run.config)
+                device = self._executors.of(run).free_device(config, live)
             except ConfigError as error:
                 # Queued by another version; those behind it in the queue must not wait for it.
                 self._refuse(run, error)
                 continue
-            if device is not None and self._launch(run, device):
+            if device is None and config.models.devices > 1:
+                # It needs several at once, which those behind it must not take one by one.
+                held.add(executor)
+            elif device is not None and self._launch(run, device):
                 live.append(self.store.runs.get(run.id))
 
     def _loop(self) -> None:

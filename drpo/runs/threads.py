@@ -16,10 +16,11 @@ from drpo.system import processes
 _FILE = "threads.json"
 
 
-def fix_threads(run: Run, store: Store) -> int:
+def fix_threads(run: Run, store: Store, ranks: int = 1) -> int:
     """Set torch's number of threads to the run's own, and return it.
 
-    A new run takes `OMP_NUM_THREADS` where that is set, else the cores that are free.
+    A new run takes `OMP_NUM_THREADS` where that is set, else the cores that are free; several ranks
+    share them.
     """
     file = run_folder(run.id) / _FILE
     # A power cut may have left it empty; such a run goes on with a number counted anew.
@@ -30,6 +31,7 @@ def fix_threads(run: Run, store: Store) -> int:
         write_json(file, {"threads": threads})
     import torch
 
+    threads = max(1, threads // ranks)
     torch.set_num_threads(threads)
     return threads
 

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
-from drpo.errors import DrpoError, RunError, TrainingDivergedError, first_line
+from drpo.errors import DrpoError, RankDiedError, RunError, TrainingDivergedError, first_line
 from drpo.files import disk_is_full, write_whole
 from drpo.runs import event_words, memory_fit, peaks
 from drpo.runs.outbox import BUSY_SECONDS, insist
@@ -55,7 +56,8 @@ def execute(
         alone: Whether this process does nothing else: it may then limit its own memory.
 
     Returns:
-        The status it ended with: finished, stopped or failed.
+        The status it ended with: finished, stopped, failed, or interrupted where one of its devices
+        was lost.
 
     Raises:
         RunError: There is no such run, or another worker has it.
@@ -137,10 +139,13 @@ def _outcome(
     room = memory.room()
     try:
         config = _on_device(RunConfig.from_nested(run.config), run.device)
-        if alone and config.models.device == "cpu":
+        # Several ranks on the processor share its memory, as they share its cores.
+        room //= config.models.devices
+        limited = alone and config.models.device == "cpu"
+        if limited:
             config = _within(room, config, folder, observer)
         write_whole(folder / "config.json", config.to_json())
-        threads = fix_threads(run, observer.store)
+        threads = fix_threads(run, observer.store, config.models.devices)
         log.info("run %s with %d threads", run.id, threads)
         if k3_was_reward(run.config):
             told = "Its settings ask for k3 as a reward, which is no brake: the reward takes k1."
@@ -149,16 +154,21 @@ def _outcome(
 
         from drpo.data.run_data import load_run_data
         from drpo.runs import pipeline
+        from drpo.runs.followers import accompanied
 
         disable_progress_bar()  # worker.log is read by people
         observer.progress("data", 0, 0)
-        stopped = pipeline.run_stages(
+        weight, loading = critic_weight(run.config), config
+        with accompanied(
             config,
-            load_run_data(config, observer.store),
             folder,
-            observer,
-            critic_weight=critic_weight(run.config),
-        )
+            threads=threads,
+            room=room if limited else None,
+            critic_weight=weight,
+            lost=_ending(observer.store, run.id) if alone else None,
+        ) as ranks:
+            data = ranks.first(lambda: load_run_data(loading, observer.store))
+            stopped = pipeline.run_stages(config, data, folder, observer, critic_weight=weight)
     except memory_fit.DoesNotFitError as error:
         return told_of_memory(error.facts)
     except Exception as error:
@@ -167,6 +177,8 @@ def _outcome(
             stage, peak = observer.stage[0], watch.peak or memory.peak()
             facts = memory_fit.facts_of("out_of_memory", config, stage, peak, room)
             return told_of_memory(facts)
+        if isinstance(error, RankDiedError):
+            return _interrupted(error)
         if isinstance(error, TrainingDivergedError):
             return End("failed", str(error), error.facts)
         if isinstance(error, DrpoError):
@@ -174,6 +186,21 @@ def _outcome(
         log.exception("the run failed")
         return End("failed", plain_sentence(error, folder))
     return End("stopped" if stopped else "finished")
+
+
+def _interrupted(error: RankDiedError) -> End:
+    """The end of a run that lost a rank: as where the worker itself dies."""
+    return End("interrupted", f"{error} It can be resumed from its checkpoint.", error.facts)
+
+
+def _ending(store: Store, run_id: str) -> Callable[[RankDiedError], None]:
+    """Return what ends this process where it waits for a rank that is gone."""
+
+    def end(error: RankDiedError) -> None:
+        _end(store, run_id, _interrupted(error))
+        os._exit(1)
+
+    return end
 
 
 def _within(room: int, config: RunConfig, folder: Path, observer: StoreObserver) -> RunConfig:

@@ -56,7 +56,7 @@ def end_of(status: int | None, *, memory: bool) -> End:
     if status is None or status == 0:
         return End("Its worker ended without saying why; worker.log may tell.", {"how": "vanished"})
     if status < 0:
-        name = _signal_name(-status)
+        name = signal_name(-status)
         return End(f"Its worker was ended by the signal {name}.", {"how": "signal", "signal": name})
     return End(
         f"Its worker ended with status {status}; worker.log may tell.",
@@ -106,7 +106,8 @@ class StopEscalation:
         return min(silent, time.monotonic() - asked) > KILL_AFTER
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """A signal's name, or its number where it has none here."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -21,6 +21,7 @@ from drpo.modeling.dropout import settle
 from drpo.modeling.forward_pass import Precision, precision_of
 from drpo.modeling.model_loading import context_length, end_tokens, load_causal, load_tokenizer
 from drpo.modeling.tokenization import Vocabulary
+from drpo.parallel.group import here
 from drpo.stages.examples import Room
 
 
@@ -119,7 +120,7 @@ def save(
     out: Path,
     start: Callable[[], PreTrainedModel],
 ) -> None:
-    """Save a whole Hugging Face folder or nothing.
+    """Save a whole Hugging Face folder or nothing; of several ranks one does.
 
     Low-rank adapters are merged into the weights; they stand beside them as well, for whoever has
     the start model in memory already.
@@ -131,6 +132,15 @@ def save(
         start: Loads the start model in whole numbers: adapters on quantised weights are merged
             into those, because rounding would take most of them back.
     """
+    here().first(lambda: _save(model, tokenizer, out, start))
+
+
+def _save(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    out: Path,
+    start: Callable[[], PreTrainedModel],
+) -> None:
     with whole_folder(out, durable=True) as beside:
         whole = model
         if isinstance(model, PeftModel):

@@ -14,6 +14,8 @@ from torch.nn.functional import logsigmoid
 from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.data.pairs import Pair
+from drpo.modeling.interrupt import StopAskedError
+from drpo.parallel.group import here
 from drpo.rl.micro_batches import micro_batch_of
 from drpo.rl.scoring import action_log_probs
 from drpo.stages.common import Learner, StageResult, save, whole_start
@@ -96,13 +98,21 @@ class _Preferring:
 
     def note_reference(self, examples: Sequence[Example], config: RunConfig, hooks: Hooks) -> bool:
         """Take what the start model says of all answers; False where a person asked to stop."""
-        for part in parts(examples, config):
-            if hooks.stop_asked():
-                return False
-            with torch.no_grad():
-                chosen, rejected = self._likelihoods(part)
-            pairs = zip(part, chosen.tolist(), rejected.tolist(), strict=True)
-            self.reference |= {id(one): (better, worse) for one, better, worse in pairs}
+        place = {id(one): at for at, one in enumerate(examples)}
+        found = torch.zeros(len(examples), 2)
+        try:
+            with here().together(), torch.no_grad():
+                for part in parts(examples, config):
+                    hooks.obey()
+                    both = torch.stack(self._likelihoods(part), dim=1)
+                    found[[place[id(one)] for one in part]] = both.cpu()
+        except StopAskedError:
+            return False
+        here().add(found)
+        self.reference = {
+            id(one): (better, worse)
+            for one, (better, worse) in zip(examples, found.tolist(), strict=True)
+        }
         return True
 
     def __call__(

@@ -1,7 +1,8 @@
 """The loop of every stage: batches in a drawn order, cut by tokens, one graph in memory at a time.
 
 A batch is one optimiser step whatever it is cut into: each part adds its share of the batch's mean
-loss, so cuts change memory and speed, never the gradient beyond rounding.
+loss, so cuts change memory and speed, never the gradient beyond rounding. Several ranks take each a
+share of every part.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from drpo.modeling.cuts import cut_by_length
 from drpo.modeling.forward_pass import precision_of
 from drpo.modeling.interrupt import StopAskedError
 from drpo.modeling.seeding import generator_for
+from drpo.parallel.group import here
 from drpo.rl.finite import check_finite, check_gradient
 from drpo.rl.minibatches import add_gradients, add_up
 from drpo.stages.examples import Example
@@ -53,6 +55,15 @@ class Hooks:
     def stop_asked(self) -> bool:
         """Whether somebody asked to stop."""
         return self.should_stop is not None and self.should_stop()
+
+    def obey(self) -> None:
+        """Stop where somebody asked to: one rank is asked, `Ranks.together` lets all stop.
+
+        Raises:
+            StopAskedError: Somebody did.
+        """
+        if self.stop_asked():
+            raise StopAskedError
 
     def tell(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
         """Say how far the stage is."""
@@ -106,6 +117,7 @@ def fit(
     trained = list(weights.values())
     precision = precision_of(config.models.device, config.models.dtype)
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.0)
+    ranks = here()
     per_epoch = math.ceil(len(examples) / plan.batch_size)
     steps = max(1, math.ceil(plan.epochs * per_epoch))
     figures: dict[str, float] = {}
@@ -113,7 +125,8 @@ def fit(
         batch = [examples[at] for at in _batch(len(examples), plan.batch_size, step, config, hooks)]
         gradients = partial(_gradients, batch, objective, config, hooks)
         try:
-            sums = add_gradients(weights, precision, len(batch), gradients)
+            with ranks.together():
+                sums = add_gradients(weights, precision, len(batch), gradients, ranks)
         except StopAskedError:
             return Fitted(stopped=True, last=figures)
         norm = torch.nn.utils.clip_grad_norm_(trained, config.ppo.max_grad_norm)
@@ -134,8 +147,7 @@ def _gradients(
     """Add up the gradient of a batch's loss times a factor, one part at a time."""
     sums: dict[str, float] = {}
     for part in parts(batch, config):
-        if hooks.stop_asked():
-            raise StopAskedError
+        hooks.obey()
         loss, shares = objective(part, batch)
         check_finite(f"{hooks.stage}'s loss", loss)
         (loss * scale).backward()  # type: ignore[no-untyped-call]
@@ -144,16 +156,20 @@ def _gradients(
 
 
 def parts(batch: Sequence[Example], config: RunConfig) -> Iterator[list[Example]]:
-    """Cut a batch into what is in memory at once: so many rows, so many tokens, as configured."""
-    together = len(batch[0].rows)
+    """Cut a batch into what is in memory at once: so many rows, so many tokens, as configured.
+
+    Of each part this rank's share; every rank has as many parts, one may be shorter or missing.
+    """
+    together, ranks = len(batch[0].rows), here()
     cuts = cut_by_length(
         [example.longest for example in batch],
         max(1, config.ppo.rows_at_once // together),
         tokens=max(1, config.tokens_at_once // together),
         device=precision_of(config.models.device, config.models.dtype).device.type,
+        ranks=ranks.size,
     )
     # The longest first: a batch that does not fit is known at once.
-    for rows in reversed(cuts):
+    for rows in ranks.shares(reversed(cuts)):
         yield [batch[row] for row in rows]
 
 
@@ -163,12 +179,15 @@ def measure(
 ) -> dict[str, float]:
     """Return the mean figures of held-out examples; none where a person asked to stop meanwhile."""
     sums: dict[str, float] = {}
-    for part in parts(examples, config):
-        if hooks.stop_asked():
-            return {}
-        loss, shares = objective(part, examples)
-        add_up(sums, {"loss": float(loss), **shares})
-    return sums
+    try:
+        with here().together():
+            for part in parts(examples, config):
+                hooks.obey()
+                loss, shares = objective(part, examples)
+                add_up(sums, {"loss": float(loss), **shares})
+    except StopAskedError:
+        return {}
+    return here().add_figures(sums)
 
 
 def _batch(count: int, size: int, step: int, config: RunConfig, hooks: Hooks) -> list[int]:

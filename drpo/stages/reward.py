@@ -22,7 +22,7 @@ from transformers import (
 from drpo import metrics
 from drpo.config.run_config import RunConfig
 from drpo.config.settings import StageSettings
-from drpo.data.pairs import Pair
+from drpo.data.pairs import Pair, Prompt
 from drpo.errors import ModelError
 from drpo.modeling.adapters import with_adapters
 from drpo.modeling.base_loading import load_base, weights_format
@@ -39,6 +39,7 @@ from drpo.modeling.reward_model import RewardModel
 from drpo.modeling.seeding import generator_for
 from drpo.modeling.token_rows import pad_rows
 from drpo.modeling.tokenization import Vocabulary
+from drpo.parallel.group import here
 from drpo.rl.scoring import log_probs_of
 from drpo.stages.common import (
     StageResult,
@@ -113,7 +114,8 @@ def train_reward_model(
     fitted = fit(network, chosen.examples, objective, plan, config, hooks)
     figures: Mapping[str, float] = {}
     if not fitted.stopped:
-        with suppress(StopAskedError), stops_between_passes([classifier], hooks.stop_asked):
+        stopping = stops_between_passes([classifier], hooks.stop_asked, here())
+        with suppress(StopAskedError), stopping:
             figures = _measure(judge, heldout, config, precision)
 
     def whole() -> PreTrainedModel:
@@ -221,12 +223,16 @@ def _measure(
     if not heldout:
         return {}
     reward.eval()
-    prompts = [pair.asked for pair in heldout]
     size, tokens = config.ppo.rows_at_once, config.tokens_at_once
+
+    def score(answers: Sequence[tuple[Prompt, str]]) -> list[float]:
+        prompts, texts = [prompt for prompt, _ in answers], [text for _, text in answers]
+        return reward.score_texts(prompts, texts, size, tokens=tokens)
+
     with precision.autocast():
         chosen, rejected = (
-            reward.score_texts(prompts, texts, size, tokens=tokens)
-            for texts in ([pair.chosen for pair in heldout], [pair.rejected for pair in heldout])
+            here().each([(pair.asked, getattr(pair, kind)) for pair in heldout], score)
+            for kind in ("chosen", "rejected")
         )
     gaps = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
     return {

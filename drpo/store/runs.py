@@ -186,6 +186,7 @@ class Runs:
         *,
         from_statuses: Iterable[str],
         settings: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
         who: str = "",
     ) -> bool:
         """Queue an ended run again; say whether this call did it.
@@ -197,13 +198,16 @@ class Runs:
             run_id: The run.
             from_statuses: What it may stand at.
             settings: Values that it goes on with, before its next update.
+            config: All its settings, where some of them are others from now on.
             who: Who asks.
         """
+        values: dict[str, Any] = {} if config is None else {"config": dict(config)}
+        values |= {"status": "queued", "stage": "queued", "error": "", "finished_at": None}
         with self._session.begin() as session:
             done = session.execute(
                 update(Run)
                 .where(Run.id == run_id, Run.status.in_(tuple(from_statuses)))
-                .values(status="queued", stage="queued", error="", finished_at=None)
+                .values(**values)
             )
             if done.rowcount == 0:  # type: ignore[attr-defined]
                 return False

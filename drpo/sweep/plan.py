@@ -23,7 +23,7 @@ Kind = Literal["grid", "random", "tpe"]
 Values = dict[str, Any]
 """A cell: the value of each axis by the setting's name."""
 
-NOT_AXES = ("name", "seed", "method", "executor", "data", "heldout")
+NOT_AXES = ("name", "seed", "method", "executor", "devices", "data", "heldout")
 """Settings that say what or where, not how; seeds have their own place in the plan."""
 AUTO = "auto"
 SIGNIFICANT = 3

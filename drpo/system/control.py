@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drpo.config import methods
-from drpo.config.methods import LIVE_SETTINGS, UPDATING
+from drpo.config.methods import LIVE_SETTINGS, PLACE_SETTINGS, UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
 from drpo.store import Store
@@ -85,7 +85,8 @@ def resume(
         run_id: The run.
         who: Who asks.
         settings: Values to go on with, as a run that diverged needs them. They are written among
-            the run's events and marked in its charts, as every change in mid-run.
+            the run's events and marked in its charts, as every change in mid-run. `devices` says
+            how many it goes on with, from now on.
 
     Raises:
         ConfigError: A setting cannot change in this run, or a value is out of its range.
@@ -99,7 +100,13 @@ def resume(
             "first, then resume it."
         )
     checked = _for_resume(run, settings) if settings else {}
+    place = {name: checked.pop(name) for name in PLACE_SETTINGS if name in checked}
     if run.status == "paused":
+        if place:
+            raise RunError(
+                f"{run_id} is paused, and its worker keeps its devices; stop it, then resume it "
+                f"with other {' and '.join(place)}."
+            )
         if checked:
             store.commands.add(run_id, "set", checked, who)
         store.commands.add(run_id, "resume", who=who)
@@ -109,8 +116,10 @@ def resume(
             f"{run_id} is {run.status}; "
             "only a paused, stopped, interrupted or failed run can go on."
         )
-    if not store.runs.requeue(run_id, from_statuses=RESUMABLE, settings=checked, who=who):
-        if checked:
+    if not store.runs.requeue(
+        run_id, from_statuses=RESUMABLE, settings=checked, config=_moved(run, place), who=who
+    ):
+        if settings:
             raise RunError(f"Somebody else resumed {run_id} at the same moment, as it was.")
         return  # somebody else asked at the same moment
     store.events.add(
@@ -123,16 +132,20 @@ def resume(
     )
 
 
+def _moved(run: Run, place: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A run's stored settings with other devices; None where they stay."""
+    return {**run.config, "models": {**run.config["models"], **place}} if place else None
+
+
 def _for_resume(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings to go on with, as the run's own settings would be."""
-    names = methods.resume_settings(run.config["run"]["method"])
+    names = (*methods.resume_settings(run.config["run"]["method"]), *PLACE_SETTINGS)
     wrong = sorted(set(settings) - set(names))
     if wrong:
-        which = f"only {', '.join(names)}" if names else "nothing"
         raise ConfigError(
             f"{', '.join(wrong)} cannot change in {run.id}: when a "
-            f"{run.config['run']['method']} run goes on, {which} can. Start a new run for other "
-            "settings."
+            f"{run.config['run']['method']} run goes on, only {', '.join(names)} can. Start a new "
+            "run for other settings."
         )
     checked = RunConfig.from_nested(run.config).replace(**settings).flat()
     return {name: checked[name] for name in settings}
