@@ -50,5 +50,5 @@ bench-gpu: setup
 
 # Long: sixty kills, two hundred queued runs whose workers are killed, every fault.
 torture: setup
-	DRPO_TORTURE=1 $(BIN)/python -m pytest tests/torture tests/runs/test_store_away.py \
+	DRPO_TORTURE=1 $(BIN)/python -m pytest tests/torture tests/parallel tests/runs/test_store_away.py \
 		tests/system/test_backup.py tests/browser/test_hostile_files.py

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from drpo.config.methods import UPDATING
-from drpo.config.run_config import RunConfig
+from drpo.config.run_config import RunConfig, default_of
 from drpo.data.io.source import file_of
 from drpo.i18n.message import Message
 from drpo.modeling.model_size import Size, size_of
@@ -42,6 +42,7 @@ SAME_SPEED = (
     ("models", "policy"),
     ("models", "lora_rank"),
     ("models", "device"),
+    ("models", "devices"),
     ("models", "dtype"),
     ("models", "gradient_checkpointing"),
     ("ppo", "num_ppo_epochs"),
@@ -94,9 +95,18 @@ def estimate_run(config: RunConfig, store: Store | None = None) -> Estimate:
     updates = config.ppo.updates if config.run.method in UPDATING else 0
     evaluations = 1 + max(1, -(-updates // config.evaluation.eval_every))
     stage_seconds = _stage_seconds(config, policy, prompt, on_gpu=on_gpu)
-    by_stage = memory_of(config, policy, scorer, stages(config))
+    # GPUs share the work and have each their own memory; on the processor it is the other way.
+    devices = config.models.devices
+    sharing, copies = (devices, 1) if on_gpu else (1, devices)
+    if not measured:
+        update /= sharing
+    shared = (stage_seconds + evaluations * evaluation) / sharing
+    by_stage = {
+        stage: copies * size
+        for stage, size in memory_of(config, policy, scorer, stages(config)).items()
+    }
     return Estimate(
-        seconds=stage_seconds + updates * update + evaluations * evaluation,
+        seconds=shared + updates * update,
         seconds_per_update=update,
         memory_bytes=max(by_stage.values()),
         memory_by_stage=by_stage,
@@ -261,7 +271,8 @@ def _measured(config: RunConfig, store: Store) -> float | None:
     times = []
     for run in store.runs.all(statuses=("finished", "stopped"), limit=50):
         if not run.step or any(
-            run.config[section].get(name) != getattr(getattr(config, section), name)
+            run.config[section].get(name, default_of(name))
+            != getattr(getattr(config, section), name)
             for section, name in SAME_SPEED
         ):
             continue

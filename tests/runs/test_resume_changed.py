@@ -80,7 +80,7 @@ def test_only_what_may_change_does(store, make):
     assert store.runs.get(run_id).status == "failed"
     dpo = make(method="dpo")
     store.runs.change(dpo, status="failed")
-    with pytest.raises(ConfigError, match="nothing can"):
+    with pytest.raises(ConfigError, match="only devices can"):
         control.resume(store, dpo, settings={"learning_rate": 1e-4})
     control.resume(store, run_id, settings={"learning_rate": 1e-4})
     with pytest.raises(RunError):

@@ -21,7 +21,7 @@ from drpo.runs.estimate import Estimate
 from drpo.runs.housekeeping import LONGEST_NAME, bytes_of
 from drpo.runs.supervisor import Supervisor
 from drpo.store.schema import Run
-from drpo.system import control
+from drpo.system import control, processes
 from drpo.system.control import RESUMABLE, can_pause, live_settings, resume_settings
 from drpo.system.processes import Gpu, gpu_use, seconds_silent
 
@@ -43,6 +43,7 @@ __all__ = [
     "estimate",
     "event_words",
     "gpu_use",
+    "gpus",
     "launch",
     "launch_story",
     "live_settings",
@@ -74,6 +75,12 @@ def supervisor() -> Supervisor:
 def _if_ended(run_id: str, *_: object, **__: object) -> int:
     """A paused run is counted already; one that has ended is queued again."""
     return int(store().runs.get(run_id).status in RESUMABLE)
+
+
+@st.cache_resource(show_spinner=False)
+def gpus() -> list[str]:
+    """The GPUs of this machine that runs may use."""
+    return processes.gpus()
 
 
 def estimate(config: RunConfig) -> Estimate:

@@ -29,6 +29,8 @@ from drpo.i18n.format import duration, size
 CUT_AT_MOST = 0.05
 """Share of cut answers that is not worth a proposal."""
 LENGTH = "response_length"
+DEVICES = "devices"
+"""Shown unfolded where there are several."""
 SLIDERS = ("reset_prob", "kl_coef")
 """The two settings that matter most."""
 
@@ -122,10 +124,11 @@ def main_settings(values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
             with place:
                 chosen[leaf] = forms.slider(leaf, float(values[leaf]), key=f"{key}_{leaf}")
                 st.caption(t(f"launch.ends_{leaf}"))
+    several = (DEVICES,) if len(client.runs.gpus()) > 1 else ()
     main = [
         leaf
         for leaf, (_, declared) in leaves().items()
-        if forms.is_main(declared) and leaf not in (*INPUTS, *SLIDERS)
+        if (forms.is_main(declared) or leaf in several) and leaf not in (*INPUTS, *SLIDERS)
     ]
     with st.grid(4, min_column_width=200):
         for leaf in main:

@@ -229,7 +229,8 @@ def _gpus() -> list[Gpu]:
 def _gpus_of(run: Run) -> list[Gpu]:
     """The GPU that a run has; of a run without one all of the machine."""
     found = _gpus()
-    own = [gpu for gpu in found if run.device in (f"cuda:{gpu.index}", f"cuda:{gpu.uuid}")]
+    names = (run.device or "").removeprefix("cuda:").split(",")
+    own = [gpu for gpu in found if gpu.index in names or gpu.uuid in names]
     return own or found
 
 
