@@ -7,8 +7,8 @@ import pytest
 from runs import small_config, wait_until
 
 from drpo.errors import ConfigError, RunError
+from drpo.executors.process import free_device
 from drpo.runs import preflight, worker
-from drpo.runs.supervisor import free_device
 from drpo.system import control, processes
 
 

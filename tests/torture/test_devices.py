@@ -9,8 +9,8 @@ import psutil
 import pytest
 from runs import small_config, wait_until
 
+from drpo.executors.process import start_worker
 from drpo.runs import worker
-from drpo.runs.supervisor import start_worker
 from drpo.system import control
 
 pytestmark = pytest.mark.skipif(
