@@ -89,7 +89,7 @@ def gradients(ranks: Ranks, pairs: list[Pair]) -> dict[str, Any]:
     """The gradients of the first minibatch, of both networks, and its first ratio."""
     config = settings(3)
     models = load_models(config, gold=load_run_data(config, None).gold)
-    episodes = prepare_episodes(models, pairs, config, observer=Observer())
+    episodes = prepare_episodes(models, pairs, config, observer=Listener(0))
     drawn = collect(models, episodes, config, 0, 0.5, Clock())
     epochs = split_minibatches(drawn.rollout, config, 0, ranks=ranks.size)
     old = old_policy_stats(models, drawn.rollout, epochs, config)
@@ -145,6 +145,8 @@ def on_ranks(size: int, name: str, *arguments: object) -> tuple[Any, float]:
         ]
         for child in children:
             child.start()
+        for _, sender in ends:
+            sender.close()
         found = [pickle.loads(receiver.recv_bytes()) for receiver, _ in ends]
         for child in children:
             child.join()
