@@ -27,14 +27,16 @@ from drpo.data.run_data import RunData, load_run_data
 from drpo.errors import ConfigError, DataError, RunError
 from drpo.files import write_whole
 from drpo.runs import background_supervisor, preflight
+from drpo.runs.reporting import listening
 from drpo.store.runs import new_id
 from drpo.system import processes
+from drpo.trackers.installed import check_installed
 from drpo.types import Observer
 
 if TYPE_CHECKING:
     from drpo.modeling.scorers import FunctionScorer, RewardFunction
 
-MAY_CHANGE = ("updates", "name", "alarm_webhook", "devices")
+MAY_CHANGE = ("updates", "name", "alarm_webhook", "devices", "report_to")
 """Settings that may differ when a folder's run goes on: it may be trained for longer, and tell
 others. A folder keeps no secret, so that a webhook's address could not be compared."""
 
@@ -95,6 +97,7 @@ def train(
             f"devices is {config.models.devices}, which takes a process each, and drpo.train "
             "trains in this one; use drpo.launch, or set devices to 1."
         )
+    check_installed(config.run.report_to)
     data = _data(config, pairs, heldout)
     scorer = None if reward is None else FunctionScorer(reward)
     bar = ProgressBar(shown=progress)
@@ -103,7 +106,8 @@ def train(
         try:
             if scorer is not None:
                 memory.note(reward=scorer.name)
-            stopped = pipeline.run_stages(config, data, place, memory, reward=scorer)
+            with listening(config, place, memory, run_id=place.name) as heard:
+                stopped = pipeline.run_stages(config, data, place, heard, reward=scorer)
         finally:
             bar.close()
     memory.look_for_alarms()

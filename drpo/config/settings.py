@@ -172,6 +172,11 @@ class RunSettings(Group):
     executor: ExecutorName = setting(
         "process", "A worker process of its own, or a thread of the calling process."
     )
+    report_to: tuple[str, ...] = setting(
+        (),
+        "Trackers that get metrics and samples too: tensorboard, mlflow, wandb, trackio, "
+        "comma-separated.",
+    )
 
 
 class AlarmSettings(Group):

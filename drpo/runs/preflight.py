@@ -29,6 +29,7 @@ from drpo.runs.estimate import estimate_run
 from drpo.store import Store
 from drpo.system import processes
 from drpo.system.limits import free_memory
+from drpo.trackers.installed import check_installed
 
 THREAD_SHARE = 0.25
 """Of the free memory that a run may take in the process of a dashboard or notebook."""
@@ -50,6 +51,7 @@ def check(config: RunConfig, store: Store | None = None) -> None:
             expected, and what to do.
     """
     check_settings(config.alarms)
+    check_installed(config.run.report_to)
     _check_device(config)
     check_filter(config)
     card = _check_policy(config)

@@ -30,6 +30,7 @@ from drpo.files import disk_is_full, write_whole
 from drpo.runs import event_words, memory_fit, peaks
 from drpo.runs.outbox import BUSY_SECONDS, insist
 from drpo.runs.peaks import PeakWatch
+from drpo.runs.reporting import listening
 from drpo.runs.store_observer import END_PATIENCE, StoreObserver
 from drpo.runs.threads import fix_threads
 from drpo.store import Store, run_folder
@@ -159,16 +160,19 @@ def _outcome(
         disable_progress_bar()  # worker.log is read by people
         observer.progress("data", 0, 0)
         weight, loading = critic_weight(run.config), config
-        with accompanied(
-            config,
-            folder,
-            threads=threads,
-            room=room if limited else None,
-            critic_weight=weight,
-            lost=_ending(observer.store, run.id) if alone else None,
-        ) as ranks:
+        with (
+            accompanied(
+                config,
+                folder,
+                threads=threads,
+                room=room if limited else None,
+                critic_weight=weight,
+                lost=_ending(observer.store, run.id) if alone else None,
+            ) as ranks,
+            listening(config, folder, observer, run_id=run.id, step=run.step) as heard,
+        ):
             data = ranks.first(lambda: load_run_data(loading, observer.store))
-            stopped = pipeline.run_stages(config, data, folder, observer, critic_weight=weight)
+            stopped = pipeline.run_stages(config, data, folder, heard, critic_weight=weight)
     except memory_fit.DoesNotFitError as error:
         return told_of_memory(error.facts)
     except Exception as error:
