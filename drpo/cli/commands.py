@@ -85,6 +85,11 @@ COMMANDS = {
         "dashboard",
         "Start the dashboard on http://127.0.0.1:8501; open that address in a browser.",
     ),
+    "places": Entry(
+        "places",
+        "show_places",
+        "List machines, free places and runs there.",
+    ),
     "supervise": Entry(
         "supervise",
         "supervise",

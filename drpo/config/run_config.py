@@ -12,6 +12,7 @@ elsewhere).
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, Self
 
 from pydantic import ValidationError, model_validator
@@ -154,6 +155,8 @@ class RunConfig(Group):
     def of(cls, **values: Any) -> RunConfig:  # noqa: ANN401 - the fields below check each value
         """Build a config from leaf settings, everything else at its default.
 
+        The executor's is what `DRPO_EXECUTOR` names: where runs go is a property of a workplace.
+
         Args:
             **values: Settings by leaf name; `method` may be one of `drpo.config.reset_methods`,
                 which stands for the settings that make it.
@@ -161,7 +164,9 @@ class RunConfig(Group):
         Raises:
             ConfigError: A name is unknown, a value is out of range, or two settings contradict.
         """
-        given = {"prompt_format": default_of("prompt_format")} | in_settings(values)
+        executor = os.environ.get("DRPO_EXECUTOR") or default_of("executor")
+        standing = {"prompt_format": default_of("prompt_format"), "executor": executor}
+        given = standing | in_settings(values)
         return cls.from_nested(_nest(given))
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Literal
 from drpo.config.declare import Group, setting
 from drpo.config.methods import Method
 
-ExecutorName = Literal["process", "thread"]
+ExecutorName = Literal["process", "thread", "slurm"]
 """What carries a run out; see `drpo.executors`."""
 
 
@@ -170,7 +170,9 @@ class RunSettings(Group):
     seed: int = setting(0, "Seed of every random draw in the run.", ge=0, main=True)
     checkpoint_every: int = setting(10, "Updates between checkpoints.", unit="updates", ge=1, le=10)
     executor: ExecutorName = setting(
-        "process", "A worker process of its own, or a thread of the calling process."
+        "process",
+        "What carries it out: a process of this machine, a thread of the calling process, or a "
+        "cluster. DRPO_EXECUTOR says it for runs that do not.",
     )
     report_to: tuple[str, ...] = setting(
         (),

@@ -11,11 +11,12 @@ from drpo.config.settings import ExecutorName
 from drpo.errors import ConfigError
 from drpo.executors.interface import Executor
 from drpo.executors.process import ProcessExecutor
+from drpo.executors.slurm_jobs import SlurmExecutor
 from drpo.executors.thread import ThreadExecutor
 from drpo.store import Store
 from drpo.store.schema import Run
 
-NEEDED: dict[str, str] = {}
+NEEDED = {"slurm": "submitit"}
 """The package that an executor needs beside DR-PO, by the executor's name; extras bring it."""
 
 
@@ -63,6 +64,7 @@ class Executors:
         self._makers: dict[str, Callable[[], Executor]] = {
             "process": ProcessExecutor,
             "thread": partial(ThreadExecutor, carry_out),
+            "slurm": SlurmExecutor,
         }
         self._made: dict[str, Executor] = {}
 
@@ -77,6 +79,14 @@ class Executors:
             see_that_it_is_here(name)
             self._made[name] = self._makers[name]()
         return self._made[name]
+
+    def any_elsewhere(self) -> bool:
+        """Whether a cluster is in use."""
+        return any(executor.elsewhere for executor in self._made.values())
+
+    def made(self) -> list[tuple[str, Executor]]:
+        """Those that were asked for, by name."""
+        return list(self._made.items())
 
     def tidy(self) -> None:
         """Let go of what has ended."""

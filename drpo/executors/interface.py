@@ -39,8 +39,9 @@ class Life:
     """`waits`: it has not begun yet. `unknown`: only its heartbeat can tell."""
     status: int | None = None
     """Of one that is gone: how its process ended, as `Popen.returncode` gives it, where known."""
-    lost: bool = False
-    """Of one that is gone: it was ended from outside, with its node or by the cluster."""
+    lost: Literal["", "node", "job", "place"] = ""
+    """Of one that is gone through no fault of its own: its node is lost, the cluster knows nothing
+    of it any more, or took its place back."""
     node: str = ""
     """Where it is or was, by the cluster's own name; empty where that is the machine's name."""
 

@@ -6,6 +6,7 @@ file or folder costs a sentence, not a failed run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from drpo.config.run_config import RunConfig, check_filter
 from drpo.data import load_pairs, run_data
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
+from drpo.executors.choice import see_that_it_is_here
 from drpo.modeling.light_tokenizer import prompt_tokens
 from drpo.modeling.model_facts import see_that_it_writes
 from drpo.modeling.model_files import (
@@ -31,6 +33,8 @@ from drpo.system import processes
 from drpo.system.limits import free_memory
 from drpo.trackers.installed import check_installed
 
+HERE = ("process", "thread")
+"""Executors whose runs compute on this machine, so that its devices are what there is."""
 THREAD_SHARE = 0.25
 """Of the free memory that a run may take in the process of a dashboard or notebook."""
 MOST_COUNTED = 5_000
@@ -52,7 +56,9 @@ def check(config: RunConfig, store: Store | None = None) -> None:
     """
     check_settings(config.alarms)
     check_installed(config.run.report_to)
-    _check_device(config)
+    _check_executor(config, store)
+    if config.run.executor in HERE:
+        _check_device(config)
     check_filter(config)
     card = _check_policy(config)
     critic = _critic_of(config, card, _check_reward_model(config))
@@ -60,6 +66,20 @@ def check(config: RunConfig, store: Store | None = None) -> None:
     if card is not None:
         check_lengths(config, card, prompts, critic)
     _check_thread(config, store)
+
+
+def _check_executor(config: RunConfig, store: Store | None) -> None:
+    name = config.run.executor
+    see_that_it_is_here(name)
+    one_machine = os.environ.get("DRPO_SLURM_CLUSTER") == "local"
+    if name in HERE or store is None or one_machine:
+        return
+    if store.engine.dialect.name == "sqlite":
+        raise ConfigError(
+            f"executor is {name!r}, whose workers reach the store from other machines, and the "
+            "store is a file; expected a PostgreSQL server. Name one in DRPO_DATABASE_URL, or set "
+            "executor to 'process'."
+        )
 
 
 def _check_thread(config: RunConfig, store: Store | None) -> None:

@@ -66,6 +66,8 @@ class StoreObserver:
         """Watches the policy's training, from `watch` on."""
         self.outbox = Outbox(makers(store, run_id, self._tell), self._store_is_back)
         self.paused = False
+        self.heard_stop = False
+        """Whether a person asked it to stop; a signal alone may be a cluster's."""
         run = insist(lambda: store.runs.get(run_id))
         self.step = run.step
         self.summary: dict[str, Any] = dict(run.summary)
@@ -249,6 +251,7 @@ class StoreObserver:
                 self.outbox.put("unsaid", event=event.id)
             return self._credited(command.payload, command.who)
         if command.kind == "stop":
+            self.heard_stop = True
             self.stop_asked.set()
             self._put_event(step, "stop", "Asked to stop and save.", {}, command.who)
         elif command.kind in ("pause", "resume") and self.paused != (command.kind == "pause"):

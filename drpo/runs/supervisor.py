@@ -13,14 +13,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError
-from drpo.executors import Executor, Executors
+from drpo.executors import Executor, ExecutorAwayError, Executors, Life, name_of
+from drpo.runs.cluster_watch import ClusterWatch, lost_end
+from drpo.runs.retries import try_again
 from drpo.runs.worker_death import memory_end
-from drpo.runs.worker_ends import MemoryWatch, StopEscalation, end_of
+from drpo.runs.worker_ends import End, MemoryWatch, StopEscalation, end_of
 from drpo.store import Store, workspace
 from drpo.store.schema import Run
 from drpo.system import processes
@@ -58,6 +59,7 @@ class Supervisor:
         self._beats: dict[str, tuple[float | None, float]] = {}
         self._memory = MemoryWatch()
         self._stops = StopEscalation()
+        self._cluster = ClusterWatch(store)
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -102,7 +104,7 @@ class Supervisor:
 
             advance_all(self.store)
         queued = self.store.runs.all(statuses=("queued",), archived=True)
-        if queued:
+        if queued or self._executors.any_elsewhere():
             self._start(sorted(queued, key=lambda run: run.created_at))
 
     def _start(self, queued: Sequence[Run]) -> None:
@@ -110,21 +112,25 @@ class Supervisor:
         live = self.store.runs.all(statuses=("running", "paused"), archived=True)
         held: set[str] = set()
         for run in queued:
-            executor = run.config["run"]["executor"]
-            if executor in held:
+            if name_of(run) in held:
                 continue
             try:
+                executor = self._executors.of(run)
                 config = RunConfig.from_nested(run.config)
-                device = self._executors.of(run).free_device(config, live)
+                device = executor.free_device(config, live)
+            except ExecutorAwayError:
+                continue  # it waits for its cluster; `tell_nodes` says so
             except ConfigError as error:
                 # Queued by another version; those behind it in the queue must not wait for it.
                 self._refuse(run, error)
                 continue
             if device is None and config.models.devices > 1:
                 # It needs several at once, which those behind it must not take one by one.
-                held.add(executor)
-            elif device is not None and self._launch(run, device):
+                held.add(name_of(run))
+            elif device is not None and self._launch(run, executor, device):
                 live.append(self.store.runs.get(run.id))
+        for name, executor in self._executors.made():
+            self._cluster.tell_nodes(name, executor, live)
 
     def _loop(self) -> None:
         while not self._end.wait(self.poll_seconds):
@@ -134,54 +140,113 @@ class Supervisor:
                 # A full disk or a locked store now may be over at the next look; the thread that
                 # starts and watches runs must outlive it.
                 log.exception("the supervisor could not do its round")
+                # Workers could not beat either where the store was away: no silence of theirs.
+                self._beats.clear()
 
     def _check(self, run: Run) -> None:
         """Mark a run whose worker is gone, and end a worker that stopped beating."""
         executor = self._executors.of(run)
-        life = executor.alive(run)
-        if life.state == "waits":
-            if time.time() - (run.heartbeat_at or run.created_at) > CLAIM_SECONDS:
-                self._interrupted(run, "Its worker never started.", {"how": "never_started"})
-            return
-        if life.state == "gone":
-            counted = self._memory.killed(run.id)
-            end = memory_end(run, life.status, counted=counted)
-            end = end or end_of(life.status, memory=counted)
-            self._interrupted(run, end.sentence, end.payload)
-            return
-        self._memory.alive(run.id)
-        self._see_that_it_stops(run, executor)
-        # Counted on this process's own clock: a laptop that slept wakes with every beat old.
+        asked = {command.kind for command in self.store.commands.pending(run.id)}
+        silent = self._silence(run)
+        life = self._cluster.alive(run, executor, silent)
+        if "kill" in asked:
+            self._end_at_once(run, executor)
+        elif life.state == "waits":
+            self._see_that_it_begins(run, executor, asked)
+        elif life.state == "gone":
+            self._gone(run, life)
+        else:
+            self._memory.alive(run.id)
+            self._see_that_it_stops(run, executor, asked)
+            self._see_that_it_beats(run, executor, silent)
+
+    def _silence(self, run: Run) -> float:
+        """Seconds since the heartbeat was seen to move.
+
+        Counted on this process's own clock: a laptop that slept wakes with every beat old.
+        """
         beat, since = self._beats.get(run.id, (None, 0.0))
         now = time.monotonic()
         if run.heartbeat_at != beat:
             self._beats[run.id] = (run.heartbeat_at, now)
-        elif self._stops.must_end(run, now - since):
-            executor.stop(run, now=True)
-            why = "Its worker was asked to stop and gave no sign of life, so it was ended."
-            self._interrupted(run, why, {"how": "did_not_stop"})
-        elif now - since > self.silent_seconds:
-            executor.stop(run, now=True)
-            silent = round(self.silent_seconds)
-            why = f"Its worker was silent for {silent} seconds."
-            self._interrupted(run, why, {"how": "silent", "seconds": silent})
+            return 0.0
+        return now - since
 
-    def _see_that_it_stops(self, run: Run, executor: Executor) -> None:
-        asked = [one for one in self.store.commands.pending(run.id) if one.kind == "stop"]
-        if self._stops.is_due(run, unheard=bool(asked)) and executor.stop(run, now=False):
+    def _see_that_it_begins(self, run: Run, executor: Executor, asked: set[str]) -> None:
+        if run.job is not None:
+            # In the cluster's own queue, for as long as it takes.
+            self._beats.pop(run.id, None)
+            if "stop" in asked and self._take_back(run, "stopped"):
+                executor.stop(run, now=True)
+                told = "Taken off the queue."
+                self.store.events.add(run.id, run.step, "stop", told, {"how": "unqueued"})
+        elif time.time() - (run.heartbeat_at or run.created_at) > CLAIM_SECONDS:
+            self._interrupted(run, End("Its worker never started.", {"how": "never_started"}))
+
+    def _gone(self, run: Run, life: Life) -> None:
+        end = lost_end(life)
+        if end is not None:
+            self._lost(run, end)
+            return
+        counted = self._memory.killed(run.id)
+        end = memory_end(run, life.status, counted=counted)
+        self._interrupted(run, end or end_of(life.status, memory=counted))
+
+    def _see_that_it_stops(self, run: Run, executor: Executor, asked: set[str]) -> None:
+        if self._stops.is_due(run, unheard="stop" in asked) and executor.stop(run, now=False):
             self._stops.told(run.id)
             told = "It has not heard the stop, so its process was sent a signal."
             self.store.events.add(run.id, run.step, "stop", told, {"how": "signalled"})
 
-    def _interrupted(self, run: Run, why: str, payload: Mapping[str, Any]) -> None:
-        self._beats.pop(run.id, None)
-        self._stops.forget(run.id)
-        # The worker may have written its end between our reading and now; then it stands.
-        if self.store.runs.get(run.id).heartbeat_at != run.heartbeat_at:
-            return
-        if self.store.runs.move(run.id, from_statuses=("running", "paused"), to="interrupted"):
-            self.store.runs.change(run.id, error=f"{why} It can be resumed from its checkpoint.")
-            self.store.events.add(run.id, run.step, "error", why, payload)
+    def _see_that_it_beats(self, run: Run, executor: Executor, silent: float) -> None:
+        if self._stops.must_end(run, silent):
+            executor.stop(run, now=True)
+            told = "Its worker was asked to stop and gave no sign of life, so it was ended."
+            self._interrupted(run, End(told, {"how": "did_not_stop"}))
+        elif silent > self.silent_seconds:
+            executor.stop(run, now=True)
+            seconds = round(self.silent_seconds)
+            told = f"Its worker was silent for {seconds} seconds."
+            end = End(told, {"how": "silent", "seconds": seconds})
+            (self._lost if executor.elsewhere else self._interrupted)(run, end)
+
+    def _end_at_once(self, run: Run, executor: Executor) -> None:
+        """Carry out what `control.kill` asked for of a worker that only its cluster can end."""
+        pending = self.store.commands.pending(run.id)
+        who = next((command.who for command in pending if command.kind == "kill"), "")
+        # First, so that what the worker may still write in its last moment is none of the run's.
+        if self._take_back(run, "interrupted"):
+            executor.stop(run, now=True)
+            self._forget(run.id)
+            told, facts = "Ended at once, without saving.", {"how": "killed"}
+            self.store.events.add(run.id, run.step, "stop", told, facts, who)
+        self.store.commands.done(command.id for command in pending)
+
+    def _lost(self, run: Run, end: End) -> None:
+        """A worker is gone through no fault of the run, which goes on elsewhere."""
+        if self._still_as_read(run) and not try_again(self.store, run, end.sentence, end.payload):
+            self._interrupted(run, end)
+
+    def _interrupted(self, run: Run, end: End) -> None:
+        if self._still_as_read(run) and self._take_back(run, "interrupted"):
+            error = f"{end.sentence} It can be resumed from its checkpoint."
+            self.store.runs.change(run.id, error=error)
+            self.store.events.add(run.id, run.step, "error", end.sentence, end.payload)
+
+    def _still_as_read(self, run: Run) -> bool:
+        """Whether the worker wrote nothing, as its end, between our reading and now."""
+        self._forget(run.id)
+        return self.store.runs.get(run.id).heartbeat_at == run.heartbeat_at
+
+    def _take_back(self, run: Run, status: str) -> bool:
+        """Take a run from its worker, which from now on writes nothing for it."""
+        live = ("running", "paused")
+        return self.store.runs.move(run.id, from_statuses=live, to=status, job=None)
+
+    def _forget(self, run_id: str) -> None:
+        self._beats.pop(run_id, None)
+        self._stops.forget(run_id)
+        self._cluster.forget(run_id)
 
     def _refuse(self, run: Run, error: ConfigError) -> None:
         why = f"Its settings do not fit this version: {error} Start a new run with other settings."
@@ -189,22 +254,27 @@ class Supervisor:
             self.store.runs.change(run.id, error=why, stage="failed", finished_at=time.time())
             self.store.events.add(run.id, run.step, "error", why)
 
-    def _launch(self, run: Run, device: str) -> bool:
+    def _launch(self, run: Run, executor: Executor, device: str) -> bool:
         if not self.store.runs.move(run.id, from_statuses=("queued",), to="running"):
             return False
-        self._beats.pop(run.id, None)
-        self._stops.forget(run.id)
+        self._forget(run.id)
         self.store.runs.change(
             run.id,
             stage="starting",
             device=device,
             heartbeat_at=time.time(),
-            host=processes.hostname(),
+            host="" if executor.elsewhere else processes.hostname(),
             pid=None,
             pid_started=None,
+            job=None,
+            node=None,
         )
         try:
-            self._executors.of(run).start(self.store, run, device)
+            executor.start(self.store, run, device)
+        except ExecutorAwayError:
+            log.warning("%s stays in the queue", run.id, exc_info=True)
+            self.store.runs.requeue(run.id, from_statuses=("running",), keep_asked=True)
+            return False
         except OSError as error:
             self.store.runs.change(
                 run.id, status="failed", error=f"The worker could not be started: {error}."

@@ -26,8 +26,10 @@ from sqlalchemy.exc import DBAPIError
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
 from drpo.errors import DrpoError, RankDiedError, RunError, TrainingDivergedError, first_line
+from drpo.executors.begin import JOB, SIGNALS
 from drpo.files import disk_is_full, write_whole
 from drpo.runs import event_words, memory_fit, peaks
+from drpo.runs.on_cluster import leave_folder, leave_place, see_that_it_is_mine
 from drpo.runs.outbox import BUSY_SECONDS, insist
 from drpo.runs.peaks import PeakWatch
 from drpo.runs.reporting import listening
@@ -47,6 +49,7 @@ def execute(
     stop_asked: threading.Event | None = None,
     *,
     alone: bool = False,
+    job: str | None = None,
 ) -> str:
     """Carry out a run from where it stands, to its end or until it is asked to stop.
 
@@ -55,10 +58,12 @@ def execute(
         store: The store; by default the one the environment names.
         stop_asked: Set from outside to save and stop.
         alone: Whether this process does nothing else: it may then limit its own memory.
+        job: The name under which a cluster carries it out. Whoever sets `stop_asked` is then the
+            cluster, which takes the place away: the run goes back into the queue.
 
     Returns:
         The status it ended with: finished, stopped, failed, or interrupted where one of its devices
-        was lost.
+        was lost; queued where a cluster took the place away.
 
     Raises:
         RunError: There is no such run, or another worker has it.
@@ -66,8 +71,12 @@ def execute(
     store = store or Store(busy_seconds=BUSY_SECONDS)
     run = insist(lambda: store.runs.get(run_id))
     folder = run_folder(run_id)
+    if job is not None:
+        insist(lambda: see_that_it_is_mine(store, run, job))
     lock = processes.Lock(folder / "worker.lock")
     if not lock.acquire():
+        if job is not None:
+            leave_folder(store, run)
         raise RunError(f"{run_id} has a worker already (process {lock.holder()}).")
     try:
         observer = StoreObserver(store, run_id, stop_asked=stop_asked)
@@ -80,6 +89,8 @@ def execute(
         if alone:
             observer.note(memory=watch.stop())
         observer.close()
+        if job is not None and end.status == "stopped" and not observer.heard_stop:
+            return insist(lambda: leave_place(store, run_id), END_PATIENCE)
         _end(store, run_id, end)
     finally:
         lock.release()
@@ -229,7 +240,7 @@ def _on_device(config: RunConfig, device: str) -> RunConfig:
     """
     if not device:
         return config
-    if device.startswith("cuda") and config.run.executor == "process":
+    if device.startswith("cuda") and config.run.executor != "thread":
         return config.replace(device="cuda")
     gpus = [f"cuda:{name}" for name in processes.gpus()] if device.startswith("cuda:") else []
     return config.replace(device=f"cuda:{gpus.index(device)}" if device in gpus else device)
@@ -286,14 +297,15 @@ def main(arguments: list[str] | None = None) -> None:
     words: list[Any] = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     stop_asked = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
+    job = os.environ.get(JOB)
+    for name in (signal.SIGINT, *(SIGNALS if job else [signal.SIGTERM])):
         signal.signal(name, lambda *_: stop_asked.set())
     try:
-        status = execute(words[0], stop_asked=stop_asked, alone=True)
+        status = execute(words[0], stop_asked=stop_asked, alone=True, job=job)
     except DrpoError as error:
         log.error("%s", error)  # noqa: TRY400 - the sentence is the message, a traceback is not
         sys.exit(2)
-    sys.exit(0 if status in ("finished", "stopped") else 1)
+    sys.exit(0 if status in ("finished", "stopped", "queued") else 1)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,8 @@ class StopEscalation:
     def must_end(self, run: Run, silent: float) -> bool:
         """Whether a worker that was asked to stop gives no sign of life any more."""
         asked = self._since.get(run.id)
-        if asked is None or not processes.is_here(run):
+        # One of another machine's processes is known by its heartbeat alone.
+        if asked is None or (run.job is None and not processes.is_here(run)):
             return False
         return min(silent, time.monotonic() - asked) > KILL_AFTER
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, select
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.errors import RunError
 from drpo.store.audit import Audit
@@ -18,7 +19,7 @@ from drpo.store.documents import Datasets, Documents, Sweeps, Votes
 from drpo.store.events import Commands, Events
 from drpo.store.migrate import bring_up_to_date, refuse_newer
 from drpo.store.runs import Runs
-from drpo.store.schema import Base
+from drpo.store.schema import Base, Run
 from drpo.store.series import Metrics, Samples
 from drpo.store.trash import Trash
 
@@ -61,7 +62,8 @@ class Store:
                 bring_up_to_date(self.engine, Base.metadata)
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise RunError(_trouble(self.url, error)) from error
-        session = sessionmaker(self.engine, expire_on_commit=False)
+        self._session = session = sessionmaker(self.engine, expire_on_commit=False)
+        self._guard: Callable[[Session], None] | None = None
         self.runs = Runs(session)
         self.metrics = Metrics(session)
         self.samples = Samples(session)
@@ -73,6 +75,37 @@ class Store:
         self.documents = Documents(session)
         self.trash = Trash(self.documents)
         self.audit = Audit(session)
+
+    def guard(self, run_id: str, job: str, given_up: Callable[[], object]) -> None:
+        """From now on write nothing once the run is given to another job than this one.
+
+        A node that was cut off comes back with a worker that knows nothing of the one that went on
+        in its place. Each write looks, before it counts, whose the run is, and holds that until it
+        is written.
+
+        Args:
+            run_id: The run.
+            job: The job that this process carries it out as.
+            given_up: Called at the first write after that, in the thread that writes. It should
+                end the process.
+        """
+        whose = select(Run.job).where(Run.id == run_id)
+        if self.engine.dialect.name != "sqlite":  # whose writers are alone while they write
+            whose = whose.with_for_update(read=True)
+
+        def look(session: Session) -> None:
+            if session.scalar(whose) != job:
+                given_up()
+                raise RunError(f"{run_id} was given to another worker than {job}.")
+
+        event.listen(self._session, "before_commit", look)
+        self._guard = look
+
+    def unguard(self) -> None:
+        """Write without looking again, to give the run back oneself."""
+        if self._guard is not None:
+            event.remove(self._session, "before_commit", self._guard)
+            self._guard = None
 
     def close(self) -> None:
         """Give the connections back."""

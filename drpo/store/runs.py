@@ -167,17 +167,40 @@ class Runs:
             if done.rowcount == 0:  # type: ignore[attr-defined]
                 raise RunError(f"No run {run_id!r} here; `drpo runs` lists those there are.")
 
-    def move(self, run_id: str, *, from_statuses: Iterable[str], to: str) -> bool:
+    def move(
+        self,
+        run_id: str,
+        *,
+        from_statuses: Iterable[str],
+        to: str,
+        **values: Any,  # noqa: ANN401 - columns of Run
+    ) -> bool:
         """Change the status only if it is still one of `from_statuses`; say whether it was.
 
         Two supervisors may see the same queued run; this lets exactly one of them take it.
+
+        Args:
+            run_id: The run.
+            from_statuses: What it may stand at.
+            to: What it stands at then.
+            **values: Other columns that change with it.
         """
         with self._session.begin() as session:
             done = session.execute(
                 update(Run)
                 .where(Run.id == run_id, Run.status.in_(tuple(from_statuses)))
-                .values(status=to)
+                .values(status=to, **values)
             )
+            return bool(done.rowcount == 1)  # type: ignore[attr-defined]
+
+    def begin(self, run_id: str, job: str, **values: Any) -> bool:  # noqa: ANN401 - columns of Run
+        """Set columns only if the run is given to this very job; say whether it is.
+
+        A cluster may start what waited in it after the run was given to another.
+        """
+        with self._session.begin() as session:
+            mine = (Run.id == run_id) & (Run.job == job) & (Run.status == "running")
+            done = session.execute(update(Run).where(mine).values(**values))
             return bool(done.rowcount == 1)  # type: ignore[attr-defined]
 
     def requeue(
@@ -188,6 +211,8 @@ class Runs:
         settings: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
         who: str = "",
+        keep_asked: bool = False,
+        job: str | None = None,
     ) -> bool:
         """Queue an ended run again; say whether this call did it.
 
@@ -200,22 +225,26 @@ class Runs:
             settings: Values that it goes on with, before its next update.
             config: All its settings, where some of them are others from now on.
             who: Who asks.
+            keep_asked: Whether what was asked of its worker is still to be done, as where nobody
+                but its node ended it.
+            job: Only where this is still the job that carries it out.
         """
+        mine = Run.id == run_id if job is None else (Run.id == run_id) & (Run.job == job)
         values: dict[str, Any] = {} if config is None else {"config": dict(config)}
         values |= {"status": "queued", "stage": "queued", "error": "", "finished_at": None}
+        values |= {"job": None, "node": None}
         with self._session.begin() as session:
             done = session.execute(
-                update(Run)
-                .where(Run.id == run_id, Run.status.in_(tuple(from_statuses)))
-                .values(**values)
+                update(Run).where(mine, Run.status.in_(tuple(from_statuses))).values(**values)
             )
             if done.rowcount == 0:  # type: ignore[attr-defined]
                 return False
-            session.execute(
-                update(Command)
-                .where(Command.run_id == run_id, Command.done_at.is_(None))
-                .values(done_at=time.time())
-            )
+            if not keep_asked:
+                session.execute(
+                    update(Command)
+                    .where(Command.run_id == run_id, Command.done_at.is_(None))
+                    .values(done_at=time.time())
+                )
             if settings:
                 asked = Command(run_id=run_id, kind="set", payload=dict(settings), who=who)
                 session.add(asked)

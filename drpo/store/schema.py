@@ -111,6 +111,11 @@ class Run(Base):
     """The machine of that process: a pid says nothing on another one."""
     heartbeat_at: Mapped[float | None] = mapped_column(default=None)
     device: Mapped[str] = mapped_column(String(32), default="")
+    job: Mapped[str | None] = mapped_column(String(128), default=None)
+    """The name under which a cluster's worker writes for the run. Taken away with the run, so that
+    a worker that was given up and lives on writes nothing any more; see `Store.guard`."""
+    node: Mapped[str | None] = mapped_column(String(255), default=None)
+    """The machine by its cluster's name, which need not be `host`."""
 
     sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweeps.id"), default=None, index=True)
     story: Mapped[str] = mapped_column(String(64), default="")
@@ -219,7 +224,7 @@ class Command(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
-    """pause, resume, stop, set."""
+    """pause, resume, stop, set, kill."""
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
     who: Mapped[str] = mapped_column(String(64), default="")
     created_at: Mapped[float] = mapped_column(default=time.time)

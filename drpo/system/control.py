@@ -181,9 +181,13 @@ def change_settings(store: Store, run_id: str, values: Mapping[str, Any], who: s
 def kill(store: Store, run_id: str, who: str = "") -> bool:
     """End a run's worker at once, without saving; say whether there was one.
 
-    What it had saved stays: the run becomes interrupted and can be resumed.
+    What it had saved stays: the run becomes interrupted and can be resumed. A worker on a cluster
+    is ended by the supervisor, which alone talks to clusters.
     """
     run = store.runs.get(run_id)
+    if run.job is not None and run.status in LIVE_STATUSES:
+        store.commands.add(run_id, "kill", who=who)
+        return True
     if not processes.kill_worker(run):
         return False
     if store.runs.move(run_id, from_statuses=LIVE_STATUSES, to="interrupted"):

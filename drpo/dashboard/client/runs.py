@@ -12,6 +12,7 @@ from drpo.config.run_config import RunConfig
 from drpo.dashboard.client.access import asks
 from drpo.dashboard.client.opened import opened
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
+from drpo.executors import installed
 from drpo.i18n.message import Message
 from drpo.runs import answer_lengths, event_words, housekeeping, preflight, prompt_visits
 from drpo.runs import estimate as estimates
@@ -19,6 +20,8 @@ from drpo.runs.answer_lengths import CutAnswers
 from drpo.runs.demo import SAMPLES, STORIES, TASKS, Story, demo_config
 from drpo.runs.estimate import Estimate
 from drpo.runs.housekeeping import LONGEST_NAME, bytes_of
+from drpo.runs.places import of_run as places_of_run
+from drpo.runs.places import where
 from drpo.runs.supervisor import Supervisor
 from drpo.store.schema import Run
 from drpo.system import control, processes
@@ -44,11 +47,13 @@ __all__ = [
     "event_words",
     "gpu_use",
     "gpus",
+    "installed",
     "launch",
     "launch_story",
     "live_settings",
     "mark",
     "pause",
+    "places_of_run",
     "rename",
     "restore",
     "resume",
@@ -57,6 +62,7 @@ __all__ = [
     "stop",
     "supervisor",
     "tag",
+    "where",
 ]
 
 

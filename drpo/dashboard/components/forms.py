@@ -11,6 +11,7 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from drpo.dashboard.client.config import leaves
+from drpo.dashboard.client.runs import installed
 from drpo.dashboard.state.relabel import relabel
 from drpo.i18n import entry, has, language, t
 from drpo.i18n.format import number
@@ -108,7 +109,7 @@ def field(leaf: str, value: Any, *, key: str) -> Any:  # noqa: ANN401 - as the s
     if kind is bool:
         return st.toggle(value=bool(value), **common)
     if typing.get_origin(kind) is Literal:
-        return _choice(leaf, typing.get_args(kind), value, common)
+        return _choice(leaf, _offered(leaf, typing.get_args(kind), value), value, common)
     if typing.get_origin(kind) is tuple:
         return tuple(
             st.multiselect(
@@ -119,6 +120,12 @@ def field(leaf: str, value: Any, *, key: str) -> Any:  # noqa: ANN401 - as the s
         return _number(declared, kind, value, common, optional=optional)
     text = st.text_input(value=value or "", **common).strip()
     return None if optional and not text else text
+
+
+def _offered(leaf: str, options: Sequence[str], value: str) -> list[str]:
+    """The choices that can be used here; what stands already is one of them."""
+    usable = installed() if leaf == "executor" else options
+    return [option for option in options if option in usable or option == value]
 
 
 def kind_of(declared: FieldInfo) -> tuple[Any, bool]:

@@ -20,9 +20,10 @@ from drpo.charts.figures import Figure
 from drpo.dashboard.client.analysis import Feed, axis_end, changes_in_words
 from drpo.dashboard.client.config import as_trained, without_secrets
 from drpo.dashboard.client.data import table_csv
-from drpo.dashboard.client.runs import Gpu, event_words, gpu_use
+from drpo.dashboard.client.runs import Gpu, event_words, gpu_use, places_of_run, where
 from drpo.dashboard.client.store import Run, run_folder, store
 from drpo.dashboard.components.live_chart import live_chart
+from drpo.dashboard.components.notices import notice
 from drpo.dashboard.screens.live import metrics_view
 from drpo.dashboard.state import url_state
 from drpo.dashboard.state.shared import shared
@@ -212,7 +213,32 @@ def _machine(run: Run, feed: Feed) -> None:
             )
     if not graphics:
         st.caption(t("details.no_gpu"))
-    st.caption(t("live.device", device=run.device or "–", pid=run.pid or "–"))
+    host, device, pid = where(run) or "–", run.device or "–", run.pid or "–"
+    st.caption(t("live.device", host=host, device=device, pid=pid))
+    _cluster(run)
+
+
+def _cluster(run: Run) -> None:
+    """The nodes of the cluster that a run was given to, and what is free there."""
+    found = places_of_run(store(), run)
+    if found is None:
+        return
+    st.caption(t("details.elsewhere"))
+    if found.away:
+        notice("warning", t("details.cluster_away"))
+    rows = [
+        {
+            t("details.node"): node.name,
+            t("details.node_device"): node.device,
+            t("details.node_free"): t(
+                "details.node_stands" if node.lives else "details.node_lost",
+                free=node.free,
+                places=node.places,
+            ),
+        }
+        for node in found.nodes
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="nodes", alt=t("details.nodes"))
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
