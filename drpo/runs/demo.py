@@ -147,7 +147,7 @@ STORIES: dict[str, Story] = {
         Story(
             "brake", "tldr", "kl_coef", (0.02, 0.2), {"updates": 40, **CRITIC, "num_ppo_epochs": 4}
         ),
-        # All or nothing at 1 % success: resets bring the first rewards sooner (docs/study.md).
+        # All or nothing at 1 % success: resets bring first rewards sooner (docs/study-0.1.0.md).
         # One pass over each update's episodes: with four, both runs learn too fast to tell apart.
         Story(
             "reset",

@@ -101,11 +101,13 @@ def _section(task: str, found: Sequence[courses.Course], beside: Path) -> list[s
     for label in ("end", "over"):
         frame[f"p_{label}"] = [p_values[arm].get(label) for arm in frame["arm"]]
     frame.to_csv(beside / f"{task}.csv", index=False)
-    right = "share of held-out answers that are right"
-    writing.draw(arms, TITLES[task], right, beside / task)
-    pictures = [f"![{TITLES[task]}, by episodes](study/{task}.svg)"]
-    if writing.draw_by_tokens(arms, TITLES[task], right, beside / f"{task}-tokens"):
-        pictures.append(f"![{TITLES[task]}, by tokens](study/{task}-tokens.svg)")
+    right = "share of held-out answers right"
+    drawn = writing.draw_beside(arms, CONTROL, TITLES[task], right, beside / task)
+    along = ("by episodes", "by tokens")
+    pictures = [
+        f"![{TITLES[task]}, {how}](study/{file.name})"
+        for how, file in zip(along, drawn, strict=False)
+    ]
     return [
         f"### {TITLES[task]} (`{task}`)",
         *(f"{picture}\n" for picture in pictures),
@@ -126,6 +128,7 @@ def _table(frame: pd.DataFrame, p_values: Mapping[str, Mapping[str, float | None
             writing.of(row, "episodes"),
             writing.of(row, "against_none", 100),
             writing.p_value(p_values[row["arm"]].get("end")),
+            writing.of(row, "over_against_none", 100),
             writing.p_value(p_values[row["arm"]].get("over")),
             writing.of(row, "budget_against_none", 100),
             f"{row['minutes']:.1f}",
@@ -140,8 +143,9 @@ def _table(frame: pd.DataFrame, p_values: Mapping[str, Mapping[str, float | None
         f"reached half of the best, {100 * float(frame['level'].iloc[0]):.0f} %",
         "episodes to get there",
         "at equal episodes against no resets, points",
-        "p at the end",
-        "p over all of training",
+        "p",
+        "over all of training against no resets, points",
+        "p",
         "at equal tokens against no resets, points",
         "minutes a run",
     ]

@@ -60,19 +60,83 @@ def figure(title: str, x_title: str, y_title: str, curves: Sequence[Curve]) -> s
     ends = _apart({c.label: place(float(c.x[-1]), float(c.mean[-1]))[1] for c in curves})
     for index, one in enumerate(curves):
         colour = COLOURS[index % len(COLOURS)]
-        # With more arms than colours the dashes go on by one, so that no two curves look alike.
-        dash = DASHES[(index + index // len(COLOURS)) % len(DASHES)]
         low = [place(x, max(lowest, y)) for x, y in zip(one.x, one.mean - one.error, strict=True)]
         high = [place(x, y) for x, y in zip(one.x, one.mean + one.error, strict=True)]
         line = [place(x, y) for x, y in zip(one.x, one.mean, strict=True)]
         parts += [
             f'<polygon points="{_points([*high, *low[::-1]])}" fill="{colour}" opacity=".15"/>',
             f'<polyline points="{_points(line)}" fill="none" stroke="{colour}" stroke-width="2" '
-            f'stroke-dasharray="{dash}"/>',
+            f'stroke-dasharray="{DASHES[index % len(DASHES)]}"/>',
             f'<text x="{WIDTH - RIGHT + 8}" y="{ends[one.label] + 4:.1f}" fill="{colour}">'
             f"{html.escape(one.label)}</text>",
         ]
     return "\n".join([*parts, "</svg>", ""])
+
+
+COLUMNS, PANEL_WIDTH, PANEL_HEIGHT, PANEL_LEFT, PANEL_TOP, PANEL_BOTTOM = 3, 240, 150, 40, 30, 24
+
+
+def panels(title: str, x_title: str, y_title: str, control: Curve, others: Sequence[Curve]) -> str:
+    """Draw each curve in a small picture of its own, before the same grey control.
+
+    All share both axes: for more curves than one picture can hold.
+    """
+    every = [control, *others]
+    highest = max(float((one.mean + one.error).max()) for one in every)
+    lowest, step = _scale(0.0, highest)
+    widest = max(float(one.x[-1]) for one in every) or 1.0
+    rows = -(-len(others) // COLUMNS)
+    width, height = COLUMNS * PANEL_WIDTH, 28 + rows * PANEL_HEIGHT
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'font-family="sans-serif" font-size="11" role="img" aria-label="{html.escape(title)}">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<text x="8" y="18" font-size="14" font-weight="600">{html.escape(title)}</text>',
+        f'<text x="{width - 8}" y="18" text-anchor="end" fill="#566270">'
+        f"{html.escape(f'{y_title}, over {x_title}; grey: {control.label}')}</text>",
+    ]
+    for number, one in enumerate(others):
+        left = number % COLUMNS * PANEL_WIDTH
+        top = 28 + number // COLUMNS * PANEL_HEIGHT
+
+        def place(x: float, y: float, left: int = left, top: int = top) -> tuple[float, float]:
+            room = PANEL_WIDTH - PANEL_LEFT - 12, PANEL_HEIGHT - PANEL_TOP - PANEL_BOTTOM
+            across = left + PANEL_LEFT + room[0] * x / widest
+            return across, top + PANEL_TOP + room[1] * (1 - (y - lowest) / (4 * step))
+
+        parts += _panel(one, control, widest, (lowest, lowest + 4 * step), place)
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _panel(
+    one: Curve, control: Curve, widest: float, ends: tuple[float, float], place: Place
+) -> list[str]:
+    low, high = ends
+    left, top = place(0, high)
+    right, bottom = place(widest, low)
+    grey = 'fill="#566270"'
+    parts = [
+        f'<text x="{left:.0f}" y="{top - 8:.0f}" font-weight="600">{html.escape(one.label)}</text>',
+        f'<text x="{left - 5:.0f}" y="{top + 4:.0f}" text-anchor="end" {grey}>{high:.4g}</text>',
+        f'<text x="{left - 5:.0f}" y="{bottom + 4:.0f}" text-anchor="end" {grey}>{low:.4g}</text>',
+        f'<text x="{right:.0f}" y="{bottom + 14:.0f}" text-anchor="end" {grey}>'
+        f"{widest:,.0f}</text>",
+        f'<path d="M{left:.1f} {top:.1f}V{bottom:.1f}H{right:.1f}" fill="none" stroke="#c5cdd6"/>',
+    ]
+    for drawn, colour in ((control, COLOURS[0]), (one, COLOURS[1])):
+        lower = [place(x, max(low, y)) for x, y in _zip(drawn.x, drawn.mean - drawn.error)]
+        upper = [place(x, y) for x, y in _zip(drawn.x, drawn.mean + drawn.error)]
+        line = [place(x, y) for x, y in _zip(drawn.x, drawn.mean)]
+        band, look = _points([*upper, *lower[::-1]]), f'fill="none" stroke="{colour}"'
+        parts += [
+            f'<polygon points="{band}" fill="{colour}" opacity=".15"/>',
+            f'<polyline points="{_points(line)}" {look} stroke-width="1.6"/>',
+        ]
+    return parts
+
+
+def _zip(x: Floats, y: Floats) -> list[tuple[float, float]]:
+    return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def _scale(low: float, high: float) -> tuple[float, float]:

@@ -80,6 +80,12 @@ def speed(
                 **_cells("sooner", sooner),
                 **_cells("final", _mean(seeds, name, final).interval, least=0.0, most=1.0),
                 **_cells("against_none", against(seeds, control, name), least=-1.0, most=1.0),
+                **_cells(
+                    "over_against_none",
+                    against(seeds, control, name, over_training),
+                    least=-1.0,
+                    most=1.0,
+                ),
                 **_thrift(seeds, control, name, budget),
                 "minutes": np.mean([course.seconds for course in seeds.values()]) / 60,
             }

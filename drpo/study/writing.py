@@ -12,7 +12,7 @@ import numpy as np
 from drpo import metrics
 from drpo.study import courses
 from drpo.study.courses import Floats
-from drpo.study.svg_curves import curve, figure
+from drpo.study.svg_curves import Curve, curve, figure, panels
 
 LABELS = {
     "p0": "no resets",
@@ -29,39 +29,46 @@ Arms = Mapping[str, Mapping[int, courses.Course]]
 
 def draw(arms: Arms, title: str, y_title: str, path: Path) -> None:
     """Draw the gold score of every arm over episodes."""
-    along = {
-        arm: [course.episodes for course in seeds.values()]
-        for arm, seeds in arms.items()
-        if any(course.episodes[-1] > 0 for course in seeds.values())
-    }
-    _draw(arms, along, (title, "episodes; bands are one standard error", y_title), path)
+    curves = [_curve(LABELS.get(arm, arm), seeds, _episodes(seeds)) for arm, seeds in arms.items()]
+    drawn = figure(title, "episodes; bands are one standard error", y_title, curves)
+    path.with_suffix(".svg").write_text(drawn, encoding="utf-8")
 
 
-def draw_by_tokens(arms: Arms, title: str, y_title: str, path: Path) -> bool:
-    """Draw it over the tokens that the policy wrote; False where no run counted them."""
-    along = {}
-    for arm, seeds in arms.items():
-        written = [course.tokens for course in seeds.values() if course.tokens is not None]
-        if written and len(written) == len(seeds) and written[0][-1] > 0:
-            # Seeds write a few tokens more or less: each evaluation stands at their mean.
-            along[arm] = [np.mean(written, axis=0)] * len(seeds)
-    if along:
-        _draw(arms, along, (title, "tokens written by the policy", y_title), path)
-    return bool(along)
+def draw_beside(arms: Arms, control: str, title: str, y_title: str, path: Path) -> list[Path]:
+    """Draw every arm that learns from episodes beside the control, by episodes and by tokens.
+
+    Returns:
+        The pictures; by tokens only where every run counted them.
+    """
+    learning = {arm: seeds for arm, seeds in arms.items() if _episodes(seeds)[0][-1] > 0}
+    if control not in learning or len(learning) < 2:
+        return []
+    drawn = [path.with_suffix(".svg")]
+    ways = {"episodes": {arm: _episodes(seeds) for arm, seeds in learning.items()}}
+    tokens = {arm: _tokens(seeds) for arm, seeds in learning.items()}
+    if all(len(found) for found in tokens.values()):
+        ways["tokens written"] = tokens
+        drawn.append(path.with_name(f"{path.name}-tokens.svg"))
+    for file, (x_title, along) in zip(drawn, ways.items(), strict=True):
+        curves = {arm: _curve(arm, seeds, along[arm]) for arm, seeds in learning.items()}
+        first = curves.pop(control)
+        text = panels(title, x_title, y_title, first, list(curves.values()))
+        file.write_text(text, encoding="utf-8")
+    return drawn
 
 
-def _draw(
-    arms: Arms, along: Mapping[str, Sequence[Floats]], titles: tuple[str, str, str], path: Path
-) -> None:
-    curves = [
-        curve(
-            LABELS.get(arm, arm),
-            x,
-            [course.values[metrics.EVAL_GOLD] for course in arms[arm].values()],
-        )
-        for arm, x in along.items()
-    ]
-    path.with_suffix(".svg").write_text(figure(*titles, curves), encoding="utf-8")
+def _curve(label: str, seeds: Mapping[int, courses.Course], along: Sequence[Floats]) -> Curve:
+    return curve(label, along, [course.values[metrics.EVAL_GOLD] for course in seeds.values()])
+
+
+def _episodes(seeds: Mapping[int, courses.Course]) -> list[Floats]:
+    return [course.episodes for course in seeds.values()]
+
+
+def _tokens(seeds: Mapping[int, courses.Course]) -> list[Floats]:
+    """Tokens by evaluation; seeds write a few more or less, so each stands at their mean."""
+    written = [course.tokens for course in seeds.values() if course.tokens is not None]
+    return [np.mean(written, axis=0)] * len(seeds) if len(written) == len(seeds) else []
 
 
 def of(row: Mapping[Any, Any], name: str, scale: float = 1.0) -> str:

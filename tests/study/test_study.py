@@ -24,7 +24,7 @@ from drpo.study.plan import (
     tldr,
     whole,
 )
-from drpo.study.svg_curves import curve, figure
+from drpo.study.svg_curves import curve, figure, panels
 from drpo.system.processes import hostname
 from drpo.types import Sample
 
@@ -236,6 +236,20 @@ def test_curves_are_drawn_as_well_formed_svg_with_escaped_labels():
     root = ET.fromstring(drawn)
     texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "a <b> & c" in texts
+
+
+def test_more_arms_than_one_picture_holds_stand_in_panels_of_the_same_axes():
+    x = [np.arange(4.0)]
+    others = [curve(f"arm <{n}>", x, [np.full(4, n / 10)]) for n in range(7)]
+    root = ET.fromstring(panels("t", "episodes", "y", curve("none", x, [np.ones(4)]), others))
+    names = {"svg": "http://www.w3.org/2000/svg"}
+    texts = [node.text for node in root.findall("svg:text", names)]
+    assert [text for text in texts if text.startswith("arm")] == [one.label for one in others]
+    # The control before each, at the same height of its own panel as the first.
+    lines = [line.get("points").split() for line in root.findall("svg:polyline", names)]
+    assert len(lines) == 2 * len(others)
+    first, fourth = (float(lines[2 * n][0].split(",")[1]) for n in (0, 3))
+    assert fourth - first == pytest.approx(150)
 
 
 def test_the_report_holds_tables_with_intervals_curves_and_raw_figures(store, tmp_path):
