@@ -108,6 +108,11 @@ COMMANDS = {
         "restore",
         "Make the workspace from a backup; DRPO_HOME names an empty folder, or none yet.",
     ),
+    "mcp": Entry(
+        "mcp_server",
+        "mcp",
+        "Let an assistant list, read, start, stop and compare runs, over standard streams.",
+    ),
     "audit": Entry(
         "audit",
         "audit",

@@ -21,16 +21,10 @@ import streamlit as st
 from streamlit import config
 
 from drpo.access.people import rules_path
-from drpo.data.io.hub import is_hub_name
-from drpo.errors import ConfigError
-from drpo.store import workspace
-from drpo.system.bundled import bundled
+from drpo.data.io import allowed_paths
 
-ROOTS = "DRPO_ALLOWED_ROOTS"
 TOKEN = "DRPO_TOKEN"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_SOURCES = ("data", "heldout", "demonstrations")
-_MODELS = ("policy", "reward_model", "chat_template")
 
 
 def address() -> str:
@@ -109,54 +103,18 @@ def _has_provider() -> bool:
 
 def roots() -> list[Path] | None:
     """Folders that a path typed on a screen may lie in; None for any that this process may read."""
-    named = os.environ.get(ROOTS, "").split(os.pathsep)
-    listed = [Path(part).expanduser() for part in named if part]
-    if not listed and not exposed():
-        return None
-    return [path.resolve() for path in (*listed, workspace(), bundled("sample_data"))]
+    return allowed_paths.roots(free=not exposed())
 
 
 def see_that_paths_are_allowed(
     settings: Mapping[str, object], is_saved: Callable[[str], bool]
 ) -> None:
-    """Refuse settings that name a file outside of the allowed roots.
-
-    Args:
-        settings: A run's, by leaf name, or some of them; an axis of a sweep gives a list of values.
-        is_saved: Whether a name is that of a saved data set, which is no path.
+    """Refuse settings that name a file outside of the allowed roots; see `allowed_paths`.
 
     Raises:
         ConfigError: One does; whether there is such a file is not said.
     """
-    for leaf in (*_SOURCES, *_MODELS):
-        given = settings.get(leaf)
-        for value in given if isinstance(given, list | tuple) else (given,):
-            if value and not (leaf in _SOURCES and is_saved(str(value))):
-                see_that_path_is_allowed(str(value), leaf)
-
-
-def see_that_path_is_allowed(text: str, what: str) -> None:
-    """Refuse a path outside of the allowed roots.
-
-    Raises:
-        ConfigError: It is outside; whether there is such a file is not said.
-    """
-    allowed = roots()
-    if allowed is None:
-        return
-    try:
-        path = Path(text).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError):
-        path = Path("/")
-    if any(path.is_relative_to(root) for root in allowed):
-        return
-    if is_hub_name(text) and not path.exists():
-        return
-    raise ConfigError(
-        f"{what}: {text[:200]!r} lies outside of the folders that this dashboard may read from, "
-        f"because others can reach it. Put it into the workspace, upload it, or have whoever runs "
-        f"the dashboard add its folder to {ROOTS}."
-    )
+    allowed_paths.see_that_all_are_allowed(settings, is_saved, roots())
 
 
 @cache

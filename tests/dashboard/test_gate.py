@@ -10,6 +10,8 @@ from streamlit import config
 from drpo.access import may_sign_in
 from drpo.dashboard import reach
 from drpo.dashboard.gate import DOOR, Gate
+from drpo.data.io import allowed_paths
+from drpo.errors import ConfigError
 
 OURS = "127.0.0.1:8501"
 
@@ -78,7 +80,7 @@ def options():
 @pytest.fixture(autouse=True)
 def _no_token(monkeypatch, options):  # noqa: ARG001 - the options are set before
     monkeypatch.delenv(reach.TOKEN, raising=False)
-    monkeypatch.delenv(reach.ROOTS, raising=False)
+    monkeypatch.delenv(allowed_paths.ROOTS, raising=False)
 
 
 @pytest.mark.parametrize("host", [OURS, "localhost:8501", "[::1]:8501", "LOCALHOST", "127.0.0.2"])
@@ -201,13 +203,13 @@ def test_paths_are_free_on_loopback_and_bounded_where_others_come(options, tmp_p
         {"policy": "mine"},
     ]
     for settings in bad:
-        with pytest.raises(reach.ConfigError, match="outside of the folders") as here:
+        with pytest.raises(ConfigError, match="outside of the folders") as here:
             reach.see_that_paths_are_allowed(settings, saved)
         assert "root:" not in str(here.value)
-    with pytest.raises(reach.ConfigError) as missing:
+    with pytest.raises(ConfigError) as missing:
         reach.see_that_paths_are_allowed({"data": "/etc/passwd-not-there"}, saved)
-    with pytest.raises(reach.ConfigError) as there:
+    with pytest.raises(ConfigError) as there:
         reach.see_that_paths_are_allowed({"data": "/etc/passwd"}, saved)
     assert str(missing.value).replace("-not-there", "") == str(there.value), "says what exists"
-    monkeypatch.setenv(reach.ROOTS, "/etc")
+    monkeypatch.setenv(allowed_paths.ROOTS, "/etc")
     reach.see_that_paths_are_allowed(outside, saved)
