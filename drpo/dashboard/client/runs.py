@@ -16,6 +16,7 @@ from drpo.executors import installed
 from drpo.i18n.message import Message
 from drpo.runs import answer_lengths, event_words, housekeeping, preflight, prompt_visits
 from drpo.runs import estimate as estimates
+from drpo.runs.added_models import added
 from drpo.runs.answer_lengths import CutAnswers
 from drpo.runs.demo import SAMPLES, STORIES, TASKS, Story, demo_config
 from drpo.runs.estimate import Estimate
@@ -37,6 +38,7 @@ __all__ = [
     "Estimate",
     "Gpu",
     "Story",
+    "added",
     "bytes_of",
     "can_pause",
     "change_settings",

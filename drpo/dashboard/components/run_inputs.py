@@ -61,7 +61,8 @@ def known_inputs() -> dict[str, list[str]]:
         "data": pairs + samples,
         "heldout": pairs + samples,
         DEMONSTRATIONS: single + pairs + samples,
-        "policy": [str(path) for path in models if str(path) not in scorers],
+        "policy": [str(path) for path in models if str(path) not in scorers]
+        + [str(path) for path in client.runs.added()],
         "reward_model": scorers,
     }
 
