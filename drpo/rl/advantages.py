@@ -77,11 +77,11 @@ def leave_one_out(totals: Float[Tensor, " batch"], group_size: int) -> Float[Ten
     return (groups - others).flatten()
 
 
-def group_normalised(totals: Float[Tensor, " batch"], group_size: int) -> Float[Tensor, " batch"]:
-    """Return how many spreads of its group each episode did better than the group's mean.
+def group_normalised(scores: Float[Tensor, " batch"], group_size: int) -> Float[Tensor, " batch"]:
+    """Return how many spreads of its group each episode scored better than the group's mean.
 
     Args:
-        totals: What each episode earned in all, score units; groups lie one after the other.
+        scores: Of each answer; groups lie one after the other.
         group_size: Episodes of one start, at least 2.
 
     Returns:
@@ -92,7 +92,7 @@ def group_normalised(totals: Float[Tensor, " batch"], group_size: int) -> Float[
 
     Source: Shao et al. 2024, arXiv:2402.03300, section 4.1.2 (GRPO, outcome supervision).
     """
-    groups = _grouped(totals, group_size)
+    groups = _grouped(scores, group_size)
     centred = groups - groups.mean(dim=1, keepdim=True)
     # 1e-4 as in TRL: a group whose scores differ by rounding only must not be blown up.
     return (centred / (groups.std(dim=1, keepdim=True) + 1e-4)).flatten()

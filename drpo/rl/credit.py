@@ -2,7 +2,7 @@
 
     gae    rewards per token, a critic as baseline, decayed along the answer
     rloo   one total per episode, the mean of the group's other episodes as baseline
-    grpo   one total per episode, centred and divided by the group's spread
+    grpo   the score, centred and divided by the group's spread; the brake beside it, as in rloo
 
 A group is `group_size` continuations of one start. Only chosen tokens earn anything: a group's
 episodes share a reset prefix, and no token of it is in these tensors.
@@ -46,7 +46,8 @@ class Credit:
     """What each chosen token earned."""
 
     advantages: Float[Tensor, "batch time"]
-    """gae: whitened over the chosen tokens of the update; rloo: score units; grpo: spreads."""
+    """gae: whitened over the chosen tokens of the update; rloo: score units; grpo: spreads of the
+    scores, and the brake in score units."""
     returns: Float[Tensor, "batch time"]
     """What was still to come before each token, score units: the critic's targets."""
 
@@ -74,10 +75,25 @@ def assign_credit(
     if config.ppo.advantage == "gae":
         advantages, targets = _from_critic(rewards, returns, old, acted, config)
         return Credit(whiten(advantages + correction, acted, shift_mean=True), targets)
-    totals = rewards.sum(dim=1)
-    of_group = leave_one_out if config.ppo.advantage == "rloo" else group_normalised
-    advantages = of_group(totals, config.ppo.group_size)[:, None] + correction
-    return Credit(torch.where(acted, advantages, 0.0), returns)
+    size = config.ppo.group_size
+    if config.ppo.advantage == "rloo":
+        of_episode = leave_one_out(rewards.sum(dim=1), size)
+    else:
+        of_episode = group_normalised(scores, size) + leave_one_out(_braked(old, acted, cost), size)
+    return Credit(torch.where(acted, of_episode[:, None] + correction, 0.0), returns)
+
+
+def _braked(
+    old: OldPolicyStats, acted: Bool[Tensor, "batch time"], kl_coef: float
+) -> Float[Tensor, " batch"]:
+    """Return what the brake takes off each episode, score units.
+
+    It is not divided by the spread of a group, as it is not where GRPO has it in the loss. Among
+    answers that score alike the spread would be that of the brake itself, and dividing by it
+    makes the brake as strong there as all that is to be won elsewhere: with most groups failing
+    from end to end, nothing else was learned.
+    """
+    return -kl_coef * torch.where(acted, old.kl, 0.0).sum(dim=1)
 
 
 def _from_critic(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from browser.conftest import launch
-from browser.looking import keep_picture
+from browser.looking import keep_picture, wear
 from drpo import metrics
 from drpo.runs import demo
 
@@ -26,10 +26,19 @@ WHOLE = bool(os.environ.get("DRPO_TORTURE"))
 UPDATES = 200 if WHOLE else 4
 
 
-def picture(page, name):
-    """Keep a picture where pictures are asked for."""
-    if os.environ.get("DRPO_SCREENS"):
-        keep_picture(page, Path(os.environ["DRPO_SCREENS"]) / f"{name}.webp")
+def pictures(page, name):
+    """Keep the screen in every dress, where pictures are asked for."""
+    if not os.environ.get("DRPO_SCREENS"):
+        return
+    folder = Path(os.environ["DRPO_SCREENS"])
+    for language, label in (("ja", "日本語"), ("en", "English")):
+        page.get_by_role("radio", name=label).click()
+        page.wait_for_function("lang => document.documentElement.lang == lang", arg=language)
+        dresses = [("light", 1440, "light"), ("dark", 1440, "dark"), ("light", 390, "phone")]
+        for scheme, width, dress in dresses if language == "en" else dresses[:1]:
+            wear(page, scheme, width, 1600)
+            keep_picture(page, folder / f"{name}-{'ja' if language == 'ja' else dress}.webp")
+        wear(page, "light", 1440, 1600)
 
 
 def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
@@ -51,7 +60,7 @@ def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
     page.goto(f"{server.url}/resets?run={run.id}")
     page.get_by_text("Depth by prompt over training").wait_for()
     page.locator(".st-key-prompt_depths .js-plotly-plot").wait_for()
-    picture(page, "laboratory-depths")
+    pictures(page, "laboratory-depths")
 
     page.get_by_text("What if it had gone on differently?").click()
     page.get_by_role("button", name="Show its tokens").click()
@@ -60,7 +69,7 @@ def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
     page.wait_for_url(re.compile("branch_at="))
     page.get_by_role("button", name="Go on from here").click()
     page.get_by_role("combobox", name=re.compile("Continuation to keep")).wait_for()
-    picture(page, "laboratory-branches")
+    pictures(page, "laboratory-branches")
 
     name = page.get_by_role("combobox", name=re.compile("Set of demonstrations"))
     name.click()

@@ -151,6 +151,23 @@ def test_a_group_of_zero_spread_teaches_nothing():
     assert group_normalised(totals, 2)[:2].tolist() == [0.0, 0.0]
 
 
+def test_the_brake_is_no_stronger_where_answers_score_alike(generator):
+    """Divided by a spread of its own, a KL of hundredths counted as much as success and failure."""
+    kl = 0.02 * torch.rand(8, 5, generator=generator)
+    zeros = torch.zeros(8, 5)
+    old = OldPolicyStats(zeros, zeros, kl, zeros, None)
+    acted = torch.ones(8, 5, dtype=torch.bool)
+    # The first group fails from end to end, in the second one answer of four succeeds.
+    scores = torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+    asked = config(advantage="grpo", group_size=4)
+    earned = assign_credit(scores, old, acted, asked, 0.1).advantages[:, 0]
+    braked = leave_one_out(-0.1 * kl.sum(dim=1), 4)
+    torch.testing.assert_close(earned[:4], braked[:4])
+    assert float(earned[:4].abs().max()) < 0.02
+    won = torch.tensor([1.5, -0.5, -0.5, -0.5])
+    torch.testing.assert_close(earned[4:], won + braked[4:], atol=1e-3, rtol=0)
+
+
 def test_half_a_group_is_refused():
     with pytest.raises(ShapeError, match="5 episodes"):
         leave_one_out(torch.zeros(5), 2)
