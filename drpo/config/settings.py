@@ -10,7 +10,7 @@ from typing import Literal
 from drpo.config.declare import Group, setting
 from drpo.config.methods import Method
 
-ExecutorName = Literal["process", "thread", "slurm"]
+ExecutorName = Literal["process", "thread", "ray", "slurm"]
 """What carries a run out; see `drpo.executors`."""
 
 

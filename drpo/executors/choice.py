@@ -11,12 +11,13 @@ from drpo.config.settings import ExecutorName
 from drpo.errors import ConfigError
 from drpo.executors.interface import Executor
 from drpo.executors.process import ProcessExecutor
+from drpo.executors.ray_jobs import RayExecutor
 from drpo.executors.slurm_jobs import SlurmExecutor
 from drpo.executors.thread import ThreadExecutor
 from drpo.store import Store
 from drpo.store.schema import Run
 
-NEEDED = {"slurm": "submitit"}
+NEEDED = {"ray": "ray", "slurm": "submitit"}
 """The package that an executor needs beside DR-PO, by the executor's name; extras bring it."""
 
 
@@ -64,6 +65,7 @@ class Executors:
         self._makers: dict[str, Callable[[], Executor]] = {
             "process": ProcessExecutor,
             "thread": partial(ThreadExecutor, carry_out),
+            "ray": RayExecutor,
             "slurm": SlurmExecutor,
         }
         self._made: dict[str, Executor] = {}

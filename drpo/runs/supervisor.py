@@ -271,8 +271,8 @@ class Supervisor:
         )
         try:
             executor.start(self.store, run, device)
-        except ExecutorAwayError:
-            log.warning("%s stays in the queue", run.id, exc_info=True)
+        except ExecutorAwayError as error:
+            log.warning("%s stays in the queue: %s", run.id, error)
             self.store.runs.requeue(run.id, from_statuses=("running",), keep_asked=True)
             return False
         except OSError as error:

@@ -14,7 +14,7 @@ from told import assert_told_alike
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError, RunError
-from drpo.executors import slurm_jobs
+from drpo.executors import ray_jobs, slurm_jobs
 from drpo.executors.begin import ORDER, become_worker
 from drpo.executors.interface import Life, Node
 from drpo.runs import cluster_watch, preflight, retries, worker
@@ -175,6 +175,16 @@ def test_slurms_words_are_read():
     assert slurm_jobs.life_of("FAILED", "n1") == Life("gone", node="n1")
     listed = "n1|2/6/0/8|mixed\nn1|2/6/0/8|mixed\nn2|0/8/0/8|down*\n"
     assert slurm_jobs.read_sinfo(listed) == [("n1", True, 6, 8), ("n2", False, 8, 8)]
+
+
+def test_rays_words_are_read():
+    died, own = "JOB_SUPERVISOR_ACTOR_DIED", "RUNTIME_ENV_SETUP_FAILURE"
+    assert ray_jobs.life_of("PENDING", None, None, "").state == "waits"
+    assert ray_jobs.life_of("RUNNING", None, None, "n1") == Life("lives", node="n1")
+    assert ray_jobs.life_of("FAILED", died, None, "n1").lost == "node"
+    assert ray_jobs.life_of("FAILED", own, None, "n1") == Life("gone", node="n1")
+    assert ray_jobs.life_of("FAILED", None, 1, "n1") == Life("gone", 1, node="n1")
+    assert ray_jobs.life_of("SUCCEEDED", None, 0, "n1") == Life("gone", 0, node="n1")
 
 
 def test_a_cluster_that_cannot_be_used_here_is_refused_before_anything_is_queued(
