@@ -16,7 +16,7 @@ from drpo.system import control
 pytestmark = pytest.mark.skipif(
     os.environ.get("DRPO_TORTURE") != "1", reason="a minute a run; see make torture"
 )
-UPDATES = 60
+UPDATES = 24
 SETTINGS = {
     "sft_epochs": 1.0,
     "sft_batch_size": 4,
