@@ -119,6 +119,7 @@ class RayMachines:
     """A head without places and nodes with two each."""
 
     def __init__(self, folder: Path, nodes: int = 2, cores: int = 2) -> None:
+        self.nodes: list[Machine] = []
         _run("ip", "link", "add", BRIDGE, "type", "bridge")
         _run("ip", "addr", "add", f"{NET}.254/24", "dev", BRIDGE)
         _run("ip", "link", "set", BRIDGE, "up")
