@@ -26,19 +26,28 @@ WHOLE = bool(os.environ.get("DRPO_TORTURE"))
 UPDATES = 200 if WHOLE else 4
 
 
-def pictures(page, name):
-    """Keep the screen in every dress, where pictures are asked for."""
-    if not os.environ.get("DRPO_SCREENS"):
-        return
-    folder = Path(os.environ["DRPO_SCREENS"])
-    for language, label in (("ja", "日本語"), ("en", "English")):
-        page.get_by_role("radio", name=label).click()
-        page.wait_for_function("lang => document.documentElement.lang == lang", arg=language)
+def pictures(page, name, at=None):
+    """Keep the screen in light, dark and phone width, at a place, where pictures are asked for."""
+    if os.environ.get("DRPO_SCREENS"):
+        folder = Path(os.environ["DRPO_SCREENS"])
         dresses = [("light", 1440, "light"), ("dark", 1440, "dark"), ("light", 390, "phone")]
-        for scheme, width, dress in dresses if language == "en" else dresses[:1]:
+        for scheme, width, dress in dresses:
             wear(page, scheme, width, 1600)
-            keep_picture(page, folder / f"{name}-{'ja' if language == 'ja' else dress}.webp")
+            if at is not None:
+                at.scroll_into_view_if_needed()
+            keep_picture(page, folder / f"{name}-{dress}.webp")
         wear(page, "light", 1440, 1600)
+
+
+def picture_in_japanese(page, name):
+    """Keep it in Japanese, and go back: another language folds what was unfolded."""
+    if os.environ.get("DRPO_SCREENS"):
+        for language, label in (("ja", "日本語"), ("en", "English")):
+            page.get_by_role("radio", name=label).click()
+            page.wait_for_function("lang => document.documentElement.lang == lang", arg=language)
+            wear(page, "light", 1440, 1600)
+            if language == "ja":
+                keep_picture(page, Path(os.environ["DRPO_SCREENS"]) / f"{name}-ja.webp")
 
 
 def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
@@ -61,6 +70,7 @@ def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
     page.get_by_text("Depth by prompt over training").wait_for()
     page.locator(".st-key-prompt_depths .js-plotly-plot").wait_for()
     pictures(page, "laboratory-depths")
+    picture_in_japanese(page, "laboratory-depths")
 
     page.get_by_text("What if it had gone on differently?").click()
     page.get_by_role("button", name="Show its tokens").click()
@@ -69,7 +79,7 @@ def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
     page.wait_for_url(re.compile("branch_at="))
     page.get_by_role("button", name="Go on from here").click()
     page.get_by_role("combobox", name=re.compile("Continuation to keep")).wait_for()
-    pictures(page, "laboratory-branches")
+    pictures(page, "laboratory-branches", at=page.get_by_role("button", name="Train from here"))
 
     name = page.get_by_role("combobox", name=re.compile("Set of demonstrations"))
     name.click()
