@@ -69,7 +69,7 @@ class Machine:
         start = (
             f"{RAY} start {join} --node-ip-address={self.address} --node-name={name} "
             f"--num-cpus={cores} --block --disable-usage-stats --object-store-memory=80000000 "
-            # Given ports are not waited for, as chosen ones are, for fifteen seconds.
+            # Most given ports are not waited for, as chosen ones are, for fifteen seconds.
             "--metrics-export-port=8080 --dashboard-agent-grpc-port=8081 "
             "--dashboard-agent-listen-port=8082 --runtime-env-agent-port=8083"
         )
