@@ -147,6 +147,8 @@ def on_ranks(size: int, name: str, *arguments: object) -> tuple[Any, float]:
             child.start()
         for _, sender in ends:
             sender.close()
+        # By hand: a tensor sent as such stays shared memory of a process that ends at once. What is
+        # read is of this program's own children.
         found = [pickle.loads(receiver.recv_bytes()) for receiver, _ in ends]
         for child in children:
             child.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,16 +14,16 @@ from drpo.executors.interface import Node, worker_log
 from drpo.store.schema import Run
 
 
-class ClusterExecutor:
+class ClusterExecutor(ABC):
     """Gives runs to a cluster as long as it has places; the rest waits in the store."""
 
     elsewhere = True
     name: str
     """The executor's name in a run's settings."""
 
+    @abstractmethod
     def nodes(self, live: Sequence[Run]) -> list[Node]:
         """Nodes and their free places."""
-        raise NotImplementedError
 
     def free_device(self, config: RunConfig, live: Sequence[Run]) -> str | None:
         """The kind of device that a run wants, if a place with one is free."""

@@ -98,8 +98,8 @@ def _exports() -> list[tuple[str, str]]:
         (
             "`docs/study/raw.csv`",
             "`experiment`, `arm`, `seed`, `run`, `episodes`, "
-            f"{_code(map(metrics.short, metrics.MEASURED))}; beside a run's last evaluation "
-            "`seconds` and the win rates",
+            f"{_code(map(metrics.short, metrics.MEASURED))}, `tokens` where they were counted; "
+            "beside a run's last evaluation `seconds` and the win rates",
         ),
     ]
 
