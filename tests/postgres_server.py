@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,9 @@ SERVER_USER = "postgres" if os.getuid() == 0 else None
 """PostgreSQL refuses to run as root."""
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A server of its own, with nothing in it; yields a database URL without a database."""
-    if INITDB is None:
-        pytest.skip("needs PostgreSQL's initdb on the PATH")
+@contextmanager
+def serving(options="-c fsync=off"):
+    """A server with nothing in it; lends a database URL without a database, and its folder."""
     folder = Path(tempfile.mkdtemp(prefix="drpo-postgres-"))
     if SERVER_USER:
         shutil.chown(folder, SERVER_USER)
@@ -39,11 +38,22 @@ def server():
 
     data = folder / "data"
     command(INITDB, "-D", data, "-A", "trust", "-U", "drpo", "--no-sync")
-    options = f"-p {port} -k {folder} -c listen_addresses= -c fsync=off"
+    options = f"-p {port} -k {folder} -c listen_addresses= {options}"
     command(control, "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
-    yield f"postgresql+psycopg://drpo@/{{name}}?host={folder}&port={port}"
-    command(control, "-D", data, "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+    try:
+        yield f"postgresql+psycopg://drpo@/{{name}}?host={folder}&port={port}", data
+    finally:
+        command(control, "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server of the module's own; see `serving`."""
+    if INITDB is None:
+        pytest.skip("needs PostgreSQL's initdb on the PATH")
+    with serving() as (url, _):
+        yield url
 
 
 def database(server: str, name: str) -> str:

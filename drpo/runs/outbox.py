@@ -23,7 +23,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from drpo.errors import first_line
+from drpo.errors import RunError, first_line
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -139,6 +139,8 @@ class Outbox:
 
 def is_passing(error: Exception) -> bool:
     """Whether a write may succeed later: the database is locked, full, away or being restored."""
+    if isinstance(error, RunError) and isinstance(error.__cause__, Exception):
+        return is_passing(error.__cause__)  # a store that could not be opened says so in a sentence
     lasting = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
     passing = (DBAPIError, PoolTimeoutError, OSError)
     return isinstance(error, passing) and not isinstance(error, lasting)

@@ -42,6 +42,9 @@ from drpo.system.limits import is_out_of_memory, limit_this_process
 
 log = logging.getLogger(__name__)
 
+CONNECTIONS = 1
+"""A worker's threads take turns, so that a database server needs no more of them than runs."""
+
 
 def execute(
     run_id: str,
@@ -68,7 +71,7 @@ def execute(
     Raises:
         RunError: There is no such run, or another worker has it.
     """
-    store = store or Store(busy_seconds=BUSY_SECONDS)
+    store = store or insist(lambda: Store(busy_seconds=BUSY_SECONDS, connections=CONNECTIONS))
     run = insist(lambda: store.runs.get(run_id))
     folder = run_folder(run_id)
     if job is not None:

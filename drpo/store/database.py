@@ -40,12 +40,20 @@ class Store:
     Args:
         url: A SQLAlchemy URL; by default `DRPO_DATABASE_URL`, else `drpo.sqlite` in the workspace.
         busy_seconds: How long a write waits for another process's before it fails (SQLite).
+        connections: How many connections a database server is asked for at most, which its threads
+            then share; without it SQLAlchemy's 5, and 10 more while all are in use.
 
     Raises:
         RunError: The URL names no database that can be opened.
     """
 
-    def __init__(self, url: str | None = None, *, busy_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        busy_seconds: float = 30.0,
+        connections: int | None = None,
+    ) -> None:
         self.url = url or os.environ.get("DRPO_DATABASE_URL") or _default_url()
         self.read_only = False
         """Whether the place cannot be written to; what is there can be looked at all the same."""
@@ -55,7 +63,7 @@ class Store:
             # What is in a journal that nobody could merge is not seen.
             self.url = f"sqlite:///file:{quote(str(file))}?mode=ro&immutable=1&uri=true"
         try:
-            self.engine = _engine(self.url, busy_seconds)
+            self.engine = _engine(self.url, busy_seconds, connections)
             if self.read_only:
                 refuse_newer(self.engine)
             else:
@@ -162,9 +170,11 @@ def _trouble(url: str, error: Exception) -> str:
     )
 
 
-def _engine(url: str, busy_seconds: float) -> Engine:
+def _engine(url: str, busy_seconds: float, connections: int | None) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        if connections is None:
+            return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, pool_size=connections, max_overflow=0)
     # Several processes write; a writer waits for another instead of failing.
     engine = create_engine(url, connect_args={"timeout": busy_seconds})
 

@@ -80,6 +80,19 @@ class StoredPayload(_Read):
     reading = staticmethod(earlier.event_payload)
 
 
+class AnyText(TypeDecorator[str]):
+    """Text that a model or a person wrote, whatever characters it holds."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Put U+FFFD where PostgreSQL, which refuses the whole write for it, has no U+0000."""
+        if value is None or dialect.name == "sqlite":
+            return value
+        return value.replace("\0", "\ufffd")
+
+
 class Run(Base):
     """One run: its frozen config, where it stands, and which process carries it out."""
 
@@ -95,7 +108,7 @@ class Run(Base):
     """Policy updates done."""
     stage_done: Mapped[int] = mapped_column(default=0)
     stage_total: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str] = mapped_column(Text, default="")
+    error: Mapped[str] = mapped_column(AnyText, default="")
     """The sentence a person reads; the traceback is in the worker's log."""
     summary: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """`first`, `last` (held-out figures), `episodes`, `wall_seconds`; kept by the worker."""
@@ -180,10 +193,10 @@ class SampleRow(Base):
     kind: Mapped[str] = mapped_column(String(16))
     item: Mapped[int]
     start: Mapped[str] = mapped_column(String(16))
-    prompt: Mapped[str] = mapped_column(Text)
-    prefix: Mapped[str] = mapped_column(Text, default="")
-    response: Mapped[str] = mapped_column(Text)
-    offline: Mapped[str] = mapped_column(Text, default="")
+    prompt: Mapped[str] = mapped_column(AnyText)
+    prefix: Mapped[str] = mapped_column(AnyText, default="")
+    response: Mapped[str] = mapped_column(AnyText)
+    offline: Mapped[str] = mapped_column(AnyText, default="")
     prefix_pieces: Mapped[list[str] | None] = mapped_column(default=None)
     prefix_tokens: Mapped[int] = mapped_column(default=0)
     offline_tokens: Mapped[int] = mapped_column(default=0)
@@ -209,7 +222,7 @@ class EventRow(Base):
     step: Mapped[int]
     kind: Mapped[str] = mapped_column(StoredKind)
     """setting, alarm, decision, pause, resume, stop, checkpoint, stage, error, note."""
-    message: Mapped[str] = mapped_column(Text)
+    message: Mapped[str] = mapped_column(AnyText)
     payload: Mapped[dict[str, Any]] = mapped_column(StoredPayload, default=dict)
     who: Mapped[str] = mapped_column(String(64), default="")
     created_at: Mapped[float] = mapped_column(default=time.time)
@@ -243,7 +256,7 @@ class Dataset(Base):
     """Relative to the workspace."""
     content_hash: Mapped[str] = mapped_column(String(64))
     rows: Mapped[int]
-    source: Mapped[str] = mapped_column(Text, default="")
+    source: Mapped[str] = mapped_column(AnyText, default="")
     """The upload's own name, as text; never used as a path."""
     recipe: Mapped[dict[str, Any]] = mapped_column(default=dict)
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -31,7 +31,7 @@ def test_a_reviewer_signs_in_finds_review_alone_and_leaves(browser, tmp_path, mo
             assert page.get_by_test_id("stSidebarNavLink").count() == 0
             page.goto(f"{server.url}/live")
             page.get_by_text("Which answer is better?").wait_for()
-            # Streamlit's "Page not found" is shown, or swallowed where a rerun comes at that moment.
+            # Streamlit's "Page not found" is shown, or swallowed where a rerun comes just then.
             page.keyboard.press("Escape")
             page.get_by_role("heading", name="Which answer is better?").wait_for()
             page.get_by_role("button", name="Sign out").click()

@@ -132,6 +132,17 @@ def test_samples_keep_every_field(store):
         assert getattr(row, name) == getattr(given, name), name
 
 
+def test_no_character_that_a_model_wrote_costs_an_answer(store):
+    run = store.runs.create(config())
+    store.samples.append(run.id, [sample(3, prefix="a\0b"), sample(3, prefix_pieces=["\0"])])
+    store.events.add(run.id, 3, "note", "\0 was written", {"by": "\0"})
+    first, second = store.samples.at(run.id, 3)
+    # PostgreSQL has no such character and takes another in its place.
+    assert first.prefix in ("a\0b", "a\ufffdb")
+    assert second.prefix_pieces == ["\0"]
+    assert store.events.since(run.id)[0].payload == {"by": "\0"}
+
+
 def test_a_command_is_pending_until_it_is_done(store):
     run = store.runs.create(config())
     first = store.commands.add(run.id, "set", {"kl_coef": 0.2}, "ann")
