@@ -26,6 +26,7 @@ from typing import Any
 
 from benchmarks.cpu import growth, peer, report
 from benchmarks.cpu.workloads import ROOT, A, B, Workload
+from drpo.system import allocator
 
 PARTS = ("speed", "growth", "store", "screen")
 RESETS = tuple(replace(B, name=f"B, reset_prob {prob:g}", reset_prob=prob) for prob in (0.5, 1.0))
@@ -56,7 +57,7 @@ class Runner:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TRL_EXPERIMENTAL_SILENCE": "1"}
         environment |= {"OMP_NUM_THREADS": str(self.asked.threads)}
         if code != "peer":  # as a run's worker sets it
-            environment |= {"GOMP_SPINCOUNT": "2000"}
+            environment |= {"GOMP_SPINCOUNT": "2000", **allocator.preload()}
         python = self.python if code == "peer" else sys.executable
         command = [str(python), "-m", f"benchmarks.cpu.{module}", json.dumps(words)]
         began = time.perf_counter()

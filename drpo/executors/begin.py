@@ -18,6 +18,7 @@ from drpo.executors.process import worker_environment
 from drpo.files import read_json
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
+from drpo.system import allocator
 
 ORDER = "order.json"
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -44,7 +45,7 @@ def become_worker(path: str, job: str) -> None:
     order = read_json(Path(path))
     if order.get("job") != job:
         return
-    os.environ.update(order["environment"])
+    os.environ.update(order["environment"] | allocator.preload())
     with (Path(path).parent / "worker.log").open("ab") as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())

@@ -12,7 +12,7 @@ from drpo.errors import ConfigError
 from drpo.executors.interface import LIVES, UNKNOWN, WAITS, Life, Node, worker_log
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
-from drpo.system import processes
+from drpo.system import allocator, processes
 
 _children: dict[str, subprocess.Popen[bytes]] = {}
 """Workers that this process started, whichever supervisor did: only their parent can reap them."""
@@ -150,7 +150,7 @@ def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[byt
     """Start a run's worker in a session of its own, its output in worker.log."""
     folder = run_folder(run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    environment = worker_environment(store)
+    environment = {**worker_environment(store), **allocator.preload()}
     if device.startswith("cuda:"):
         # The worker sees its own GPUs alone, the first as cuda:0: nothing lands on another run's.
         environment["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
