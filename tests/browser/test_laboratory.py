@@ -40,7 +40,7 @@ def pictures(page, name, at=None):
 
 
 def picture_in_japanese(page, name):
-    """Keep it in Japanese, and go back: another language folds what was unfolded."""
+    """Keep it in Japanese, and go back."""
     if os.environ.get("DRPO_SCREENS"):
         for language, label in (("ja", "日本語"), ("en", "English")):
             page.get_by_role("radio", name=label).click()

@@ -1,5 +1,6 @@
 """The screens in a real browser, on a fresh server, with rows as a worker writes them."""
 
+import re
 import threading
 import time
 
@@ -234,6 +235,14 @@ def test_the_language_switch_changes_every_screen_and_stands_in_the_link(server,
     page.get_by_role("link", name="比較").click()
     page.get_by_role("heading", name="どの実行が良いか").wait_for()
     assert "lang=ja" in page.url
+    shelf = page.locator(".st-key-shelf details")
+    shelf.locator("summary").click()
+    page.wait_for_url(re.compile("shelf=1"))
+    page.get_by_role("radio", name="English").click()
+    # What was unfolded stays so under its other name.
+    page.get_by_label(t("run_list.search", lang="en")).wait_for()
+    assert shelf.get_attribute("open") is not None
+    assert "shelf=1" in page.url
 
 
 def test_answers_that_stand_change_their_words_with_the_language(server, open_page):

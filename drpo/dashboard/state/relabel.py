@@ -8,11 +8,12 @@ from drpo.i18n import language
 
 
 def relabel(key: str) -> None:
-    """Tell the browser what the options of a select box or multiselect are called by now.
+    """Tell the browser what a widget, or its options, are called by now.
 
-    Call it before the widget is drawn. The browser sends back the labels that it was given last;
-    after a switch of language no option would bear them, and the choice would be lost with the next
-    click anywhere.
+    Call it before the widget is drawn. Of a select box or multiselect the browser sends back the
+    labels that it was given last; after a switch of language no option would bear them, and the
+    choice would be lost with the next click anywhere. A folded section is another one to Streamlit
+    as soon as it is called otherwise, and would close.
 
     Args:
         key: The widget's key.

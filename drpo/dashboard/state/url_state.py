@@ -81,6 +81,7 @@ def recall_flag(key: str) -> bool:
     text = st.query_params.get(key)
     if text is not None and is_news(key, text):
         st.session_state[key] = text == "1"
+    relabel(key)
     return bool(st.session_state.setdefault(key, False))
 
 
