@@ -1,7 +1,7 @@
 """Bring a store that an earlier version made up to the present tables.
 
-Tables only ever grow: a new version adds tables and columns and never renames one, so a store is
-brought up to date by adding what it lacks, in place, when it is opened.
+Tables only ever grow: a new version adds tables and columns, widens some, and never renames one, so
+a store is brought up to date by adding what it lacks, in place, when it is opened.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from sqlalchemy import Column, MetaData, Text, inspect, literal, select
+from sqlalchemy import BigInteger, Column, MetaData, Text, inspect, literal, select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import CreateColumn
@@ -65,7 +65,7 @@ def refuse_newer(engine: Engine) -> int:
 
 
 def add_missing(engine: Engine, metadata: MetaData) -> None:
-    """Create the tables and columns that are not there yet.
+    """Create the tables and columns that are not there yet, and widen those that are too narrow.
 
     Raises:
         RunError: A missing column has no default that old rows could take.
@@ -84,18 +84,35 @@ def add_missing(engine: Engine, metadata: MetaData) -> None:
         else:
             break
     for table in metadata.sorted_tables:
-        names = _columns(engine, table.name)
+        held = _columns(engine, table.name)
         for column in table.columns:
-            if column.name not in names:
+            if column.name not in held:
                 _add(engine, table.name, column)
+            elif _is_narrow(engine, column, held[column.name]):
+                _widen(engine, table.name, column.name)
 
 
 def _absent(engine: Engine, metadata: MetaData) -> set[str]:
     return {table.name for table in metadata.sorted_tables} - set(inspect(engine).get_table_names())
 
 
-def _columns(engine: Engine, table: str) -> set[str]:
-    return {column["name"] for column in inspect(engine).get_columns(table)}
+def _columns(engine: Engine, table: str) -> dict[str, object]:
+    return {column["name"]: column["type"] for column in inspect(engine).get_columns(table)}
+
+
+def _is_narrow(engine: Engine, column: Column[object], held: object) -> bool:
+    wide = isinstance(column.type.dialect_impl(engine.dialect), BigInteger)
+    return wide and not isinstance(held, BigInteger)
+
+
+def _widen(engine: Engine, table: str, column: str) -> None:
+    """Make room for more than 2,147,483,647 rows (PostgreSQL); it writes the table anew once."""
+    sequence = text("select pg_get_serial_sequence(:table, :column)")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE bigint")
+        counts = connection.scalar(sequence, {"table": table, "column": column})
+        if counts is not None:
+            connection.exec_driver_sql(f"ALTER SEQUENCE {counts} AS bigint")
 
 
 def _for_old_rows(given: object) -> object:
@@ -118,8 +135,8 @@ def _add(engine: Engine, table: str, column: Column[object]) -> None:
     value = ""
     if default is not None:
         of_json = isinstance(default, dict | list)  # SQLAlchemy writes no literal of JSON
-        text = literal(json.dumps(default), Text()) if of_json else literal(default, column.type)
-        shown = text.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
+        bound = literal(json.dumps(default), Text()) if of_json else literal(default, column.type)
+        shown = bound.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
         value = f" DEFAULT {shown}"
     try:
         with engine.begin() as connection:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Dialect,
     Float,
     ForeignKey,
@@ -38,6 +39,11 @@ STATUSES = (*LIVE_STATUSES, "finished", "stopped", "failed", "interrupted")
 NEVER_REUSED = {"sqlite_autoincrement": True}
 """SQLite gives the ids of erased rows away again, and a reader's cursor would step over the new
 rows that a resumed run writes in their place; with this it does not."""
+
+
+COUNTED = BigInteger().with_variant(Integer, "sqlite")
+"""Of rows that a cluster's runs write for years: PostgreSQL's integer ends at 2,147,483,647. SQLite
+counts up by itself under no other name than integer, which has 64 bits there."""
 
 
 class Base(DeclarativeBase):
@@ -155,7 +161,7 @@ class Metric(Base):
         NEVER_REUSED,
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(COUNTED, primary_key=True, autoincrement=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     step: Mapped[int]
     name: Mapped[str] = mapped_column(String(64))
@@ -168,9 +174,9 @@ class MetricBlock(Base):
     __tablename__ = "metric_blocks"
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    after_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    after_id: Mapped[int] = mapped_column(COUNTED, primary_key=True, autoincrement=False)
     """The last id of the block before; 0 for the first."""
-    last_id: Mapped[int]
+    last_id: Mapped[int] = mapped_column(COUNTED)
     names: Mapped[list[str]]
     """The metrics that the codes stand for."""
     body: Mapped[bytes] = mapped_column(LargeBinary)
@@ -187,7 +193,7 @@ class SampleRow(Base):
         NEVER_REUSED,
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(COUNTED, primary_key=True, autoincrement=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     step: Mapped[int]
     kind: Mapped[str] = mapped_column(String(16))
@@ -217,7 +223,7 @@ class EventRow(Base):
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_run_cursor", "run_id", "id"), NEVER_REUSED)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(COUNTED, primary_key=True, autoincrement=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     step: Mapped[int]
     kind: Mapped[str] = mapped_column(StoredKind)

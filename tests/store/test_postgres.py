@@ -7,6 +7,7 @@ from postgres_server import database, server
 from runs import small_config
 from sqlalchemy import create_engine, make_url, text
 from test_store import *  # noqa: F403 - the same claims of another database
+from test_store import config
 
 from drpo.errors import RunError
 from drpo.runs import outbox, worker
@@ -59,3 +60,15 @@ def test_a_worker_waits_for_a_server_that_takes_no_connection_now(server, store,
     insist(lambda: Store(connections=worker.CONNECTIONS)).close()
     soon.join()
     others.dispose()
+
+
+def test_a_store_of_an_earlier_version_takes_more_rows_than_an_integer_counts(store):
+    with store.engine.begin() as connection:
+        connection.execute(text("alter table metrics alter column id type integer"))
+        connection.execute(text("alter sequence metrics_id_seq as integer"))
+        connection.execute(text(f"select setval('metrics_id_seq', {2**31 - 2})"))
+    again = Store(store.url)
+    run = again.runs.create(config())
+    again.metrics.append(run.id, 1, {"a": 1.0, "b": 2.0})
+    assert again.metrics.since(run.id, 2**31 - 1)["id"].tolist() == [2**31]
+    again.close()
