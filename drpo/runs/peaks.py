@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from drpo.files import read_json, write_json
-from drpo.system import memory
+from drpo.system import allocator, memory
 
 LOOK_SECONDS = 0.25
 FILE = "memory.json"
 WORTH_WRITING = 1.05
 """A peak this many times that of the file is written."""
+WORTH_RELEASING = 2 * memory.GB
+"""Where a process holds more than this at the end of a stage, what is free goes to the system: it
+is read anew page by page, which a toy's short stages would feel."""
 
 
 class PeakWatch:
@@ -59,6 +62,8 @@ class PeakWatch:
         # What was held up to here belongs to the stage before, but for a quarter of a second.
         self.by_stage[last] = max(self.by_stage.get(last, 0), peak)
         if stage != last:
+            if memory.held() > WORTH_RELEASING:
+                allocator.release()
             memory.forget_peak()
             again = self.by_stage.pop(stage, 0)
             self.by_stage[stage] = max(again, memory.held())

@@ -6,6 +6,7 @@ tcmalloc does neither. docs/memory.md has the figures.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,14 @@ def preload() -> Mapping[str, str]:
     """
     name = None if os.environ.get("LD_PRELOAD") else _found()
     return {} if name is None else {"LD_PRELOAD": name}
+
+
+def release() -> None:
+    """Give the system what tcmalloc keeps for later; nothing where another allocator is loaded."""
+    if sys.platform.startswith("linux"):
+        give = getattr(ctypes.CDLL(None), "MallocExtension_ReleaseFreeMemory", None)
+        if give is not None:
+            give()
 
 
 @cache

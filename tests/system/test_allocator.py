@@ -28,6 +28,26 @@ for _ in range(3):
 print("tcmalloc" in open("/proc/self/maps").read())
 """
 
+FREED = """
+import torch
+from drpo.system import allocator, memory
+before = memory.held()
+rows = [torch.ones(1_000_000) for _ in range(100)]
+del rows
+print(memory.held() - before > 300_000_000)
+allocator.release()
+print(memory.held() - before < 100_000_000)
+"""
+
+
+@needs_library
+def test_what_it_keeps_for_later_is_given_back_when_asked_for(monkeypatch):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    environment = os.environ | allocator.preload()
+    words = [sys.executable, "-c", FREED]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
+
 
 @needs_library
 def test_a_process_with_it_computes_the_same_to_the_last_bit(monkeypatch):
