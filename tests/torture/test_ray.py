@@ -25,7 +25,7 @@ __all__ = ["server"]
 LONG = os.environ.get("DRPO_TORTURE") == "1"
 WHY_NOT = "make torture" if not LONG else ray_machines.cannot()
 MINUTES = float(os.environ.get("DRPO_TORTURE_MINUTES", "40"))
-UPDATES = 40
+UPDATES, CHECKPOINT_EVERY = 240, 5
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]
 
 
@@ -73,7 +73,8 @@ def rows_of(store):
 def test_a_sweep_outlives_a_node_and_the_head(
     store, cluster, tmp_path, model_folder, reward_folder, record_property
 ):
-    settings = {"updates": UPDATES, "eval_every": 20, "checkpoint_every": 5, "sample_prompts": 2}
+    settings = {"updates": UPDATES, "eval_every": 20, "sample_prompts": 2}
+    settings["checkpoint_every"] = CHECKPOINT_EVERY
     config = small_config(
         tmp_path, model_folder(), reward_folder, method="ppo", executor="ray", **settings
     )
@@ -88,29 +89,42 @@ def test_a_sweep_outlives_a_node_and_the_head(
         return store.runs.all(sweep_id=sweep_id)
 
     def deep(name):
-        return [run for run in runs() if run.node == name and run.status == "running" and run.step]
+        """Runs of a node that have saved and are far from their end."""
+        return [
+            run
+            for run in runs()
+            if (run.node, run.status) == (name, "running")
+            and CHECKPOINT_EVERY < run.step < UPDATES / 2
+        ]
 
     try:
         first, second = cluster.nodes
-        wait(store, lambda: deep(first.name) and deep(second.name), cluster)
+        wait(store, lambda: len(deep(first.name)) == len(deep(second.name)) == 2, cluster)
         nodes = store.documents.get(cluster_watch.NODES, "ray")["nodes"]
         assert {(node["name"], node["places"]) for node in nodes} == {
             (first.name, 2),
             (second.name, 2),
         }
         victims = [run for run in runs() if run.node == second.name and run.status == "running"]
+        saved_before = {run.id: set(saved(store, run.id)) for run in victims}
         second.kill()
         killed = time.monotonic()
         wait(store, lambda: all(retried(store, run.id) for run in victims), cluster)
         record_property("seconds until a lost node's runs are queued", time.monotonic() - killed)
-        wait(store, lambda: sum(run.status == "finished" for run in runs()) >= 6, cluster)
+        wait(store, lambda: len(deep(first.name)) == 2 and finished(runs()) >= 4, cluster)
+        under_way = [run for run in runs() if run.status == "running"]
+        saved_before |= {run.id: set(saved(store, run.id)) for run in under_way}
         cluster.head.kill()
-        killed = time.monotonic()
+        killed, head_lost_at = time.monotonic(), time.time()
         time.sleep(5)
         cluster.head.start()
         cluster.wait_for_head()
+        record_property("seconds until the head is back", time.monotonic() - killed)
         second.start()  # a machine that joins
-        wait(store, lambda: all(run.status == "finished" for run in runs()), cluster)
+        done = finished(runs())
+        wait(store, lambda: finished(runs()) > done, cluster)
+        record_property("seconds until a run ends after that", time.monotonic() - killed)
+        wait(store, lambda: finished(runs()) == len(runs()), cluster)
         record_property("seconds from the head's death to the end", time.monotonic() - killed)
     finally:
         supervisor.stop()
@@ -121,10 +135,16 @@ def test_a_sweep_outlives_a_node_and_the_head(
     of_run = Counter(run for run, _, _ in rows)
     assert len(set(of_run.values())) == 1, of_run
     record_property("metric rows", sum(rows.values()))
-    record_property("retries", sum(retried(store, run.id) for run in runs()))
+    record_property("lost at the node's end", len(victims))
+    record_property("under way at the head's", len(under_way))
+    lost_then = [run for run in under_way if retried(store, run.id, since=head_lost_at)]
+    record_property("of them lost", len(lost_then))
+    assert all(saved_before.values())
     for run in runs():
-        saved = [event.step for event in store.events.since(run.id, kinds=("checkpoint",))]
-        assert sorted(set(saved)) == sorted(saved)
+        assert "lost_writes" not in run.summary
+        kept = saved(store, run.id)
+        assert saved_before.get(run.id, set()) <= kept.keys(), "it began anew"
+        assert list(kept.values()) == list(range(CHECKPOINT_EVERY, UPDATES + 1, CHECKPOINT_EVERY))
     for run in victims:
         straight = store.runs.create(config.from_nested(run.config).replace(executor="process"))
         assert worker.execute(straight.id, store) == "finished"
@@ -132,6 +152,16 @@ def test_a_sweep_outlives_a_node_and_the_head(
     assert not [run for run in runs() if processes.process_lives(run)]
 
 
-def retried(store, run_id):
+def retried(store, run_id, since=0.0):
+    """How often a run went back into the queue by itself."""
     events = store.events.since(run_id, kinds=("resume",))
-    return sum(event.payload.get("how") == "retried" for event in events)
+    return sum(e.payload.get("how") == "retried" and e.created_at > since for e in events)
+
+
+def saved(store, run_id):
+    """Steps of a run's checkpoints, by the events that tell of them; to begin anew erases these."""
+    return {event.id: event.step for event in store.events.since(run_id, kinds=("checkpoint",))}
+
+
+def finished(runs):
+    return sum(run.status == "finished" for run in runs)
