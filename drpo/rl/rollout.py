@@ -25,7 +25,7 @@ from transformers import DynamicCache
 
 from drpo.modeling.forward_pass import Precision, call_causal, positions_of
 from drpo.parallel.ranks import ALONE, Ranks
-from drpo.rl.graph_decoding import InPlaceDecoder, decodes_in_place
+from drpo.rl.slots import InPlaceDecoder, decodes_in_place
 from drpo.rl.sampling import Contexts, Decoder, Sampling, choose
 
 

@@ -7,7 +7,7 @@ from test_rollout import CONTEXTS, GIVEN, KINDS, STOPS, naive_finish, noise, sam
 from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
 from drpo.modeling.forward_pass import Precision
-from drpo.rl.graph_decoding import InPlaceDecoder, decodes_in_place, fits_one_cache
+from drpo.rl.slots import InPlaceDecoder, decodes_in_place, fits_one_cache
 
 CPU = torch.device("cpu")
 ROOMS = [9 - given for given in GIVEN]
