@@ -59,6 +59,7 @@ def document(
     parts += _profiles([row for row in rows if row["kind"] == "profile"])
     parts += _loads([row for row in rows if row["kind"] == "load"])
     parts += _rollouts([row for row in rows if row["kind"] == "rollout"])
+    parts += _slots([row for row in rows if row["kind"] == "slots"])
     parts += _updates([row for row in rows if row["kind"] == "update"])
     return "\n".join(parts)
 
@@ -112,6 +113,25 @@ def _rollouts(rows: Sequence[Row]) -> list[str]:
         for row in rows
     ]
     return _table(heads, lines)
+
+
+def _slots(rows: Sequence[Row]) -> list[str]:
+    heads = ["shape", "slots are filled", "tokens", "tokens / slots", "steps", "s", "tokens/s"]
+    lines = [
+        [
+            str(row["shape"]),
+            str(row["way"]),
+            _number(row, "written", 1, 0),
+            _number(row, "least_steps", 1, 0),
+            _number(row, "steps", 1, 0),
+            _number(row, "seconds", 1, 2),
+            _number(row, "tokens_per_s", 1, 0),
+            _number(row, "peak_gib", 1, 1),
+            _remark(row),
+        ]
+        for row in rows
+    ]
+    return _table([*heads, "peak GiB", ""], lines) if lines else []
 
 
 def _updates(rows: Sequence[Row]) -> list[str]:

@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ import drpo
 from benchmarks.gpu.ceilings import Ceilings
 from benchmarks.gpu.material import Shape, make_models, make_pairs, write_pairs
 from benchmarks.gpu.profile import profile
+from benchmarks.gpu.slots import WAYS, Mixed
 from benchmarks.gpu.update import Drawn, draw, improve, learning_rates, writing_rates
 from drpo.modeling.dropout import settle
 from drpo.modeling.models import Models, load_models
@@ -36,9 +38,11 @@ class Sizes:
     episodes: int = 64
     pairs: int = 128
     prompt: tuple[int, int] = (192, 320)
+    many: int = 512
+    """Rows whose answers end anywhere, written in twice `most` slots."""
 
 
-QUICK = Sizes(4, 6, 4, 2, 8, 16, (8, 16))
+QUICK = Sizes(4, 12, 4, 2, 8, 16, (8, 16), 40)
 """For a processor."""
 
 
@@ -198,6 +202,7 @@ def measure(subject: Subject, sizes: Sizes, *, first: bool) -> None:
         subject.learn(sizes.short, sizes.most, "rloo")
         models.critic.to(models.precision.device)
         subject.attempt("profile", {}, lambda: profiled(subject, sizes))
+        mixed(subject, sizes)
     # These draw other episodes: rounding differs with the width, and with what is merged.
     kept = dict(subject.drawn)
     subject.write(sizes.short, 2 * sizes.most)
@@ -213,6 +218,20 @@ def measure(subject: Subject, sizes: Sizes, *, first: bool) -> None:
         settle(module, checkpointing=True)
     for answer in (sizes.short, sizes.long):
         subject.learn(answer, sizes.most, again=True)
+
+
+def mixed(subject: Subject, sizes: Sizes) -> None:
+    """Write answers that end anywhere, in every way that their slots may be filled."""
+    asked = Mixed.of(
+        subject.shape,
+        rows=sizes.many,
+        slots=2 * sizes.most,
+        answer=sizes.long,
+        prompt=sizes.prompt,
+        device=subject.models.precision.device,
+    )
+    for name, way in WAYS.items():
+        subject.attempt("slots", {"way": name}, partial(asked.write, subject.models, way))
 
 
 def warm_up(subject: Subject) -> Row:

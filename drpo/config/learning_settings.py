@@ -173,8 +173,8 @@ class PPOSettings(Group):
     )
     rollout_batch_size: int | None = setting(
         None,
-        "Answers written at once; changes memory and speed only. None takes four times the "
-        "micro-batch.",
+        "Answers written at once: where one ends the next begins. Changes memory and speed only. "
+        "None takes four times the micro-batch.",
         unit="episodes",
         ge=1,
     )
@@ -212,6 +212,15 @@ class PPOSettings(Group):
     def rows_at_once(self) -> int:
         """Rows of a micro-batch; the most that are chosen by themselves where none is asked for."""
         return self.micro_batch_size or ROWS_AT_ONCE
+
+    @property
+    def answers_at_once(self) -> int:
+        """Answers written at once.
+
+        A row that is written holds keys and values; one that is learned from, every layer's
+        activations, several times as much.
+        """
+        return self.rollout_batch_size or 4 * self.rows_at_once
 
 
 class CriticSettings(Group):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from drpo.errors import ConfigError
@@ -118,7 +119,10 @@ def call_causal(
 
 
 def call_at(
-    model: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
+    model: nn.Module,
+    tokens: Int[Tensor, "batch length"],
+    at: Int[Tensor, " places"],
+    cache: Cache | None = None,
 ) -> Float[Tensor, "places vocab"]:
     """Return a causal model's logits at some places of the flattened rectangle.
 
@@ -129,15 +133,19 @@ def call_at(
         tokens: Rows from the first column on, padding behind them only: no real token sees any, so
             there is no mask and attention takes its fastest way.
         at: Row * length + column of each place.
+        cache: Takes the keys and values of what is read; it holds none that these tokens see.
     """
-    return head_of(model, hidden_at(model, tokens, at))
+    return head_of(model, hidden_at(model, tokens, at, cache))
 
 
 def hidden_at(
-    model: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
+    model: nn.Module,
+    tokens: Int[Tensor, "batch length"],
+    at: Int[Tensor, " places"],
+    cache: Cache | None = None,
 ) -> Float[Tensor, "places hidden"]:
     """Return what a causal model's head reads at some places; see `call_at`."""
-    return call_backbone_at(without_adapters(model).base_model, tokens, at)  # type: ignore[arg-type]
+    return call_backbone_at(without_adapters(model).base_model, tokens, at, cache)  # type: ignore[arg-type]
 
 
 def head_of(
@@ -201,10 +209,15 @@ def float32_head(model: nn.Module) -> Iterator[None]:
 
 
 def call_backbone_at(
-    backbone: nn.Module, tokens: Int[Tensor, "batch length"], at: Int[Tensor, " places"]
+    backbone: nn.Module,
+    tokens: Int[Tensor, "batch length"],
+    at: Int[Tensor, " places"],
+    cache: Cache | None = None,
 ) -> Float[Tensor, "places hidden"]:
     """Return the last hidden states of a model without its head; see `call_at`."""
-    return _places(backbone(input_ids=tokens, use_cache=False).last_hidden_state, at)
+    kept: dict[str, Any] = {} if cache is None else {"past_key_values": cache}
+    read = backbone(input_ids=tokens, use_cache=cache is not None, **kept)
+    return _places(read.last_hidden_state, at)
 
 
 def _places(

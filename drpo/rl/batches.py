@@ -46,9 +46,7 @@ def sampling_of(models: Models, config: RunConfig, temperature: float) -> Sampli
         temperature=temperature,
         stops=models.vocabulary.stops,
         pad=models.vocabulary.pad,
-        # A row that is written holds keys and values; one that is learned from, every layer's
-        # activations, several times as much.
-        batch_size=config.ppo.rollout_batch_size or 4 * config.ppo.rows_at_once,
+        batch_size=config.ppo.answers_at_once,
     )
 
 

@@ -16,17 +16,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import DynamicCache
 
-from drpo.modeling.forward_pass import Precision, call_causal, positions_of
+from drpo.modeling.forward_pass import Precision
 from drpo.parallel.ranks import ALONE, Ranks
-from drpo.rl.slots import InPlaceDecoder, decodes_in_place
-from drpo.rl.sampling import Contexts, Decoder, Sampling, choose
+from drpo.rl.plain_decoding import write_in_batches
+from drpo.rl.sampling import Asked, Engine, Sampling
+from drpo.rl.slots import decodes_in_slots, write_in_slots
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def finish(
     """Let the policy finish each context, until its end token or the length limit.
 
     The reset prefix is part of the context, so it costs one prefill and no decoding; rows of one
-    context, as those of a group, share it. Rows with about the same room left are decoded together,
-    and a row that ends leaves the batch.
+    context, as those of a group, share it. Where a row has ended the next one begins, those with
+    the most room left first.
 
     Args:
         model: The causal language model that acts.
@@ -94,85 +93,29 @@ def finish(
     """
     rooms = [sampling.length - g for g in given]
     written: list[list[int]] = [[] for _ in contexts]
-    kind = InPlaceDecoder if decodes_in_place(model, precision.device) else _Decoder
+    engine: Engine = write_in_slots if decodes_in_slots(model) else write_in_batches
 
     def write(groups: Sequence[list[int]]) -> list[list[list[int]]]:
         own = [row for group in groups for row in group]
         order = sorted(own, key=lambda i: (-rooms[i], -len(contexts[i]), i))
-        for begin in range(0, len(order), sampling.batch_size):
-            rows = order[begin : begin + sampling.batch_size]
+        if order:
+            asked = Asked(
+                [contexts[i] for i in order],
+                [rooms[i] for i in order],
+                noise[order].to(precision.device),
+            )
             with torch.no_grad(), precision.autocast():
-                batch = [contexts[i] for i in rows]
-                decoder: Decoder = kind(model, batch, sampling, precision.device)
-                decoder.run([rooms[i] for i in rows], noise[rows].to(precision.device))
-            for row, answer in zip(rows, decoder.written, strict=True):
+                found = engine(
+                    model, asked, sampling, lambda done: tick(done * len(contexts) // len(order))
+                )
+            for row, answer in zip(order, found, strict=True):
                 written[row] = answer
-            tick((begin + len(rows)) * len(contexts) // len(order))
         return [[written[row] for row in group] for group in groups]
 
     alike = groupby(range(len(contexts)), key=contexts.__getitem__)
     answers = ranks.each([list(rows) for _, rows in alike], write)
     whole = [answer for group in answers for answer in group]
     return pack(contexts, whole, sampling).to(precision.device)
-
-
-class _Decoder:
-    """Decodes one batch of contexts with a key-value cache."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        contexts: Sequence[Sequence[int]],
-        sampling: Sampling,
-        device: torch.device,
-    ) -> None:
-        self.model, self.sampling, self.device = model, sampling, device
-        self.written: list[list[int]] = [[] for _ in contexts]
-        self.contexts = Contexts.of(contexts, sampling.pad, device)
-        self.mask = self.contexts.real.long()
-        self.cache = DynamicCache()
-
-    def run(self, rooms: Sequence[int], noise: Float[Tensor, "batch time"]) -> None:
-        """Decode until every row has ended or has no room left."""
-        alive = list(range(len(rooms)))
-        positions = positions_of(self.contexts.real)
-        stops = torch.tensor(self.sampling.stops, device=self.device)
-        logits = self._step(self.contexts.tokens, positions)
-        positions = positions[:, -1:]
-        if self.contexts.shared:
-            of_row = self.contexts.of_row
-            logits, positions = logits[of_row], positions[of_row]
-            self._keep(of_row)
-        for t in range(max(rooms)):
-            chosen = choose(logits, noise[alive, t], self.sampling.temperature)
-            ended = torch.isin(chosen, stops).tolist()
-            for row, token in zip(alive, chosen.tolist(), strict=True):
-                self.written[row].append(token)
-            stays = [
-                place
-                for place, row in enumerate(alive)
-                if not ended[place] and len(self.written[row]) < rooms[row]
-            ]
-            if not stays:
-                return
-            if len(stays) < len(alive):
-                chosen, positions = chosen[stays], positions[stays]
-                self._keep(torch.tensor(stays, device=self.device))
-                alive = [alive[place] for place in stays]
-            positions = positions + 1
-            grown = torch.ones_like(self.mask[:, :1])
-            self.mask = torch.cat([self.mask, grown], dim=1)
-            logits = self._step(chosen[:, None], positions)
-
-    def _step(
-        self, tokens: Int[Tensor, "batch length"], positions: Int[Tensor, "batch length"]
-    ) -> Float[Tensor, "batch vocab"]:
-        extra: dict[str, Any] = {"past_key_values": self.cache, "use_cache": True}
-        return call_causal(self.model, tokens, self.mask, positions, keep=1, **extra)[:, -1]
-
-    def _keep(self, index: Int[Tensor, " places"]) -> None:
-        self.cache.batch_select_indices(index)
-        self.mask = self.mask[index]
 
 
 def pack(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,41 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Answers that are to be written, one a row."""
+
+    contexts: Sequence[Sequence[int]]
+    """Tokens before the first choice."""
+    rooms: Sequence[int]
+    """Most tokens of each answer."""
+    noise: Float[Tensor, "batch time"]
+    """One uniform draw in [0, 1) for each row and token, on the device that decodes."""
+
+    def part(self, rows: slice) -> Asked:
+        """Return some of them."""
+        return Asked(self.contexts[rows], self.rooms[rows], self.noise[rows])
+
+
+class Engine(Protocol):
+    """What writes answers: all that an engine has to offer."""
+
+    def __call__(
+        self, model: nn.Module, asked: Asked, sampling: Sampling, tick: Callable[[int], None]
+    ) -> list[list[int]]:
+        """Return the tokens of each row, its end token included where it wrote one.
+
+        Args:
+            model: The causal language model that acts.
+            asked: The rows.
+            sampling: Temperature, end tokens, rows at once.
+            tick: Called with the number of rows that are done, now and then.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class Contexts:
-    """What the rows of a batch begin with: each distinct context once, padded on the left."""
+    """What the rows of a batch begin with, each distinct context once and padded to one length."""
 
     tokens: Int[Tensor, "distinct width"]
     real: Bool[Tensor, "distinct width"]
@@ -35,12 +68,23 @@ class Contexts:
     """Which of the distinct contexts each row has."""
 
     @classmethod
-    def of(cls, contexts: Sequence[Sequence[int]], pad: int, device: torch.device) -> Contexts:
-        """Lay contexts out, one list of tokens a row."""
+    def of(
+        cls,
+        contexts: Sequence[Sequence[int]],
+        pad: int,
+        device: torch.device,
+        *,
+        pad_behind: bool = False,
+    ) -> Contexts:
+        """Lay contexts out, one list of tokens a row, with padding before them or behind."""
         places = {context: n for n, context in enumerate(dict.fromkeys(map(tuple, contexts)))}
         width = max(map(len, places))
-        tokens = [[pad] * (width - len(one)) + list(one) for one in places]
-        real = [[False] * (width - len(one)) + [True] * len(one) for one in places]
+        tokens, real = [], []
+        for one in places:
+            padding = width - len(one)
+            before, behind = (0, padding) if pad_behind else (padding, 0)
+            tokens.append([pad] * before + list(one) + [pad] * behind)
+            real.append([False] * before + [True] * len(one) + [False] * behind)
         return cls(
             torch.tensor(tokens, device=device),
             torch.tensor(real, device=device),
@@ -51,25 +95,6 @@ class Contexts:
     def shared(self) -> bool:
         """Whether some rows have the same."""
         return len(self.tokens) < len(self.of_row)
-
-
-class Decoder(Protocol):
-    """What writes a batch of answers: all that an engine has to offer.
-
-    It is made of a model, the contexts, how to draw, and the device, in this order.
-    """
-
-    written: list[list[int]]
-    """The chosen tokens of each row, once `run` is done."""
-
-    def run(self, rooms: Sequence[int], noise: Float[Tensor, "batch time"]) -> None:
-        """Write until every row has ended or has no room left.
-
-        Args:
-            rooms: Most tokens of each row.
-            noise: One uniform draw in [0, 1) for each row and token.
-        """
-        ...
 
 
 def choose(

@@ -1,165 +1,208 @@
-"""Decode on a GPU: a cache of one size, one CUDA graph, and no question to the device per token.
+"""Write answers in slots: where one ends, the next begins, and the batch stays full.
 
-A model of 24 layers is some 2,000 kernels a token, more than a processor can start while the card
-runs them: the card then waits seven parts in eight of the time. A graph starts them all at once.
-For that every tensor keeps its place: the cache has its full length from the start, and choosing a
-token, noting it and opening the next column of the mask happen on the device. What an ended row
-still writes is cut off afterwards.
+Answers end when they like, so a batch that is written to its end waits for its longest. Here a slot
+whose answer has ended takes the next row. Contexts are read for many rows at once, between two
+steps: into the slots that are free, and into some more where rows wait, their first token drawn,
+until a slot is free. Then what was read is copied (`drpo.rl.slot_cache`), which is soon done.
 
-On a processor the same steps run without a graph, which is how they are tested.
+On a GPU a step is one CUDA graph. A model of 24 layers is some 2,000 kernels a token, more than a
+processor can start while the card runs them: the card then waits seven parts in eight of the time.
+A graph starts them all at once. For that every tensor keeps its place, and choosing a token, noting
+it and moving on happen on the device, which is asked now and then what has ended. A slot whose
+answer has ended writes on behind it, and that is cut off.
+
+On a processor the same steps run without a graph; asking costs nothing there, and slots that
+nobody needs any more are left out of the step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import PreTrainedModel, StaticCache
-from transformers.cache_utils import Cache, StaticLayer
+from transformers import PreTrainedModel
 
-from drpo.modeling.forward_pass import accepts, call_causal, positions_of, without_adapters
-from drpo.rl.sampling import Contexts, Sampling, choose
+from drpo.modeling.forward_pass import call_at, call_causal, without_adapters
+from drpo.rl.sampling import Asked, Contexts, Sampling, choose
+from drpo.rl.slot_cache import SlotCache, fits_slots
 
-ASKED_EVERY = 16
-"""Tokens after which the device is asked whether every row has ended: each time it must wait."""
 WARM_UP = 2
 """Steps without a graph, so that libraries have allocated what they need before it is drawn."""
 
 
-def decodes_in_place(model: nn.Module, device: torch.device) -> bool:
-    """Return whether a model's decoding can be drawn as a CUDA graph.
+@dataclass(frozen=True)
+class Pace:
+    """What a device likes."""
 
-    Positions must be given, not counted by the model, every layer must see every token, and
-    the rotation must not be chosen by the length seen.
-    """
+    asked_every: int
+    """Steps until it is asked which answers have ended: a card then waits for the processor."""
+    narrows: bool
+    """Whether a step is taken by the slots in use alone, and looks at the columns in use alone."""
+
+
+CARD = Pace(asked_every=8, narrows=False)
+PROCESSOR = Pace(asked_every=1, narrows=True)
+
+
+def decodes_in_slots(model: nn.Module) -> bool:
+    """Return whether a model can decode in slots; see `drpo.rl.slot_cache.fits_slots`."""
     inner = without_adapters(model)
-    if device.type != "cuda" or not isinstance(inner, PreTrainedModel):
-        return False
-    return fits_one_cache(inner)
+    return isinstance(inner, PreTrainedModel) and fits_slots(inner)
 
 
-def fits_one_cache(inner: PreTrainedModel) -> bool:
-    """Return whether a model can decode with a cache of one size; see `decodes_in_place`."""
-    config = inner.config.get_text_config(decoder=True)
-    rotation = getattr(config, "rope_parameters", None) or {}
-    if not inner._can_compile_fullgraph or not accepts(inner, "position_ids"):
-        return False
-    # Other kinds of attention would add our mask of true and false to their scores.
-    if config._attn_implementation != "sdpa" or rotation.get("rope_type", "default") in (
-        "dynamic",
-        "longrope",
-    ):
-        return False
-    return all(type(layer) is StaticLayer for layer in StaticCache(config, 1).layers)
+def write_in_slots(
+    model: nn.Module, asked: Asked, sampling: Sampling, tick: Callable[[int], None]
+) -> list[list[int]]:
+    """Write answers, `sampling.batch_size` at once; see `drpo.rl.sampling.Engine`."""
+    pace = CARD if asked.noise.device.type == "cuda" else PROCESSOR
+    return Slots(model, asked, sampling, pace).write(tick)
 
 
-class _Layer(StaticLayer):  # type: ignore[misc]
-    """A layer's keys and values, both in the format that the pass computes values in."""
+def waiting_slots(at_once: int, rows: int) -> int:
+    """Return how many slots rows wait in, beside the `at_once` that are written in.
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        # A rotation in float32 leaves keys in it, which attention would round all the same.
-        return super().update(key_states.to(value_states.dtype), value_states, *args, **kwargs)
-
-
-def _cache(inner: nn.Module, length: int) -> Cache:
-    layers = StaticCache(inner.config.get_text_config(decoder=True), 1).layers  # type: ignore[operator,union-attr]
-    return Cache(layers=[_Layer(max_cache_len=length) for _ in layers])
+    Each read brings at least so many rows, so that it is worth its price: not drawn as a graph, it
+    takes a card as long as some steps, however many contexts it reads.
+    """
+    return max(0, min(-(-at_once // 2), rows - at_once))
 
 
-class InPlaceDecoder:
-    """Decodes one batch of contexts; every tensor has its final size from the start."""
+class Slots:
+    """Decodes rows in slots; tensors with a number for each have their size from the start.
 
-    def __init__(
-        self,
-        model: nn.Module,
-        contexts: Sequence[Sequence[int]],
-        sampling: Sampling,
-        device: torch.device,
-    ) -> None:
-        self.model, self.sampling, self.device = model, sampling, device
-        self.contexts = Contexts.of(contexts, sampling.pad, device)
-        self.written: list[list[int]] = []
+    The first `count` slots are written in; rows wait in the others. A slot without a row counts as
+    ended.
+    """
 
-    def run(self, rooms: Sequence[int], noise: Float[Tensor, "batch time"]) -> None:
-        """Decode until every row has ended or has no room left; fills `written`."""
-        steps = max(rooms)
-        logits = self._read(steps)
-        self.noise = noise[:, :steps].contiguous()
-        self.rooms = torch.tensor(rooms, device=self.device)
-        self.stops = torch.tensor(self.sampling.stops, device=self.device)
-        self.at = torch.zeros(1, dtype=torch.long, device=self.device)
-        self.ended = torch.zeros(len(rooms), dtype=torch.bool, device=self.device)
-        self.chosen = torch.full((len(rooms), steps), self.sampling.pad, device=self.device)
-        self._choose(logits)
-        self._decode(steps - 1)
-        self.written = self._cut(rooms)
+    def __init__(self, model: nn.Module, asked: Asked, sampling: Sampling, pace: Pace) -> None:
+        self.model, self.asked, self.sampling, self.pace = model, asked, sampling, pace
+        device = self.device = asked.noise.device
+        rows, most = len(asked.rooms), max(asked.rooms)
+        self.count = self.used = min(sampling.batch_size, rows)
+        """Slots that are written in, and how many of them take part in a step: the first ones."""
+        self.begun = 0
+        """Rows whose context has been read."""
+        # One column more than any row may fill: where ended ones go on drawing.
+        self.noise = nn.functional.pad(asked.noise[:, :most], (0, 1))
+        self.chosen = torch.full((rows, most + 1), sampling.pad, device=device)
+        self.rooms = torch.tensor(asked.rooms, device=device)
+        slots = self.count + waiting_slots(self.count, rows)
+        self.row, self.at, self.tokens, self.positions = (
+            torch.zeros(slots, dtype=torch.long, device=device) for _ in range(4)
+        )
+        self.ended = torch.ones(slots, dtype=torch.bool, device=device)
+        width = max(len(c) + room for c, room in zip(asked.contexts, asked.rooms, strict=True))
+        inner: PreTrainedModel = without_adapters(model)
+        self.cache = SlotCache(inner, self.positions, width)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self.steps = 0
+        """Steps taken: calls of the model for one token of every slot."""
 
-    def _read(self, steps: int) -> Float[Tensor, "batch vocab"]:
-        """Read the contexts, each distinct one once, and lay the cache out by rows."""
-        tokens, real, of_row = self.contexts.tokens, self.contexts.real, self.contexts.of_row
-        width = tokens.shape[1]
-        self.cache = _cache(without_adapters(self.model), width + steps)
-        positions = positions_of(real)
-        logits = call_causal(
-            self.model,
-            tokens,
-            real.long(),
-            positions,
-            keep=1,
-            past_key_values=self.cache,
-            use_cache=True,
-        )[:, -1]
-        if self.contexts.shared:
-            for layer in self.cache.layers:
-                layer.keys, layer.values = layer.keys[of_row], layer.values[of_row]
-        shape = (len(of_row), 1, 1, width + steps)
-        self.seen = torch.zeros(shape, dtype=torch.bool, device=self.device)
-        self.seen[:, 0, 0, :width] = real[of_row]
-        self.column = torch.tensor([width], device=self.device)
-        self.positions = positions[of_row, -1:]
-        self.tokens = torch.empty(len(of_row), 1, dtype=torch.long, device=self.device)
-        return logits[of_row]
+    def write(self, tick: Callable[[int], None]) -> list[list[int]]:
+        """Write all answers."""
+        while True:
+            left = self._left()
+            self._arrange(left)
+            if self.begun < len(self.asked.rooms) and 0 in left[: self.count]:
+                tick(self.begun - sum(map(bool, left)))
+                self._read([slot for slot, tokens in enumerate(left) if not tokens])
+            elif any(left):
+                self._go(min(self.pace.asked_every, max(left)))
+            else:
+                tick(self.begun)
+                return self._cut()
 
-    def _choose(self, logits: Float[Tensor, "batch vocab"]) -> None:
-        """Draw a token a row and get ready to read it."""
-        drawn = choose(logits, self.noise.index_select(1, self.at)[:, 0], self.sampling.temperature)
-        self.chosen.index_copy_(1, self.at, drawn[:, None])
-        self.tokens.copy_(drawn[:, None])
-        self.at.add_(1)
-        self.ended.logical_or_(torch.isin(drawn, self.stops)).logical_or_(self.at >= self.rooms)
-        self.positions.add_(1)
-        self.seen.index_fill_(3, self.column, value=True)
-        self.column.add_(1)
+    def _left(self) -> list[int]:
+        """Return how many tokens each slot may yet write at most; the device has to catch up."""
+        left: list[int] = torch.where(self.ended, 0, self.rooms[self.row] - self.at).tolist()
+        return left
+
+    def _arrange(self, left: list[int]) -> None:
+        """Let rows that wait take slots that are free, and the last ones close the gaps.
+
+        Args:
+            left: Tokens that each slot may yet write; changed to what is so afterwards.
+        """
+        free = [slot for slot in range(self.count) if not left[slot]]
+        waiting = [slot for slot in range(self.count, len(left)) if left[slot]]
+        moves = list(zip(waiting, free, strict=False))
+        gaps = free[len(moves) :]
+        if self.pace.narrows:
+            self.used = self.count - len(gaps)
+            last = [slot for slot in range(self.used, self.count) if left[slot]]
+            moves += zip(last, gaps, strict=False)
+        if not moves:
+            return
+        sources, targets = torch.tensor(moves, device=self.device).T
+        for each in (self.row, self.at, self.tokens, self.positions, self.ended):
+            each[targets] = each[sources]
+        self.ended[sources] = True
+        self.cache.move(sources, targets)
+        for source, target in moves:
+            left[target], left[source] = left[source], 0
+
+    def _read(self, free: Sequence[int]) -> None:
+        """Read the contexts of the next rows, each distinct one once, and draw the first tokens."""
+        rows = range(self.begun, len(self.asked.rooms))[: min(len(free), self.count)]
+        contexts = [self.asked.contexts[row] for row in rows]
+        read = Contexts.of(contexts, self.sampling.pad, self.device, pad_behind=True)
+        row = torch.tensor(rows, device=self.device)
+        slots = torch.tensor(free[: len(rows)], device=self.device)
+        lengths = read.real.sum(dim=1)
+        ends = torch.arange(len(lengths), device=self.device) * read.tokens.shape[1] + lengths - 1
+        with self.cache.reading(slots, read.of_row):
+            logits = call_at(self.model, read.tokens, ends, self.cache)
+        if self.begun == 0:
+            self.stops = torch.zeros(logits.shape[1], dtype=torch.bool, device=self.device)
+            self.stops[list(self.sampling.stops)] = True
+        drawn = choose(logits[read.of_row], self.noise[row, 0], self.sampling.temperature)
+        self.chosen[row, 0] = drawn
+        self.row[slots], self.at[slots], self.tokens[slots] = row, 1, drawn
+        self.positions[slots] = lengths[read.of_row]
+        self.ended[slots] = self.stops[drawn] | (self.rooms[row] <= 1)
+        self.begun = rows.stop
 
     def _step(self) -> None:
         """Read the tokens drawn last, and draw the next; no tensor moves."""
         logits = call_causal(
             self.model,
-            self.tokens,
-            self.seen,
-            self.positions,
+            self.tokens[: self.used, None],
+            self.cache.seen(),
+            self.positions[: self.used, None],
             keep=1,
             past_key_values=self.cache,
             use_cache=True,
         )
-        self._choose(logits[:, -1])
+        self._draw(logits[:, -1])
 
-    def _decode(self, steps: int) -> None:
-        graph: torch.cuda.CUDAGraph | None = None
-        for step in range(steps):
-            if step % ASKED_EVERY == 0 and bool(self.ended.all()):
-                return
-            if graph is None and self.device.type == "cuda" and step == WARM_UP:
-                graph = self._draw()
-            if graph is None:
+    def _draw(self, logits: Float[Tensor, "used vocab"]) -> None:
+        """Draw a token for each slot; those that have ended stay where they are."""
+        row, at, ended = (each[: self.used] for each in (self.row, self.at, self.ended))
+        drawn = choose(logits, self.noise[row, at], self.sampling.temperature)
+        self.chosen[row, at] = drawn
+        self.tokens[: self.used] = drawn
+        goes_on = ~ended
+        at.add_(goes_on)
+        self.positions[: self.used].add_(goes_on)
+        ended.logical_or_(self.stops[drawn]).logical_or_(at >= self.rooms[row])
+
+    def _go(self, steps: int) -> None:
+        """Take some steps."""
+        reach = int(self.positions[: self.used].max()) + steps if self.pace.narrows else None
+        self.cache.look_at(self.used, reach)
+        for _ in range(steps):
+            if self.device.type == "cuda" and self.steps == WARM_UP:
+                self._graph = self._drawn_step()
+            self.steps += 1
+            if self._graph is None:
                 self._step()
             else:
-                graph.replay()
+                self._graph.replay()
 
-    def _draw(self) -> torch.cuda.CUDAGraph:
+    def _drawn_step(self) -> torch.cuda.CUDAGraph:
         """Draw a step as a graph, without taking it."""
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize(self.device)
@@ -167,10 +210,10 @@ class InPlaceDecoder:
             self._step()
         return graph
 
-    def _cut(self, rooms: Sequence[int]) -> list[list[int]]:
+    def _cut(self) -> list[list[int]]:
         """Return each row's tokens up to its end or its room."""
         stops, found = set(self.sampling.stops), []
-        for row, room in zip(self.chosen.tolist(), rooms, strict=True):
+        for row, room in zip(self.chosen.tolist(), self.asked.rooms, strict=True):
             ends = [at for at, token in enumerate(row[:room]) if token in stops]
             found.append(row[: ends[0] + 1 if ends else room])
         return found

@@ -21,7 +21,7 @@ from drpo.data.io.source import file_of
 from drpo.i18n.message import Message
 from drpo.modeling.model_size import Size, size_of
 from drpo.runs.data_rows import counted, rows_of
-from drpo.runs.memory_estimate import memory_of, most_lengths
+from drpo.runs.memory_estimate import WAITING, memory_of, most_lengths
 from drpo.store import Store
 from drpo.system import processes
 
@@ -194,10 +194,13 @@ def _decode_seconds(
     answer = 0.75 * config.sampling.response_length
     arithmetic = 2 * policy.parameters * rows * (prompt + answer) / speed(on_gpu=on_gpu)
     reading = 2 * policy.parameters / GPU_BANDWIDTH if on_gpu else 0.0
-    at_once = config.ppo.rollout_batch_size or 4 * config.ppo.rows_at_once
-    steps = -(-rows // at_once) * config.sampling.response_length
+    at_once = config.ppo.answers_at_once
+    # Where an answer ends the next begins; the last ones wait for the longest.
+    later = max(0, rows - at_once)
+    steps = config.sampling.response_length + later / at_once * answer
+    reads = 1 + later / (WAITING * at_once)
     call = policy.layers * DRAWN_CALL_SECONDS["gpu" if on_gpu else "cpu"]
-    return arithmetic + steps * (call + reading)
+    return arithmetic + steps * (call + reading) + reads * _call(policy, on_gpu=on_gpu)
 
 
 def _evaluation_seconds(

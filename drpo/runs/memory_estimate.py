@@ -37,6 +37,9 @@ DRAWN_LOGIT_BYTES = 32
 """A logit that is drawn from, in float64."""
 PREFILL_BYTES = 24
 """Bytes per position and hidden unit while prompts are read to be answered."""
+WAITING = 0.5
+"""Rows that wait with their keys and values, of those written at once
+(`drpo.rl.slots.waiting_slots`)."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,8 @@ def _of_stage(name: str, config: RunConfig, policy: Size, scorer: Size, lengths:
         others = 0 if name == "best_of_n" or config.models.lora_rank else 1
         copies = (1 + others) * _base(config, policy)
     scoring = 0.0 if _on_base(config) else scorer.parameters * _frozen_bytes(config)
-    drawn = config.ppo.rollout_batch_size or 4 * config.ppo.rows_at_once
-    at_once = min(drawn, max(config.ppo.episodes_per_update, config.evaluation.eval_prompts))
-    drawing = _drawing(config, policy, at_once, lengths.prompt)
+    most = max(config.ppo.episodes_per_update, config.evaluation.eval_prompts)
+    drawing = _drawing(config, policy, most, lengths.prompt)
     compared = _logits(config, policy, config.ppo.rows_at_once * answer, COMPARED_LOGIT_BYTES)
     return LIBRARIES + copies + scoring + max(learning, drawing, compared)
 
@@ -161,9 +163,19 @@ def _logits(config: RunConfig, policy: Size, places: float, size: int) -> float:
     return min(places * policy.vocabulary, most) * size
 
 
-def _drawing(config: RunConfig, policy: Size, rows: int, prompt: float) -> float:
-    """Keys and values, the logits of one token a row, and the prompts as they are read."""
-    tokens = rows * (prompt + config.sampling.response_length)
+def _drawing(config: RunConfig, policy: Size, most: int, prompt: float) -> float:
+    """Keys and values, the logits of one token a row, and the prompts as they are read.
+
+    Args:
+        config: The run.
+        policy: What draws.
+        most: Answers in all.
+        prompt: Tokens of the longest prompt.
+    """
+    rows = min(config.ppo.answers_at_once, most)
+    slots = rows + min(WAITING * rows, most - rows)
+    # What a reset gives is part of the answer: whatever is reset, no slot is wider.
+    tokens = slots * (prompt + config.sampling.response_length)
     cache = tokens * policy.layers * policy.cached * _frozen_bytes(config)
     logits = rows * policy.vocabulary * DRAWN_LOGIT_BYTES
     return cache + max(logits, rows * prompt * policy.hidden * PREFILL_BYTES)

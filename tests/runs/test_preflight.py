@@ -15,7 +15,8 @@ from drpo.data.library.versions import save_version
 from drpo.errors import ConfigError, DataError, DrpoError, ModelError
 from drpo.modeling.model_files import count_tokens, read_card
 from drpo.modeling.model_size import Size
-from drpo.runs import estimate, preflight
+from drpo.rl.slots import waiting_slots
+from drpo.runs import estimate, memory_estimate, preflight
 
 
 @pytest.fixture
@@ -307,13 +308,28 @@ def test_the_estimate_grows_with_what_costs(configure):
         assert estimate.estimate_run(configure(**costly)).memory_bytes > base.memory_bytes, costly
 
 
-def test_answers_that_are_drawn_in_two_batches_take_twice_as_long(configure):
+def test_answers_that_are_not_written_at_once_take_the_time_of_their_tokens(configure):
     size = Size(1000, 2, 16, 258, 128, local=True)  # its arithmetic takes no time
-    once, twice = (
+    fewer, once, twice, often = (
         estimate._decode_seconds(configure(rollout_batch_size=32), size, 10, rows, on_gpu=True)
-        for rows in (32, 64)
+        for rows in (16, 32, 64, 320)
     )
-    assert twice == pytest.approx(2 * once, rel=0.01)
+    assert fewer == pytest.approx(once, rel=0.01)
+    assert once < twice < 2 * once, "no wait for the longest of the first ones"
+    assert often - twice == pytest.approx(8 * (twice - once), rel=0.01)
+
+
+@pytest.mark.parametrize(("rows", "at_once"), [(64, 128), (64, 64), (80, 64), (512, 64), (9, 1)])
+def test_the_memory_estimate_knows_how_many_rows_wait(configure, rows, at_once):
+    size = Size(10**6, 2, 16, 258, 128, local=True)
+    config = configure(
+        episodes_per_update=rows, eval_prompts=1, rollout_batch_size=at_once, response_length=40
+    )
+    drawing = memory_estimate._drawing(config, size, rows, 10)
+    at_once = min(at_once, rows)
+    slots = at_once + waiting_slots(at_once, rows)
+    of_slot, of_row = (10 + 40) * size.layers * size.cached * 4, max(258 * 32, 10 * 16 * 24)
+    assert drawing == pytest.approx(slots * of_slot + at_once * of_row, abs=of_slot)
 
 
 # Seen on one H200, docs/benchmarks.md: writing as a graph, learning in full micro-batches.
