@@ -310,9 +310,9 @@ def test_the_estimate_grows_with_what_costs(configure):
 
 def test_answers_that_are_not_written_at_once_take_the_time_of_their_tokens(configure):
     size = Size(1000, 2, 16, 258, 128, local=True)  # its arithmetic takes no time
+    config = configure(rollout_batch_size=32, response_length=200)
     fewer, once, twice, often = (
-        estimate._decode_seconds(configure(rollout_batch_size=32), size, 10, rows, on_gpu=True)
-        for rows in (16, 32, 64, 320)
+        estimate._decode_seconds(config, size, 10, rows, on_gpu=True) for rows in (16, 32, 64, 320)
     )
     assert fewer == pytest.approx(once, rel=0.01)
     assert once < twice < 2 * once, "no wait for the longest of the first ones"
