@@ -81,7 +81,9 @@ class Subject:
 
     def write(self, answer: int, width: int, note: str = "") -> None:
         """Draw the episodes of an update, and keep them to learn from."""
-        config = self.config.replace(response_length=answer, micro_batch_size=width)
+        config = self.config.replace(
+            response_length=answer, micro_batch_size=width, rollout_batch_size=width
+        )
 
         def act() -> Row:
             drawn = draw(self.models, self.pairs, config)
@@ -192,7 +194,7 @@ def measure(subject: Subject, sizes: Sizes, *, first: bool) -> None:
     subject.write(sizes.short, sizes.most)
     for micro in (sizes.most, sizes.few):
         subject.learn(sizes.short, micro)
-    # The default decodes as many rows at once as it learns from; wider is what a GPU is for.
+    # More rows at once is what a GPU is for.
     subject.write(sizes.long, 2 * sizes.most)
     for micro in (sizes.few, sizes.most):
         subject.learn(sizes.long, micro)

@@ -12,7 +12,9 @@ it and moving on happen on the device, which is asked now and then what has ende
 answer has ended writes on behind it, and that is cut off.
 
 On a processor the same steps run without a graph; asking costs nothing there, and slots that
-nobody needs any more are left out of the step.
+nobody needs any more are left out of the step. Of 256 answers of a random Llama, 32 at once, that
+took 356 calls for 999 in batches and .44 of the processor's seconds; of the `tldr` sample, whose
+lengths differ little, 133 for 157 and 1.10 (docs/benchmarks.md).
 """
 
 from __future__ import annotations

@@ -37,6 +37,10 @@ def test_every_measurement_works(tmp_path):
     kinds = [row["kind"] for row in found["rows"]]
     assert kinds.count("load") == 2
     assert kinds.count("profile") == 1
+    batches, *filled = [row for row in found["rows"] if row["kind"] == "slots"]
+    for row in filled:  # the same draws; bfloat16 rounds a few to other tokens
+        assert row["written"] == pytest.approx(batches["written"], rel=0.2)
+    assert min(row["steps"] for row in filled) < batches["steps"]
     assert {row["advantage"] for row in found["rows"] if row["kind"] == "update"} == {"gae", "rloo"}
 
 
