@@ -77,6 +77,10 @@ class RankDiedError(RanksError):
         self.facts = dict(facts)
 
 
+class FilesAwayError(DrpoError):
+    """The object store that holds the workspace's files does not answer, or lets nobody in."""
+
+
 class LimitError(DrpoError):
     """Something asks for more of this machine than one person's task may have."""
 

@@ -12,6 +12,7 @@ from drpo.cli.options import Json
 from drpo.cli.output import ProgressLine, print_json, say
 from drpo.errors import ConfigError
 from drpo.evaluation.storage import evaluation_of
+from drpo.home import home_url
 from drpo.i18n import t
 from drpo.store import Store, workspace
 from drpo.study import execute, report
@@ -49,6 +50,11 @@ def study(
         raise ConfigError(
             f"--only: unknown experiment {', '.join(unknown)}; expected some of "
             f"{', '.join(EXPERIMENTS)}."
+        )
+    if home_url() is not None:
+        raise ConfigError(
+            "The study keeps its start policies in a folder that all its runs read, and DRPO_HOME "
+            f"is {home_url()}; set DRPO_HOME to a folder."
         )
     planned = whole(names, seeds=seeds)
     store, line = Store(), ProgressLine()

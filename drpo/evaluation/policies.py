@@ -10,6 +10,7 @@ from drpo.config.run_config import RunConfig
 from drpo.data.run_data import RunData, load_run_data
 from drpo.errors import RunError
 from drpo.evaluation.storage import standing_step
+from drpo.home import outline
 from drpo.modeling.scorers import Scorer
 from drpo.rl.checkpoint_folders import policies
 from drpo.store import Store, run_folder
@@ -118,6 +119,7 @@ def _reward(config: RunConfig, folder: Path) -> str | None:
 
 def kept_policies(config: RunConfig, folder: Path) -> dict[int, str]:
     """Every policy of a run that can answer, by step; step 0 is the start policy."""
+    outline(folder)
     origin = _origin(config, folder)
     if config.run.method in UPDATING:
         kept = {step: str(path) for step, path in policies(folder / "checkpoints").items()}

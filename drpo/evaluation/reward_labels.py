@@ -31,6 +31,7 @@ from drpo.data.library.upload_job import ReadUpload, run_upload_job
 from drpo.data.pairs import Pair
 from drpo.data.pairset import PairSet
 from drpo.errors import ConfigError
+from drpo.home import outline
 from drpo.modeling.reward_model import RewardModel, load_reward_model
 from drpo.stages.reward import train_reward_model
 from drpo.store import Store, run_folder
@@ -70,6 +71,7 @@ def find_judge(name: str, store: Store) -> Judge:
         return Judge(Path(name).name, name)
     run = store.runs.find(name)
     config, folder = RunConfig.from_nested(run.config), run_folder(run.id)
+    outline(folder)
     trained, tuned = folder.joinpath(*TRAINED), folder / "models" / "sft"
     used = str(trained) if trained.is_dir() else config.models.reward_model
     if used is None:

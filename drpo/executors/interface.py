@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from drpo.config.run_config import RunConfig
 from drpo.errors import DrpoError
 from drpo.files import last_lines
+from drpo.home import fetch_file
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
 
@@ -100,4 +101,5 @@ class Executor(Protocol):
 def worker_log(run: Run) -> str:
     """The last lines of a run's worker.log; empty while there is none."""
     path = run_folder(run.id) / "worker.log"
+    fetch_file(path)
     return last_lines(path) if path.exists() else ""

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError
 from drpo.executors.interface import LIVES, UNKNOWN, WAITS, Life, Node, worker_log
-from drpo.store import Store, run_folder, workspace
+from drpo.home import fetch_file, home
+from drpo.store import Store, run_folder
 from drpo.store.schema import Run
 from drpo.system import allocator, processes
 
@@ -134,7 +135,7 @@ def _gpu_names(taken: Sequence[str]) -> set[str]:
 def worker_environment(store: Store) -> dict[str, str]:
     """What every worker is told by its environment, wherever it is."""
     return {
-        "DRPO_HOME": str(workspace()),
+        "DRPO_HOME": home(),
         "DRPO_DATABASE_URL": store.url,
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
@@ -150,6 +151,7 @@ def start_worker(store: Store, run_id: str, device: str) -> subprocess.Popen[byt
     """Start a run's worker in a session of its own, its output in worker.log."""
     folder = run_folder(run_id)
     folder.mkdir(parents=True, exist_ok=True)
+    fetch_file(folder / "worker.log")  # a run that was elsewhere goes on with its log
     environment = {**worker_environment(store), **allocator.preload()}
     if device.startswith("cuda:"):
         # The worker sees its own GPUs alone, the first as cuda:0: nothing lands on another run's.

@@ -83,7 +83,7 @@ class RayExecutor(ClusterExecutor):
         store.runs.change(run.id, job=job)
         order = write_order(store, run, job)
         devices = devices_of(run)
-        words = [self._python, "-m", "drpo.executors.begin", str(order), job]
+        words = [self._python, "-m", "drpo.executors.begin", order, job]
         # A slow head may take it all the same, which it is asked about afterwards.
         with suppress(NoAnswerError):
             self._ask(

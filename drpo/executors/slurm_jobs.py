@@ -12,16 +12,20 @@ import secrets
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from drpo.executors.begin import become_worker, write_order
 from drpo.executors.cluster import ClusterExecutor, devices_of, number_of, object_of
 from drpo.executors.interface import WAITS, ExecutorAwayError, Life, Node
 from drpo.files import read_json, write_json
+from drpo.home import fetch_file, publish_file
 from drpo.store import Store, run_folder, workspace
 from drpo.store.schema import Run
 from drpo.system import processes
 
+FOLDER = "DRPO_SLURM_FOLDER"
+"""The variable that names a folder which all nodes share, for submitit's own files."""
 _here: dict[str, Any] = {}
 """Local jobs that this process started, by their number: only it can reap them."""
 
@@ -35,6 +39,11 @@ LIVE_STATES = ("RUNNING", "COMPLETING")
 NODE_STATES = ("NODE_FAIL", "BOOT_FAIL")
 PLACE_STATES = ("PREEMPTED", "TIMEOUT", "DEADLINE", "REVOKED")
 ENDED_STATES = ("COMPLETED", "FAILED", "CANCELLED", "OUT_OF_MEMORY")
+
+
+def _folder() -> Path:
+    named = os.environ.get(FOLDER)
+    return Path(named).resolve() if named else workspace() / "slurm"
 
 
 class SlurmExecutor(ClusterExecutor):
@@ -81,12 +90,14 @@ class SlurmExecutor(ClusterExecutor):
         asked |= {"gpus_per_node": devices} if device == "cuda" else {}
         asked |= self._parameters
         try:
-            submitter = submitit.AutoExecutor(workspace() / "slurm" / "%j", cluster=self._cluster)
+            submitter = submitit.AutoExecutor(_folder() / "%j", cluster=self._cluster)
             submitter.update_parameters(name=f"drpo-{run.id}", **asked)
-            submitted = submitter.submit(become_worker, str(order), job)
+            submitted = submitter.submit(become_worker, order, job)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             raise ExecutorAwayError(f"Slurm did not take the job: {error}") from error
-        write_json(run_folder(run.id) / FILE, {"job": job, "number": submitted.job_id})
+        file = run_folder(run.id) / FILE
+        write_json(file, {"job": job, "number": submitted.job_id})
+        publish_file(file)  # for a supervisor of another machine that takes this one's place
         if self._cluster == "local":
             _here[submitted.job_id] = submitted
 
@@ -116,7 +127,11 @@ class SlurmExecutor(ClusterExecutor):
                 del _here[number]
 
     def _number(self, run: Run) -> str | None:
-        kept = read_json(run_folder(run.id) / FILE)
+        file = run_folder(run.id) / FILE
+        kept = read_json(file)
+        if kept.get("job") != run.job and run.job:
+            fetch_file(file)
+            kept = read_json(file)
         return str(kept["number"]) if kept.get("job") == run.job and run.job else None
 
     def _job(self, number: str) -> Any:  # noqa: ANN401 - submitit has no types
@@ -124,8 +139,7 @@ class SlurmExecutor(ClusterExecutor):
 
         if number in _here:
             return _here[number]
-        folder = workspace() / "slurm" / "%j"
-        return submitit.SlurmJob(folder, number)
+        return submitit.SlurmJob(_folder() / "%j", number)
 
     def _alive_here(self, run: Run, number: str) -> Life:
         if number in _here:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from drpo.files import read_json
+from drpo.home import rebased
 
 BESIDE = "adapter"
 """Folder beside a stage's whole weights that holds the adapter they were merged with."""
@@ -12,7 +13,8 @@ BESIDE = "adapter"
 
 def full_name(start: str | Path) -> str:
     """Name a model as its adapters do: by its whole path where it is a folder."""
-    return str(Path(start).resolve() if Path(start).is_dir() else start)
+    named = rebased(str(start))
+    return str(Path(named).resolve() if Path(named).is_dir() else named)
 
 
 def adapter_of(folder: str | Path, start: str | Path) -> Path | None:

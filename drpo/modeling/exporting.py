@@ -17,6 +17,7 @@ from transformers import AutoConfig, GenerationConfig
 
 from drpo.config.run_config import RunConfig
 from drpo.files import CHECKSUMS
+from drpo.home import brought
 from drpo.modeling.model_loading import UNREADABLE, load_causal
 from drpo.modeling.models import load_vocabulary
 from drpo.modeling.seeding import generator_for
@@ -87,7 +88,7 @@ def number_format(name: str | Path) -> torch.dtype:
     try:
         if (Path(name) / "adapter_config.json").is_file():
             base = PeftConfig.from_pretrained(str(name)).base_model_name_or_path
-            return number_format(base) if base else torch.float32
+            return number_format(brought(base)) if base else torch.float32
         told = AutoConfig.from_pretrained(name, trust_remote_code=False).dtype
     except UNREADABLE:  # the start model is gone; the policy is not
         return torch.float32
@@ -99,7 +100,7 @@ def generation_settings(name: str | Path) -> GenerationConfig | None:
     try:
         if (Path(name) / "adapter_config.json").is_file():
             base = PeftConfig.from_pretrained(str(name)).base_model_name_or_path
-            return generation_settings(base) if base else None
+            return generation_settings(brought(base)) if base else None
         return GenerationConfig.from_pretrained(name)
     except (*UNREADABLE, TypeError):
         return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from drpo.errors import ModelError
+from drpo.home import brought
 from drpo.modeling.model_facts import LAYER_KEYS, WIDTH_KEYS, context_of, first_number, text_part
 
 HUB_NAME = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
@@ -93,6 +94,7 @@ def find_folder(name: str, *, what: str) -> Path | None:
     Raises:
         ModelError: There is no such folder, and no such name that can be reached.
     """
+    name = brought(name)
     try:
         path = Path(name).expanduser()
         if path.is_dir():

@@ -33,6 +33,7 @@ from transformers import (
 )
 
 from drpo.errors import ModelError, first_line
+from drpo.home import brought
 from drpo.modeling.linear import widen
 from drpo.modeling.model_facts import context_of, see_that_it_writes
 from drpo.modeling.model_files import base_of
@@ -81,7 +82,7 @@ def load_causal(
     Raises:
         ModelError: There are no weights, some are missing, or they cannot be read.
     """
-    expected = "a causal language model"
+    folder, expected = brought(folder), "a causal language model"
     if not (Path(folder) / "adapter_config.json").is_file():
         try:
             described = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -105,14 +106,15 @@ def load_causal(
 @one_at_a_time
 def load_adapted(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> PeftModel:
     """Load a trained adapter on the base that it names, not merged."""
-    name = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+    folder = brought(folder)
+    name = PeftConfig.from_pretrained(folder).base_model_name_or_path
     if not name:
         raise ModelError(
             f"{folder}: expected base_model_name_or_path in adapter_config.json, got none; name "
             "the model that the adapter belongs to, or merge it into that model first."
         )
     base = load_causal(name, dtype=dtype)
-    return PeftModel.from_pretrained(base, str(folder), is_trainable=True)
+    return PeftModel.from_pretrained(base, folder, is_trainable=True)
 
 
 @one_at_a_time
@@ -124,7 +126,7 @@ def load_classifier(folder: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     """
     kind = AutoModelForSequenceClassification
     hint = "is this a language model without a score head?"
-    return _loaded(kind, folder, dtype, "a sequence classifier", hint)
+    return _loaded(kind, brought(folder), dtype, "a sequence classifier", hint)
 
 
 def _loaded(
@@ -169,6 +171,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: There is none that can be read.
     """
+    folder = brought(folder)
     if Path(folder).is_dir() and not (Path(folder) / "tokenizer_config.json").is_file():
         below = base_of(Path(folder))
         if below is not None:

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from drpo.config.run_config import RunConfig
 from drpo.data.gold_reward import Gold
 from drpo.errors import ConfigError, ModelError
+from drpo.home import brought
 from drpo.modeling.adapter_files import adapter_of, reward_adapter
 from drpo.modeling.adapters import with_adapters
 from drpo.modeling.base_loading import load_base, on_device, weights_format
@@ -87,7 +88,7 @@ class Models:
         Raises:
             ModelError: It cannot be read.
         """
-        start = self.policy
+        start, folder = self.policy, brought(folder)
         assert isinstance(start, PreTrainedModel), "as loaded to evaluate"
         adapter = adapter_of(folder, self.start)
         if adapter is not None and self.shared is None:

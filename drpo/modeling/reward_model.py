@@ -26,6 +26,7 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from drpo.data.pairs import Prompt
 from drpo.errors import ModelError, ShapeError, first_line
+from drpo.home import brought
 from drpo.modeling.chat_template import ChatTemplate, PromptFormat, chat_template
 from drpo.modeling.cuts import cut_by_length
 from drpo.modeling.forward_pass import accepts
@@ -273,6 +274,7 @@ def load_reward_model(
         ModelError: There is nothing loadable there, it has another number of labels than one, its
             head has no weights, or `drpo_pooling` is unknown.
     """
+    folder = brought(folder)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from drpo.errors import ConfigError, RunError
+from drpo.home import home
 from drpo.playground.counterfactuals import FEWEST_CONTINUATIONS, MOST_CONTINUATIONS
 from drpo.playground.protocol import PlaygroundSource, Sampling, socket_note
 from drpo.store import workspace
@@ -175,7 +176,7 @@ class Playground:
             *idle,
             log=workspace() / "playground.log",
             stdin=subprocess.PIPE,
-            environment={"DRPO_HOME": str(workspace())},
+            environment={"DRPO_HOME": home()},
         )
         _started[:] = [one for one in _started if one.poll() is None] + [child]
         if child.stdin is not None:

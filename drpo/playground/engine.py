@@ -29,6 +29,7 @@ import torch
 
 from drpo.data.gold_reward import Gold
 from drpo.errors import ConfigError, DrpoError
+from drpo.home import brought
 from drpo.modeling.chat_template import PromptFormat
 from drpo.modeling.model_loading import load_adapted, load_causal
 from drpo.modeling.models import load_vocabulary
@@ -70,6 +71,7 @@ class Cache(Generic[T]):
     def get(self, folder: str) -> T:
         """Return a model, loading it when it is not here or its files were written anew."""
         # A resumed run writes its checkpoints again, in the same folders.
+        folder = brought(folder)
         stamp = stamp_of(folder)
         if folder in self._kept and self._kept[folder][0] != stamp:
             del self._kept[folder]

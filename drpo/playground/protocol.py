@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from drpo.errors import ConfigError, RunError
+from drpo.home import outline
 from drpo.store import run_folder
 from drpo.store.schema import Run
 
@@ -98,6 +99,7 @@ def sources_of(run: Run) -> list[PlaygroundSource]:
     A run that has saved nothing yet has its start policy only.
     """
     folder = run_folder(run.id)
+    outline(folder)
     models = run.config["models"]
     method = run.config["run"]["method"]
     tuned = folder / "models" / "sft"

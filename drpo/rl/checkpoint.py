@@ -30,7 +30,8 @@ from torch import Tensor
 
 from drpo.config.run_config import RunConfig
 from drpo.errors import CheckpointError, ModelError
-from drpo.files import read_json, whole_folder, write_checksums, write_json
+from drpo.files import CHECKSUMS, read_json, whole_folder, write_checksums, write_json
+from drpo.home import fetch
 from drpo.modeling.exporting import export_policy
 from drpo.modeling.model_loading import load_causal
 from drpo.modeling.models import Models
@@ -272,6 +273,8 @@ def export(run_folder: Path, out: Path, config: RunConfig, *, step: int | None =
             f"{out} exists already; expected a new or empty folder, name another."
         )
     source = kept[step if step is not None else max(kept)]
+    for part in (source, source.parent / CHECKSUMS):
+        fetch(part)
     see_that_policy_is_whole(source.parent)
     with whole_folder(out, durable=True) as beside:
         export_policy(source, beside, config)

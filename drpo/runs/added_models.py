@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from drpo.home import exists, home_url, workspace
 from drpo.modeling.packaged_models import KNOWN
-from drpo.store import workspace
 
 
 def folder_of(name: str) -> Path:
@@ -15,7 +15,8 @@ def folder_of(name: str) -> Path:
 
 def is_added(name: str) -> bool:
     """Whether a model is in this workspace."""
-    return (folder_of(name) / "config.json").is_file()
+    folder = folder_of(name)
+    return (folder / "config.json").is_file() or (home_url() is not None and exists(folder))
 
 
 def added() -> list[Path]:

@@ -38,10 +38,10 @@ def cut_answers(config: RunConfig, store: Store) -> CutAnswers | None:
         store: Where saved data sets are looked up.
     """
     version = find_version(store, config.data.data)
-    path = file_of(config.data.data) if version is None else path_of(version)
-    if path is None or not path.is_file():
-        return None  # on the Hub: not read for a hint
     try:
+        path = file_of(config.data.data) if version is None else path_of(version)
+        if path is None or not path.is_file():
+            return None  # on the Hub: not read for a hint
         lengths = _counted(path, path.stat().st_mtime, config.models.policy, version is not None)
     except DrpoError:
         return None  # the check before a launch says what is wrong

@@ -16,8 +16,9 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from drpo.home import home_url, workspace
 from drpo.runs.supervisor import POLL_SECONDS, SILENT_SECONDS, Supervisor
-from drpo.store import Store, workspace
+from drpo.store import Store
 from drpo.system import processes
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ def hand_over(supervisor: Supervisor) -> None:
 
 def start_detached() -> None:
     """Start a supervisor without a screen, unless one already acts; it ends with the last run."""
-    if processes.Lock(workspace() / "supervisor.lock").holder() is not None:
+    # Of those that share a store alone, a second one finds out by itself and ends.
+    lock = processes.Lock(workspace() / "supervisor.lock")
+    if home_url() is None and lock.holder() is not None:
         return
     workspace().mkdir(parents=True, exist_ok=True)
     log_file = workspace() / "supervisor.log"

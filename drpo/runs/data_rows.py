@@ -12,7 +12,7 @@ from drpo.data import load_pairs
 from drpo.data.io.source import file_of
 from drpo.data.library.versions import find_version, path_of, read_saved
 from drpo.data.pairs import Pair
-from drpo.errors import DrpoError
+from drpo.errors import DrpoError, FilesAwayError
 from drpo.modeling.model_files import count_tokens, find_folder, read_card
 from drpo.store import Store
 
@@ -68,6 +68,13 @@ def answer_of(pair: Pair) -> str:
 
 def _file(source: str) -> tuple[Path, bool] | None:
     """Find the file, and say whether it is that of a saved set."""
+    try:
+        return _found(source)
+    except FilesAwayError:
+        return None
+
+
+def _found(source: str) -> tuple[Path, bool] | None:
     path = file_of(source)
     if path is not None:
         return path, False

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from drpo import home
 from drpo.errors import ConfigError, RunError
 from drpo.playground.protocol import BRANCHES
 from drpo.store import Store, run_folder, workspace
@@ -79,6 +80,7 @@ def erase(store: Store, run_id: str) -> None:
 
     Raises:
         RunError: It was not deleted before, something still needs it, or its folder stays.
+        FilesAwayError: The object store that has its files does not answer.
     """
     run = store.runs.get(run_id)
     if run.deleted_at is None:
@@ -94,6 +96,7 @@ def erase(store: Store, run_id: str) -> None:
             f"the weights of {run_id}; erase those first."
         )
     folder = _folder(run_id)
+    home.remove(folder)
     # Files first: what fails half-way leaves a row that can be erased again.
     if folder.exists():
         try:
@@ -118,8 +121,11 @@ def users(store: Store, run: Run) -> list[Run]:
 
 
 def bytes_of(run_id: str) -> int:
-    """What a run's folder takes on the disk."""
+    """What a run's folder takes on the disk, or in the object store where it is in one."""
     folder = run_folder(run_id)
+    put = home.bytes_put(folder)
+    if put is not None:
+        return put
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
 
 

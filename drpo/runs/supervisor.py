@@ -1,11 +1,11 @@
 """The supervisor: takes queued runs, gives each a device, starts its worker, notices its death.
 
 One thread a dashboard process; of all processes that share a workspace, only the one that holds
-`supervisor.lock` acts, the others stand by and take over when it ends. Workers lead sessions of
-their own, so neither a closed browser nor a dead dashboard touches them; a new supervisor finds
-them in the store. Where a worker is, is its executor's affair (`drpo.executors`). Torch is never
-imported here, except with `executor: thread`. `drpo.runs.background_supervisor` supervises without
-a screen.
+`supervisor.lock`, or a lock of PostgreSQL where files are in an object store, acts, the others
+stand by and take over when it ends. Workers lead sessions of their own, so neither a closed browser
+nor a dead dashboard touches them; a new supervisor finds them in the store. Where a worker is, is
+its executor's affair (`drpo.executors`). Torch is never imported here, except with `executor:
+thread`. `drpo.runs.background_supervisor` supervises without a screen.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from collections.abc import Sequence
 from drpo.config.run_config import RunConfig
 from drpo.errors import ConfigError
 from drpo.executors import Executor, ExecutorAwayError, Executors, Life, name_of
+from drpo.home import home_url, workspace
 from drpo.runs.cluster_watch import ClusterWatch, lost_end
 from drpo.runs.retries import try_again
 from drpo.runs.worker_death import memory_end
 from drpo.runs.worker_ends import End, MemoryWatch, StopEscalation, end_of
-from drpo.store import Store, workspace
+from drpo.store import Store
+from drpo.store.lock import StoreLock
 from drpo.store.schema import Run
 from drpo.system import processes
 
@@ -33,6 +35,13 @@ SILENT_SECONDS = 300.0
 """A living worker that has not beaten for so long is stuck; ten missed beats may be a busy disk."""
 CLAIM_SECONDS = 60.0
 """A claimed run without a pid after this lost its supervisor between claim and start."""
+
+
+def supervisor_lock(store: Store) -> processes.Lock | StoreLock:
+    """What the one supervisor holds that acts: in the folder, or the store, that all share."""
+    if home_url() is not None:
+        return StoreLock(store.engine, f"supervisor of {home_url()}")
+    return processes.Lock(workspace() / "supervisor.lock")
 
 
 class Supervisor:
@@ -54,7 +63,7 @@ class Supervisor:
         self.store = store
         self.poll_seconds = poll_seconds
         self.silent_seconds = silent_seconds
-        self.lock = processes.Lock(workspace() / "supervisor.lock")
+        self.lock = supervisor_lock(store)
         self._executors = Executors(_carry_out)
         self._beats: dict[str, tuple[float | None, float]] = {}
         self._memory = MemoryWatch()

@@ -23,15 +23,25 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from drpo import home
+from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
-from drpo.errors import DrpoError, RankDiedError, RunError, TrainingDivergedError, first_line
+from drpo.errors import (
+    DrpoError,
+    FilesAwayError,
+    RankDiedError,
+    RunError,
+    TrainingDivergedError,
+    first_line,
+)
 from drpo.executors.begin import JOB, SIGNALS
 from drpo.files import disk_is_full, write_whole
 from drpo.runs import event_words, memory_fit, peaks
 from drpo.runs.on_cluster import leave_folder, leave_place, see_that_it_is_mine
 from drpo.runs.outbox import BUSY_SECONDS, insist
 from drpo.runs.peaks import PeakWatch
+from drpo.runs.publishing import PublishingObserver
 from drpo.runs.reporting import listening
 from drpo.runs.store_observer import END_PATIENCE, StoreObserver
 from drpo.runs.threads import fix_threads
@@ -44,6 +54,8 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS = 1
 """A worker's threads take turns, so that a database server needs no more of them than runs."""
+LOCK_SECONDS = 2.0
+"""Others look, each for a moment, whether the run's folder has a worker."""
 
 
 def execute(
@@ -77,18 +89,20 @@ def execute(
     if job is not None:
         insist(lambda: see_that_it_is_mine(store, run, job))
     lock = processes.Lock(folder / "worker.lock")
-    if not lock.acquire():
+    if not lock.acquire(LOCK_SECONDS):
         if job is not None:
             leave_folder(store, run)
         raise RunError(f"{run_id} has a worker already (process {lock.holder()}).")
     try:
-        observer = StoreObserver(store, run_id, stop_asked=stop_asked)
+        observer = PublishingObserver(store, run, job, stop_asked=stop_asked)
         insist(lambda: _begin(store, run))
         observer.start()
         watch = PeakWatch(lambda: observer.stage[0], folder / peaks.FILE)
         if alone:
             watch.start()
         end = _outcome(run, folder, observer, watch, alone=alone)
+        if (unseen := observer.hand_in(END_PATIENCE)) and end.status == "finished":
+            end = End("interrupted", unseen)
         if alone:
             observer.note(memory=watch.stop())
         observer.close()
@@ -147,12 +161,13 @@ def _end(store: Store, run_id: str, end: End) -> None:
 
 
 def _outcome(
-    run: Run, folder: Path, observer: StoreObserver, watch: PeakWatch, *, alone: bool
+    run: Run, folder: Path, observer: PublishingObserver, watch: PeakWatch, *, alone: bool
 ) -> End:
     """Do the work; whatever happens becomes a status and a sentence."""
     config = None
     room = memory.room()
     try:
+        observer.take_over()
         config = _on_device(RunConfig.from_nested(run.config), run.device)
         # Several ranks on the processor share its memory, as they share its cores.
         room //= config.models.devices
@@ -197,6 +212,8 @@ def _outcome(
             return told_of_memory(facts)
         if isinstance(error, RankDiedError):
             return _interrupted(error)
+        if isinstance(error, FilesAwayError):
+            return End("interrupted", str(error))
         if isinstance(error, TrainingDivergedError):
             return End("failed", str(error), error.facts)
         if isinstance(error, DrpoError):
@@ -280,8 +297,11 @@ def export(run_id: str, out: Path, store: Store) -> None:
     """
     from drpo.runs import pipeline
 
-    run = store.runs.get(run_id)
-    step = pipeline.export(RunConfig.from_nested(run.config), run_folder(run_id), out)
+    run, folder = store.runs.get(run_id), run_folder(run_id)
+    home.outline(folder)
+    if run.config["run"]["method"] not in UPDATING:
+        home.fetch(folder / "models")
+    step = pipeline.export(RunConfig.from_nested(run.config), folder, out)
     record = {
         "run": run.id,
         # What is kept may be older than what a live run has done since.

@@ -7,6 +7,7 @@ import signal
 from drpo.config.run_config import RunConfig
 from drpo.errors import DrpoError
 from drpo.files import read_json
+from drpo.home import fetch_file
 from drpo.runs import event_words, memory_fit, peaks
 from drpo.runs.worker_ends import End
 from drpo.store import run_folder
@@ -27,7 +28,9 @@ def memory_end(run: Run, status: int | None, *, counted: bool) -> End | None:
             started it.
         counted: Whether the system counted a kill for memory at that time.
     """
-    kept = read_json(run_folder(run.id) / peaks.FILE)
+    file = run_folder(run.id) / peaks.FILE
+    fetch_file(file)
+    kept = read_json(file)
     room, peak = kept.get("room"), kept.get("peak")
     if status not in (None, -signal.SIGKILL) or not isinstance(room, int):
         return None

@@ -1,5 +1,6 @@
 """The store: everything that must outlive a process. SQLite in WAL mode, or PostgreSQL."""
 
-from drpo.store.database import Store, run_folder, workspace
+from drpo.home import run_folder, workspace
+from drpo.store.database import Store
 
 __all__ = ["Store", "run_folder", "workspace"]

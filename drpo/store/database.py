@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from drpo.errors import RunError
+from drpo.home import home_url, workspace
 from drpo.store.audit import Audit
 from drpo.store.documents import Datasets, Documents, Sweeps, Votes
 from drpo.store.events import Commands, Events
@@ -22,16 +23,6 @@ from drpo.store.runs import Runs
 from drpo.store.schema import Base, Run
 from drpo.store.series import Metrics, Samples
 from drpo.store.trash import Trash
-
-
-def workspace() -> Path:
-    """The folder that holds runs, data and the store: `DRPO_HOME`, else `./workspace`."""
-    return Path(os.environ.get("DRPO_HOME", "workspace")).resolve()
-
-
-def run_folder(run_id: str) -> Path:
-    """The folder of one run: config.json, worker.log, models/, checkpoints/."""
-    return workspace() / "runs" / run_id
 
 
 class Store:
@@ -54,7 +45,7 @@ class Store:
         busy_seconds: float = 30.0,
         connections: int | None = None,
     ) -> None:
-        self.url = url or os.environ.get("DRPO_DATABASE_URL") or _default_url()
+        self.url = url or _configured_url()
         self.read_only = False
         """Whether the place cannot be written to; what is there can be looked at all the same."""
         file = _file_of(self.url)
@@ -137,6 +128,25 @@ def _may_write(file: Path) -> bool:
     process's other connections (POSIX), and another process could then remove their journal.
     """
     return os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)
+
+
+def _configured_url() -> str:
+    """The store that the environment names.
+
+    Raises:
+        RunError: The home is an object store, and this is no server that all its machines reach.
+    """
+    named = os.environ.get("DRPO_DATABASE_URL", "")
+    if home_url() is not None and not named.startswith("postgresql"):
+        told = "names another one" if named else "is not set"
+        raise RunError(
+            f"DRPO_HOME is {home_url()}, an object store, which can hold files but no runs, and "
+            f"DRPO_DATABASE_URL {told}. Expected a PostgreSQL server there, as "
+            "postgresql+psycopg://user@host/name; or set DRPO_HOME to a folder."
+        )
+    if home_url() is not None:
+        workspace().mkdir(parents=True, exist_ok=True)
+    return named or _default_url()
 
 
 def _default_url() -> str:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from drpo.home import portable, resolved
 from drpo.store import earlier
 
 VERSION = 3
@@ -62,12 +63,28 @@ class _Read(TypeDecorator[Any]):
         return None if value is None else type(self).reading(value)
 
 
-class StoredConfig(_Read):
+class _Portable(_Read):
+    """A column whose paths into a machine's cache of the home mean the same on every machine."""
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
+        """Bring paths to the form that is the same everywhere."""
+        return portable(value)
+
+
+class StoredConfig(_Portable):
     """A run's settings."""
 
     impl = JSON
     cache_ok = True
-    reading = staticmethod(earlier.config)
+    reading = staticmethod(lambda stored: resolved(earlier.config(stored)))
+
+
+class StoredPlan(_Portable):
+    """A sweep's plan, with the settings of its runs in it."""
+
+    impl = JSON
+    cache_ok = True
+    reading = staticmethod(resolved)
 
 
 class StoredKind(_Read):
@@ -279,7 +296,7 @@ class Sweep(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[str] = mapped_column(String(16), default="running")
-    plan: Mapped[dict[str, Any]]
+    plan: Mapped[dict[str, Any]] = mapped_column(StoredPlan)
     created_at: Mapped[float] = mapped_column(default=time.time)
 
 

@@ -11,12 +11,11 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,15 +23,16 @@ from typing import Any
 
 from drpo.errors import RunError
 from drpo.files import whole_file
-from drpo.store import Store, workspace
+from drpo.home import fetch_all, home_url, workspace
+from drpo.home.manifest import NOTE
+from drpo.store import Store
 from drpo.store.schema import VERSION, Base
+from drpo.system.snapshot import freeze
 from drpo.version import version
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "drpo.sqlite"
-_LEFT_OUT = (".lock", ".part", ".old", "-wal", "-shm", "-journal")
-"""Ends of names that mean something to living processes alone."""
 _ALONE = (DATABASE, "playground.json")
 
 
@@ -54,6 +54,7 @@ def backup(out: Path) -> Backup:
 
     Raises:
         RunError: It exists already, its folder does not, or there is no workspace.
+        FilesAwayError: The object store that has the files does not answer.
     """
     home = workspace()
     if out.exists() or not out.parent.is_dir():
@@ -61,7 +62,8 @@ def backup(out: Path) -> Backup:
         raise RunError(f"{out} {what}; name a new file in a folder that is there.")
     if not home.is_dir():
         raise RunError(f"There is no workspace {home} to back up; set DRPO_HOME to one.")
-    with _frozen(home) as frozen:
+    shared = None if home_url() is None else fetch_all()
+    with _frozen(home, shared) as frozen:
         store = Store()
         try:
             _copy_database(store, frozen / DATABASE)
@@ -98,6 +100,11 @@ def restore(file: Path) -> Backup:
         RunError: The workspace is not empty, or the file is no whole backup of this or an earlier
             version.
     """
+    if home_url() is not None:
+        raise RunError(
+            f"A backup is restored into a folder, and DRPO_HOME is {home_url()}: set it to a new "
+            "folder, with DRPO_DATABASE_URL unset."
+        )
     home = workspace()
     if os.environ.get("DRPO_DATABASE_URL"):
         raise RunError(
@@ -134,43 +141,21 @@ def restore(file: Path) -> Backup:
 
 
 @contextmanager
-def _frozen(home: Path) -> Iterator[Path]:
+def _frozen(home: Path, shared: Sequence[Path] | None) -> Iterator[Path]:
     """Lend a folder that holds the workspace's files as they are now, without copying them.
 
-    Files are written beside and renamed, so a second name for one keeps what it holds, also when
-    the run removes the checkpoint it belongs to.
+    Args:
+        home: The workspace.
+        shared: Its folders that an object store holds, where one does; nothing else of it then.
     """
     with tempfile.TemporaryDirectory(dir=home, prefix=".backup-", suffix=".part") as place:
-        frozen = Path(place)
-        for folder, inner, names in os.walk(home):
-            inner[:] = sorted(one for one in inner if not one.endswith(_LEFT_OUT))
-            for name in names:
-                path = Path(folder) / name
-                if (
-                    name.endswith(_LEFT_OUT)
-                    or path.is_symlink()
-                    or (path.parent == home and name in _ALONE)
-                ):
-                    continue
-                target = frozen / path.relative_to(home)
-                try:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    _second_name(path, target)
-                except FileNotFoundError:
-                    continue  # a run has thinned its checkpoints
-        yield frozen
-
-
-def _second_name(path: Path, target: Path) -> None:
-    if path.suffix in (".log", ".txt") or not path.is_file():
-        shutil.copy2(path, target)  # still written to: a second name would grow with it
-        return
-    try:
-        target.hardlink_to(path)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        shutil.copy2(path, target)
+        for folder in (home,) if shared is None else shared:
+            freeze(
+                folder,
+                Path(place) / folder.relative_to(home),
+                lambda path: path.name == NOTE or (path.parent == home and path.name in _ALONE),
+            )
+        yield Path(place)
 
 
 def _copy_database(store: Store, target: Path) -> None:

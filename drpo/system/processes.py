@@ -175,8 +175,16 @@ class Lock:
         self.path = path
         self._file: IO[str] | None = None
 
-    def acquire(self) -> bool:
-        """Take the lock if it is free; say whether it is now held here."""
+    def acquire(self, seconds: float = 0.0) -> bool:
+        """Take the lock if it is free, or is so within these seconds; say whether it is held."""
+        until = time.monotonic() + seconds
+        while not self._acquired():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _acquired(self) -> bool:
         if self._file is not None:
             return True
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from drpo.dashboard.client.access import asks
 from drpo.dashboard.client.opened import opened
 from drpo.dashboard.client.store import see_that_inputs_are_allowed, store
 from drpo.executors import installed
+from drpo.executors.interface import worker_log
 from drpo.i18n.message import Message
 from drpo.runs import answer_lengths, event_words, housekeeping, preflight, prompt_visits
 from drpo.runs import estimate as estimates
@@ -65,6 +66,7 @@ __all__ = [
     "supervisor",
     "tag",
     "where",
+    "worker_log",
 ]
 
 

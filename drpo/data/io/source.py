@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from drpo.data.io.limits import RATIO_FROM, UPLOAD, Limits, UnreadableError
+from drpo.home import brought
 
 Container = Literal["", "gzip", "zip"]
 SHEETS = ("xl/workbook.xml", "content.xml")
@@ -28,7 +29,7 @@ MOST_ZIP_ENTRIES = 1_000
 def file_of(text: str) -> Path | None:
     """The file of this path; None where there is none, or where the text can be no path."""
     try:
-        path = Path(text).expanduser()
+        path = Path(brought(text)).expanduser()
         return path if path.is_file() else None
     except (OSError, RuntimeError, ValueError):  # too long for a path; no such ~user; a NUL
         return None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from drpo import home
 from drpo.data.gold_reward import sidecar_of
 from drpo.data.io.limits import STREAM
 from drpo.data.pairs import Pair, row_of
@@ -33,8 +34,14 @@ def datasets_folder() -> Path:
 
 
 def path_of(version: Dataset) -> Path:
-    """Return the pairs' file of a version."""
-    return workspace() / version.path
+    """Return the pairs' file of a version, brought here with its folder from an object store.
+
+    Raises:
+        FilesAwayError: It is not here, and the object store does not answer.
+    """
+    path = workspace() / version.path
+    home.fetch(path)
+    return path
 
 
 def check_name(name: str) -> str:
@@ -126,8 +133,8 @@ def save_version(
 ) -> Dataset:
     """Save pairs as the next version of a name.
 
-    The folder is written beside and renamed, and the store's row comes last: there is never half
-    a version.
+    The folder is written beside and renamed, put into the object store where there is one, and the
+    store's row comes last: there is never half a version.
 
     Args:
         store: Where the version is noted.
@@ -141,6 +148,7 @@ def save_version(
 
     Raises:
         DataError: The name cannot be used, or there is no pair.
+        FilesAwayError: The object store does not take it.
     """
     name = check_name(name)
     identity = uuid.uuid4().hex[:16]
@@ -152,6 +160,7 @@ def save_version(
         recipe = {**(recipe or {}), **(finished() if finished else {}), "content_hash": digest}
         written = json.dumps(recipe, indent=2, ensure_ascii=False)
         (beside / "recipe.json").write_text(written, encoding="utf-8")
+    home.publish(folder)
     version = Dataset(
         id=identity,
         name=name,
@@ -200,7 +209,9 @@ def delete_version(store: Store, name: str) -> Dataset:
     for old in store.datasets.all(deleted=True):
         if time.time() - (old.deleted_at or 0) > DELETED_SECONDS:
             store.datasets.erase(old.id)
-            shutil.rmtree(path_of(old).parent, ignore_errors=True)
+            folder = datasets_folder() / old.id
+            home.remove(folder)
+            shutil.rmtree(folder, ignore_errors=True)
     return version
 
 

@@ -20,14 +20,20 @@ from drpo.charts.figures import Figure
 from drpo.dashboard.client.analysis import Feed, axis_end, changes_in_words
 from drpo.dashboard.client.config import as_trained, without_secrets
 from drpo.dashboard.client.data import table_csv
-from drpo.dashboard.client.runs import Gpu, event_words, gpu_use, places_of_run, where
+from drpo.dashboard.client.runs import (
+    Gpu,
+    event_words,
+    gpu_use,
+    places_of_run,
+    where,
+    worker_log,
+)
 from drpo.dashboard.client.store import Run, run_folder, store
 from drpo.dashboard.components.live_chart import live_chart
 from drpo.dashboard.components.notices import notice
 from drpo.dashboard.screens.live import metrics_view
 from drpo.dashboard.state import url_state
 from drpo.dashboard.state.shared import shared
-from drpo.files import last_lines
 from drpo.i18n import language, t
 from drpo.i18n.format import share, size
 from drpo.metrics import words
@@ -183,11 +189,11 @@ def _events(_run: Run, feed: Feed) -> None:
 
 
 def _log(run: Run, _feed: Feed) -> None:
-    path = run_folder(run.id) / "worker.log"
-    if not path.exists():
+    log = worker_log(run)
+    if not log:
         st.caption(t("live.no_log"))
         return
-    st.code(last_lines(path), language=None, height=360)
+    st.code(log, language=None, height=360)
 
 
 def _machine(run: Run, feed: Feed) -> None:
