@@ -53,6 +53,7 @@ class Viewer:
 
     url: str
     query: str
+    page: str = "live"
     ticks: list[float] = field(default_factory=list)
     charts: int = 0
     """Drawn in ticks; none would be a page that shows nothing."""
@@ -85,10 +86,10 @@ class Viewer:
         """Ask for the page, or one fragment of it; returns the fragment that has a timer."""
         asked = BackMsg()
         asked.rerun_script.query_string = self.query
-        asked.rerun_script.page_name = "live"
+        asked.rerun_script.page_name = self.page
         asked.rerun_script.context_info.timezone = "UTC"
         asked.rerun_script.context_info.locale = "en"
-        asked.rerun_script.context_info.url = f"{self.url}/live?{self.query}"
+        asked.rerun_script.context_info.url = f"{self.url}/{self.page}?{self.query}"
         if fragment:
             asked.rerun_script.fragment_id = fragment
             asked.rerun_script.is_auto_rerun = True
@@ -112,9 +113,9 @@ class Viewer:
 
 
 @contextmanager
-def watched(url: str, query: str, count: int) -> Iterator[list[Viewer]]:
-    """So many viewers, each coming a little after the one before."""
-    viewers = [Viewer(url, query) for _ in range(count)]
+def watched(url: str, query: str, count: int, page: str = "live") -> Iterator[list[Viewer]]:
+    """So many viewers of a screen, each coming a little after the one before."""
+    viewers = [Viewer(url, query, page) for _ in range(count)]
     loop, ended = asyncio.new_event_loop(), asyncio.Event()
 
     async def all_of_them() -> None:

@@ -103,9 +103,10 @@ class Supervisor:
             return
         self._executors.tidy()
         live = self.store.runs.all(statuses=("running", "paused"), archived=True)
+        asked = self.store.commands.asked(run.id for run in live)
         for run in live:
             try:
-                self._check(run)
+                self._check(run, asked.get(run.id, set()))
             except ConfigError:
                 log.exception("%s is left to a supervisor that has its executor", run.id)
         if any(sweep.status == "running" for sweep in self.store.sweeps.all()):
@@ -152,10 +153,9 @@ class Supervisor:
                 # Workers could not beat either where the store was away: no silence of theirs.
                 self._beats.clear()
 
-    def _check(self, run: Run) -> None:
+    def _check(self, run: Run, asked: set[str]) -> None:
         """Mark a run whose worker is gone, and end a worker that stopped beating."""
         executor = self._executors.of(run)
-        asked = {command.kind for command in self.store.commands.pending(run.id)}
         silent = self._silence(run)
         life = self._cluster.alive(run, executor, silent)
         if "kill" in asked:

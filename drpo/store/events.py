@@ -149,6 +149,17 @@ class Commands:
         with self._session() as session:
             return list(session.scalars(query))
 
+    def asked(self, run_ids: Iterable[str]) -> dict[str, set[str]]:
+        """Return the kinds of what is still to be applied, by run; runs without any are absent."""
+        query = select(Command.run_id, Command.kind).where(
+            Command.run_id.in_(tuple(run_ids)), Command.done_at.is_(None)
+        )
+        found: dict[str, set[str]] = {}
+        with self._session() as session:
+            for run_id, kind in session.execute(query):
+                found.setdefault(run_id, set()).add(kind)
+        return found
+
     def done(self, command_ids: Iterable[int]) -> None:
         """Mark commands as applied."""
         with self._session.begin() as session:
