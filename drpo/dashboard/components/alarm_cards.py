@@ -87,7 +87,10 @@ def _card(run: Run, one: Raised, title: str) -> None:
     alarm, key = one.alarm, f"{run.id}_{one.event_id}"
     with st.container(border=True, key=f"alarm_{key}"):
         times = t(
-            "live.alarm_seen", first=alarm.first_step, last=alarm.last_step, count=alarm.count
+            "live.alarm_seen" if alarm.count > 1 else "live.alarm_seen_once",
+            first=alarm.first_step,
+            last=alarm.last_step,
+            count=alarm.count,
         )
         notice("warning", f"{alarm.describe('what')} {times}", title=title)
         st.text(alarm.describe("why"))
