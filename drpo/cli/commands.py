@@ -38,7 +38,7 @@ COMMANDS = {
     "demo": Entry(
         "training",
         "run_demo",
-        "Run DR-PO on the sample material: a tiny model, a few minutes, no GPU.",
+        "Run DR-PO on the sample material: minutes, no GPU.",
     ),
     "advise": Entry(
         "advise",

@@ -87,7 +87,7 @@ def run_demo(
     as_json: Json = False,
     **settings: Any,  # noqa: ANN401 - the settings themselves, checked by RunConfig
 ) -> None:
-    """Run DR-PO on the sample material: a tiny model, a few minutes, no GPU.
+    """Run DR-PO on the sample material: minutes, no GPU.
 
     The defaults below are those of the graded task; --dry-run prints the settings of any.
     """

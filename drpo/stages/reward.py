@@ -280,6 +280,10 @@ def _load_classifier(
     spread = getattr(causal.config.get_text_config(), "initializer_range", 0.02)
     generator = generator_for(config.run.seed, 0, "reward head")
     nn.init.normal_(fresh, std=spread, generator=generator)
+    if config.stages.rm_pooling == "sum":
+        # Added up over an answer's tokens, what is drawn is noise larger than anything that pairs
+        # say, and stays for hundreds of steps: a sum begins at nothing.
+        fresh.zero_()
     # Never in half precision: scores are compared with each other digit by digit.
     # `skip_init`, because the usual draw would come from global state.
     classifier.score = nn.utils.skip_init(  # type: ignore[no-untyped-call]

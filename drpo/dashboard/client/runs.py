@@ -19,7 +19,7 @@ from drpo.runs import answer_lengths, event_words, housekeeping, preflight, prom
 from drpo.runs import estimate as estimates
 from drpo.runs.added_models import added
 from drpo.runs.answer_lengths import CutAnswers
-from drpo.runs.demo import SAMPLES, STORIES, TASKS, Story, demo_config
+from drpo.runs.demo import HOW_TO_ADD, REAL_TASK, SAMPLES, STORIES, TASKS, Story, demo_config
 from drpo.runs.estimate import Estimate
 from drpo.runs.housekeeping import LONGEST_NAME, bytes_of
 from drpo.runs.places import of_run as places_of_run
@@ -31,7 +31,9 @@ from drpo.system.control import RESUMABLE, can_pause, live_settings, resume_sett
 from drpo.system.processes import Gpu, gpu_use, seconds_silent
 
 __all__ = [
+    "HOW_TO_ADD",
     "LONGEST_NAME",
+    "REAL_TASK",
     "RESUMABLE",
     "SAMPLES",
     "STORIES",

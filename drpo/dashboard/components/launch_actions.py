@@ -37,9 +37,9 @@ def launch_form_with(data: str) -> NoReturn:
     st.switch_page(navigation.path("launch"), query_params={"start": "blank", "data": data})
 
 
-def run_demo() -> NoReturn:
-    """Start the demo and show it."""
-    open_live(launch(client.runs.demo_config()).id)
+def run_demo(task: str = "tldr") -> NoReturn:
+    """Start the demo of a task and show it."""
+    open_live(launch(client.runs.demo_config(task)).id)
 
 
 def run_story(story: Story) -> NoReturn:
