@@ -79,6 +79,13 @@ def found(store: Store, name: str) -> Run | None:
     return next((run for run in runs if run.name == name), None)
 
 
+def learned_by(store: Store, name: str) -> str:
+    """The reward model of a run that is there."""
+    run = found(store, name)
+    assert run is not None
+    return str(run_folder(run.id) / "models" / "reward_model")
+
+
 def row_of(store: Store, run: Run) -> str:
     """One line of the seeds' table."""
     before, after = ends(store, run)
@@ -179,7 +186,13 @@ def page(store: Store, seeds: list[int]) -> str:
     weak = found(store, WEAK_NAME)
     if weak is not None:
         flags = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in WEAK.items())
-        lines += ["", "## With a weak brake", "", f"`drpo demo --task {TASK} {flags}`:", ""]
+        lines += [
+            "",
+            "## With a weak brake",
+            "",
+            f"`drpo demo --task {TASK} {flags}`, with the first run's reward model:",
+            "",
+        ]
         lines += [*course(store, weak), "", *answers_of(store, weak, SHOWN_WEAK)]
     return "\n".join([BEGIN, "", *lines, END])
 
@@ -194,7 +207,7 @@ def main() -> None:
     if not options.page:
         for seed in seeds:
             carry_out(store, name_of(seed), seed=seed)
-        carry_out(store, WEAK_NAME, **WEAK)
+        carry_out(store, WEAK_NAME, **WEAK, reward_model=learned_by(store, name_of(seeds[0])))
     text = PAGE.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     tail = rest.partition(END)[2]

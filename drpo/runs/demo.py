@@ -125,19 +125,22 @@ TASKS: dict[str, Task] = {
             # At 1 so small a model garbles its words.
             "temperature": 0.7,
             "eval_temperature": 0.7,
-            "updates": 8,
+            "updates": 12,
             "episodes_per_update": 32,
             "micro_batch_size": 32,
             # As many steps as two passes of two make, at half the cost.
             "num_ppo_epochs": 1,
             "num_mini_batches": 4,
             "learning_rate": 5e-4,
-            "kl_coef": 0.05,
-            # A warm word counts where it stands; 268 pairs, each read once.
+            "kl_coef": 0.1,
+            # A warm word counts where it stands. At a step of 1e-4, a third of the pairs: 62 % of
+            # held-out pairs right; at 4e-4, all of them: 80 %; at 1.5e-3: 84 %.
             "rm_pooling": "sum",
-            "rm_learning_rate": 1e-4,
+            "rm_learning_rate": 1e-3,
             "rm_batch_size": 8,
-            "rm_epochs": 0.3,
+            "rm_epochs": 1.0,
+            # Added up, scores like longer answers.
+            "missing_eos_penalty": 2.0,
             "eval_every": 4,
             "eval_prompts": 64,
             "sample_prompts": 64,
