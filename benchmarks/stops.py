@@ -1,7 +1,7 @@
 """Seconds from `drpo stop` to a saved run, in every stage of a real model.
 
     drpo models add smollm2
-    python -m benchmarks.stops [--reward-model FOLDER]    # a table in Markdown; minutes on two cores
+    python -m benchmarks.stops [--reward-model FOLDER]  # a table in Markdown; some minutes
 
 Each row is a run of its own on the real demo's material, stopped a few seconds after it came to a
 stage. Whatever a stage computes with a network it computes pass by pass, and asks before each.
