@@ -139,8 +139,10 @@ TASKS: dict[str, Task] = {
             "rm_learning_rate": 1e-3,
             "rm_batch_size": 8,
             "rm_epochs": 1.0,
-            # Added up, scores like longer answers.
-            "missing_eos_penalty": 2.0,
+            # Added up, scores like longer answers: with 2 subtracted from those that did not come
+            # to an end, 33 to 78 % ended after twelve updates, of 61 % before.
+            "missing_eos": "replace",
+            "missing_eos_penalty": -1.0,
             "eval_every": 4,
             "eval_prompts": 64,
             "sample_prompts": 64,
