@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from drpo.errors import RunError
 from drpo.home.holdings import manifest_of, parts_of, read_at, store_of_home
 from drpo.home.manifest import FILES, MANIFEST, Entry, Manifest, Note, entry_of, key_of, names_in
 from drpo.home.object_store import PATIENCE
@@ -37,11 +38,14 @@ def publish(
 
     Raises:
         FilesAwayError: The store does not answer.
+        RunError: There is no such folder.
     """
     store, parts = store_of_home(patience), parts_of(folder)
     if store is None or parts is None:
         return True
     holding, content = parts[0], content or folder
+    if not content.is_dir():
+        raise RunError(f"{content} is gone, so nothing of {holding} can be put; save it again.")
     old = manifest_of(store, holding, believed=0.0)
     there = {} if old is None else old.files
     note = Note.of(folder)

@@ -119,7 +119,7 @@ class Publisher:
         """The newest files that are still to be put."""
         self._busy = False
         self._change = threading.Condition()
-        self._ended = False
+        self._ended = self._given_up = False
         self._tidied = False
         self._put: dict[Path, int] = {}
         self._away_since: float | None = None
@@ -162,6 +162,7 @@ class Publisher:
             self._ended = True
             self._change.notify_all()
             done = self._change.wait_for(lambda: not (self._busy or self._waiting), seconds)
+            self._given_up = not done
         if not done:
             raise FilesAwayError(
                 f"The run's files could not be put into {home.home_url()} ({self._why}). They are "
@@ -177,6 +178,10 @@ class Publisher:
                 ready = self._change.wait_for(lambda: self._waiting or self._ended, LOG_SECONDS)
                 place, self._waiting = self._waiting, None
                 self._busy = place is not None
+                given_up = self._given_up
+            if given_up:
+                self._let_go(place)
+                return
             try:
                 if place is not None and not self._put_all(place):
                     log.error("the run is another worker's by now; nothing more is put")

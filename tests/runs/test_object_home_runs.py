@@ -18,7 +18,7 @@ from toy import toy_pairs
 
 from drpo import home
 from drpo.data.library.versions import save_version
-from drpo.errors import ConfigError, RunError
+from drpo.errors import ConfigError, FilesAwayError, RunError
 from drpo.evaluation.policies import kept_policies
 from drpo.executors.begin import ORDER, become_worker, write_order
 from drpo.executors.interface import worker_log
@@ -158,6 +158,37 @@ def test_a_worker_whose_run_was_given_to_another_puts_nothing(store, configure):
     mine.start()
     mine.close(30)
     assert not home.exists(folder)
+    assert list(folder.glob(".publish*")) == []
+
+
+def test_what_is_saved_while_the_object_store_is_away_is_put_when_it_is_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRPO_HOME", f"file://{tmp_path}/bucket")
+    monkeypatch.setenv("DRPO_CACHE", str(tmp_path / "node"))
+    monkeypatch.setattr(publishing, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(publishing, "TOLD_FROM", 0.0)
+    folder, in_the_way = run_folder("r"), tmp_path / "bucket" / "runs"
+    for needed in (folder, in_the_way.parent):
+        needed.mkdir(parents=True)
+    in_the_way.write_text("a file, so nothing can be put below")
+    (folder / "config.json").write_text("first")
+    late = publishing.Publisher(folder, lambda: True, print)
+    late.start()
+    with pytest.raises(FilesAwayError, match="resume the run there"):
+        late.close(0.3)
+    told = []
+    mine = publishing.Publisher(folder, lambda: True, lambda _said, facts: told.append(facts))
+    mine.start()
+    for text in ("second", "third"):
+        (folder / "config.json").unlink()
+        (folder / "config.json").write_text(text)
+        mine.saved()
+        time.sleep(0.2)
+    in_the_way.unlink()
+    mine.close(30)
+    assert [facts["how"] for facts in told] == ["files_away"]
+    monkeypatch.setenv("DRPO_CACHE", str(tmp_path / "other"))
+    home.mirror(run_folder("r"))
+    assert (run_folder("r") / "config.json").read_text() == "third"
     assert list(folder.glob(".publish*")) == []
 
 
