@@ -85,6 +85,8 @@ def test_the_script_rebuilds_the_data_that_is_here(generator_modules, tmp_path, 
     monkeypatch.setattr(make, "FILES", tmp_path)
     make.make_data()
     names = {path.relative_to(FILES) for path in FILES.rglob("*") if path.is_file()}
+    # A real model's answers, which sample_data/reviews.py draws: no two machines write the same.
+    names = {name for name in names if not name.name.startswith("reviews")}
     assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()} == names
     # What wraps the rows (gzip, zip, Parquet) may differ by library version; the rows may not.
     for name in names:

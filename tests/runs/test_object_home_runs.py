@@ -193,6 +193,8 @@ def test_what_is_saved_while_the_object_store_is_away_is_put_when_it_is_back(tmp
 
 
 def test_an_order_reaches_a_node_by_the_object_store_and_goes(node, store, configure, monkeypatch):
+    # The order's environment becomes this process's: of a copy, lest other tests have it.
+    monkeypatch.setattr(os, "environ", dict(os.environ))
     run = store.runs.create(configure())
     order = write_order(store, run, "job")
     assert order == f"{home.home_url()}/runs/{run.id}/{ORDER}"
@@ -210,7 +212,6 @@ def test_an_order_reaches_a_node_by_the_object_store_and_goes(node, store, confi
     assert began == [run.id]
     assert os.environ["DRPO_JOB"] == "job"
     assert home.read_file(run_folder(run.id) / ORDER) is None
-    monkeypatch.delenv("DRPO_JOB")
 
 
 def test_one_supervisor_acts_of_those_that_share_a_store_alone(node, store):
