@@ -39,8 +39,7 @@ class Case:
 
 NO_EVALUATION = {"eval_every": 1000, "eval_prompts": 4, "sample_prompts": 4}
 CASES = (
-    Case("trying what fits", "trying what fits", 2.0, judged=False),
-    Case("reward model", "reward_model", 6.0, judged=False),
+    Case("reward model", "reward model", 6.0, judged=False),
     Case("SFT", "sft", 6.0, {"method": "sft"}),
     Case("DPO", "dpo", 6.0, {"method": "dpo"}),
     Case("measuring the reward model", "reward model accuracy", 2.0),
