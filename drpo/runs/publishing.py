@@ -183,11 +183,15 @@ class Publisher:
                 self._let_go(place)
                 return
             try:
-                if place is not None and not self._put_all(place):
+                # The log before the manifest: who sees a checkpoint finds what led to it. Neither
+                # over what another worker of the run has put.
+                mine = self._mine()
+                if mine:
+                    self._put_live()
+                if not mine or (place is not None and not self._put_all(place)):
                     log.error("the run is another worker's by now; nothing more is put")
                     self._let_go(place)
                     return
-                self._put_live()
                 self._is_back()
                 wait = FIRST_WAIT
             except Exception as error:
