@@ -1,13 +1,13 @@
 """The real demo over seeds: what it takes, what it gains, and what the model writes.
 
     drpo models add smollm2                # once, in the workspace that DRPO_HOME names
-    python -m benchmarks.real_demo         # three seeds and one with a weak brake; then the figures
+    python -m benchmarks.real_demo         # three seeds, each without resets too; a weak brake
     python -m benchmarks.real_demo --page  # the figures of the runs that are there
 
-Runs are ordinary ones of the workspace, named `real demo, seed N` and `real demo, weak brake`, one
-after the other; one that is there is not made again. Their workers are children of this process,
-whose processor time the system counts. What is written between the page's marks is made here,
-nothing else of it.
+Runs are ordinary ones of the workspace, named `real demo, seed N`, `real demo, no resets, seed N`
+and `real demo, weak brake`, one after the other; one that is there is not made again. Their workers
+are children of this process, whose processor time the system counts. What is written between the
+page's marks is made here, nothing else of it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from drpo import metrics
 from drpo.alarms.repetition import repetition
 from drpo.executors.process import start_worker
 from drpo.files import read_json, write_json, write_whole
 from drpo.runs.demo import demo_config
+from drpo.stats.crossed import mean_over_seeds_and_prompts
 from drpo.stats.text_overlap import words
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run, SampleRow
@@ -45,6 +48,11 @@ LOOK_SECONDS = 0.5
 def name_of(seed: int) -> str:
     """What the run of a seed is called."""
     return f"real demo, seed {seed}"
+
+
+def bare_name(seed: int) -> str:
+    """What the run of a seed that is never reset is called."""
+    return f"real demo, no resets, seed {seed}"
 
 
 def carry_out(store: Store, name: str, **settings: Any) -> None:  # noqa: ANN401 - RunConfig's
@@ -106,6 +114,34 @@ def row_of(store: Store, run: Run) -> str:
         f"{share(before)} -> {share(after)}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def with_and_without(store: Store, seeds: list[int]) -> list[str]:
+    """Two runs of each seed side by side: the same reward model, prompts and number of episodes."""
+    heads = ["seed", "gold with resets", "without", "difference, same prompts"]
+    heads += ["KL with, nats per answer", "without", "answers finished with", "without"]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    gaps: list[list[float]] = []
+    for seed in seeds:
+        pair = found(store, name_of(seed)), found(store, bare_name(seed))
+        if pair[0] is None or pair[1] is None:
+            continue
+        answers = [ends(store, run)[1] for run in pair if run is not None]
+        gap = [float(a.gold or 0) - float(b.gold or 0) for a, b in zip(*answers, strict=True)]
+        gaps.append(gap)
+        gold, kl = (
+            [mean_of([float(getattr(one, name) or 0) for one in rows]) for rows in answers]
+            for name in ("gold", "kl")
+        )
+        ended = [share(rows) for rows in answers]
+        cells = [str(seed), *gold, mean_of(gap), *kl, *ended]
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(gaps) > 1:
+        over = mean_over_seeds_and_prompts(np.array(gaps)).interval
+        assert None not in (over.value, over.low, over.high), "two seeds have a range"
+        told = f"{over.value:+.2f} ({over.low:+.2f} to {over.high:+.2f})"
+        lines += ["", f"Over {len(gaps)} seeds and all prompts at once {told}."]
+    return lines if gaps else []
 
 
 def ends(store: Store, run: Run) -> tuple[list[SampleRow], list[SampleRow]]:
@@ -183,6 +219,10 @@ def page(store: Store, seeds: list[int]) -> str:
     if runs:
         lines += ["", f"Ten held-out films, {runs[0].name}; gold in brackets:", ""]
         lines += answers_of(store, runs[0], SHOWN)
+    compared = with_and_without(store, seeds)
+    if compared:
+        told = "Runs with `reset_prob` 0 and the reward model of the run beside it:"
+        lines += ["", "## With resets and without", "", told, "", *compared]
     weak = found(store, WEAK_NAME)
     if weak is not None:
         flags = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in WEAK.items())
@@ -207,6 +247,9 @@ def main() -> None:
     if not options.page:
         for seed in seeds:
             carry_out(store, name_of(seed), seed=seed)
+        for seed in seeds:
+            judge = learned_by(store, name_of(seed))
+            carry_out(store, bare_name(seed), seed=seed, reset_prob=0.0, reward_model=judge)
         carry_out(store, WEAK_NAME, **WEAK, reward_model=learned_by(store, name_of(seeds[0])))
     text = PAGE.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)

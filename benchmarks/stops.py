@@ -38,7 +38,9 @@ class Case:
 
 
 NO_EVALUATION = {"eval_every": 1000, "eval_prompts": 4, "sample_prompts": 4}
+TOO_LARGE_FOR_A_TOY = {"lora_rank": 0, "response_length": 200}
 CASES = (
+    Case("trying what fits", "trying what fits", 2.0, TOO_LARGE_FOR_A_TOY),
     Case("reward model", "reward model", 6.0, judged=False),
     Case("SFT", "sft", 6.0, {"method": "sft"}),
     Case("DPO", "dpo", 6.0, {"method": "dpo"}),

@@ -24,9 +24,8 @@ from drpo.runs.memory_estimate import LIBRARIES
 from drpo.system import memory, processes
 
 WORTH_TRYING = 0.25
-"""Share of the memory there is from which on a run is tried first ..."""
-TRIED_ANYWAY = 2 * 2**30
-"""... and bytes beyond the libraries from which on it is tried however much there is."""
+"""Share of the memory there is, from which on a run is tried first. Calculation errs by less than
+the factor of four that this leaves, and a try of a real model takes a minute that nobody sees."""
 GIVES_BACK = 2**29
 """Bytes beyond the libraries from which on a run gives freed blocks back to the system at once."""
 POLL_SECONDS = 0.1
@@ -99,9 +98,9 @@ def fitting(config: RunConfig, room: int) -> dict[str, Any] | None:
 
 
 def worth_trying(config: RunConfig, room: int) -> bool:
-    """Whether a run is large, or may come near to what there is, apart from any worker's part."""
+    """Whether a run may come near to what there is, apart from any worker's part."""
     try:
-        return _calculated(config, room) - LIBRARIES > min(WORTH_TRYING * room, TRIED_ANYWAY)
+        return _calculated(config, room) - LIBRARIES > WORTH_TRYING * room
     except DrpoError:
         return False  # what is wrong with data or models is told by whoever reads them
 

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,6 +173,8 @@ def _outcome(
         limited = alone and config.models.device == "cpu"
         if limited:
             config = _within(room, config, folder, observer)
+            if observer.should_stop():
+                return End("stopped")
         write_whole(folder / "config.json", config.to_json())
         threads = fix_threads(run, observer.store, config.models.devices)
         log.info("run %s with %d threads", run.id, threads)
@@ -202,25 +203,35 @@ def _outcome(
         ):
             data = ranks.first(lambda: load_run_data(loading, observer.store))
             stopped = pipeline.run_stages(config, data, folder, heard, critic_weight=weight)
-    except memory_fit.DoesNotFitError as error:
-        return told_of_memory(error.facts)
     except Exception as error:
-        log.info("%s", traceback.format_exc())
-        if config is not None and is_out_of_memory(error):
-            stage, peak = observer.stage[0], watch.peak or memory.peak()
-            facts = memory_fit.facts_of("out_of_memory", config, stage, peak, room)
-            return told_of_memory(facts)
-        if isinstance(error, RankDiedError):
-            return _interrupted(error)
-        if isinstance(error, FilesAwayError):
-            return End("interrupted", str(error))
-        if isinstance(error, TrainingDivergedError):
-            return End("failed", str(error), error.facts)
-        if isinstance(error, DrpoError):
-            return End("failed", str(error))
-        log.exception("the run failed")
-        return End("failed", plain_sentence(error, folder))
+        return _failure(error, config, observer, watch, room)
     return End("stopped" if stopped else "finished")
+
+
+def _failure(
+    error: Exception,
+    config: RunConfig | None,
+    observer: PublishingObserver,
+    watch: PeakWatch,
+    room: int,
+) -> End:
+    """What went wrong as a status and a sentence; the traceback goes to the log."""
+    if isinstance(error, memory_fit.DoesNotFitError):
+        return told_of_memory(error.facts)
+    log.info("the run ended early", exc_info=error)
+    if config is not None and is_out_of_memory(error):
+        stage, peak = observer.stage[0], watch.peak or memory.peak()
+        return told_of_memory(memory_fit.facts_of("out_of_memory", config, stage, peak, room))
+    if isinstance(error, RankDiedError):
+        return _interrupted(error)
+    if isinstance(error, FilesAwayError):
+        return End("interrupted", str(error))
+    if isinstance(error, TrainingDivergedError):
+        return End("failed", str(error), error.facts)
+    if isinstance(error, DrpoError):
+        return End("failed", str(error))
+    log.error("the run failed")
+    return End("failed", plain_sentence(error, run_folder(observer.run_id)))
 
 
 def _interrupted(error: RankDiedError) -> End:
@@ -256,10 +267,12 @@ def told_of_memory(facts: dict[str, Any]) -> End:
 def _on_device(config: RunConfig, device: str) -> RunConfig:
     """Use the device that the supervisor gave; a worker of its own sees only that GPU.
 
-    A thread sees all that CUDA_VISIBLE_DEVICES names, and torch counts those from 0.
+    A thread sees all that CUDA_VISIBLE_DEVICES names, and torch counts those from 0. A worker that
+    was started by hand finds out for itself: on a processor its memory is limited.
     """
     if not device:
-        return config
+        alone = config.models.device == "auto" and not processes.gpus()
+        return config.replace(device="cpu") if alone else config
     if device.startswith("cuda") and config.run.executor != "thread":
         return config.replace(device="cuda")
     gpus = [f"cuda:{name}" for name in processes.gpus()] if device.startswith("cuda:") else []

@@ -14,6 +14,7 @@ from runs import small_config, wait_until
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from drpo.config.run_config import RunConfig
+from drpo.files import read_json
 from drpo.i18n.format import size as written
 from drpo.runs import (
     data_rows,
@@ -128,6 +129,20 @@ def test_a_try_ends_when_it_is_asked_to(broad, long_rows, tmp_path):
     )
     assert found == memory_fit.Tried({})
     assert psutil.Process().children() == before
+
+
+def test_a_run_stopped_while_it_is_tried_ends_there(broad, long_rows, store, monkeypatch):
+    monkeypatch.setenv(memory.LIMIT, "6")
+    run = store.runs.create(asked(long_rows, broad, micro_batch_size=16))
+    supervisor = Supervisor(store, poll_seconds=0.05)
+    supervisor.start()
+    wait_until(store, run.id, lambda run: run.stage == "trying what fits", 60)
+    store.commands.add(run.id, "stop")
+    ended = wait_until(store, run.id, lambda run: run.status in ("stopped", "failed"), 60)
+    assert ended.status == "stopped"
+    assert list(ended.summary["memory"]) == ["trying what fits"]
+    assert "micro_batch_size" not in read_json(run_folder(run.id) / peaks.FILE)
+    supervisor.stop()
 
 
 def test_a_run_that_cannot_fit_is_refused_with_settings_that_do(
