@@ -17,10 +17,12 @@ from drpo.i18n import t
 from drpo.store import Store, workspace
 from drpo.study import execute, report
 from drpo.study.calibration import LOOK
-from drpo.study.plan import EXPERIMENTS, LADDER, Planned, whole
+from drpo.study.plan import EXPERIMENTS, GRIDS, LADDER, Planned, whole
 
 LOOK_SECONDS = 120.0
 """How long the study draws from a task's start policy for advice: half of what `advise` takes."""
+HALF_RESET = ("drpo", "p0.5")
+"""Arms with uniform resets at half of the episodes: what they are reset into is looked at."""
 JUDGED = ("tldr", "methods")
 """Experiments whose answers are held against the chosen ones."""
 
@@ -89,14 +91,15 @@ def _judge(store: Store, planned: list[Planned], line: ProgressLine) -> None:
 
 
 def _look(store: Store, planned: list[Planned], policies: Path, line: ProgressLine) -> None:
-    """Look at each task of the ladder as `drpo advise` does, once."""
+    """Look at each task as `drpo advise` does, once."""
     from drpo.advice.carry import look_at  # loads torch
     from drpo.advice.look import as_document
 
-    for task in {one.experiment: None for one in planned if one.experiment in LADDER}:
+    for task in {one.experiment: None for one in planned if one.experiment in (*LADDER, *GRIDS)}:
         if store.documents.get(LOOK, task) is None:
             line.show(t("study.looking", task=task))
-            one = next(one for one in planned if (one.experiment, one.arm) == (task, "drpo"))
+            arms = (one for one in planned if one.experiment == task)
+            one = next(one for one in arms if one.arm in HALF_RESET)
             found = look_at(one.config(policies), store, ShownDrawing(), seconds=LOOK_SECONDS)
             store.documents.put(LOOK, task, as_document(found))
 

@@ -20,7 +20,7 @@ from drpo.advice.look import Look, from_document
 from drpo.store import Store
 from drpo.study import tables
 from drpo.study.courses import Course, by_arm, over_training
-from drpo.study.plan import LADDER
+from drpo.study.plan import GRIDS, LADDER
 
 LOOK = "study_look"
 """The kind of document that a look at a task is kept as, by the task's name."""
@@ -33,6 +33,14 @@ ARMS: dict[Verdict, str] = {
 }
 """The ladder's arm that each advice stands for; resets at .5 where a quarter was not planned."""
 NEEDED = {"ppo", "drpo", "adaback"}
+AS_ON_THE_LADDER = {
+    "p0": "ppo",
+    "p0.25": "drpo-0.25",
+    "p0.5": "drpo",
+    "p0.75": "drpo-0.75",
+    "p1": "drpo-1",
+}
+"""Arms of tasks on which the reset probability alone differs."""
 HABITS = {"always resets at .5": "drpo", "never resets": "ppo"}
 GRID = tuple(
     Bars(enough, some, rare, deep)
@@ -79,12 +87,15 @@ class Case:
 
 
 def cases(store: Store, found: Sequence[Course]) -> list[Case]:
-    """The ladder's tasks that were looked at and have runs of the arms that matter."""
-    kept = {task: store.documents.get(LOOK, task) for task in LADDER}
-    every = [
-        Case(task, from_document(body), by_arm(found, task)) for task, body in kept.items() if body
-    ]
-    return [case for case in every if set(case.arms) >= NEEDED]
+    """The tasks that were looked at and have runs of the arms that matter."""
+    every = []
+    for task in (*LADDER, *GRIDS):
+        arms = {AS_ON_THE_LADDER.get(arm, arm): c for arm, c in by_arm(found, task).items()}
+        needed = NEEDED if task in LADDER else NEEDED & set(AS_ON_THE_LADDER.values())
+        body = store.documents.get(LOOK, task)
+        if body and set(arms) >= needed:
+            every.append(Case(task, from_document(body), arms))
+    return every
 
 
 def fitted(others: Sequence[Case]) -> Bars:

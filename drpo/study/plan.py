@@ -10,7 +10,7 @@ from typing import Any
 
 from drpo.config.reset_methods import METHODS
 from drpo.config.run_config import RunConfig
-from drpo.runs.demo import demo_config
+from drpo.runs.demo import SAMPLES, demo_config
 
 RESET_PROBS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STARTS = (0.002, 0.01, 0.03, 0.1)
@@ -57,6 +57,13 @@ IMITATION: dict[str, Any] = {"sft_learning_rate": 1e-3, "sft_batch_size": 32}
 SHARES = {"lock": (0.25, 0.75, 1.0), "addition": (0.25, 0.75, 1.0), "parity": (1.0,)}
 """DR-PO's other reset probabilities; its own is .5. Parity's runs are the longest, so it is asked
 for resets alone, as AdaBack has them."""
+GRIDS = ("strict", "tldr")
+"""Tasks on which DR-PO's reset probability alone differs, by arms named `p` and its value."""
+FAULTY = ("noisy", "other")
+"""Demonstrations that are not all right: with faults here and there, and of another policy that is
+right up to some place and then at a loss."""
+SHOWN_TO = {"lock": ("drpo", "adaback"), "addition": ("drpo", "adaback"), "parity": ("adaback",)}
+"""Who is reset into them, by task: uniformly and by prompt; on parities nothing comes of half."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,23 @@ def ladder(task: str, seeds: int = SEEDS) -> list[Planned]:
     ]
 
 
+def demonstrations(seeds: int = SEEDS) -> list[Planned]:
+    """The ladder's runs once more, reset into demonstrations that are not all right."""
+    return [
+        Planned("demonstrations", f"{task}-{kind}-{method}", seed, _shown(task, kind, method))
+        for seed in range(seeds)
+        for task, methods in SHOWN_TO.items()
+        for kind in FAULTY
+        for method in methods
+    ]
+
+
+def _shown(task: str, kind: str, method: str) -> dict[str, Any]:
+    file = SAMPLES / "files/demonstrations" / f"{task}_{kind}.jsonl.gz"
+    learned = {"task": task, "updates": UPDATES[task], **FOOTING, "method": method}
+    return {**learned, "demonstrations": str(file), "reset_source": "demonstrations"}
+
+
 EXPERIMENTS: dict[str, Callable[..., list[Planned]]] = {
     **{task: partial(ladder, task) for task in LADDER},
     "strict": strict,
@@ -171,6 +195,7 @@ EXPERIMENTS: dict[str, Callable[..., list[Planned]]] = {
     "start": start,
     "tldr": tldr,
     "methods": methods,
+    "demonstrations": demonstrations,
 }
 
 

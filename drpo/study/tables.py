@@ -196,6 +196,41 @@ def start_line(found: Sequence[Course], starts: Sequence[float]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
+def faulty(found: Sequence[Course], without: str) -> pd.DataFrame:
+    """Resets into answers that are not all right, beside those into right ones and none.
+
+    Args:
+        found: All finished runs of the study.
+        without: The ladder's arm without resets.
+    """
+    name, rows, p_values = metrics.EVAL_GOLD, [], []
+    for arm, seeds in by_arm(found, "demonstrations").items():
+        task, kind, method = arm.split("-")
+        ladder = by_arm(found, task)
+        none, right = ladder.get(without, {}), ladder.get(method, {})
+        p_values.append(_paired(seeds, right, name, over_training).p_value)
+        gaps = {
+            "against_none": against(seeds, none, name),
+            "over_against_none": against(seeds, none, name, over_training),
+            "over_against_right": against(seeds, right, name, over_training),
+        }
+        rows.append(
+            {
+                "task": task,
+                "arm": method,
+                "shown": kind,
+                "seeds": len(seeds),
+                **_share("final", seeds),
+                **{
+                    part: value
+                    for gap, interval in gaps.items()
+                    for part, value in _cells(gap, interval, least=-1.0, most=1.0).items()
+                },
+            }
+        )
+    return pd.DataFrame(rows).assign(p=pd.Series(holm(p_values), dtype=float))
+
+
 def against(
     seeds: Mapping[int, Course],
     control: Mapping[int, Course],

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from drpo.config.reset_methods import METHODS, name_of
@@ -16,6 +17,7 @@ from drpo.study import courses, execute, report, tables
 from drpo.study.plan import (
     LADDER,
     Planned,
+    demonstrations,
     ladder,
     methods,
     passes,
@@ -72,6 +74,7 @@ def test_the_plan_is_the_whole_grid_with_the_same_seeds_in_every_arm():
     sizes = {task: len(ladder(task)) for task in LADDER}
     arms = len(METHODS) + 2
     assert sizes == {"lock": (arms + 3) * 5, "addition": (arms + 3) * 5, "parity": (arms + 1) * 5}
+    assert len(demonstrations()) == (4 + 4 + 2) * 5
     planned = whole()
     assert len({one.story for one in planned}) == len(planned)
     assert [one.seed for one in planned] == sorted(one.seed for one in planned)
@@ -287,6 +290,25 @@ def test_the_report_says_from_which_start_annealing_falls_behind(store, tmp_path
         "3 %." in text
     )
     assert "Nowhere is annealing worse over all of training" in text
+
+
+def test_faulty_demonstrations_stand_beside_right_ones_and_none(store, tmp_path):
+    planned = [
+        one
+        for one in whole(["lock", "demonstrations"], seeds=3)
+        if one.arm in ("ppo", "drpo", "lock-noisy-drpo", "lock-other-drpo")
+    ]
+    finals = {"ppo": 0.2, "drpo": 0.8, "lock-noisy-drpo": 0.6, "lock-other-drpo": 0.3}
+    for one in planned:
+        shown = one.config(tmp_path).data.demonstrations
+        assert (shown is None) == (one.experiment == "lock")
+        finish(store, one, [0.0, 0.0, finals[one.arm] + 0.01 * one.seed])
+    text = report.write(store, planned, tmp_path / "docs").read_text()
+    assert "| lock | drpo | noisy | 3 | 61.00" in text
+    rows = pd.read_csv(tmp_path / "docs/study/demonstrations.csv").set_index("shown")
+    assert rows.loc["noisy", "against_none"] == pytest.approx(0.4)
+    # Over training: the mean of the evaluations behind the first.
+    assert rows.loc["other", "over_against_right"] == pytest.approx(-0.5 / 2)
 
 
 def test_a_study_without_runs_reports_that(store, tmp_path):
