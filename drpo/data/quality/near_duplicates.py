@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ THRESHOLD = 0.9
 CHUNK_BYTES = 2_000_000
 SHOWN_BYTES = 6_000
 """Longer texts are compared by this much of their beginning."""
+REMEMBERED = 64
+"""Texts whose shingles are kept while others are compared with them; each takes half a megabyte."""
 
 _NOT_WORD = re.compile(r"[\W_]+")
 Hashes = npt.NDArray[np.uint64]
@@ -92,9 +95,11 @@ def near_groups(
             groups.join(known, index)
     del first_of
     signatures = _signatures(forms, tell)
-    for first, second in _candidates(signatures):
+    # In order, what one text is compared with follows at once, and its shingles are at hand.
+    shingles = lru_cache(REMEMBERED)(lambda at: _shingles(forms[at]))
+    for first, second in sorted(_candidates(signatures)):
         if groups.find(unique[first]) != groups.find(unique[second]) and (
-            _jaccard(forms[first], forms[second]) >= THRESHOLD
+            _jaccard(shingles(first), shingles(second)) >= THRESHOLD
         ):
             groups.join(unique[first], unique[second])
     return groups.labels()
@@ -166,9 +171,10 @@ def _candidates(signatures: npt.NDArray[np.uint32]) -> set[tuple[int, int]]:
     return pairs
 
 
-def _jaccard(first: bytes, second: bytes) -> float:
-    sets = [
-        {text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1))}
-        for text in (first, second)
-    ]
-    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+def _shingles(text: bytes) -> frozenset[bytes]:
+    return frozenset(text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1)))
+
+
+def _jaccard(first: frozenset[bytes], second: frozenset[bytes]) -> float:
+    shared = len(first & second)
+    return shared / (len(first) + len(second) - shared)

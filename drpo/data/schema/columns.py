@@ -132,7 +132,9 @@ def describe_columns(sample: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
     seen: dict[str, dict[Content, int]] = {}
     for row in sample:
         for name, value in row.items():
-            column = columns.setdefault(name, Column(name, words=name_words(name)))
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = Column(name, words=name_words(name))
             if value is None or value == "":
                 continue
             column.strings |= isinstance(value, str)
