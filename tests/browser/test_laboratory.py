@@ -39,14 +39,16 @@ def pictures(page, name, at=None):
         wear(page, "light", 1440, 1600)
 
 
-def picture_in_japanese(page, name):
-    """Keep it in Japanese, and go back."""
+def picture_in_japanese(page, name, at=None):
+    """Keep it in Japanese, at a place, and go back."""
     if os.environ.get("DRPO_SCREENS"):
         for language, label in (("ja", "日本語"), ("en", "English")):
             page.get_by_role("radio", name=label).click()
             page.wait_for_function("lang => document.documentElement.lang == lang", arg=language)
             wear(page, "light", 1440, 1600)
             if language == "ja":
+                if at is not None:
+                    at.scroll_into_view_if_needed()
                 keep_picture(page, Path(os.environ["DRPO_SCREENS"]) / f"{name}-ja.webp")
 
 
@@ -79,7 +81,9 @@ def test_adaback_on_parity_a_branch_kept_and_a_run_from_it(server, open_page):
     page.wait_for_url(re.compile("branch_at="))
     page.get_by_role("button", name="Go on from here").click()
     page.get_by_role("combobox", name=re.compile("Continuation to keep")).wait_for()
-    pictures(page, "laboratory-branches", at=page.get_by_role("button", name="Train from here"))
+    keep = page.locator(".st-key-branch_keep")
+    pictures(page, "laboratory-branches", at=keep)
+    picture_in_japanese(page, "laboratory-branches", at=keep)
 
     name = page.get_by_role("combobox", name=re.compile("Set of demonstrations"))
     name.click()

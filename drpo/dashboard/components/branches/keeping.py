@@ -7,6 +7,7 @@ import streamlit as st
 from drpo.dashboard.client import data
 from drpo.dashboard.components.branches.job import Branchable, Branches
 from drpo.dashboard.components.notices import notice, show_problem
+from drpo.dashboard.state.relabel import relabel
 from drpo.errors import DrpoError
 from drpo.i18n import t
 from drpo.i18n.format import number
@@ -37,6 +38,7 @@ def offer(one: Branchable, here: Branches, place: int) -> None:
 
     best = max(range(len(several)), key=outcome_of)
     sets = data.demonstration_sets()
+    relabel(f"{WHICH}_{place}")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         which = st.selectbox(
             t("branches.which"),
