@@ -30,8 +30,15 @@ def look_at(config: RunConfig, store: Store | None, observer: Observer, *, secon
         DrpoError: Data or models cannot be read, or nothing can be reset into.
     """
     data = load_run_data(config, store)
-    # Nobody learns, so nobody foresees.
-    config = config.replace(advantage="rloo", group_size=2, episodes_per_update=2)
+    # Nobody learns, so nobody foresees, and how a run would cut its episodes is no matter.
+    config = config.replace(
+        advantage="rloo",
+        group_size=2,
+        episodes_per_update=2,
+        num_mini_batches=1,
+        critic_mini_batches=None,
+        critic_warmup_steps=0,
+    )
     models = load_models(config, gold=data.gold)
     episodes = prepare_episodes(
         models, data.train, config, demonstrations=data.demonstrations, observer=observer

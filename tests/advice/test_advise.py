@@ -67,6 +67,7 @@ def test_a_look_draws_every_depth_alike_and_the_same_again(model_folder, tmp_pat
         reward_source="gold",
         response_length=8,
         max_prompt_length=40,
+        num_mini_batches=4,  # more than a look has episodes
     )
     first, again = (look_at(config, None, RecordingObserver(), seconds=0) for _ in range(2))
     assert [depth.scores for depth in first.depths] == [depth.scores for depth in again.depths]
