@@ -159,9 +159,10 @@ def methods(seeds: int = SEEDS) -> list[Planned]:
 
 
 def ladder(task: str, seeds: int = SEEDS) -> list[Planned]:
-    """Every published way to reset on a task of the ladder, and SFT alone and before PPO."""
+    """Every published way to reset on one of the ladder's tasks, and SFT."""
     arms: dict[str, dict[str, Any]] = {name: {"method": name} for name in METHODS}
     arms |= {f"drpo-{share:g}": {"reset_prob": share} for share in SHARES[task]}
+    arms["annealed"] = ANNEALED
     arms["sft"] = {"method": "sft", "sft_epochs": 20.0, **IMITATION}
     arms["sft-ppo"] = {"method": "ppo", "sft_epochs": 20.0, **IMITATION}
     return [

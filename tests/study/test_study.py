@@ -72,7 +72,7 @@ def test_the_plan_is_the_whole_grid_with_the_same_seeds_in_every_arm():
     assert len(methods()) == 2 * 5
     assert len(passes()) == 2 * 3
     sizes = {task: len(ladder(task)) for task in LADDER}
-    arms = len(METHODS) + 2
+    arms = len(METHODS) + 3
     assert sizes == {"lock": (arms + 3) * 5, "addition": (arms + 3) * 5, "parity": (arms + 1) * 5}
     assert len(demonstrations()) == (4 + 4 + 2) * 5
     planned = whole()
