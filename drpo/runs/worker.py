@@ -230,7 +230,7 @@ def _failure(
         return End("failed", str(error), error.facts)
     if isinstance(error, DrpoError):
         return End("failed", str(error))
-    log.error("the run failed")
+    log.error("the run failed", exc_info=error)
     return End("failed", plain_sentence(error, run_folder(observer.run_id)))
 
 
