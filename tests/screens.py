@@ -3,7 +3,12 @@
 import json
 from pathlib import Path
 
+from streamlit import config
 from streamlit.testing.v1 import AppTest
+
+# Read once, in the folder that tests are started in. Left to the first screen, a test that works
+# elsewhere would find none, and the server be open to all in every test after it.
+config.get_config_options()
 
 ROOT = Path(__file__).parents[1]
 MAIN = ROOT / "drpo" / "dashboard" / "main.py"
