@@ -11,33 +11,38 @@ from drpo.types import Sample
 PROMPT = "You are a film critic.\n\nWas the quiet western about x any good? Answer in a word.\n\n"
 
 
+def make_run(store, name, *, before="Fine.", after="Fine.", gold):
+    """A finished run with twelve held-out answers before its first update and after its last."""
+    run = screen_material.add_run(store, name, updates=8)
+    store.samples.truncate(run.id, after_step=-1)
+    for step, words in ((0, before), (8, after)):
+        rows = [
+            Sample(
+                step,
+                "heldout",
+                item,
+                "prompt",
+                PROMPT,
+                words,
+                gold=gold * step + 0.01 * item * (1 + step),
+                score=float(item),
+                kl=0.0,
+                finished=step == 8,
+            )
+            for item in range(12)
+        ]
+        store.samples.append(run.id, rows)
+    summary = {**store.runs.get(run.id).summary, "reward_model": {"accuracy": 0.7}}
+    store.runs.change(run.id, summary=summary)
+    run_folder(run.id).mkdir(parents=True, exist_ok=True)
+    cost = {"wall": 600.0, "processor": 1100.0, "first": 21.4}
+    write_json(run_folder(run.id) / real_demo.COST, cost)
+
+
 @pytest.fixture(autouse=True)
 def _made(store):
     for name, words in ((real_demo.name_of(0), "A `fine` film."), (real_demo.WEAK_NAME, "Fine.")):
-        run = screen_material.add_run(store, name, updates=8)
-        store.samples.truncate(run.id, after_step=-1)
-        for step in (0, 8):
-            rows = [
-                Sample(
-                    step,
-                    "heldout",
-                    item,
-                    "prompt",
-                    PROMPT,
-                    words if step == 0 else "so fine a film " * 4,
-                    gold=0.1 * step + 0.01 * item * (1 + step),
-                    score=float(item),
-                    kl=0.0,
-                    finished=step == 8,
-                )
-                for item in range(12)
-            ]
-            store.samples.append(run.id, rows)
-        summary = {**store.runs.get(run.id).summary, "reward_model": {"accuracy": 0.7}}
-        store.runs.change(run.id, summary=summary)
-        run_folder(run.id).mkdir(parents=True, exist_ok=True)
-        cost = {"wall": 600.0, "processor": 1100.0, "first": 21.4}
-        write_json(run_folder(run.id) / real_demo.COST, cost)
+        make_run(store, name, before=words, after="so fine a film " * 4, gold=0.1)
 
 
 def cells_of(line):
@@ -71,3 +76,18 @@ def test_the_weak_brakes_course_shows_reward_gold_and_language_side_by_side(stor
 def test_a_run_that_is_there_is_not_made_again(store, monkeypatch):
     monkeypatch.setattr(real_demo, "start_worker", pytest.fail)
     real_demo.carry_out(store, real_demo.name_of(0), seed=0)
+
+
+def test_a_run_without_resets_stands_beside_the_one_of_its_seed(store):
+    make_run(store, real_demo.bare_name(0), gold=0.2)
+    *_, row = real_demo.with_and_without(store, [0, 1])
+    cells = cells_of(row)
+    # Golds of 0.8 and 1.6, both with 0.09 * item over twelve items.
+    assert (cells[0], cells[1][:4], cells[2][:4], cells[3]) == ("0", "1.30", "2.10", "-0.80 ± 0.00")
+    for seed in (1, 2):
+        make_run(store, real_demo.name_of(seed), gold=0.1 * seed)
+        make_run(store, real_demo.bare_name(seed), gold=0.0)
+    text = real_demo.page(store, [0, 1, 2])
+    assert text.count("| -0.80 ± 0.00 |") == 1
+    # The mean of -0.8, 0.8 and 1.6.
+    assert "Over 3 seeds and all prompts at once +0.53 (" in text
