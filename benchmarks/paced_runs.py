@@ -27,8 +27,8 @@ from drpo.executors.process import ProcessExecutor, worker_environment
 from drpo.runs import worker
 from drpo.runs.demo import COMMON, SAMPLES
 from drpo.runs.outbox import BUSY_SECONDS
+from drpo.runs.run_outcome import Outcome
 from drpo.runs.store_observer import StoreObserver
-from drpo.runs.worker import End
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
 from drpo.system import processes
@@ -109,19 +109,21 @@ def _be_worker(run_id: str, environment: dict[str, str], recorded: Path, every: 
         os.dup2(log.fileno(), sys.stderr.fileno())
     said: list[Update] = json.loads(recorded.read_text(encoding="utf-8"))
 
-    def outcome(run: Run, _folder: Path, observer: StoreObserver, *_: object, **__: object) -> End:
+    def outcome(
+        run: Run, _folder: Path, observer: StoreObserver, *_: object, **__: object
+    ) -> Outcome:
         config = RunConfig.from_nested(run.config)
         observer.watch(config.alarms, -1, {})
         # No two of them say something at the same moment because they began at the same one.
         due = time.monotonic() + every * (crc32(run_id.encode()) % 100) / 100
         for step in range(config.ppo.updates):
             if observer.control(step).stop:
-                return End("stopped")
+                return Outcome("stopped")
             observer.progress("training", step, config.ppo.updates)
             time.sleep(max(0.0, due - time.monotonic()))
             due += every
             say(observer, said[step % len(said)], step + 1)
-        return End("finished")
+        return Outcome("finished")
 
     with patch.object(worker, "_outcome", outcome):
         worker.execute(run_id)

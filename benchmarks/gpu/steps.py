@@ -20,7 +20,7 @@ from benchmarks.gpu.parity import compare_devices
 from drpo.metrics import EVAL_KL, OBJECTIVE_KL, POLICY_APPROXKL_AVG
 from drpo.playground.engine import Engine
 from drpo.rl import checkpoint_folders
-from drpo.runs.worker import plain_sentence
+from drpo.runs.run_outcome import plain_sentence
 
 MIB = 2**20
 KEPT = 128 * MIB

@@ -16,38 +16,29 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy.exc import DBAPIError
 
 from drpo import home
 from drpo.config.methods import UPDATING
 from drpo.config.run_config import RunConfig
 from drpo.config.stored import critic_weight, k3_was_reward, without_secrets
-from drpo.errors import (
-    DrpoError,
-    FilesAwayError,
-    RankDiedError,
-    RunError,
-    TrainingDivergedError,
-    first_line,
-)
+from drpo.errors import DrpoError, RankDiedError, RunError
 from drpo.executors.begin import JOB, SIGNALS
-from drpo.files import disk_is_full, write_whole
-from drpo.runs import event_words, memory_fit, peaks
+from drpo.files import write_whole
+from drpo.runs import memory_fit, peaks
 from drpo.runs.on_cluster import leave_folder, leave_place, see_that_it_is_mine
 from drpo.runs.outbox import BUSY_SECONDS, insist
 from drpo.runs.peaks import PeakWatch
 from drpo.runs.publishing import PublishingObserver
 from drpo.runs.reporting import listening
+from drpo.runs.run_outcome import Outcome, interrupted, of_error
 from drpo.runs.store_observer import END_PATIENCE, StoreObserver
 from drpo.runs.threads import fix_threads
 from drpo.store import Store, run_folder
 from drpo.store.schema import Run
 from drpo.system import memory, processes
-from drpo.system.limits import is_out_of_memory, limit_this_process
+from drpo.system.limits import limit_this_process
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +92,7 @@ def execute(
             watch.start()
         end = _outcome(run, folder, observer, watch, alone=alone)
         if (unseen := observer.hand_in(END_PATIENCE)) and end.status == "finished":
-            end = End("interrupted", unseen)
+            end = Outcome("interrupted", unseen)
         if alone:
             observer.note(memory=watch.stop())
         observer.close()
@@ -111,16 +102,6 @@ def execute(
     finally:
         lock.release()
     return end.status
-
-
-@dataclass(frozen=True)
-class End:
-    """How a run ended."""
-
-    status: str
-    sentence: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What the sentence says, for other languages."""
 
 
 def _begin(store: Store, run: Run) -> None:
@@ -138,7 +119,7 @@ def _begin(store: Store, run: Run) -> None:
     )
 
 
-def _end(store: Store, run_id: str, end: End) -> None:
+def _end(store: Store, run_id: str, end: Outcome) -> None:
     """Write the end; tried for long, because a run without an end looks interrupted."""
 
     def write() -> None:
@@ -161,7 +142,7 @@ def _end(store: Store, run_id: str, end: End) -> None:
 
 def _outcome(
     run: Run, folder: Path, observer: PublishingObserver, watch: PeakWatch, *, alone: bool
-) -> End:
+) -> Outcome:
     """Do the work; whatever happens becomes a status and a sentence."""
     config = None
     room = memory.room()
@@ -174,7 +155,7 @@ def _outcome(
         if limited:
             config = _within(room, config, folder, observer)
             if observer.should_stop():
-                return End("stopped")
+                return Outcome("stopped")
         write_whole(folder / "config.json", config.to_json())
         threads = fix_threads(run, observer.store, config.models.devices)
         log.info("run %s with %d threads", run.id, threads)
@@ -204,46 +185,16 @@ def _outcome(
             data = ranks.first(lambda: load_run_data(loading, observer.store))
             stopped = pipeline.run_stages(config, data, folder, heard, critic_weight=weight)
     except Exception as error:
-        return _failure(error, config, observer, watch, room)
-    return End("stopped" if stopped else "finished")
-
-
-def _failure(
-    error: Exception,
-    config: RunConfig | None,
-    observer: PublishingObserver,
-    watch: PeakWatch,
-    room: int,
-) -> End:
-    """What went wrong as a status and a sentence; the traceback goes to the log."""
-    if isinstance(error, memory_fit.DoesNotFitError):
-        return told_of_memory(error.facts)
-    log.info("the run ended early", exc_info=error)
-    if config is not None and is_out_of_memory(error):
-        stage, peak = observer.stage[0], watch.peak or memory.peak()
-        return told_of_memory(memory_fit.facts_of("out_of_memory", config, stage, peak, room))
-    if isinstance(error, RankDiedError):
-        return _interrupted(error)
-    if isinstance(error, FilesAwayError):
-        return End("interrupted", str(error))
-    if isinstance(error, TrainingDivergedError):
-        return End("failed", str(error), error.facts)
-    if isinstance(error, DrpoError):
-        return End("failed", str(error))
-    log.error("the run failed", exc_info=error)
-    return End("failed", plain_sentence(error, run_folder(observer.run_id)))
-
-
-def _interrupted(error: RankDiedError) -> End:
-    """The end of a run that lost a rank: as where the worker itself dies."""
-    return End("interrupted", f"{error} It can be resumed from its checkpoint.", error.facts)
+        peak = watch.peak or memory.peak()
+        return of_error(error, config, folder, stage=observer.stage[0], peak=peak, room=room)
+    return Outcome("stopped" if stopped else "finished")
 
 
 def _ending(store: Store, run_id: str) -> Callable[[RankDiedError], None]:
     """Return what ends this process where it waits for a rank that is gone."""
 
     def end(error: RankDiedError) -> None:
-        _end(store, run_id, _interrupted(error))
+        _end(store, run_id, interrupted(error))
         os._exit(1)
 
     return end
@@ -259,11 +210,6 @@ def _within(room: int, config: RunConfig, folder: Path, observer: StoreObserver)
     return config
 
 
-def told_of_memory(facts: dict[str, Any]) -> End:
-    """The end of a run that memory stopped."""
-    return End("failed", event_words.of_memory(facts, lang="en"), facts)
-
-
 def _on_device(config: RunConfig, device: str) -> RunConfig:
     """Use the device that the supervisor gave; a worker of its own sees only that GPU.
 
@@ -277,26 +223,6 @@ def _on_device(config: RunConfig, device: str) -> RunConfig:
         return config.replace(device="cuda")
     gpus = [f"cuda:{name}" for name in processes.gpus()] if device.startswith("cuda:") else []
     return config.replace(device=f"cuda:{gpus.index(device)}" if device in gpus else device)
-
-
-def plain_sentence(error: Exception, folder: Path) -> str:
-    """Say what happened without a traceback."""
-    if is_out_of_memory(error):
-        return (
-            "Out of memory: the models and one micro-batch did not fit. Lower micro_batch_size or "
-            "response_length, switch gradient_checkpointing on, or use LoRA (lora_rank)."
-        )
-    if disk_is_full(error):
-        return f"The disk is full; free space for {folder} and resume the run."
-    if isinstance(error, DBAPIError):
-        return (
-            f"The store could not be used for too long ({first_line(error)}). The checkpoints are "
-            "whole: resume the run when the store is back."
-        )
-    return (
-        f"Something unexpected went wrong ({type(error).__name__}: {first_line(error)}); "
-        f"the details are in {folder / 'worker.log'}."
-    )
 
 
 def export(run_id: str, out: Path, store: Store) -> None:

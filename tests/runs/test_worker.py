@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from sqlalchemy import text
 
 from drpo.errors import CheckpointError, RunError
-from drpo.runs import worker
+from drpo.runs import run_outcome, worker
 from drpo.runs.store_observer import StoreObserver
 from drpo.store import run_folder
 from drpo.system import control
@@ -161,7 +161,9 @@ def test_a_thread_names_its_gpu_as_torch_does(store, configure, monkeypatch, vis
 
 def test_a_disk_that_is_full_while_a_checkpoint_is_written_is_named(tmp_path):
     error = SafetensorError("I/O error: No space left on device (os error 28)")
-    assert worker.plain_sentence(error, tmp_path).startswith("The disk is full; free space for")
+    assert run_outcome.plain_sentence(error, tmp_path).startswith(
+        "The disk is full; free space for"
+    )
 
 
 def test_lost_metrics_are_counted_and_training_goes_on(store, configure, caplog):

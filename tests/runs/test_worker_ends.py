@@ -8,7 +8,7 @@ import pytest
 from runs import wait_until
 from test_supervisor import as_running, config, sleeper
 
-from drpo.runs import worker, worker_ends
+from drpo.runs import run_outcome, worker_ends
 from drpo.runs.supervisor import Supervisor
 from drpo.system import control
 
@@ -86,4 +86,4 @@ def test_a_worker_that_heard_the_stop_is_left_to_end_its_update(store, monkeypat
     ],
 )
 def test_every_way_to_say_out_of_memory_is_known(error, tmp_path):
-    assert worker.plain_sentence(error, tmp_path).startswith("Out of memory")
+    assert run_outcome.plain_sentence(error, tmp_path).startswith("Out of memory")
